@@ -1,0 +1,25 @@
+#pragma once
+/// What Context needs of a device backend; implemented once, in device_runtime_cuda.cu. Built only with
+/// SHEAF_DEVICE_KERNELS. Every function throws DeviceError with the runtime's own words.
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "kernels/core/device.hpp"
+
+namespace sheaf::device_runtime {
+
+int device_count(std::string* why_none = nullptr);
+DeviceInfo device_info(int ordinal, bool measure);
+void* create_stream(int ordinal);
+void destroy_stream(void* stream) noexcept;
+void synchronize(void* stream);
+void* allocate(size_t bytes);
+void release(void* pointer) noexcept;
+void copy_from_host(void* destination, const void* source, size_t bytes, void* stream);
+void copy_to_host(void* destination, const void* source, size_t bytes, void* stream);
+void copy(void* destination, const void* source, size_t bytes, void* stream);
+void fill_bytes(void* destination, int byte, size_t bytes, void* stream);
+
+}  // namespace sheaf::device_runtime

@@ -1,0 +1,18 @@
+#pragma once
+/// SHEAF_DISPATCH(context, op, args...) calls cpu::op or cuda::op, looked up from the op's own namespace.
+/// The executor of the tests runs the CUDA sources, so Backend::simt goes to cuda::op as well.
+
+#include "kernels/core/context.hpp"
+
+#if SHEAF_DEVICE_KERNELS
+#define SHEAF_DISPATCH(context, op, ...) \
+  do {                                   \
+    if ((context).on_cpu()) {            \
+      cpu::op(context, __VA_ARGS__);     \
+    } else {                             \
+      cuda::op(context, __VA_ARGS__);    \
+    }                                    \
+  } while (false)
+#else
+#define SHEAF_DISPATCH(context, op, ...) cpu::op(context, __VA_ARGS__)
+#endif

@@ -1,0 +1,30 @@
+#pragma once
+/// Bulk scoring: the k best items of every query by a linear score, without storing the score matrix.
+///
+///   score(q, i) = queries[q, :] . items[i, :] + item_bias[i]        (a query's own bias does not change its order)
+///   items[q, 0..k) = the k items with the largest score that are not in exclude row q, score descending, then id ascending
+///
+/// Fewer than k candidates: ids -1 and scores -inf fill the rest. NaN scores come last, before nothing. dim may be 0.
+/// Deterministic; the CPU result has the same bits on any number of threads.
+
+#include "kernels/core/context.hpp"
+#include "kernels/core/cost.hpp"
+#include "kernels/core/view.hpp"
+
+namespace sheaf::dense {
+
+inline constexpr int64_t kMaxTopK = 256;
+
+struct ScoreTopkArgs {
+  MatrixView<const float> queries;    // [n_queries, dim] f32
+  MatrixView<const float> items;      // [n_items, dim] f32
+  VectorView<const float> item_bias;  // [n_items] f32, or empty for 0
+  CsrView exclude;                    // [n_queries, n_items] pattern, or n_rows == 0 for none; null values
+  MatrixView<int32_t> top_items;      // [n_queries, k] i32, 1 <= k <= kMaxTopK
+  MatrixView<float> top_scores;       // [n_queries, k] f32
+};
+
+void score_topk(Context& context, const ScoreTopkArgs& args);
+OpCost score_topk_cost(const ScoreTopkArgs& args);
+
+}  // namespace sheaf::dense

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Checks who includes whom. Usage: check_layers.py ROOT. Exit status 1 and one line a breach.
+
+kernels/core <- kernels/<family> <- engine <- host; families never include each other; engine and host never see .cuh or
+cuda_runtime.h; bench and tests see all below them; nothing includes tests, except that bench may use tests/reference and
+the launch header may use the SIMT executor.
+"""
+import pathlib
+import re
+import sys
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
+ROOMS = ("kernels", "engine", "host", "bench", "tests")
+SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh", ".h"}
+
+
+def allowed(path: str, include: str) -> bool:
+    room, included_room = path.split("/")[0], include.split("/")[0]
+    if room in ("engine", "host") and (include.endswith(".cuh") or include.startswith("cuda")):
+        return False
+    if included_room not in ROOMS:
+        return True
+    if included_room == "tests":
+        if path == "kernels/core/cuda/launch.cuh":
+            return include == "tests/simt/executor.hpp"
+        return room == "tests" or (room == "bench" and include.startswith("tests/reference/"))
+    if room == "kernels":
+        if included_room != "kernels":
+            return False
+        family, included_family = path.split("/")[1], include.split("/")[1]
+        return included_family in ("core", family)
+    if room == "engine":
+        return included_room in ("kernels", "engine")
+    if room == "host":
+        return included_room in ("kernels", "engine", "host")
+    if room == "bench":
+        return included_room != "tests"
+    return True
+
+
+def main() -> int:
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    breaches, files = [], 0
+    for room in ROOMS:
+        for file in sorted((root / room).rglob("*")):
+            if file.suffix not in SUFFIXES:
+                continue
+            files += 1
+            path = file.relative_to(root).as_posix()
+            for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+                match = INCLUDE.match(line)
+                if match and not allowed(path, match.group(1)):
+                    breaches.append(f"{path}:{number}: must not include {match.group(1)}")
+    print("\n".join(breaches) if breaches else f"layers: {files} files, no breach")
+    return 1 if breaches or files == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
