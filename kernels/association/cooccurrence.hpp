@@ -26,6 +26,18 @@ void cooccurrence_sizes(Context& context, const CooccurrenceArgs& args, VectorVi
 /// `row_offsets` as returned above; neighbours and counts [row_offsets[n_items]] i32.
 void cooccurrence(Context& context, const CooccurrenceArgs& args, VectorView<const int64_t> row_offsets,
                   VectorView<int32_t> neighbours, VectorView<int32_t> counts);
+
+namespace cpu {
+void cooccurrence_sizes(Context& context, const CooccurrenceArgs& args, VectorView<int64_t> row_sizes);
+void cooccurrence(Context& context, const CooccurrenceArgs& args, VectorView<const int64_t> row_offsets,
+                  VectorView<int32_t> neighbours, VectorView<int32_t> counts);
+}  // namespace cpu
+namespace cuda {
+void cooccurrence_sizes(Context& context, const CooccurrenceArgs& args, VectorView<int64_t> row_sizes);
+void cooccurrence(Context& context, const CooccurrenceArgs& args, VectorView<const int64_t> row_offsets,
+                  VectorView<int32_t> neighbours, VectorView<int32_t> counts);
+}  // namespace cuda
+
 OpCost cooccurrence_cost(const CooccurrenceArgs& args);
 
 }  // namespace sheaf::association

@@ -10,6 +10,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::association {
@@ -24,5 +25,7 @@ struct CosineTopkArgs {
 
 void cosine_topk(Context& context, const CosineTopkArgs& args);
 OpCost cosine_topk_cost(const CosineTopkArgs& args);
+
+SHEAF_BACKENDS(cosine_topk, CosineTopkArgs);
 
 }  // namespace sheaf::association

@@ -9,6 +9,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::association {
@@ -23,5 +24,7 @@ struct NeighbourTopkArgs {
 
 void neighbour_topk(Context& context, const NeighbourTopkArgs& args);
 OpCost neighbour_topk_cost(const NeighbourTopkArgs& args);
+
+SHEAF_BACKENDS(neighbour_topk, NeighbourTopkArgs);
 
 }  // namespace sheaf::association

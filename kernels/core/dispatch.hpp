@@ -4,6 +4,16 @@
 
 #include "kernels/core/context.hpp"
 
+/// Declares an op's two implementations beside its contract.
+#define SHEAF_BACKENDS(op, Args)                        \
+  namespace cpu {                                       \
+  void op(::sheaf::Context& context, const Args& args); \
+  }                                                     \
+  namespace cuda {                                      \
+  void op(::sheaf::Context& context, const Args& args); \
+  }                                                     \
+  static_assert(true, "a semicolon follows")
+
 #if SHEAF_DEVICE_KERNELS
 #define SHEAF_DISPATCH(context, op, ...) \
   do {                                   \

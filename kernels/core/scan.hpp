@@ -2,6 +2,7 @@
 /// Exclusive prefix sum: out[i] = in[0] + ... + in[i-1], out has one element more than in and ends with the total. CUB on CUDA.
 
 #include "kernels/core/context.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf {
@@ -12,5 +13,7 @@ struct ExclusiveScanArgs {
 };
 
 void exclusive_scan(Context& context, const ExclusiveScanArgs& args);
+
+SHEAF_BACKENDS(exclusive_scan, ExclusiveScanArgs);
 
 }  // namespace sheaf

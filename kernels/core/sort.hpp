@@ -2,6 +2,7 @@
 /// Stable radix sort of (key, value) pairs by the low `key_bits` of the key, ascending. CUB on CUDA.
 
 #include "kernels/core/context.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf {
@@ -15,5 +16,7 @@ struct SortPairsArgs {
 };
 
 void sort_pairs(Context& context, const SortPairsArgs& args);
+
+SHEAF_BACKENDS(sort_pairs, SortPairsArgs);
 
 }  // namespace sheaf

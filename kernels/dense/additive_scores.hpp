@@ -11,6 +11,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::dense {
@@ -40,5 +41,8 @@ struct AdditiveScoresBackwardArgs {
 void additive_scores(Context& context, const AdditiveScoresArgs& args);
 void additive_scores_backward(Context& context, const AdditiveScoresBackwardArgs& args);
 OpCost additive_scores_cost(const AdditiveScoresArgs& args);
+
+SHEAF_BACKENDS(additive_scores, AdditiveScoresArgs);
+SHEAF_BACKENDS(additive_scores_backward, AdditiveScoresBackwardArgs);
 
 }  // namespace sheaf::dense

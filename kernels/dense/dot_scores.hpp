@@ -10,6 +10,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::dense {
@@ -36,5 +37,8 @@ struct DotScoresBackwardArgs {
 void dot_scores(Context& context, const DotScoresArgs& args);
 void dot_scores_backward(Context& context, const DotScoresBackwardArgs& args);
 OpCost dot_scores_cost(const DotScoresArgs& args);
+
+SHEAF_BACKENDS(dot_scores, DotScoresArgs);
+SHEAF_BACKENDS(dot_scores_backward, DotScoresBackwardArgs);
 
 }  // namespace sheaf::dense

@@ -5,6 +5,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/philox.hpp"
 #include "kernels/core/view.hpp"
 
@@ -19,5 +20,7 @@ struct DropoutArgs {
 
 void dropout(Context& context, const DropoutArgs& args);
 OpCost dropout_cost(const DropoutArgs& args);
+
+SHEAF_BACKENDS(dropout, DropoutArgs);
 
 }  // namespace sheaf::dense

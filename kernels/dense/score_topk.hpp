@@ -9,6 +9,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::dense {
@@ -26,5 +27,7 @@ struct ScoreTopkArgs {
 
 void score_topk(Context& context, const ScoreTopkArgs& args);
 OpCost score_topk_cost(const ScoreTopkArgs& args);
+
+SHEAF_BACKENDS(score_topk, ScoreTopkArgs);
 
 }  // namespace sheaf::dense

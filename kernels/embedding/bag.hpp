@@ -8,6 +8,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::embedding {
@@ -21,5 +22,7 @@ struct BagArgs {
 
 void bag(Context& context, const BagArgs& args);
 OpCost bag_cost(const BagArgs& args);
+
+SHEAF_BACKENDS(bag, BagArgs);
 
 }  // namespace sheaf::embedding

@@ -10,20 +10,13 @@
 ///
 /// Deterministic: the same bits on any number of threads; no float atomics.
 
+#include "kernels/core/adam.hpp"
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::embedding {
-
-struct AdamParams {
-  float learning_rate = 1e-3f;
-  float beta1 = 0.9f;
-  float beta2 = 0.999f;
-  float epsilon = 1e-8f;
-  float weight_decay = 0.0f;
-  int64_t step = 1;  // counts from 1
-};
 
 struct SparseUpdateArgs {
   MatrixView<const float> grad;   // [n, dim] f32: gradient of each bag's output
@@ -38,5 +31,7 @@ struct SparseUpdateArgs {
 
 void sparse_update(Context& context, const SparseUpdateArgs& args);
 OpCost sparse_update_cost(const SparseUpdateArgs& args);
+
+SHEAF_BACKENDS(sparse_update, SparseUpdateArgs);
 
 }  // namespace sheaf::embedding

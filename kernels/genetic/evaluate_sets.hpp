@@ -3,6 +3,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/genetic/problem.hpp"
 
 namespace sheaf::genetic {
@@ -17,5 +18,7 @@ struct EvaluateSetsArgs {
 
 void evaluate_sets(Context& context, const EvaluateSetsArgs& args);
 OpCost evaluate_sets_cost(const EvaluateSetsArgs& args);
+
+SHEAF_BACKENDS(evaluate_sets, EvaluateSetsArgs);
 
 }  // namespace sheaf::genetic

@@ -11,6 +11,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/genetic/problem.hpp"
 
 namespace sheaf::genetic {
@@ -36,5 +37,7 @@ struct EvolveArgs {
 
 void evolve(Context& context, const EvolveArgs& args);
 OpCost evolve_cost(const EvolveArgs& args);
+
+SHEAF_BACKENDS(evolve, EvolveArgs);
 
 }  // namespace sheaf::genetic

@@ -8,6 +8,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::loss {
@@ -22,5 +23,7 @@ struct BceArgs {
 
 void bce(Context& context, const BceArgs& args);
 OpCost bce_cost(const BceArgs& args);
+
+SHEAF_BACKENDS(bce, BceArgs);
 
 }  // namespace sheaf::loss

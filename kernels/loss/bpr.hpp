@@ -8,6 +8,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::loss {
@@ -21,5 +22,7 @@ struct BprArgs {
 
 void bpr(Context& context, const BprArgs& args);
 OpCost bpr_cost(const BprArgs& args);
+
+SHEAF_BACKENDS(bpr, BprArgs);
 
 }  // namespace sheaf::loss

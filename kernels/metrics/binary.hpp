@@ -9,6 +9,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::metrics {
@@ -23,5 +24,7 @@ struct BinaryArgs {
 
 void binary(Context& context, const BinaryArgs& args);
 OpCost binary_cost(const BinaryArgs& args);
+
+SHEAF_BACKENDS(binary, BinaryArgs);
 
 }  // namespace sheaf::metrics

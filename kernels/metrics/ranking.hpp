@@ -10,6 +10,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::metrics {
@@ -25,5 +26,7 @@ struct RankingArgs {
 
 void ranking(Context& context, const RankingArgs& args);
 OpCost ranking_cost(const RankingArgs& args);
+
+SHEAF_BACKENDS(ranking, RankingArgs);
 
 }  // namespace sheaf::metrics

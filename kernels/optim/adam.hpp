@@ -4,20 +4,17 @@
 ///   g = grad + weight_decay * parameters;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
 ///   parameters -= lr * (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)
 
+#include "kernels/core/adam.hpp"
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/view.hpp"
 
 namespace sheaf::optim {
 
 struct AdamArgs {
   VectorView<const float> grad;  // [n] f32
-  float learning_rate = 1e-3f;
-  float beta1 = 0.9f;
-  float beta2 = 0.999f;
-  float epsilon = 1e-8f;
-  float weight_decay = 0.0f;
-  int64_t step = 1;              // counts from 1
+  AdamParams adam;
   VectorView<float> parameters;  // [n] f32, in place
   VectorView<float> moment1;     // [n] f32
   VectorView<float> moment2;     // [n] f32
@@ -25,5 +22,7 @@ struct AdamArgs {
 
 void adam(Context& context, const AdamArgs& args);
 OpCost adam_cost(const AdamArgs& args);
+
+SHEAF_BACKENDS(adam, AdamArgs);
 
 }  // namespace sheaf::optim

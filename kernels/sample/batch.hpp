@@ -10,6 +10,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
 #include "kernels/core/philox.hpp"
 #include "kernels/core/view.hpp"
 
@@ -34,5 +35,7 @@ struct BatchArgs {
 
 void batch(Context& context, const BatchArgs& args);
 OpCost batch_cost(const BatchArgs& args);
+
+SHEAF_BACKENDS(batch, BatchArgs);
 
 }  // namespace sheaf::sample

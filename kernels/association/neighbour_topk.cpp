@@ -1,0 +1,31 @@
+#include "kernels/association/neighbour_topk.hpp"
+
+#include "kernels/core/check.hpp"
+
+namespace sheaf::association {
+
+void neighbour_topk(Context& context, const NeighbourTopkArgs& args) {
+  constexpr const char* kOp = "association::neighbour_topk";
+  const int64_t k = args.top_items.cols;
+  check_argument(
+      args.similarity.n_rows == args.similarity.n_columns && args.history.n_columns == args.similarity.n_rows, kOp,
+      "similarity must be [n_items, n_items] and history [n_users, n_items]");
+  check_argument(args.similarity.values != nullptr || args.similarity.nnz == 0, kOp, "similarity needs values");
+  check_argument(k >= 1 && k <= 256, kOp, "k must be in 1..256, is " + std::to_string(k));
+  check_argument(args.top_items.rows == args.history.n_rows && args.top_scores.rows == args.history.n_rows &&
+                     args.top_scores.cols == k,
+                 kOp, "outputs must be [n_users, k]");
+  check_argument(args.exclude.n_rows == 0 || args.exclude.n_rows == args.history.n_rows, kOp,
+                 "exclude must have no rows or one a user");
+  if (args.history.n_rows > 0) SHEAF_DISPATCH(context, neighbour_topk, args);
+}
+
+OpCost neighbour_topk_cost(const NeighbourTopkArgs& args) {
+  const int64_t mean_row = args.similarity.n_rows > 0 ? args.similarity.nnz / args.similarity.n_rows : 0;
+  const int64_t products = args.history.nnz * mean_row;
+  return {.bytes = products * static_cast<int64_t>(sizeof(int32_t) + sizeof(float)) +
+                   2 * args.top_items.size() * static_cast<int64_t>(sizeof(float)),
+          .flops = 2 * products};
+}
+
+}  // namespace sheaf::association
