@@ -1,0 +1,49 @@
+#pragma once
+/// Ranks the full catalog for every user and compares with held-out purchases, on the device; the host gets the means.
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/data/csr.hpp"
+#include "engine/models/scorer.hpp"
+
+namespace sheaf {
+
+/// Means over users with at least one held-out item; NaN when there is none.
+struct RankingSummary {
+  int64_t k = 0;
+  int64_t n_users = 0;  // with held-out items
+  double recall = 0, precision = 0, hit_rate = 0, mrr = 0, ndcg = 0, map = 0;
+  double coverage = 0;  // share of the catalog that appears in any list
+  double gini = 0;      // of how often items are recommended: 0 all alike, 1 a single item
+};
+
+/// Top lists of all users, [n_users, length] row-major; -1 where a list is short.
+struct TopLists {
+  int64_t n_users = 0;
+  int64_t length = 0;
+  Buffer<int32_t> items;
+  Buffer<float> scores;
+};
+
+/// The `length` best items of every user by the scorer; `exclude` may be null.
+TopLists top_items(Context& context, const LinearScorer& scorer, const DeviceCsr* exclude, int64_t length);
+
+class RankingEvaluator {
+ public:
+  /// Held-out items that the user already has in `seen` are not counted as truth and never recommended; pass null to rank
+  /// everything.
+  RankingEvaluator(Context& context, const HostCsr& held_out, const HostCsr* seen);
+
+  RankingSummary of_scorer(Context& context, const LinearScorer& scorer, int64_t k) const;
+  RankingSummary of_lists(Context& context, const TopLists& lists, int64_t k) const;
+  const DeviceCsr* exclude() const { return masked_ ? &seen_ : nullptr; }
+
+ private:
+  bool masked_;
+  DeviceCsr truth_;
+  DeviceCsr seen_;
+  int64_t n_items_;
+};
+
+}  // namespace sheaf
