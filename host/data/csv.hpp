@@ -70,6 +70,9 @@ enum class NumberStatus : uint8_t { ok, empty, malformed, not_finite };
 /// A whole field as a number: surrounding blanks are allowed, anything else that is left over is malformed.
 NumberStatus parse_number(std::string_view text, double& value);
 
+/// Without blanks (spaces and tabs) at either end.
+std::string_view trim(std::string_view text);
+
 /// File contents as they are, inflated if they begin with the gzip magic. DataError with the path and the reason.
 std::string read_text(const std::filesystem::path& path);
 

@@ -42,8 +42,8 @@ struct ImportConfig {
     std::vector<std::string> exclude_items;                   // ids; a trailing * matches any ending
     std::vector<std::string> exclude_categories;              // values of the category column
     std::map<std::string, std::vector<std::string>> exclude;  // column of the side table -> values
-    int64_t min_item_users = 1, min_user_items = 1;
-    bool drop_malformed = false;  // else the first malformed row stops the import
+    int64_t min_item_users = 0, min_user_items = 0;           // counted in train; 0: no such rule
+    bool drop_malformed = false;                              // else the first malformed row stops the import
   } clean;
   struct Split {
     SplitKind kind = SplitKind::temporal;
