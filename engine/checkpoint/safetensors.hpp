@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sheaf::checkpoint {
@@ -52,6 +53,8 @@ class SafetensorsWriter {
   void add(std::string name, std::vector<int64_t> shape, const std::vector<T>& values) {
     add(std::move(name), std::move(shape), std::span<const T>(values));
   }
+  template <class T>
+  void add(std::string name, std::vector<int64_t> shape, const std::vector<T>&& gone_before_write) = delete;
 
   /// Replaces `path`, then fsyncs it. The bytes depend on the tensors only, not on the order of the calls to `add`.
   /// DataError with the path and the system's reason if it cannot be written.

@@ -9,6 +9,7 @@
 
 #include "host/config/nearest.hpp"
 #include "host/config/toml.hpp"
+#include "host/data/csv.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::config {
@@ -277,6 +278,8 @@ std::string as_text(const toml::node& node) {
   return out.str();
 }
 
+std::string trimmed(std::string_view text) { return std::string(data::trim(text)); }
+
 /// The right-hand side of --set as TOML: strings may go without quotes, lists without brackets.
 toml::table parse_value(const Key& key, std::string_view text) {
   const auto begins = [&](const char* any) {
@@ -287,7 +290,7 @@ toml::table parse_value(const Key& key, std::string_view text) {
     std::vector<std::string> parts;
     for (size_t at = 0; at < text.size();) {
       const size_t end = std::min(text.find(',', at), text.size());
-      const std::string part(text.substr(at, end - at));
+      const std::string part = trimmed(text.substr(at, end - at));
       parts.push_back(key.is_text ? toml_string(part) : part);
       at = end + 1;
     }
@@ -328,13 +331,9 @@ void Config::set(std::string_view assignment) {
   if (equals == std::string_view::npos || dot == std::string_view::npos) {
     throw UsageError(fmt::format("--set {}: expected section.key=value", assignment), "for example --set model.dim=32");
   }
-  const auto trim = [](std::string_view text) {
-    const size_t first = text.find_first_not_of(' ');
-    return first == text.npos ? std::string() : std::string(text.substr(first, text.find_last_not_of(' ') - first + 1));
-  };
   const Key& key =
-      find_key(trim(assignment.substr(0, dot)), trim(assignment.substr(dot + 1, equals - dot - 1)), "--set: ");
-  const std::string text = trim(assignment.substr(equals + 1));
+      find_key(trimmed(assignment.substr(0, dot)), trimmed(assignment.substr(dot + 1, equals - dot - 1)), "--set: ");
+  const std::string text = trimmed(assignment.substr(equals + 1));
   const toml::table table = parse_value(key, text);
   assign(*this, key, *table.get("value"), "--set ", text);
 }
