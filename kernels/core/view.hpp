@@ -19,7 +19,10 @@ struct VectorView {
   SHEAF_HD T* end() const { return data + size; }
   SHEAF_HD bool empty() const { return size == 0; }
   SHEAF_HD VectorView subview(int64_t first, int64_t count) const { return {data + first, count}; }
-  SHEAF_HD operator VectorView<const T>() const requires(!std::is_const_v<T>) { return {data, size}; }
+  template <class U>
+  requires(std::is_same_v<U, const T> && !std::is_const_v<T>) SHEAF_HD operator VectorView<U>() const {
+    return {data, size};
+  }
 };
 
 /// Row-major and contiguous: element (r, c) is data[r * cols + c].
@@ -34,7 +37,10 @@ struct MatrixView {
   SHEAF_HD int64_t size() const { return rows * cols; }
   SHEAF_HD bool empty() const { return size() == 0; }
   SHEAF_HD MatrixView row_block(int64_t first, int64_t count) const { return {data + first * cols, count, cols}; }
-  SHEAF_HD operator MatrixView<const T>() const requires(!std::is_const_v<T>) { return {data, rows, cols}; }
+  template <class U>
+  requires(std::is_same_v<U, const T> && !std::is_const_v<T>) SHEAF_HD operator MatrixView<U>() const {
+    return {data, rows, cols};
+  }
 };
 
 /// Compressed sparse rows. Columns are ascending and unique within a row unless an op says otherwise.

@@ -1,0 +1,35 @@
+#pragma once
+/// Files that are whole and on the disk, or a DataError with the path and the system's reason.
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+namespace sheaf::checkpoint {
+
+/// Throws DataError("<action> <path>: <text of errno>"). Reads errno: call right after the failure.
+[[noreturn]] void throw_errno(const std::string& action, const std::filesystem::path& path);
+
+/// A file being written: create (or truncate), append, then finish() once. Without finish() nothing is promised of its content.
+class OutputFile {
+ public:
+  explicit OutputFile(std::filesystem::path path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  void append(std::span<const std::byte> bytes);
+  void append(const std::string& text) { append(std::as_bytes(std::span(text))); }
+  /// fsync and close.
+  void finish();
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
+/// fsync of a folder, so that the names in it are on the disk.
+void sync_folder(const std::filesystem::path& path);
+
+}  // namespace sheaf::checkpoint

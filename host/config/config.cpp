@@ -1,0 +1,391 @@
+#include "host/config/config.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "host/config/nearest.hpp"
+#include "host/config/toml.hpp"
+#include "host/data/csv.hpp"
+#include "kernels/core/error.hpp"
+
+namespace sheaf::config {
+namespace {
+
+/// One setting: where it is, what is valid, and how to read and print it.
+struct Key {
+  std::string section, name, valid, help;
+  bool is_text, is_list;
+  std::function<bool(Config&, const toml::node&)> read;  // false: wrong type or out of range
+  std::function<std::string(const Config&)> print;       // as TOML
+  std::string full_name() const { return section + "." + name; }
+};
+
+std::string toml_string(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out.push_back('\\');
+    if (static_cast<unsigned char>(c) < 0x20) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    } else {
+      out.push_back(c);
+    }
+  }
+  return out + "\"";
+}
+
+std::string printed(const std::string& value) { return toml_string(value); }
+std::string printed(bool value) { return value ? "true" : "false"; }
+std::string printed(int64_t value) { return fmt::format("{}", value); }
+std::string printed(double value) {
+  const std::string text = fmt::format("{}", value);
+  return text.find_first_of(".einf") == std::string::npos ? text + ".0" : text;
+}
+template <class T>
+std::string printed(const std::vector<T>& values) {
+  std::vector<std::string> parts;
+  for (const T& value : values) parts.push_back(printed(value));
+  return fmt::format("[{}]", fmt::join(parts, ", "));
+}
+
+/// Reads all elements of an array by `read_one`; a single value stands for a list of one.
+template <class T, class ReadOne>
+bool read_list(const toml::node& node, std::vector<T>& values, ReadOne&& read_one) {
+  std::vector<T> read;
+  const auto add = [&](const toml::node& element) { return read_one(element, read.emplace_back()); };
+  const toml::array* array = node.as_array();
+  const bool good = array == nullptr ? add(node) : std::all_of(array->begin(), array->end(), add);
+  if (good) values = std::move(read);
+  return good;
+}
+
+bool read_integer(const toml::node& node, int64_t low, int64_t high, int64_t& value) {
+  const auto read = node.value_exact<int64_t>();
+  if (!read || *read < low || *read > high) return false;
+  value = *read;
+  return true;
+}
+
+bool read_choice(const toml::node& node, const std::vector<std::string>& choices, std::string& value) {
+  const auto read = node.value_exact<std::string>();
+  if (!read || std::ranges::find(choices, *read) == choices.end()) return false;
+  value = *read;
+  return true;
+}
+
+/// Ids are strings, but a file may say them as integers.
+bool read_text_or_integer(const toml::node& node, std::string& value) {
+  if (const auto integer = node.value_exact<int64_t>()) {
+    value = fmt::format("{}", *integer);
+    return true;
+  }
+  const auto read = node.value_exact<std::string>();
+  if (read) value = *read;
+  return read.has_value();
+}
+
+std::string one_of(const std::vector<std::string>& choices) {
+  std::vector<std::string> parts;
+  for (const auto& choice : choices) parts.push_back(toml_string(choice));
+  return fmt::format("one of {}", fmt::join(parts, ", "));
+}
+
+template <class T>
+constexpr bool kIsList = false;
+template <class T>
+constexpr bool kIsList<std::vector<T>> = true;
+
+/// Makes the keys of one section; each call is one line of the registry.
+template <class Section>
+class Keys {
+ public:
+  Keys(std::vector<Key>& keys, std::string section, Section Config::*where)
+      : keys_(keys), section_(std::move(section)), where_(where) {}
+
+  void integer(const char* name, int64_t Section::*field, int64_t low, int64_t high, const char* help) {
+    add(name, field, integer_range(low, high), help, false,
+        [low, high](const toml::node& node, int64_t& value) { return read_integer(node, low, high, value); });
+  }
+  void number(const char* name, double Section::*field, double low, double high, const char* help) {
+    const std::string valid = std::isinf(high) ? fmt::format("a number of at least {}", low)
+                                               : fmt::format("a number from {} to {}", low, high);
+    add(name, field, valid, help, false, [low, high](const toml::node& node, double& value) {
+      const auto read = node.is_number() ? node.value<double>() : std::nullopt;
+      if (!read || !(*read >= low && *read <= high)) return false;
+      value = *read;
+      return true;
+    });
+  }
+  void boolean(const char* name, bool Section::*field, const char* help) {
+    add(name, field, "true or false", help, false, [](const toml::node& node, bool& value) {
+      const auto read = node.value_exact<bool>();
+      if (read) value = *read;
+      return read.has_value();
+    });
+  }
+  void choice(const char* name, std::string Section::*field, std::vector<std::string> choices, const char* help) {
+    add(name, field, one_of(choices), help, true,
+        [choices](const toml::node& node, std::string& value) { return read_choice(node, choices, value); });
+  }
+  void text(const char* name, std::string Section::*field, const char* help) {
+    add(name, field, "a string", help, true, read_text_or_integer);
+  }
+  void integers(const char* name, std::vector<int64_t> Section::*field, int64_t low, int64_t high, const char* help) {
+    add(name, field, "a list, each " + integer_range(low, high), help, false,
+        [low, high](const toml::node& node, std::vector<int64_t>& values) {
+          return read_list(node, values, [&](const toml::node& element, int64_t& value) {
+            return read_integer(element, low, high, value);
+          });
+        });
+  }
+  void choices(const char* name, std::vector<std::string> Section::*field, std::vector<std::string> choices,
+               const char* help) {
+    add(name, field, "a list, each " + one_of(choices), help, true,
+        [choices](const toml::node& node, std::vector<std::string>& values) {
+          return read_list(node, values, [&](const toml::node& element, std::string& value) {
+            return read_choice(element, choices, value);
+          });
+        });
+  }
+  void ids(const char* name, std::vector<std::string> Section::*field, const char* help) {
+    add(name, field, "a list of ids", help, true, [](const toml::node& node, std::vector<std::string>& values) {
+      return read_list(node, values, read_text_or_integer);
+    });
+  }
+
+ private:
+  static std::string integer_range(int64_t low, int64_t high) {
+    return high == std::numeric_limits<int64_t>::max() ? fmt::format("an integer of at least {}", low)
+                                                       : fmt::format("an integer from {} to {}", low, high);
+  }
+
+  template <class T, class Read>
+  void add(const char* name, T Section::*field, std::string valid, const char* help, bool is_text, Read read) {
+    const auto where = where_;
+    keys_.push_back(
+        {section_, name, std::move(valid), help, is_text, kIsList<T>,
+         [where, field, read](Config& config, const toml::node& node) { return read(node, (config.*where).*field); },
+         [where, field](const Config& config) { return printed((config.*where).*field); }});
+  }
+
+  std::vector<Key>& keys_;
+  std::string section_;
+  Section Config::*where_;
+};
+
+constexpr int64_t kAny = std::numeric_limits<int64_t>::max();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+std::vector<Key> make_registry() {
+  std::vector<Key> all;
+  // clang-format off: one line a setting
+  Keys model(all, "model", &Config::model);
+  using M = Config::Model;
+  model.choice("preference", &M::preference, {"factorization", "additive"},
+               "what a user wants: a dot product of learned vectors, or user and item terms added up");
+  model.integer("dim", &M::dim, 1, 4096, "width of the learned vectors");
+  model.choice("loss", &M::loss, {"bpr", "bce"}, "pairwise ranking, or binary cross-entropy");
+  model.integer("epochs", &M::epochs, 1, 1'000'000, "passes over the training interactions, at most");
+  model.integer("batch", &M::batch, 1, 1 << 24, "interactions of a training step");
+  model.integer("negatives", &M::negatives, 1, 1024, "items drawn against each interaction");
+  model.number("learning_rate", &M::learning_rate, 1e-9, 10.0, "step size of Adam");
+  model.number("weight_decay", &M::weight_decay, 0.0, 10.0, "decoupled decay of the weights");
+  model.number("dropout", &M::dropout, 0.0, 0.95, "share of inputs set to zero in training");
+  model.integer("patience", &M::patience, 0, 1'000'000,
+                "epochs without a better validation before training stops; 0 never stops early");
+  model.choice("negative_sampling", &M::negative_sampling, {"uniform", "popularity"}, "how negatives are drawn");
+  model.boolean("item_features", &M::item_features, "learn from categories and numbers of items as well");
+  model.number("positive_weight", &M::positive_weight, 1e-6, 1e6, "weight of a positive in the bce loss");
+
+  Keys associate(all, "associate", &Config::associate);
+  using A = Config::Associate;
+  associate.choice("by", &A::by, {"cosine", "lift", "confidence", "support"},
+                   "what makes two items belong together: learned vectors, or counts of common baskets");
+  associate.integer("k", &A::k, 1, 256, "partners kept for an item");
+  associate.number("min_score", &A::min_score, -1e9, 1e9, "partners below this are left out");
+  associate.choice("scale", &A::scale, {"dim", "none"}, "divide learned scores by the root of the width, or not");
+  associate.integer("min_count", &A::min_count, 1, kAny, "common baskets that a pair needs");
+
+  Keys search(all, "search", &Config::search);
+  using S = Config::Search;
+  search.integer("candidates", &S::candidates, 2, 256, "items that a search may choose from");
+  search.integer("min_size", &S::min_size, 1, 16, "items in a bundle, at least");
+  search.integer("max_size", &S::max_size, 1, 16, "items in a bundle, at most");
+  search.number("budget", &S::budget, 0.0, kInfinity, "price of a bundle, at most, in the currency of the data");
+  search.integer("min_categories", &S::min_categories, 1, 16, "different categories in a bundle, at least");
+  search.ids("must_have", &S::must_have, "items that are in every bundle");
+  search.ids("forbidden", &S::forbidden, "items that are in no bundle");
+  search.integer("population", &S::population, 2, 65536, "bundles alive in a generation");
+  search.integer("generations", &S::generations, 0, 1'000'000, "generations of the search");
+  search.number("mutation_rate", &S::mutation_rate, 0.0, 1.0, "chance that a new bundle is changed at random");
+  search.integer("elite", &S::elite, 0, 65536, "best bundles that live on unchanged");
+  search.integer("tournament", &S::tournament, 1, 65536, "bundles that compete to be a parent");
+  search.integer("bundles", &S::bundles, 1, 1'000'000, "bundles in the result");
+  search.integer("anchors", &S::anchors, 1, kAny, "items around which searches start");
+  search.integer("max_overlap", &S::max_overlap, 0, 16, "items that two bundles of the result may share");
+  search.number("weight_preference", &S::weight_preference, 0.0, 1e9, "weight of the users' preference in the fitness");
+  search.number("weight_revenue", &S::weight_revenue, 0.0, 1e9, "weight of the price in the fitness");
+
+  Keys discount(all, "discount", &Config::discount);
+  using D = Config::Discount;
+  discount.number("min", &D::min, 0.0, 1.0, "smallest discount offered on a bundle, as a share of its price");
+  discount.number("max", &D::max, 0.0, 1.0, "largest discount");
+
+  Keys evaluate(all, "evaluate", &Config::evaluate);
+  using E = Config::Evaluate;
+  evaluate.integers("k", &E::k, 1, 256, "lengths of the ranked lists");
+  evaluate.choices("baselines", &E::baselines, {"popularity", "item-knn"}, "what to compare with");
+  evaluate.boolean("mask_seen", &E::mask_seen, "leave out of the lists what the user had in training");
+  evaluate.integer("knn_neighbours", &E::knn_neighbours, 1, 256, "neighbours of an item in the item-knn baseline");
+
+  Keys run(all, "run", &Config::run);
+  using R = Config::Run;
+  run.integer("threads", &R::threads, 0, 4096, "CPU threads; 0: all cores");
+  run.integer("seed", &R::seed, 0, kAny, "of all random numbers");
+  run.text("device", &R::device, "auto, cpu, cuda or cuda:N");
+  // clang-format on
+  return all;
+}
+
+const std::vector<Key>& registry() {
+  static const std::vector<Key> keys = make_registry();
+  return keys;
+}
+
+const Key& find_key(const std::string& section, const std::string& name, const std::string& where) {
+  const auto found =
+      std::ranges::find_if(registry(), [&](const Key& key) { return key.section == section && key.name == name; });
+  if (found != registry().end()) return *found;
+  std::vector<std::string> names;
+  for (const Key& key : registry()) names.push_back(key.full_name());
+  const std::string asked = section + "." + name;
+  throw UsageError(fmt::format("{}no setting '{}'", where, asked),
+                   fmt::format("did you mean '{}'?", nearest(asked, names)));
+}
+
+void assign(Config& config, const Key& key, const toml::node& node, const std::string& where, const std::string& text) {
+  if (key.read(config, node)) return;
+  throw UsageError(fmt::format("{}{} = {}: expected {}", where, key.full_name(), text, key.valid),
+                   fmt::format("{}: {}", key.full_name(), key.help));
+}
+
+std::string as_text(const toml::node& node) {
+  std::ostringstream out;
+  node.visit([&](const auto& value) { out << value; });
+  return out.str();
+}
+
+std::string trimmed(std::string_view text) { return std::string(data::trim(text)); }
+
+/// The right-hand side of --set as TOML: strings may go without quotes, lists without brackets.
+toml::table parse_value(const Key& key, std::string_view text) {
+  const auto begins = [&](const char* any) {
+    return !text.empty() && std::string_view(any).find(text[0]) != text.npos;
+  };
+  std::string value(text);
+  if (key.is_list && !begins("[")) {
+    std::vector<std::string> parts;
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = std::min(text.find(',', at), text.size());
+      const std::string part = trimmed(text.substr(at, end - at));
+      parts.push_back(key.is_text ? toml_string(part) : part);
+      at = end + 1;
+    }
+    value = fmt::format("[{}]", fmt::join(parts, ", "));
+  } else if (key.is_text && !key.is_list && !begins("\"'")) {
+    value = toml_string(value);
+  }
+  try {
+    return toml::parse("value = " + value);
+  } catch (const toml::parse_error&) {
+    throw UsageError(fmt::format("--set {} = {}: expected {}", key.full_name(), text, key.valid),
+                     fmt::format("{}: {}", key.full_name(), key.help));
+  }
+}
+
+}  // namespace
+
+void Config::load(const std::filesystem::path& toml_path) {
+  const toml::table file = parse_toml(toml_path);
+  for (const auto& [section, node] : file) {
+    const toml::table* table = node.as_table();
+    const std::string section_name(section.str());
+    if (table == nullptr) {
+      throw UsageError(fmt::format("{}'{}' stands outside a section", location(toml_path, node), section_name),
+                       "write it below a section like [model]");
+    }
+    if (table->empty()) continue;
+    for (const auto& [name, value] : *table) {
+      const std::string where = location(toml_path, value);
+      assign(*this, find_key(section_name, std::string(name.str()), where), value, where, as_text(value));
+    }
+  }
+}
+
+void Config::set(std::string_view assignment) {
+  const size_t equals = assignment.find('=');
+  const size_t dot = assignment.substr(0, equals).find('.');
+  if (equals == std::string_view::npos || dot == std::string_view::npos) {
+    throw UsageError(fmt::format("--set {}: expected section.key=value", assignment), "for example --set model.dim=32");
+  }
+  const Key& key =
+      find_key(trimmed(assignment.substr(0, dot)), trimmed(assignment.substr(dot + 1, equals - dot - 1)), "--set: ");
+  const std::string text = trimmed(assignment.substr(equals + 1));
+  const toml::table table = parse_value(key, text);
+  assign(*this, key, *table.get("value"), "--set ", text);
+}
+
+void Config::check() const {
+  const auto require = [](bool good, const std::string& message) {
+    if (!good) throw UsageError(message, "change one of the two settings");
+  };
+  require(search.min_size <= search.max_size,
+          fmt::format("search.min_size = {} is above search.max_size = {}", search.min_size, search.max_size));
+  require(search.max_size <= search.candidates,
+          fmt::format("search.max_size = {} is above search.candidates = {}", search.max_size, search.candidates));
+  require(
+      search.min_categories <= search.max_size,
+      fmt::format("search.min_categories = {} is above search.max_size = {}", search.min_categories, search.max_size));
+  require(search.elite < search.population,
+          fmt::format("search.elite = {} is not below search.population = {}", search.elite, search.population));
+  require(search.tournament <= search.population,
+          fmt::format("search.tournament = {} is above search.population = {}", search.tournament, search.population));
+  require(static_cast<int64_t>(search.must_have.size()) <= search.max_size,
+          fmt::format("search.must_have lists {} items, above search.max_size = {}", search.must_have.size(),
+                      search.max_size));
+  for (const std::string& id : search.must_have) {
+    require(std::ranges::find(search.forbidden, id) == search.forbidden.end(),
+            fmt::format("item '{}' is in search.must_have and in search.forbidden", id));
+  }
+  require(discount.min <= discount.max,
+          fmt::format("discount.min = {} is above discount.max = {}", discount.min, discount.max));
+  if (evaluate.k.empty()) throw UsageError("evaluate.k is empty", "name at least one length");
+}
+
+std::string Config::show() const {
+  const Config defaults;
+  std::string out, section;
+  for (const Key& key : registry()) {
+    if (key.section != section) {
+      out += fmt::format("{}[{}]\n", section.empty() ? "" : "\n", key.section);
+      section = key.section;
+    }
+    const std::string value = key.print(*this), usual = key.print(defaults);
+    out += fmt::format("# {}: {}\n{} = {}", key.help, key.valid, key.name, value);
+    out += value == usual ? "\n" : fmt::format("  # changed; default {}\n", usual);
+  }
+  return out;
+}
+
+Config load_config(const std::filesystem::path& toml_path, const std::vector<std::string>& assignments) {
+  Config config;
+  if (!toml_path.empty()) config.load(toml_path);
+  for (const std::string& assignment : assignments) config.set(assignment);
+  config.check();
+  return config;
+}
+
+}  // namespace sheaf::config

@@ -1,0 +1,136 @@
+#include "host/data/import.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "host/data/clean.hpp"
+#include "host/data/item_facts.hpp"
+#include "host/data/item_table.hpp"
+#include "host/data/rows.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+
+namespace sheaf::data {
+namespace {
+
+constexpr const char* kSplitKindNames[] = {"temporal", "random", "leave_last_out", "given"};
+
+/// Ids and codes of users (or items): those that occur in `kept`, by the byte order of their ids.
+void encode_ids(const StringEncoder& encoder, const std::vector<int32_t>& codes, const std::vector<int64_t>& kept,
+                StringTable& ids, std::vector<int32_t>& out) {
+  std::vector<uint8_t> occurs(static_cast<size_t>(encoder.size()), 0);
+  for (const int64_t row : kept) occurs[static_cast<size_t>(codes[static_cast<size_t>(row)])] = 1;
+  SortedCodes sorted = sort_codes(encoder.strings(), occurs);
+  for (const int64_t row : kept) {
+    out.push_back(sorted.new_of[static_cast<size_t>(codes[static_cast<size_t>(row)])]);
+  }
+  ids = std::move(sorted.strings);
+}
+
+void fill_interactions(const Rows& rows, const ImportConfig& config, const std::vector<int64_t>& kept,
+                       std::vector<uint8_t> split, Prepared& prepared) {
+  encode_ids(rows.users, rows.user, kept, prepared.user_ids, prepared.user);
+  encode_ids(rows.items, rows.item, kept, prepared.item_ids, prepared.item);
+  prepared.basket = number_baskets(rows, kept);
+  prepared.split = std::move(split);
+  for (const int64_t at : kept) {
+    const auto row = static_cast<size_t>(at);
+    const double quantity = rows.quantity[row];
+    prepared.timestamp.push_back(rows.timestamp[row]);
+    prepared.quantity.push_back(static_cast<float>(quantity));
+    prepared.price.push_back(
+        static_cast<float>(config.columns.amount.empty() ? rows.paid[row] : rows.paid[row] / quantity));
+    prepared.discount.push_back(static_cast<float>(rows.discount[row]));
+  }
+  prepared.n_users = prepared.user_ids.size();
+  prepared.n_items = prepared.item_ids.size();
+  prepared.n_baskets = kept.empty() ? 0 : *std::ranges::max_element(prepared.basket) + 1;
+}
+
+nlohmann::json summarize(const ImportReport& report, const std::filesystem::path& path, const ImportConfig& config,
+                         const Prepared& prepared) {
+  nlohmann::json rules = nlohmann::json::array();
+  for (const auto& rule : report.rules) {
+    nlohmann::json examples = nlohmann::json::array();
+    for (const auto& example : rule.examples) examples.push_back({{"line", example.line}, {"value", example.value}});
+    rules.push_back({{"name", rule.name},
+                     {"meaning", rule.meaning},
+                     {"active", rule.active},
+                     {"breaks", rule.breaks},
+                     {"dropped", rule.dropped},
+                     {"examples", examples}});
+  }
+  const auto [first, last] = std::ranges::minmax(prepared.timestamp);
+  return {{"file", path.filename().string()},
+          {"rows_read", report.rows_read},
+          {"rows_kept", report.rows_kept},
+          {"rules", rules},
+          {"split", kSplitKindNames[static_cast<size_t>(config.split.kind)]},
+          {"split_rows",
+           {{"train", report.split_rows[kTrain]},
+            {"validation", report.split_rows[kValidation]},
+            {"test", report.split_rows[kTest]}}},
+          {"first_timestamp", first},
+          {"last_timestamp", last}};
+}
+
+/// Nothing left is an error that says where the rows went.
+void check_not_empty(const std::filesystem::path& path, const ImportReport& report) {
+  if (report.rows_kept > 0 && report.split_rows[kTrain] > 0) return;
+  std::string where;
+  for (const auto& rule : report.rules) {
+    if (rule.dropped > 0) where += fmt::format("{}{} {}", where.empty() ? "" : ", ", rule.name, rule.dropped);
+  }
+  const char* what = report.rows_kept == 0 ? "no rows are left" : "no rows are left to train on";
+  throw DataError(fmt::format("{}: {} of {} read (dropped: {})", path.string(), what, report.rows_read,
+                              where.empty() ? "none" : where),
+                  "check [columns], [clean] and [split] of the import configuration");
+}
+
+}  // namespace
+
+const ImportReport::Rule& ImportReport::rule(const std::string& name) const {
+  const auto found = std::ranges::find(rules, name, &Rule::name);
+  if (found == rules.end()) throw UsageError(fmt::format("no cleaning rule is named '{}'", name));
+  return *found;
+}
+
+std::pair<Prepared, ImportReport> import_file(const std::filesystem::path& path, const ImportConfig& config,
+                                              int n_threads) {
+  const auto start = std::chrono::steady_clock::now();
+  const Context context(Device{}, ContextOptions{0, n_threads, false});
+  std::pair<Prepared, ImportReport> result;
+  auto& [prepared, report] = result;
+
+  const Rows rows(path, config, context);
+  std::unique_ptr<ItemTable> table;
+  if (!config.items.file.empty()) {
+    table = std::make_unique<ItemTable>(path.parent_path() / config.items.file, config, context);
+  }
+  check_interrupt("import");
+  std::vector<int64_t> kept = clean_rows(rows, table.get(), config, context, report);
+  std::ranges::stable_sort(kept, {}, [&](int64_t row) { return rows.timestamp[static_cast<size_t>(row)]; });
+  std::vector<uint8_t> split = split_rows(rows, kept, config.split);
+  check_interrupt("import");
+  thin_rows(rows, config.clean, kept, split, report);
+
+  report.rows_kept = static_cast<int64_t>(kept.size());
+  for (const uint8_t part : split) ++report.split_rows[part];
+  check_not_empty(path, report);
+  prepared.name = config.source.name.empty() ? path.filename().string() : config.source.name;
+  prepared.currency = config.source.currency;
+  fill_interactions(rows, config, kept, std::move(split), prepared);
+  check_interrupt("import");
+  fill_item_facts(rows, table.get(), config, kept, prepared);
+  report.n_users = prepared.n_users;
+  report.n_items = prepared.n_items;
+  report.n_baskets = prepared.n_baskets;
+  prepared.import_summary = summarize(report, path, config, prepared);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace sheaf::data

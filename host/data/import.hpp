@@ -1,0 +1,86 @@
+#pragma once
+/// From a file of transactions to a prepared data set: read, clean, split, thin, encode. README.md of this folder says what each key of
+/// the import configuration means.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/data/csv.hpp"
+#include "host/data/prepared.hpp"
+
+namespace sheaf::data {
+
+enum class SplitKind { temporal, random, leave_last_out, given };
+
+struct ImportConfig {
+  struct Source {
+    std::string name, currency;
+    CsvOptions csv;
+  } source;
+  /// Names of columns; an empty one is not there.
+  struct Columns {
+    std::string user, basket, item, timestamp, quantity, price, amount, item_name, category;
+    std::vector<std::string> discount;  // summed
+  } columns;
+  std::string timestamp_format = "%Y-%m-%d %H:%M:%S";
+  struct Items {
+    std::string file;  // relative to the transactions' folder; empty: no side table
+    std::string key, category;
+    std::vector<std::string> name, categorical, numeric;
+  } items;
+  struct Clean {
+    std::string cancelled_basket_prefix;  // empty: no such rule
+    bool drop_duplicates = true;
+    bool require_user = true;
+    double min_quantity = 0.0;  // a quantity must be positive and at least this
+    bool require_positive_price = true;
+    bool drop_unknown_items = true;                           // items that the side table does not have
+    std::vector<std::string> exclude_items;                   // ids; a trailing * matches any ending
+    std::vector<std::string> exclude_categories;              // values of the category column
+    std::map<std::string, std::vector<std::string>> exclude;  // column of the side table -> values
+    int64_t min_item_users = 0, min_user_items = 0;           // counted in train; 0: no such rule
+    bool drop_malformed = false;                              // else the first malformed row stops the import
+  } clean;
+  struct Split {
+    SplitKind kind = SplitKind::temporal;
+    double validation_days = 28, test_days = 28;
+    double validation_fraction = 0.1, test_fraction = 0.1;
+    std::string column;  // holds train, validation or test
+    uint64_t seed = 1;
+  } split;
+};
+
+/// UsageError with file and line for an unknown key (and the nearest valid one), a wrong type or a value out of range.
+ImportConfig load_import_config(const std::filesystem::path& toml_path);
+
+struct ImportReport {
+  struct Example {
+    int64_t line = 0;  // of the source file, from 1
+    std::string value;
+  };
+  struct Rule {
+    std::string name, meaning;
+    bool active = false;            // whether rows that break it are dropped
+    int64_t breaks = 0;             // rows of the source that break the rule, whatever else is wrong with them
+    int64_t dropped = 0;            // rows dropped by it: the first rule in order takes the row
+    std::vector<Example> examples;  // the first 3 that break it
+  };
+  int64_t rows_read = 0;
+  std::vector<Rule> rules;
+  int64_t rows_kept = 0, n_users = 0, n_items = 0, n_baskets = 0;
+  int64_t split_rows[3] = {0, 0, 0};  // train, validation, test
+  double seconds = 0.0;               // wall time; not part of what is saved
+
+  /// The rule of that name; UsageError if there is none.
+  const Rule& rule(const std::string& name) const;
+};
+
+/// Imports one file of transactions (plain or .gz). The result does not depend on the number of threads (0: all cores).
+std::pair<Prepared, ImportReport> import_file(const std::filesystem::path& path, const ImportConfig& config,
+                                              int n_threads = 0);
+
+}  // namespace sheaf::data

@@ -1,0 +1,242 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string_view>
+
+#include "host/config/nearest.hpp"
+#include "host/config/toml.hpp"
+#include "host/data/import.hpp"
+#include "host/data/timestamp.hpp"
+#include "kernels/core/error.hpp"
+
+namespace sheaf::data {
+namespace {
+
+using config::location;
+
+/// One section of the file. It remembers which keys were asked for, so that finish() can name those that nobody knows.
+class Section {
+ public:
+  Section(const std::filesystem::path& path, const toml::table& file, std::string name)
+      : path_(path), name_(std::move(name)) {
+    const toml::node* node = file.get(name_);
+    if (node == nullptr) return;
+    table_ = node->as_table();
+    if (table_ == nullptr) throw UsageError(fmt::format("{}{} is not a section", location(path_, *node), name_));
+  }
+
+  void read(const char* key, std::string& value) { read_exact(key, value, "a string"); }
+  void read(const char* key, bool& value) { read_exact(key, value, "true or false"); }
+  void read(const char* key, int64_t& value, int64_t low) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto read = node->value_exact<int64_t>();
+    if (!read || *read < low) fail(key, *node, fmt::format("an integer of at least {}", low));
+    value = *read;
+  }
+  void read(const char* key, double& value, double low, double high) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto read = node->is_number() ? node->value<double>() : std::nullopt;
+    if (!read || !(*read >= low && *read <= high)) {
+      fail(key, *node,
+           std::isinf(high) ? fmt::format("a number of at least {}", low)
+                            : fmt::format("a number from {} to {}", low, high));
+    }
+    value = *read;
+  }
+  void read(const char* key, std::vector<std::string>& values) {
+    if (const toml::node* node = find(key)) values = strings(key, *node);
+  }
+  /// A table of lists of strings.
+  void read(const char* key, std::map<std::string, std::vector<std::string>>& lists) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    if (!node->is_table()) fail(key, *node, "a table like { department = [\"FUEL\"] }");
+    for (const auto& [name, list] : *node->as_table()) lists[std::string(name.str())] = strings(key, list);
+  }
+  /// One of `choices`; its position, or `usual` if the key is not there.
+  size_t choice(const char* key, const std::vector<std::string>& choices, size_t usual) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return usual;
+    const auto text = node->value_exact<std::string>();
+    const auto found = std::ranges::find(choices, text.value_or(""));
+    if (!text || found == choices.end()) fail(key, *node, "one of " + config::join(choices));
+    return static_cast<size_t>(found - choices.begin());
+  }
+
+  void finish() const {
+    if (table_ == nullptr) return;
+    for (const auto& [key, node] : *table_) {
+      const std::string name(key.str());
+      if (std::ranges::find(known_, name) != known_.end()) continue;
+      throw UsageError(fmt::format("{}[{}] has no key '{}'", location(path_, node), name_, name),
+                       fmt::format("did you mean '{}'?", config::nearest(name, known_)));
+    }
+  }
+
+  [[noreturn]] void fail(const char* key, const toml::node& node, const std::string& expected) const {
+    throw UsageError(fmt::format("{}{}.{}: expected {}", location(path_, node), name_, key, expected));
+  }
+  const toml::node* find(const char* key) {
+    known_.emplace_back(key);
+    return table_ == nullptr ? nullptr : table_->get(key);
+  }
+
+ private:
+  template <class T>
+  void read_exact(const char* key, T& value, const char* expected) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto read = node->value_exact<T>();
+    if (!read) fail(key, *node, expected);
+    value = *read;
+  }
+  std::vector<std::string> strings(const char* key, const toml::node& node) const {
+    std::vector<std::string> values;
+    const toml::array* array = node.as_array();
+    if (array == nullptr) fail(key, node, "a list of strings");
+    for (const toml::node& element : *array) {
+      const auto text = element.value_exact<std::string>();
+      if (!text) fail(key, element, "a list of strings");
+      values.push_back(*text);
+    }
+    return values;
+  }
+
+  const std::filesystem::path& path_;
+  std::string name_;
+  const toml::table* table_ = nullptr;
+  std::vector<std::string> known_;
+};
+
+void read_source(Section section, ImportConfig::Source& source) {
+  section.read("name", source.name);
+  section.read("currency", source.currency);
+  source.csv.delimiter = section.choice("format", {"csv", "tsv"}, 0) == 0 ? ',' : '\t';
+  source.csv.encoding = section.choice("encoding", {"utf-8", "latin1"}, 0) == 0 ? Encoding::utf8 : Encoding::latin1;
+  std::string delimiter(1, source.csv.delimiter);
+  section.read("delimiter", delimiter);
+  if (delimiter.size() != 1 || std::string_view("\"\r\n").find(delimiter[0]) != std::string_view::npos) {
+    section.fail("delimiter", *section.find("delimiter"), "one ASCII character that is no quote and no line end");
+  }
+  source.csv.delimiter = delimiter[0];
+  section.finish();
+}
+
+void read_columns(Section section, ImportConfig::Columns& columns) {
+  section.read("user", columns.user);
+  section.read("basket", columns.basket);
+  section.read("item", columns.item);
+  section.read("timestamp", columns.timestamp);
+  section.read("quantity", columns.quantity);
+  section.read("price", columns.price);
+  section.read("amount", columns.amount);
+  section.read("discount", columns.discount);
+  section.read("item_name", columns.item_name);
+  section.read("category", columns.category);
+  section.finish();
+}
+
+void read_timestamp(Section section, std::string& format) {
+  section.read("format", format);
+  const std::string problem = timestamp_format_problem(format);
+  if (!problem.empty())
+    section.fail("format", *section.find("format"), fmt::format("a format; '{}' {}", format, problem));
+  section.finish();
+}
+
+void read_items(Section section, ImportConfig::Items& items) {
+  section.read("file", items.file);
+  section.read("key", items.key);
+  section.read("name", items.name);
+  section.read("category", items.category);
+  section.read("categorical", items.categorical);
+  section.read("numeric", items.numeric);
+  section.finish();
+}
+
+void read_clean(Section section, ImportConfig::Clean& clean) {
+  section.read("cancelled_basket_prefix", clean.cancelled_basket_prefix);
+  section.read("drop_duplicates", clean.drop_duplicates);
+  section.read("require_user", clean.require_user);
+  section.read("min_quantity", clean.min_quantity, 0.0, std::numeric_limits<double>::infinity());
+  section.read("require_positive_price", clean.require_positive_price);
+  section.read("drop_unknown_items", clean.drop_unknown_items);
+  section.read("exclude_items", clean.exclude_items);
+  section.read("exclude_categories", clean.exclude_categories);
+  section.read("exclude", clean.exclude);
+  section.read("min_item_users", clean.min_item_users, 0);
+  section.read("min_user_items", clean.min_user_items, 0);
+  clean.drop_malformed = section.choice("malformed", {"error", "drop"}, 0) == 1;
+  section.finish();
+}
+
+void read_split(Section section, ImportConfig::Split& split) {
+  constexpr double kManyDays = 1e6;
+  split.kind = static_cast<SplitKind>(section.choice("kind", {"temporal", "random", "leave_last_out", "given"}, 0));
+  section.read("validation_days", split.validation_days, 0.0, kManyDays);
+  section.read("test_days", split.test_days, 0.0, kManyDays);
+  section.read("validation_fraction", split.validation_fraction, 0.0, 1.0);
+  section.read("test_fraction", split.test_fraction, 0.0, 1.0);
+  section.read("column", split.column);
+  auto seed = static_cast<int64_t>(split.seed);
+  section.read("seed", seed, 0);
+  split.seed = static_cast<uint64_t>(seed);
+  section.finish();
+}
+
+/// What no section can see alone.
+void check_whole(const std::filesystem::path& path, const ImportConfig& config) {
+  const auto require = [&](bool good, const char* what, const char* mend) {
+    if (!good) throw UsageError(fmt::format("{}: {}", path.string(), what), mend);
+  };
+  const auto& columns = config.columns;
+  const auto& items = config.items;
+  require(!columns.item.empty(), "columns.item is not given", "name the column that identifies the product");
+  require(!columns.user.empty() || !columns.basket.empty(), "neither columns.user nor columns.basket is given",
+          "name at least one of them");
+  require(!columns.user.empty() || !config.clean.require_user, "columns.user is not given, yet users are required",
+          "name the column, or set require_user = false under [clean]: every basket is then a user");
+  require(columns.price.empty() || columns.amount.empty(), "columns.price and columns.amount are both given",
+          "keep one: price is of a unit, amount of the line");
+  require(columns.amount.empty() || !columns.quantity.empty(), "columns.amount needs columns.quantity",
+          "name the column of pieces");
+  require(items.file.empty() == items.key.empty(), "items.file and items.key belong together", "give both or none");
+  require(!items.file.empty() || (items.name.empty() && items.category.empty() && items.categorical.empty() &&
+                                  items.numeric.empty() && config.clean.exclude.empty()),
+          "[items] and clean.exclude name columns of a side table, yet items.file is not given", "give items.file");
+  require(config.split.validation_fraction + config.split.test_fraction < 1.0,
+          "split.validation_fraction and split.test_fraction leave nothing to train on", "make them smaller");
+  require(config.split.kind != SplitKind::given || !config.split.column.empty(), "split.column is not given",
+          "name the column that holds train, validation or test");
+  const bool needs_time = config.split.kind == SplitKind::temporal || config.split.kind == SplitKind::leave_last_out;
+  require(!needs_time || !columns.timestamp.empty(), "this split needs columns.timestamp",
+          "name the column, or set kind = \"random\" under [split]");
+}
+
+}  // namespace
+
+ImportConfig load_import_config(const std::filesystem::path& toml_path) {
+  const toml::table file = config::parse_toml(toml_path);
+  const std::vector<std::string> sections{"source", "columns", "timestamp", "items", "clean", "split"};
+  for (const auto& [key, node] : file) {
+    const std::string name(key.str());
+    if (std::ranges::find(sections, name) != sections.end()) continue;
+    throw UsageError(fmt::format("{}no section [{}]", location(toml_path, node), name),
+                     fmt::format("did you mean [{}]?", config::nearest(name, sections)));
+  }
+  ImportConfig config;
+  read_source({toml_path, file, "source"}, config.source);
+  read_columns({toml_path, file, "columns"}, config.columns);
+  read_timestamp({toml_path, file, "timestamp"}, config.timestamp_format);
+  read_items({toml_path, file, "items"}, config.items);
+  read_clean({toml_path, file, "clean"}, config.clean);
+  read_split({toml_path, file, "split"}, config.split);
+  check_whole(toml_path, config);
+  return config;
+}
+
+}  // namespace sheaf::data

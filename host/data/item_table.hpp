@@ -1,0 +1,37 @@
+#pragma once
+/// The side table of items. Part of the importer.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/data/csv.hpp"
+#include "host/data/encode.hpp"
+#include "host/data/import.hpp"
+#include "kernels/core/context.hpp"
+
+namespace sheaf::data {
+
+class ItemTable {
+ public:
+  /// DataError for a row of the wrong width, an empty or repeated key.
+  ItemTable(const std::filesystem::path& path, const ImportConfig& config, const Context& context);
+
+  /// Row of an item; -1 if the table does not have it.
+  int64_t find(std::string_view item_id) const { return keys_.find(item_id); }
+  std::string_view value(const std::string& column, int64_t row) const;
+  /// The columns of [items].name, joined by single spaces, empty ones left out.
+  std::string name(int64_t row) const;
+  /// A column of [items].numeric; NaN where the field is empty. DataError with the line for anything that is no finite number.
+  double number(const std::string& column, int64_t row) const;
+
+ private:
+  CsvFile file_;
+  std::vector<std::string> columns_, name_columns_;
+  CsvColumns parsed_;
+  StringEncoder keys_;
+};
+
+}  // namespace sheaf::data

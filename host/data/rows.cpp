@@ -1,0 +1,206 @@
+#include "host/data/rows.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include "host/data/timestamp.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+#include "kernels/core/parallel.hpp"
+
+namespace sheaf::data {
+namespace {
+
+constexpr int64_t kRowsPerChunk = 8192;
+constexpr const char* kSplitNames[] = {"train", "validation", "test"};
+
+/// What can be wrong with a row; 0 is nothing.
+enum Issue : uint16_t { kNone, kWidth, kEmpty, kNotANumber, kNotFinite, kNoTimestamp, kNegativeDiscount, kNoSplit };
+
+uint16_t pack(Issue issue, size_t column) {
+  return static_cast<uint16_t>((issue << 8) | static_cast<uint16_t>(column));
+}
+
+std::vector<std::string> needed_columns(const ImportConfig& config) {
+  const auto& c = config.columns;
+  std::vector<std::string> names{c.user,  c.basket, c.item,      c.timestamp, c.quantity,
+                                 c.price, c.amount, c.item_name, c.category};
+  names.insert(names.end(), c.discount.begin(), c.discount.end());
+  if (config.split.kind == SplitKind::given) names.push_back(config.split.column);
+  std::erase(names, std::string());
+  std::ranges::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+Issue to_number(std::string_view text, double& value) {
+  switch (parse_number(text, value)) {
+    case NumberStatus::ok: return kNone;
+    case NumberStatus::empty: return kEmpty;
+    case NumberStatus::not_finite: return kNotFinite;
+    case NumberStatus::malformed: break;
+  }
+  return kNotANumber;
+}
+
+}  // namespace
+
+Rows::Rows(const std::filesystem::path& path, const ImportConfig& config, const Context& context)
+    : file(path, config.source.csv) {
+  std::vector<int64_t> positions;
+  for (const std::string& column : needed_columns(config)) {
+    columns_.push_back({column, positions.size()});
+    positions.push_back(file.column(column));
+  }
+  check_interrupt("import");
+  parsed_ = file.parse(positions, context);
+  check_interrupt("import");
+  parse_values(config, context);
+  if (!config.clean.drop_malformed) {
+    const auto bad = std::ranges::find_if(issues_, [](uint16_t issue) { return issue != 0; });
+    if (bad != issues_.end()) {
+      throw DataError(issue_message(bad - issues_.begin()),
+                      "mend the row, or set malformed = \"drop\" under [clean] to leave such rows out");
+    }
+  }
+  check_interrupt("import");
+  encode(config, context);
+}
+
+size_t Rows::index_of(const std::string& column) const {
+  return std::ranges::find(columns_, column, &Column::name)->index;
+}
+
+std::string_view Rows::text(const std::string& column, int64_t row) const {
+  return column.empty() ? std::string_view() : parsed_.values[index_of(column)][static_cast<size_t>(row)];
+}
+
+std::string Rows::issue_message(int64_t row) const {
+  const uint16_t packed = issues_[static_cast<size_t>(row)];
+  if (packed >> 8 == kWidth) return file.width_message(row, parsed_.n_fields[static_cast<size_t>(row)]);
+  const Column& column = columns_[packed & 0xff];
+  const auto value = parsed_.values[column.index][static_cast<size_t>(row)];
+  const auto what = [&]() -> std::string {
+    switch (packed >> 8) {
+      case kEmpty: return "the value is missing";
+      case kNotANumber: return fmt::format("'{}' is not a number", value);
+      case kNotFinite: return fmt::format("'{}' is not a finite number", value);
+      case kNoTimestamp: return fmt::format("'{}' does not match the format of [timestamp]", value);
+      case kNegativeDiscount:
+        return fmt::format("a discount of {} is negative; what is taken off is written positive", value);
+      default: return fmt::format("'{}' is none of train, validation, test", value);
+    }
+  };
+  return fmt::format("{} line {}: column '{}': {}", file.path().string(), file.line(row), column.name, what());
+}
+
+void Rows::parse_values(const ImportConfig& config, const Context& context) {
+  const auto n = static_cast<size_t>(size());
+  const auto& c = config.columns;
+  issues_.assign(n, 0);
+  timestamp.assign(n, 0);
+  quantity.assign(n, 1.0);
+  paid.assign(n, 0.0);
+  discount.assign(n, 0.0);
+  given_split.assign(n, kTrain);
+  if (columns_.size() > 0xff) throw UsageError("more than 255 columns are named");
+
+  // One check a column: what is wrong with the field, and its value into its place.
+  struct Check {
+    size_t column;
+    std::function<Issue(std::string_view, size_t)> take;
+  };
+  std::vector<Check> checks;
+  const auto add = [&](const std::string& column, auto&& take) {
+    if (!column.empty()) checks.push_back({index_of(column), take});
+  };
+  const auto must_have = [](std::string_view text, size_t) { return text.empty() ? kEmpty : kNone; };
+  add(c.item, must_have);
+  add(c.basket, must_have);
+  add(c.timestamp, [&](std::string_view text, size_t row) {
+    if (text.empty()) return kEmpty;
+    return parse_timestamp(text, config.timestamp_format, timestamp[row]) ? kNone : kNoTimestamp;
+  });
+  add(c.quantity, [&](std::string_view text, size_t row) { return to_number(text, quantity[row]); });
+  add(c.price.empty() ? c.amount : c.price,
+      [&](std::string_view text, size_t row) { return to_number(text, paid[row]); });
+  for (const std::string& column : c.discount) {
+    add(column, [&](std::string_view text, size_t row) {
+      double value = 0.0;
+      const Issue issue = to_number(text, value);
+      discount[row] += value;
+      return issue == kEmpty ? kNone : issue == kNone && value < 0.0 ? kNegativeDiscount : issue;
+    });
+  }
+  if (config.split.kind == SplitKind::given) {
+    add(config.split.column, [&](std::string_view text, size_t row) {
+      const auto found = std::ranges::find(kSplitNames, text);
+      given_split[row] = static_cast<uint8_t>(found - std::begin(kSplitNames));
+      return found == std::end(kSplitNames) ? kNoSplit : kNone;
+    });
+  }
+
+  parallel_for(context, size(), kRowsPerChunk, [&](int64_t begin, int64_t end) {
+    for (auto row = static_cast<size_t>(begin); row < static_cast<size_t>(end); ++row) {
+      if (parsed_.n_fields[row] != static_cast<int32_t>(file.header().size())) {
+        issues_[row] = pack(kWidth, 0);
+        continue;
+      }
+      for (const Check& check : checks) {
+        const Issue issue = check.take(parsed_.values[check.column][row], row);
+        if (issue != kNone && issues_[row] == 0) issues_[row] = pack(issue, check.column);
+      }
+    }
+  });
+}
+
+void Rows::encode(const ImportConfig& config, const Context& context) {
+  const auto n = static_cast<size_t>(size());
+  const auto encode_column = [&](const std::string& column, StringEncoder& encoder, std::vector<int32_t>& codes) {
+    codes.assign(n, -1);
+    if (column.empty()) return;
+    const auto& values = parsed_.values[index_of(column)];
+    for (size_t row = 0; row < n; ++row) {
+      if (issues_[row] == 0) codes[row] = encoder.encode(values[row]);
+    }
+  };
+  // Codes are given in the order of the rows, so a column is one thread's work; columns run side by side.
+  const std::array<std::function<void()>, 5> tasks{
+      [&] { encode_column(config.columns.user, users, user); },
+      [&] { encode_column(config.columns.basket, baskets, basket); },
+      [&] { encode_column(config.columns.item, items, item); },
+      [&] { encode_column(config.columns.item_name, names, name); },
+      [&] { encode_column(config.columns.category, categories, category); },
+  };
+  parallel_for(context, static_cast<int64_t>(tasks.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) tasks[static_cast<size_t>(task)]();
+  });
+  encode_users(config);
+}
+
+void Rows::encode_users(const ImportConfig& config) {
+  const auto n = static_cast<size_t>(size());
+  const int32_t nobody = config.columns.user.empty() ? -1 : users.find("");
+  has_user.assign(n, 0);
+  for (size_t row = 0; row < n; ++row) has_user[row] = user[row] >= 0 && user[row] != nobody;
+  if (config.columns.basket.empty()) {  // a basket is what a user has at one time; users differ, so times may repeat
+    for (size_t row = 0; row < n; ++row) {
+      if (issues_[row] != 0) continue;
+      const std::string time = fmt::format("{}", timestamp[row]);
+      const int32_t known = baskets.find(time);
+      basket[row] = known >= 0 ? known : baskets.encode(made_names_.emplace_back(time));
+    }
+  }
+  // Without a user a basket stands for itself.
+  for (size_t row = 0; row < n; ++row) {
+    if (issues_[row] != 0 || has_user[row] != 0 || config.clean.require_user) continue;
+    const std::string stand_in = fmt::format("basket {}", baskets.strings()[static_cast<size_t>(basket[row])]);
+    const int32_t known = users.find(stand_in);
+    user[row] = known >= 0 ? known : users.encode(made_names_.emplace_back(stand_in));
+  }
+}
+
+}  // namespace sheaf::data
