@@ -5,7 +5,7 @@
 ///   AUC = P(score of a positive > score of a negative) + P(equal) / 2, by ranks with ties (Mann and Whitney, 1947)
 ///   Brier = mean (p - y)^2
 ///
-/// AUC is NaN when a class is missing. NaN probabilities are a caller's bug: the result is NaN.
+/// AUC is NaN when a class is missing; without examples everything is. NaN probabilities are a caller's bug: the result is NaN.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"

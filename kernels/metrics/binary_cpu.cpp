@@ -34,10 +34,9 @@ void binary(Context& context, const BinaryArgs& args) {
   }
   const auto n_negative = static_cast<double>(negatives_before[n]);
   const double n_pairs = n_negative * (static_cast<double>(n) - n_negative);
-  const double mean = 1.0 / static_cast<double>(n);
-  args.out[kAccuracy] = sum.correct * mean;
-  args.out[kLogLoss] = sum.log_loss * mean;
-  args.out[kBrier] = sum.squared_error * mean;
+  args.out[kAccuracy] = sum.correct / static_cast<double>(n);
+  args.out[kLogLoss] = sum.log_loss / static_cast<double>(n);
+  args.out[kBrier] = sum.squared_error / static_cast<double>(n);
   // A NaN probability has made the sums NaN; the ranks would hide it.
   const bool defined = n_pairs > 0 && sum.correct == sum.correct;
   args.out[kAuc] = defined ? pairs_in_order / n_pairs : std::numeric_limits<double>::quiet_NaN();

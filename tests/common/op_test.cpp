@@ -73,6 +73,15 @@ CsrView DeviceCsr::view() const {
           n_columns_,          columns_.size()};
 }
 
+std::vector<Backend> built_backends() {
+  std::vector<Backend> backends;
+  for (const Backend backend : {Backend::cpu, Backend::simt, Backend::cuda}) {
+    // What SHEAF_REQUIRE names is listed in any case, so that its absence shows.
+    if (built_with(backend) || required(backend)) backends.push_back(backend);
+  }
+  return backends;
+}
+
 std::string backend_name(const ::testing::TestParamInfo<Backend>& info) { return to_string(info.param); }
 
 }  // namespace sheaf::test

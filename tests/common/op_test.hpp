@@ -1,6 +1,6 @@
 #pragma once
-/// One test body, every backend. A backend that is absent shows as skipped; SHEAF_REQUIRE=cuda (a comma-separated list) turns
-/// that skip into a failure.
+/// One test body, every backend that this build holds. Where the build has CUDA and the machine has no GPU, the test shows as
+/// skipped; SHEAF_REQUIRE=cuda (a comma-separated list of backends) turns that skip into a failure.
 ///
 ///   class BagTest : public sheaf::test::OpTest {};
 ///   TEST_P(BagTest, AgreesWithOracle) { Context& ctx = context(); ... }
@@ -109,11 +109,11 @@ class DeviceCsr {
   int64_t n_rows_, n_columns_;
 };
 
+/// The backends that this build holds, whether or not the machine has their device.
+std::vector<Backend> built_backends();
 std::string backend_name(const ::testing::TestParamInfo<Backend>& info);
 
 }  // namespace sheaf::test
 
-#define SHEAF_ON_EVERY_BACKEND(Suite)                                                                                \
-  INSTANTIATE_TEST_SUITE_P(On, Suite,                                                                                \
-                           ::testing::Values(::sheaf::Backend::cpu, ::sheaf::Backend::simt, ::sheaf::Backend::cuda), \
-                           ::sheaf::test::backend_name)
+#define SHEAF_ON_EVERY_BACKEND(Suite) \
+  INSTANTIATE_TEST_SUITE_P(On, Suite, ::testing::ValuesIn(::sheaf::test::built_backends()), ::sheaf::test::backend_name)

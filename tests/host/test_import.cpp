@@ -382,7 +382,7 @@ TEST_F(ImportTest, TheShippedDataHasTheFlawsOfItsManifest) {
   for (size_t i = 0; i < prepared.item.size(); ++i) {
     if (prepared.split[i] == kTrain) users[static_cast<size_t>(prepared.item[i])].insert(prepared.user[i]);
   }
-  EXPECT_GE(std::ranges::min(users, {}, &std::set<int32_t>::size).size(), 10u);
+  EXPECT_GE(std::ranges::min(users, {}, &std::set<int32_t>::size).size(), 5u);
   const auto& departments = prepared.categorical[0].values;
   EXPECT_EQ(departments.find_sorted("FUEL"), -1);
   EXPECT_GE(departments.find_sorted("GROCERY"), 0);
