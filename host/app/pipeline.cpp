@@ -241,8 +241,24 @@ TrainedModel train_model(Context& context, const Dataset& dataset, const config:
   return trained;
 }
 
-void check_fits(const PreferenceModel& model, const data::Prepared& prepared) {
-  if (model.n_users() == prepared.n_users && model.n_items() == prepared.n_items) return;
+std::string fingerprint(const data::Prepared& prepared) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  const auto add = [&](const void* bytes, size_t n) {
+    for (size_t b = 0; b < n; ++b) hash = (hash ^ static_cast<const unsigned char*>(bytes)[b]) * 0x100000001b3u;
+  };
+  for (const data::StringTable* ids : {&prepared.user_ids, &prepared.item_ids}) {
+    add(ids->bytes.data(), ids->bytes.size());
+    add(ids->offsets.data(), ids->offsets.size() * sizeof(ids->offsets[0]));
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+void check_fits(const PreferenceModel& model, const std::string& trained_on, const data::Prepared& prepared) {
+  if (model.n_users() == prepared.n_users && model.n_items() == prepared.n_items) {
+    if (trained_on == fingerprint(prepared)) return;
+    throw UsageError("the model was trained on other users or items than those of the data",
+                     "train the model on this data, or give the data that it was trained on");
+  }
   throw UsageError(fmt::format("the model knows {} users and {} items, the data has {} and {}", model.n_users(),
                                model.n_items(), prepared.n_users, prepared.n_items),
                    "train the model on this data, or give the data that it was trained on");

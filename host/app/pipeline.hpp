@@ -35,8 +35,11 @@ struct TrainedModel {
 TrainedModel train_model(Context& context, const Dataset& dataset, const config::Config& config,
                          const std::function<void(const EpochReport&)>& on_epoch = {});
 
-/// UsageError if the model was trained on other users or items.
-void check_fits(const PreferenceModel& model, const data::Prepared& prepared);
+/// A number that tells apart sets of other users or items (FNV-1a over all ids), as 16 hex digits.
+std::string fingerprint(const data::Prepared& prepared);
+
+/// UsageError unless the model was trained on the same users and items; `trained_on` is the fingerprint of its data.
+void check_fits(const PreferenceModel& model, const std::string& trained_on, const data::Prepared& prepared);
 
 /// Partners by config.associate; `model` may be null unless that says cosine.
 Partners associate(Context& context, const PreferenceModel* model, const PairCounts& counts,

@@ -125,7 +125,8 @@ void run_demo(const Options& options) {
 
   const app::Dataset dataset(std::move(prepared), config);
   const app::TrainedModel trained = app::train_model(*context, dataset, config);
-  checkpoint::save_model(trained.model.state(), training_notes(config, trained.report), writer.path() / "model");
+  checkpoint::save_model(trained.model.state(), training_notes(config, dataset.prepared, trained.report),
+                         writer.path() / "model");
   const EpochReport& best = trained.report.epochs[static_cast<size_t>(trained.report.best_epoch - 1)];
   phases.done("train", fmt::format("{} epochs, the best is {} with validation NDCG@10 {:.4f}",
                                    trained.report.epochs.size(), trained.report.best_epoch, best.validation_ndcg));

@@ -74,7 +74,8 @@ void run_train(const Options& options) {
       app::train_model(*work.context, work.dataset, work.config, [&](const EpochReport& epoch) {
         if (std::isfinite(epoch.validation_ndcg) || epoch.epoch == 1) progress.line(epoch_text(epoch));
       });
-  checkpoint::save_model(trained.model.state(), training_notes(work.config, trained.report), options.out);
+  checkpoint::save_model(trained.model.state(), training_notes(work.config, work.dataset.prepared, trained.report),
+                         options.out);
   progress.line(fmt::format("wrote {} in {:.1f} s on {}", options.out.string(), trained.seconds,
                             to_string(work.context->device())));
   const EpochReport& best = trained.report.epochs[static_cast<size_t>(trained.report.best_epoch - 1)];

@@ -12,8 +12,9 @@ Workspace::Workspace(const Options& options)
       dataset(data::load_prepared(options.data), config) {}
 
 std::unique_ptr<PreferenceModel> Workspace::load_model(const std::filesystem::path& folder) {
-  auto model = std::make_unique<PreferenceModel>(*context, checkpoint::load_model(folder).state);
-  app::check_fits(*model, dataset.prepared);
+  const checkpoint::LoadedModel loaded = checkpoint::load_model(folder);
+  auto model = std::make_unique<PreferenceModel>(*context, loaded.state);
+  app::check_fits(*model, loaded.notes.value("data", std::string()), dataset.prepared);
   return model;
 }
 
@@ -29,13 +30,16 @@ std::vector<int32_t> Workspace::find_users(const std::vector<std::string>& ids) 
   return users;
 }
 
-nlohmann::json training_notes(const config::Config& config, const TrainReport& report) {
+nlohmann::json training_notes(const config::Config& config, const data::Prepared& prepared, const TrainReport& report) {
   nlohmann::json epochs = nlohmann::json::array();
   for (const EpochReport& epoch : report.epochs) {
     epochs.push_back(
         {{"epoch", epoch.epoch}, {"train_loss", epoch.train_loss}, {"validation_ndcg", epoch.validation_ndcg}});
   }
-  return {{"settings", config.show()}, {"best_epoch", report.best_epoch}, {"epochs", epochs}};
+  return {{"settings", config.show()},
+          {"data", app::fingerprint(prepared)},
+          {"best_epoch", report.best_epoch},
+          {"epochs", epochs}};
 }
 
 }  // namespace sheaf::cli

@@ -26,6 +26,6 @@ struct Workspace {
 };
 
 /// For the manifest of a model: the settings and the course of the training.
-nlohmann::json training_notes(const config::Config& config, const TrainReport& report);
+nlohmann::json training_notes(const config::Config& config, const data::Prepared& prepared, const TrainReport& report);
 
 }  // namespace sheaf::cli
