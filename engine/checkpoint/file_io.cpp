@@ -45,6 +45,12 @@ void OutputFile::finish() {
   if (::close(descriptor) != 0) throw_errno("cannot write", path_);
 }
 
+void write_file(const std::filesystem::path& path, const std::string& text) {
+  OutputFile file(path);
+  file.append(text);
+  file.finish();
+}
+
 void sync_folder(const std::filesystem::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) throw_errno("cannot open folder", path);

@@ -29,6 +29,9 @@ class OutputFile {
   int descriptor_ = -1;
 };
 
+/// A whole file in one go, replaced if it is there.
+void write_file(const std::filesystem::path& path, const std::string& text);
+
 /// fsync of a folder, so that the names in it are on the disk.
 void sync_folder(const std::filesystem::path& path);
 

@@ -21,8 +21,7 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-constexpr int64_t kUsersNamed = 3;        // of an offer's audience
-constexpr double kLikelierThanNot = 0.5;  // an audience's P(at least two)
+constexpr int64_t kUsersNamed = 3;  // of an offer's audience
 constexpr double kBins = 20;
 
 TrainParams train_params(const config::Config& config) {
@@ -44,12 +43,6 @@ TrainParams train_params(const config::Config& config) {
   params.weight_power = static_cast<float>(m.weight_power);
   params.popularity_negatives = m.negative_sampling == "popularity";
   return params;
-}
-
-std::vector<int32_t> all_users(int64_t n) {
-  std::vector<int32_t> users(static_cast<size_t>(n));
-  std::iota(users.begin(), users.end(), 0);
-  return users;
 }
 
 /// What the search needs to know of the items, with the association that the configuration asks for.
@@ -125,7 +118,7 @@ class PairAssociation {
 
 /// Fills what depends on the users: audience and expected value.
 void fill_audience(Context& context, const LinearScorer& scorer, std::vector<Offer>& offers) {
-  const std::vector<int32_t> users = all_users(scorer.n_users);
+  const std::vector<int32_t> users = all_ids(scorer.n_users);
   for (Offer& offer : offers) {
     check_interrupt("the scoring of bundles");
     const auto size = static_cast<int64_t>(offer.bundle.items.size());
@@ -141,10 +134,10 @@ void fill_audience(Context& context, const LinearScorer& scorer, std::vector<Off
         p.push_back(1.0 / (1.0 + std::exp(-(scorer.calibration.slope * logit + scorer.calibration.offset))));
       }
       const double chance = at_least_two(p);
-      offer.expected_value += chance * offer.offer_price;
-      offer.audience += chance > kLikelierThanNot ? 1 : 0;
+      offer.audience += chance;
       likely.emplace_back(-chance, static_cast<int32_t>(u));
     }
+    offer.expected_value = offer.audience * offer.offer_price;
     std::ranges::sort(likely);
     for (size_t r = 0; r < std::min<size_t>(kUsersNamed, likely.size()); ++r) offer.users.push_back(likely[r].second);
   }
@@ -167,7 +160,7 @@ Offer make_offer(Bundle bundle, const Catalog& catalog, const PairCounts& counts
   }
   for (const int32_t item : bundle.items) offer.price += static_cast<double>(catalog.price[static_cast<size_t>(item)]);
   // What is bought together anyway needs no discount; what is not, earns one. Whole percents.
-  const double discount = config.discount.min + (config.discount.max - config.discount.min) * (1.0 - offer.cohesion);
+  const double discount = config.discount.min + (config.discount.max - config.discount.min) / std::max(1.0, offer.lift);
   offer.discount = std::clamp(std::round(discount * 100.0) / 100.0, config.discount.min, config.discount.max);
   offer.offer_price = std::round(offer.price * (1.0 - offer.discount) * 100.0) / 100.0;
   offer.bundle = std::move(bundle);
@@ -329,6 +322,26 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
   result.convergence = std::move(found.convergence);
   result.seconds = seconds_since(start);
   return result;
+}
+
+std::vector<double> association_matrix(Context& context, const PreferenceModel& model, const PairCounts& counts,
+                                       const config::Config& config, const std::vector<int32_t>& items) {
+  const PairAssociation association(model, context, counts, config);
+  std::vector<double> matrix;
+  for (const int32_t i : items) {
+    for (const int32_t j : items) matrix.push_back(association(i, j));
+  }
+  return matrix;
+}
+
+std::vector<int32_t> most_wanted(Context& context, const PreferenceModel& model, int64_t count) {
+  return choose_anchors(mean_probability(context, model.scorer(context)), {}, count);
+}
+
+std::vector<int32_t> all_ids(int64_t n) {
+  std::vector<int32_t> ids(static_cast<size_t>(n));
+  std::iota(ids.begin(), ids.end(), 0);
+  return ids;
 }
 
 SearchResult search_users(Context& context, const Dataset& dataset, const PreferenceModel& model,

@@ -53,13 +53,13 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
 struct Offer {
   Bundle bundle;
   double price = 0;            // sum of the items' usual prices
-  double discount = 0;         // suggested, a share of it
+  double discount = 0;         // suggested, a share of it: min + (max - min) / max(1, lift)
   double offer_price = 0;      // price * (1 - discount)
-  double expected_value = 0;   // sum over the users of P(buys at least two of its items) * offer_price
+  double audience = 0;         // expected number of users who buy at least two of its items
+  double expected_value = 0;   // audience * offer_price
   double cohesion = 0;         // mean over its pairs of the cosine of counted baskets, 0 .. 1
   double lift = 0;             // mean over its pairs
   double association = 0;      // mean over its pairs of A(i, j) as the search used it
-  int64_t audience = 0;        // users who are likelier than not to buy at least two of its items
   std::vector<int32_t> users;  // the likeliest ones, best first
 };
 
@@ -73,6 +73,16 @@ struct CatalogSearch {
 /// Bundles around the items that the users want most. DataError if none meets the constraints, saying which and by how much.
 CatalogSearch search_catalog(Context& context, const Dataset& dataset, const PreferenceModel& model,
                              const PairCounts& counts, const config::Config& config);
+
+/// A(i, j) of the given items as the search uses it, [items, items].
+std::vector<double> association_matrix(Context& context, const PreferenceModel& model, const PairCounts& counts,
+                                       const config::Config& config, const std::vector<int32_t>& items);
+
+/// The `count` items that users want most by their mean probability.
+std::vector<int32_t> most_wanted(Context& context, const PreferenceModel& model, int64_t count);
+
+/// 0, 1, .. n - 1
+std::vector<int32_t> all_ids(int64_t n);
 
 /// The best bundle of each of `users`.
 SearchResult search_users(Context& context, const Dataset& dataset, const PreferenceModel& model,

@@ -22,12 +22,6 @@ constexpr const char* kBundlesKind = "bundles";
 constexpr const char* kScoresKind = "scores";
 constexpr size_t kShown = 10;
 
-void write_file(const checkpoint::FolderWriter& writer, const char* name, const std::string& text) {
-  checkpoint::OutputFile file(writer.path() / name);
-  file.append(text);
-  file.finish();
-}
-
 std::vector<std::string> read_ids(const std::filesystem::path& path) {
   std::ifstream file(path);
   if (!file) checkpoint::throw_errno("cannot read", path);
@@ -73,14 +67,14 @@ void run_search(const Options& options) {
                               found.n_feasible, found.n_anchors, found.seconds));
     json = report::bundles_jsonl(prepared, found.offers);
     text = offers_text(prepared, found.offers, kShown);
-    write_file(writer, "bundles.csv", report::bundles_csv(prepared, found.offers));
-    write_file(writer, "bundles.jsonl", json);
+    checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(prepared, found.offers));
+    checkpoint::write_file(writer.path() / "bundles.jsonl", json);
   } else {
     const report::UserScores scores = score_users(work, *model, users);
     json = report::users_jsonl(prepared, scores);
     for (const Bundle& bundle : scores.bundles) text += user_bundle_text(prepared, bundle);
-    write_file(writer, "users.csv", report::users_csv(prepared, scores));
-    write_file(writer, "users.jsonl", json);
+    checkpoint::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
+    checkpoint::write_file(writer.path() / "users.jsonl", json);
   }
   writer.commit(kBundlesKind, {{"settings", work.config.show()}});
   progress.line("wrote " + options.out.string());
@@ -96,14 +90,14 @@ void run_score(const Options& options) {
     const std::vector<std::string> more = read_ids(options.users_file);
     ids.insert(ids.end(), more.begin(), more.end());
   }
-  const std::vector<int32_t> users = ids.empty() ? work.all_users() : work.find_users(ids);
+  const std::vector<int32_t> users = ids.empty() ? app::all_ids(work.dataset.prepared.n_users) : work.find_users(ids);
   const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
   const report::UserScores scores = score_users(work, *model, users);
   const auto& prepared = work.dataset.prepared;
   checkpoint::FolderWriter writer(options.out);
   const std::string json = report::users_jsonl(prepared, scores);
-  write_file(writer, "users.csv", report::users_csv(prepared, scores));
-  write_file(writer, "users.jsonl", json);
+  checkpoint::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
+  checkpoint::write_file(writer.path() / "users.jsonl", json);
   writer.commit(kScoresKind, {{"users", users.size()}, {"settings", work.config.show()}});
   progress.line("wrote " + options.out.string());
   if (options.json) {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "engine/checkpoint/file_io.hpp"
 #include "engine/checkpoint/model_io.hpp"
@@ -26,7 +25,7 @@ namespace fs = std::filesystem;
 constexpr const char* kDemoKind = "demo";
 constexpr const char* kDefaultOut = "sheaf-demo";
 constexpr size_t kOffersShown = 10;
-constexpr size_t kHeatItems = 24;
+constexpr int64_t kHeatItems = 24;
 
 /// Beside the program, where it was built or installed, or where its sources were.
 fs::path find_datasets() {
@@ -64,38 +63,6 @@ double peak_memory_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) * 1024;
-}
-
-/// The most wanted items and their pairwise association, for the heat map.
-void fill_heat_map(Context& context, const PreferenceModel& model, const config::Config& config, report::Page& page) {
-  const std::vector<float> wanted = mean_probability(context, model.scorer(context));
-  std::vector<int32_t> items(wanted.size());
-  for (size_t i = 0; i < items.size(); ++i) items[i] = static_cast<int32_t>(i);
-  std::ranges::stable_sort(items, std::ranges::greater{}, [&](int32_t i) { return wanted[static_cast<size_t>(i)]; });
-  items.resize(std::min(items.size(), kHeatItems));
-  const std::vector<float> vectors = model.item_vectors(context).to_host();
-  const double scale = config.associate.scale == "dim" ? 1.0 / static_cast<double>(model.dim()) : 1.0;
-  const auto product = [&](int32_t i, int32_t j) {
-    double sum = 0;
-    for (int64_t c = 0; c < model.dim(); ++c) {
-      sum += static_cast<double>(vectors[static_cast<size_t>(i * model.dim() + c)]) *
-             static_cast<double>(vectors[static_cast<size_t>(j * model.dim() + c)]);
-    }
-    return sum;
-  };
-  for (const int32_t i : items) {
-    for (const int32_t j : items) {
-      const double lengths = std::sqrt(product(i, i) * product(j, j));
-      page.heat_values.push_back(lengths > 0 ? scale * std::max(0.0, product(i, j) / lengths) : 0.0);
-    }
-  }
-  page.heat_items = std::move(items);
-}
-
-void write_file(const checkpoint::FolderWriter& writer, const char* name, const std::string& text) {
-  checkpoint::OutputFile file(writer.path() / name);
-  file.append(text);
-  file.finish();
 }
 
 }  // namespace
@@ -141,8 +108,7 @@ void run_demo(const Options& options) {
   phases.done("search", fmt::format("{} of {} searches feasible, {} bundles chosen", search.n_feasible,
                                     search.n_anchors, search.offers.size()));
 
-  std::vector<int32_t> users(static_cast<size_t>(dataset.prepared.n_users));
-  for (size_t u = 0; u < users.size(); ++u) users[u] = static_cast<int32_t>(u);
+  const std::vector<int32_t> users = app::all_ids(dataset.prepared.n_users);
   const SearchResult own = app::search_users(*context, dataset, trained.model, counts, config, users);
   report::UserScores scores;
   scores.users = users;
@@ -166,13 +132,14 @@ void run_demo(const Options& options) {
                     .heat_items = {},
                     .heat_values = {},
                     .version = version_text()};
-  fill_heat_map(*context, trained.model, config, page);
+  page.heat_items = app::most_wanted(*context, trained.model, kHeatItems);
+  page.heat_values = app::association_matrix(*context, trained.model, counts, config, page.heat_items);
   const std::string metrics = app::to_json(quality).dump(2) + "\n";
-  write_file(writer, "bundles.csv", report::bundles_csv(dataset.prepared, search.offers));
-  write_file(writer, "bundles.jsonl", report::bundles_jsonl(dataset.prepared, search.offers));
-  write_file(writer, "users.csv", report::users_csv(dataset.prepared, scores));
-  write_file(writer, "metrics.json", metrics);
-  write_file(writer, "report.html", report::report_html(page));
+  checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(dataset.prepared, search.offers));
+  checkpoint::write_file(writer.path() / "bundles.jsonl", report::bundles_jsonl(dataset.prepared, search.offers));
+  checkpoint::write_file(writer.path() / "users.csv", report::users_csv(dataset.prepared, scores));
+  checkpoint::write_file(writer.path() / "metrics.json", metrics);
+  checkpoint::write_file(writer.path() / "report.html", report::report_html(page));
   writer.commit(kDemoKind, {{"settings", config.show()}, {"program", version_text()}});
   phases.done("report", "bundles.csv, bundles.jsonl, users.csv, metrics.json, report.html");
   progress.line(fmt::format("{:.1f} s in all, peak memory {}\n", phases.total(), as_bytes(peak_memory_bytes())));

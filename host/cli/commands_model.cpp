@@ -23,12 +23,6 @@ constexpr const char* kAssociationKind = "association";
 constexpr const char* kEvaluationKind = "evaluation";
 constexpr size_t kPairsShown = 20;
 
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
-}
-
 /// One listed pair with everything that was counted of it.
 struct PairFacts {
   int32_t item, partner;
@@ -56,10 +50,12 @@ std::vector<PairFacts> pair_facts(const Partners& partners, const PairCounts& co
 std::string pairs_csv(const data::Prepared& prepared, const std::vector<PairFacts>& pairs) {
   std::string out = "item_id,item_name,partner_id,partner_name,score,baskets,support,confidence,lift\n";
   for (const PairFacts& p : pairs) {
-    out += fmt::format(
-        "{},{},{},{},{:.6g},{},{:.6g},{:.6g},{:.6g}\n", quoted(std::string(prepared.item_ids[p.item])),
-        quoted(std::string(prepared.item_names[p.item])), quoted(std::string(prepared.item_ids[p.partner])),
-        quoted(std::string(prepared.item_names[p.partner])), p.score, p.count, p.support, p.confidence, p.lift);
+    out += fmt::format("{},{},{},{},{:.6g},{},{:.6g},{:.6g},{:.6g}\n",
+                       report::csv_field(std::string(prepared.item_ids[p.item])),
+                       report::csv_field(std::string(prepared.item_names[p.item])),
+                       report::csv_field(std::string(prepared.item_ids[p.partner])),
+                       report::csv_field(std::string(prepared.item_names[p.partner])), p.score, p.count, p.support,
+                       p.confidence, p.lift);
   }
   return out;
 }
@@ -110,9 +106,7 @@ void run_associate(const Options& options) {
   std::vector<PairFacts> pairs = pair_facts(partners, counts);
 
   checkpoint::FolderWriter writer(options.out);
-  checkpoint::OutputFile file(writer.path() / "pairs.csv");
-  file.append(pairs_csv(work.dataset.prepared, pairs));
-  file.finish();
+  checkpoint::write_file(writer.path() / "pairs.csv", pairs_csv(work.dataset.prepared, pairs));
   writer.commit(kAssociationKind, {{"by", work.config.associate.by}, {"pairs", pairs.size()}});
   progress.line("wrote " + options.out.string());
 
@@ -138,8 +132,8 @@ void run_associate(const Options& options) {
   }
   Table table({"item", "partner", ">" + work.config.associate.by, ">baskets", ">support", ">confidence", ">lift"});
   for (const PairFacts& p : pairs) {
-    table.add({shortened(std::string(prepared.item_names[p.item]), 36),
-               shortened(std::string(prepared.item_names[p.partner]), 36), fmt::format("{:.4f}", p.score),
+    table.add({report::shortened(std::string(prepared.item_names[p.item]), 36),
+               report::shortened(std::string(prepared.item_names[p.partner]), 36), fmt::format("{:.4f}", p.score),
                std::to_string(p.count), fmt::format("{:.5f}", p.support), fmt::format("{:.3f}", p.confidence),
                fmt::format("{:.2f}", p.lift)});
   }
@@ -152,15 +146,13 @@ void run_evaluate(const Options& options) {
   Workspace work(options);
   const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
   const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config);
-  const SearchResult own =
-      app::search_users(*work.context, work.dataset, *model, counts, work.config, work.all_users());
+  const SearchResult own = app::search_users(*work.context, work.dataset, *model, counts, work.config,
+                                             app::all_ids(work.dataset.prepared.n_users));
   const app::Quality quality = app::evaluate(*work.context, work.dataset, *model, work.config, own.bundles);
   const std::string json = app::to_json(quality).dump(2) + "\n";
   if (!options.out.empty()) {
     checkpoint::FolderWriter writer(options.out);
-    checkpoint::OutputFile file(writer.path() / "metrics.json");
-    file.append(json);
-    file.finish();
+    checkpoint::write_file(writer.path() / "metrics.json", json);
     writer.commit(kEvaluationKind, nlohmann::json::object());
     progress.line("wrote " + options.out.string());
   }

@@ -5,19 +5,10 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "host/report/text.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
-namespace {
-
-bool starts_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
-
-size_t width_of(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), starts_character));
-}
-
-}  // namespace
-
 void Progress::line(const std::string& text) const {
   if (quiet_) return;
   fmt::print(stderr, "{}\n", text);
@@ -36,15 +27,15 @@ void Table::add(std::vector<std::string> cells) { rows_.push_back(std::move(cell
 std::string Table::str() const {
   std::vector<size_t> widths;
   for (size_t c = 0; c < titles_.size(); ++c) {
-    size_t width = width_of(titles_[c]);
-    for (const auto& row : rows_) width = std::max(width, width_of(row[c]));
+    size_t width = report::width_of(titles_[c]);
+    for (const auto& row : rows_) width = std::max(width, report::width_of(row[c]));
     widths.push_back(width);
   }
   std::string out;
   const auto add_row = [&](const std::vector<std::string>& cells) {
     std::string line;
     for (size_t c = 0; c < cells.size(); ++c) {
-      const std::string padding(widths[c] - width_of(cells[c]), ' ');
+      const std::string padding(widths[c] - report::width_of(cells[c]), ' ');
       line += (c ? "  " : "") + (right_[c] ? padding + cells[c] : cells[c] + padding);
     }
     while (line.ends_with(' ')) line.pop_back();
@@ -56,16 +47,6 @@ std::string Table::str() const {
   add_row(rules);
   for (const auto& row : rows_) add_row(row);
   return out;
-}
-
-std::string shortened(const std::string& text, size_t width) {
-  if (width_of(text) <= width) return text;
-  size_t bytes = 0, characters = 0;
-  while (bytes < text.size()) {
-    if (starts_character(text[bytes]) && ++characters == width) break;
-    ++bytes;
-  }
-  return text.substr(0, bytes) + "…";
 }
 
 std::string as_bytes(double bytes) {

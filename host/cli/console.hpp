@@ -30,9 +30,6 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// Text cut to `width` characters, with an ellipsis where something is missing.
-std::string shortened(const std::string& text, size_t width);
-
 /// "1.5 GiB"
 std::string as_bytes(double bytes);
 

@@ -10,6 +10,7 @@
 namespace sheaf::cli {
 namespace {
 
+using report::shortened;
 using report::with_commas;
 
 constexpr size_t kNameWidth = 44;
@@ -50,19 +51,13 @@ std::string epoch_text(const EpochReport& epoch) {
 }
 
 std::string quality_text(const app::Quality& quality, const std::string& currency) {
-  std::vector<std::string> titles{"ranking"};
-  for (const RankingSummary& at : quality.ranked.front().at) {
-    for (const char* metric : {"Recall", "NDCG", "HR", "MRR"}) titles.push_back(fmt::format(">{}@{}", metric, at.k));
-  }
-  titles.push_back(fmt::format(">coverage@{}", quality.ranked.front().at.back().k));
-  Table table(titles);
-  for (const auto& row : quality.ranked) {
-    std::vector<std::string> cells{row.name};
-    for (const RankingSummary& at : row.at) {
-      for (const double value : {at.recall, at.ndcg, at.hit_rate, at.mrr}) cells.push_back(number(value, 4));
+  Table table({">K", "ranking", ">Recall@K", ">NDCG@K", ">HR@K", ">MRR@K", ">coverage@K"});
+  for (size_t at = 0; at < quality.ranked.front().at.size(); ++at) {
+    for (const auto& ranked : quality.ranked) {
+      const RankingSummary& row = ranked.at[at];
+      table.add({std::to_string(row.k), ranked.name, number(row.recall, 4), number(row.ndcg, 4),
+                 number(row.hit_rate, 4), number(row.mrr, 4), number(100 * row.coverage, 1) + " %"});
     }
-    cells.push_back(number(100 * row.at.back().coverage, 1) + " %");
-    table.add(cells);
   }
   std::string out = table.str();
   out += fmt::format("({} users with purchases in the test period; full catalog)\n",
@@ -98,7 +93,7 @@ std::string offers_text(const data::Prepared& prepared, const std::vector<app::O
         table.add({std::to_string(r + 1), name, fmt::format("{:.2f}", offer.price),
                    fmt::format("{:.0f} %", 100 * offer.discount), fmt::format("{:.2f}", offer.offer_price),
                    fmt::format("{:.2f}", offer.expected_value), fmt::format("{:.4f}", offer.association),
-                   fmt::format("{:.2f}", offer.lift), std::to_string(offer.audience), users});
+                   fmt::format("{:.2f}", offer.lift), fmt::format("{:.2f}", offer.audience), users});
       } else {
         table.add({"", "+ " + name, fmt::format("{:.2f}", prepared.item_price[at]), "", "", "", "", "", "", ""});
       }

@@ -1,7 +1,5 @@
 #include "host/cli/workspace.hpp"
 
-#include <numeric>
-
 #include "engine/checkpoint/model_io.hpp"
 
 namespace sheaf::cli {
@@ -16,12 +14,6 @@ std::unique_ptr<PreferenceModel> Workspace::load_model(const std::filesystem::pa
   auto model = std::make_unique<PreferenceModel>(*context, loaded.state);
   app::check_fits(*model, loaded.notes.value("data", std::string()), dataset.prepared);
   return model;
-}
-
-std::vector<int32_t> Workspace::all_users() const {
-  std::vector<int32_t> users(static_cast<size_t>(dataset.prepared.n_users));
-  std::iota(users.begin(), users.end(), 0);
-  return users;
 }
 
 std::vector<int32_t> Workspace::find_users(const std::vector<std::string>& ids) const {

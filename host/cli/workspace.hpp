@@ -20,7 +20,6 @@ struct Workspace {
 
   /// UsageError if it does not fit the data.
   std::unique_ptr<PreferenceModel> load_model(const std::filesystem::path& folder);
-  std::vector<int32_t> all_users() const;
   /// Codes of ids; DataError for an unknown one, with the nearest known.
   std::vector<int32_t> find_users(const std::vector<std::string>& ids) const;
 };

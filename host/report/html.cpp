@@ -9,6 +9,8 @@
 namespace sheaf::report {
 namespace {
 
+constexpr size_t kHeatName = 34;  // characters
+
 constexpr const char* kStyle = R"(
 :root { color-scheme: light; --ink: #1b1f24; --soft: #5b6570; --line: #dfe4e9; --a: #1f6feb; --b: #d97706; --c: #2da44e; }
 * { box-sizing: border-box; }
@@ -77,7 +79,7 @@ std::string offers_table(const Page& page) {
     out += fmt::format(
         "<tr><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{:.2f}</td><td class=\"n\">{:.0f} %</td><td "
         "class=\"n\">{:.2f}</td><td class=\"n\">{:.2f}</td><td class=\"n\">{:.4f}</td><td class=\"n\">{:.2f}</td><td "
-        "class=\"n\">{}</td><td>{}</td></tr>\n",
+        "class=\"n\">{:.2f}</td><td>{}</td></tr>\n",
         r + 1, items, offer.price, 100 * offer.discount, offer.offer_price, offer.expected_value, offer.association,
         offer.lift, offer.audience, users);
   }
@@ -85,20 +87,20 @@ std::string offers_table(const Page& page) {
 }
 
 std::string quality_table(const Page& page) {
-  std::string out = "<table>\n<tr><th>Ranking</th>";
-  for (const auto& at : page.quality->ranked.front().at) {
-    for (const char* metric : {"Recall", "NDCG", "HR", "MRR"})
-      out += fmt::format("<th class=\"n\">{}@{}</th>", metric, at.k);
-  }
-  out += "</tr>\n";
-  for (size_t r = 0; r < page.quality->ranked.size(); ++r) {
-    const auto& row = page.quality->ranked[r];
-    out += fmt::format("<tr{}><td>{}</td>", r == 0 ? " class=\"model\"" : "", escape(row.name));
-    for (const auto& at : row.at) {
-      for (const double value : {at.recall, at.ndcg, at.hit_rate, at.mrr})
+  std::string out =
+      "<table>\n<tr><th class=\"n\">K</th><th>Ranking</th><th class=\"n\">Recall@K</th><th class=\"n\">NDCG@K</th><th "
+      "class=\"n\">Hit rate@K</th><th class=\"n\">MRR@K</th><th class=\"n\">Precision@K</th><th "
+      "class=\"n\">Coverage@K</th></tr>\n";
+  const auto& ranked = page.quality->ranked;
+  for (size_t at = 0; at < ranked.front().at.size(); ++at) {
+    for (size_t r = 0; r < ranked.size(); ++r) {
+      const RankingSummary& row = ranked[r].at[at];
+      out += fmt::format("<tr{}><td class=\"n\">{}</td><td>{}</td>", r == 0 ? " class=\"model\"" : "", row.k,
+                         escape(ranked[r].name));
+      for (const double value : {row.recall, row.ndcg, row.hit_rate, row.mrr, row.precision})
         out += fmt::format("<td class=\"n\">{}</td>", number(value, 4));
+      out += fmt::format("<td class=\"n\">{} %</td></tr>\n", number(100 * row.coverage, 1));
     }
-    out += "</tr>\n";
   }
   return out + "</table>\n";
 }
@@ -165,7 +167,8 @@ std::string report_html(const Page& page) {
   const auto& prepared = page.dataset->prepared;
   const auto& quality = *page.quality;
   std::vector<std::string> names;
-  for (const int32_t item : page.heat_items) names.emplace_back(prepared.item_names[item]);
+  for (const int32_t item : page.heat_items)
+    names.push_back(shortened(std::string(prepared.item_names[item]), kHeatName));
   const auto& b = quality.bundles;
   std::string out = fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
@@ -175,10 +178,11 @@ std::string report_html(const Page& page) {
       escape(prepared.name), kStyle, escape(page.version), page.config->run.seed);
   out += head_facts(page);
   out += fmt::format(
-      "<h2>Bundles to offer</h2>\n<p>Prices in {}. Expected value: the offer price times the expected number of users "
-      "who buy at least two of the items within a period as long as the validation period. Association and lift are "
-      "means over the "
-      "pairs. Audience: users who are likelier than not to buy at least two of the items.</p>\n",
+      "<h2>Bundles to offer</h2>\n<p>Prices in {}. Association and lift are means over the pairs. Audience: the "
+      "expected number of "
+      "users who buy at least two of the items within a period as long as the validation period; expected value: that "
+      "times the "
+      "offer price.</p>\n",
       escape(prepared.currency));
   out += offers_table(page);
   out += "<h2>How good are the rankings?</h2>\n<p>Full catalog, against what users bought in the test period.</p>\n" +

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "host/app/pipeline.hpp"
+#include "host/report/text.hpp"
 
 namespace sheaf::report {
 
@@ -42,7 +43,7 @@ struct Page {
 /// One self-contained HTML page: no script, no outside file.
 std::string report_html(const Page& page);
 
-/// Thousands separated by commas.
-std::string with_commas(int64_t n);
+/// A field of CSV, quoted where it must be (RFC 4180).
+std::string csv_field(const std::string& text);
 
 }  // namespace sheaf::report

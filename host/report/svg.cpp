@@ -163,7 +163,7 @@ std::string histogram(const std::string& title, const std::string& x_label, doub
 
 std::string heat_map(const std::string& title, const std::vector<std::string>& names,
                      const std::vector<double>& values) {
-  constexpr double kCell = 17, kNames = 210, kHead = 34;
+  constexpr double kCell = 17, kNames = 240, kHead = 34;
   const size_t n = names.size();
   double largest = 0;
   for (size_t i = 0; i < n; ++i) {

@@ -9,16 +9,6 @@ namespace {
 
 using data::Prepared;
 
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"') out.push_back('"');
-    out.push_back(c);
-  }
-  return out + "\"";
-}
-
 /// f(member) of all members, separated by "; ".
 template <class F>
 std::string joined(const std::vector<int32_t>& members, F&& f) {
@@ -54,11 +44,14 @@ std::string dump(const nlohmann::json& json) {
 
 }  // namespace
 
-std::string with_commas(int64_t n) {
-  std::string digits = std::to_string(n);
-  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > (n < 0 ? 1 : 0); at -= 3)
-    digits.insert(static_cast<size_t>(at), ",");
-  return digits;
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out.push_back('"');
+    out.push_back(c);
+  }
+  return out + "\"";
 }
 
 std::string bundles_csv(const Prepared& prepared, const std::vector<app::Offer>& offers) {
@@ -71,7 +64,7 @@ std::string bundles_csv(const Prepared& prepared, const std::vector<app::Offer>&
     const auto category = [&](int32_t item) {
       return std::string(prepared.category_names[prepared.item_category[static_cast<size_t>(item)]]);
     };
-    out += fmt::format("{},{},{},{},{},{:.2f},{:.2f},{:.2f},{},{:.2f},{:.6g},{:.6g},{:.6g},{:.6g},{},{}\n", r + 1,
+    out += fmt::format("{},{},{},{},{},{:.2f},{:.2f},{:.2f},{},{:.2f},{:.6g},{:.6g},{:.6g},{:.6g},{:.2f},{}\n", r + 1,
                        csv_field(joined(items, [&](int32_t i) { return item_id(prepared, i); })),
                        csv_field(joined(items, [&](int32_t i) { return item_name(prepared, i); })),
                        csv_field(joined(items, category)), items.size(), offer.price, offer.discount, offer.offer_price,
