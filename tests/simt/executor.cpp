@@ -1,0 +1,594 @@
+#include "tests/simt/executor.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <boost/context/detail/fcontext.hpp>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tests/simt/guarded_memory.hpp"
+#include "tests/simt/program_image.hpp"
+#include "tests/simt/ready_queue.hpp"
+
+uint3 threadIdx;
+uint3 blockIdx;
+dim3 blockDim;
+dim3 gridDim;
+
+namespace simt {
+namespace {
+
+namespace context = boost::context::detail;
+
+constexpr unsigned kWarp = 32;
+constexpr size_t kStackBytes = 128 * 1024;
+constexpr size_t kMaxDynamicShared = 227 * 1024;  // the most that a block of current devices may ask for
+constexpr int kPoison = 0xff;                     // NaN as float and double, -1 as int
+
+enum class State : uint8_t { ready, at_barrier, in_warp, left };
+
+struct Fiber;
+
+struct Thread {
+  uint3 index{};
+  unsigned linear = 0;
+  State state = State::ready;
+  Fiber* fiber = nullptr;  // null before the thread has started
+};
+
+/// A stack that runs one thread after another, as long as they do not wait.
+struct Fiber {
+  explicit Fiber(size_t number) : stack(kStackBytes, GuardedMemory::Guard::below), colour(number * 320 % 4096) {}
+  GuardedMemory stack;
+  size_t colour;  // stacks start at different offsets in their page, lest all compete for the same cache sets
+  context::fcontext_t saved = nullptr;
+  Thread* thread = nullptr;
+};
+
+struct Lane {
+  WarpOp op;
+  uint32_t mask;
+  unsigned source;
+  uint64_t value;
+  uint64_t result;
+  Where where;
+};
+
+struct Warp {
+  uint32_t waiting;  // lanes inside an exchange
+  uint32_t left;     // lanes that have left the kernel, or that the block does not have
+  Lane lanes[kWarp];
+};
+
+struct Barrier {
+  unsigned n_waiting = 0;
+  unsigned n_true = 0;
+  int result = 0;
+  Where where;
+};
+
+bool same_place(const Where& a, const Where& b) {
+  return a.line() == b.line() && a.column() == b.column() &&
+         (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
+}
+
+std::string text_of(const Where& where) {
+  return std::string(where.file_name()) + ":" + std::to_string(where.line()) + " (" + where.function_name() + ")";
+}
+
+template <class Index>
+std::string text_of_index(const Index& i) {
+  return "(" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " + std::to_string(i.z) + ")";
+}
+
+const char* name_of(WarpOp op) {
+  switch (op) {
+    case WarpOp::sync: return "__syncwarp";
+    case WarpOp::vote: return "vote";
+    case WarpOp::shuffle: return "shuffle";
+    case WarpOp::match: return "match";
+    default: return "warp reduction";
+  }
+}
+
+/// Lanes that left the kernel are not waited for in these; CUDA speaks of "all non-exited threads" there.
+bool tolerates_absence(WarpOp op) { return op == WarpOp::sync || op == WarpOp::vote; }
+
+uint32_t combine(WarpOp op, uint32_t a, uint32_t b) {
+  const auto signed_a = static_cast<int32_t>(a);
+  const auto signed_b = static_cast<int32_t>(b);
+  switch (op) {
+    case WarpOp::add: return a + b;
+    case WarpOp::min_signed: return static_cast<uint32_t>(std::min(signed_a, signed_b));
+    case WarpOp::max_signed: return static_cast<uint32_t>(std::max(signed_a, signed_b));
+    case WarpOp::min_unsigned: return std::min(a, b);
+    case WarpOp::max_unsigned: return std::max(a, b);
+    case WarpOp::conjunction: return a & b;
+    case WarpOp::disjunction: return a | b;
+    default: return a ^ b;
+  }
+}
+
+/// The kernel that runs now. One at a time: static __shared__ variables exist once.
+class Executor {
+ public:
+  Executor();
+  void run(const Launch& launch, detail::Body body, const void* state);
+
+  int block_barrier(bool predicate, const Where& where);
+  uint64_t warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsigned source, const Where& where);
+  void yield();
+  void preempt() {
+    if (queue_.kind() == Order::Kind::shuffle) yield();
+  }
+  unsigned lane() const { return current_->linear % kWarp; }
+  unsigned char* dynamic_shared() const { return dynamic_shared_; }
+  [[noreturn]] void fail(const std::string& what);
+  /// Text of a memory fault at `address`; empty when no kernel runs.
+  std::string describe_crash(const void* address) const;
+
+ private:
+  static void fiber_main(context::transfer_t from);
+  void run_block(uint64_t linear_block, const Order& order);
+  void poison_shared();
+  void start_on(Fiber& fiber);
+  Fiber& take_fiber();
+  void switch_to(Fiber& fiber);
+  void wait();
+  void enter(Thread& thread);
+  void leave_kernel();
+  void settle(unsigned warp, unsigned lane);
+  void compute(Warp& warp, uint32_t lanes, unsigned first);
+  [[noreturn]] void report_deadlock();
+  std::string doing(const Thread& thread) const;
+  std::string here() const;
+
+  const Launch* launch_ = nullptr;
+  detail::Body body_ = nullptr;
+  const void* state_ = nullptr;
+  unsigned n_threads_ = 0;
+
+  std::vector<Thread> threads_{kMaxThreads};
+  std::vector<Warp> warps_{kMaxThreads / kWarp};
+  std::vector<std::unique_ptr<Fiber>> fibers_;
+  std::vector<Fiber*> free_fibers_;
+  ReadyQueue queue_;
+  Barrier barrier_;
+  unsigned n_left_ = 0;
+  Thread* current_ = nullptr;
+
+  context::fcontext_t* suspended_ = nullptr;  // where the context that has just been left is to be kept
+  Fiber* running_ = nullptr;                  // null: the caller of run()
+  context::fcontext_t caller_ = nullptr;
+
+  std::string failure_;
+  std::exception_ptr error_;
+
+  GuardedMemory dynamic_memory_{kMaxDynamicShared, GuardedMemory::Guard::above};
+  unsigned char* dynamic_shared_ = nullptr;
+  std::vector<std::span<unsigned char>> static_shared_ = sections_of("simt_shared_");
+};
+
+Executor& executor() {
+  static Executor instance;
+  return instance;
+}
+
+// --- Memory faults ---------------------------------------------------------------------------------------------------------
+
+struct sigaction previous_segv, previous_bus;
+
+// Says what was running, then lets the fault happen again under the handler that was there before.
+void on_memory_fault(int signal, siginfo_t* info, void*) {
+  const std::string text = executor().describe_crash(info->si_addr);
+  if (!text.empty() && write(STDERR_FILENO, text.data(), text.size()) < 0) std::abort();
+  sigaction(signal, signal == SIGSEGV ? &previous_segv : &previous_bus, nullptr);
+}
+
+// A stack that has run over cannot hold the handler's frame.
+void use_signal_stack() {
+  static thread_local std::unique_ptr<unsigned char[]> memory;
+  if (memory) return;
+  constexpr size_t kBytes = 256 * 1024;
+  memory = std::make_unique<unsigned char[]>(kBytes);
+  stack_t stack{};
+  stack.ss_sp = memory.get();
+  stack.ss_size = kBytes;
+  sigaltstack(&stack, nullptr);
+}
+
+Executor::Executor() {
+  struct sigaction action {};
+  action.sa_sigaction = on_memory_fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigaction(SIGSEGV, &action, &previous_segv);
+  sigaction(SIGBUS, &action, &previous_bus);
+}
+
+std::string Executor::describe_crash(const void* address) const {
+  if (!running_) return {};
+  std::string what = "memory fault";
+  if (dynamic_memory_.guards(address)) what = "past the end of dynamic shared memory";
+  for (const auto& fiber : fibers_) {
+    if (fiber->stack.guards(address)) what = "stack overflow: a thread has " + std::to_string(kStackBytes) + " bytes";
+  }
+  return here() + what + "\n";
+}
+
+// --- Fibers ----------------------------------------------------------------------------------------------------------------
+
+void Executor::start_on(Fiber& fiber) {
+  fiber.saved = context::make_fcontext(fiber.stack.end() - fiber.colour, kStackBytes - fiber.colour, fiber_main);
+}
+
+Fiber& Executor::take_fiber() {
+  if (free_fibers_.empty()) {
+    fibers_.push_back(std::make_unique<Fiber>(fibers_.size()));
+    start_on(*fibers_.back());
+    free_fibers_.push_back(fibers_.back().get());
+  }
+  Fiber& fiber = *free_fibers_.back();
+  free_fibers_.pop_back();
+  return fiber;
+}
+
+void Executor::switch_to(Fiber& fiber) {
+  suspended_ = running_ ? &running_->saved : &caller_;
+  running_ = &fiber;
+  const context::transfer_t from = context::jump_fcontext(fiber.saved, this);
+  *suspended_ = from.fctx;
+}
+
+void Executor::fiber_main(context::transfer_t from) {
+  auto& self = *static_cast<Executor*>(from.data);
+  *self.suspended_ = from.fctx;
+  Fiber& fiber = *self.running_;
+  for (;;) {
+    try {
+      self.body_(self.state_);
+    } catch (...) {
+      self.error_ = std::current_exception();
+    }
+    if (self.error_) self.fail({});
+    self.leave_kernel();
+    // Threads that have not started run on this very stack; one that waits elsewhere goes on there.
+    Thread* next = nullptr;
+    if (!self.queue_.empty()) {
+      next = &self.threads_[self.queue_.pop()];
+    } else if (self.n_left_ < self.n_threads_) {
+      self.report_deadlock();
+    }
+    if (next && !next->fiber) {
+      next->fiber = &fiber;
+      fiber.thread = next;
+      self.enter(*next);
+      continue;
+    }
+    self.free_fibers_.push_back(&fiber);
+    if (next) {
+      self.enter(*next);
+      self.switch_to(*next->fiber);
+    } else {
+      self.suspended_ = &fiber.saved;
+      self.running_ = nullptr;
+      const context::transfer_t back = context::jump_fcontext(self.caller_, &self);
+      *self.suspended_ = back.fctx;
+    }
+  }
+}
+
+void Executor::enter(Thread& thread) {
+  current_ = &thread;
+  threadIdx = thread.index;
+}
+
+// Runs others until this thread is ready and chosen again.
+void Executor::wait() {
+  Thread* self = current_;
+  if (queue_.empty()) report_deadlock();
+  Thread& next = threads_[queue_.pop()];
+  if (&next == self) return;
+  if (!next.fiber) {
+    next.fiber = &take_fiber();
+    next.fiber->thread = &next;
+  }
+  enter(next);
+  switch_to(*next.fiber);
+}
+
+void Executor::yield() {
+  queue_.push(current_->linear);
+  wait();
+}
+
+void Executor::fail(const std::string& what) {
+  if (!error_) failure_ = here() + what;
+  running_ = nullptr;
+  context::jump_fcontext(caller_, this);
+  std::abort();  // nobody resumes a thread that has failed
+}
+
+// --- A launch --------------------------------------------------------------------------------------------------------------
+
+void Executor::poison_shared() {
+  for (const auto& section : static_shared_) std::memset(section.data(), kPoison, section.size());
+  std::memset(dynamic_shared_, kPoison, static_cast<size_t>(dynamic_memory_.end() - dynamic_shared_));
+}
+
+void Executor::run_block(uint64_t linear_block, const Order& order) {
+  poison_shared();
+  const unsigned n_warps = (n_threads_ + kWarp - 1) / kWarp;
+  for (unsigned w = 0; w < n_warps; ++w) {
+    warps_[w].waiting = 0;
+    const unsigned n_lanes = std::min(kWarp, n_threads_ - w * kWarp);
+    warps_[w].left = n_lanes == kWarp ? 0u : ~0u << n_lanes;
+  }
+  for (unsigned i = 0; i < n_threads_; ++i) {
+    threads_[i].state = State::ready;
+    threads_[i].fiber = nullptr;
+  }
+  barrier_ = {};
+  n_left_ = 0;
+  queue_.reset(order.kind, order.seed * 0x9E3779B97F4A7C15u + linear_block);
+  queue_.push_all(n_threads_);
+
+  Thread& first = threads_[queue_.pop()];
+  first.fiber = &take_fiber();
+  first.fiber->thread = &first;
+  enter(first);
+  switch_to(*first.fiber);
+}
+
+std::vector<uint32_t> shuffled_blocks(uint64_t n_blocks, uint64_t seed) {
+  std::vector<uint32_t> blocks(n_blocks);
+  std::iota(blocks.begin(), blocks.end(), 0u);
+  Random random(seed);
+  for (uint64_t i = n_blocks; i > 1; --i) std::swap(blocks[i - 1], blocks[random.below(i)]);
+  return blocks;
+}
+
+void check_shape(const Launch& launch) {
+  const uint64_t threads = uint64_t{launch.block.x} * launch.block.y * launch.block.z;
+  const bool block_fits = threads >= 1 && threads <= kMaxThreads && launch.block.z <= 64;
+  const bool grid_fits = launch.grid.x >= 1 && launch.grid.x <= 0x7fffffffu && launch.grid.y >= 1 &&
+                         launch.grid.y <= 65535 && launch.grid.z >= 1 && launch.grid.z <= 65535;
+  if (block_fits && grid_fits && launch.shared_bytes <= kMaxDynamicShared) return;
+  throw Fault("simt: kernel " + function_name(launch.kernel) + ": no device launches a grid of " +
+              text_of_index(launch.grid) + " blocks of " + text_of_index(launch.block) + " threads with " +
+              std::to_string(launch.shared_bytes) + " bytes of dynamic shared memory");
+}
+
+void Executor::run(const Launch& launch, detail::Body body, const void* state) {
+  check_shape(launch);
+  const char* order_text = std::getenv("SHEAF_SIMT_ORDER");
+  const Order order = parse_order(order_text ? order_text : "");
+  use_signal_stack();
+
+  launch_ = &launch;
+  body_ = body;
+  state_ = state;
+  gridDim = launch.grid;
+  blockDim = launch.block;
+  n_threads_ = launch.block.x * launch.block.y * launch.block.z;
+  for (unsigned i = 0; i < n_threads_; ++i) {
+    threads_[i].linear = i;
+    threads_[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
+  }
+  dynamic_shared_ = dynamic_memory_.end() - (launch.shared_bytes + 15) / 16 * 16;
+  failure_.clear();
+  error_ = nullptr;
+
+  const uint64_t n_blocks = uint64_t{gridDim.x} * gridDim.y * gridDim.z;
+  std::vector<uint32_t> shuffled;
+  if (order.kind == Order::Kind::shuffle) shuffled = shuffled_blocks(n_blocks, order.seed);
+  for (uint64_t step = 0; step < n_blocks && failure_.empty() && !error_; ++step) {
+    uint64_t block = step;
+    if (order.kind == Order::Kind::reverse) block = n_blocks - 1 - step;
+    if (order.kind == Order::Kind::shuffle) block = shuffled[step];
+    blockIdx = {static_cast<unsigned>(block % gridDim.x), static_cast<unsigned>(block / gridDim.x % gridDim.y),
+                static_cast<unsigned>(block / (uint64_t{gridDim.x} * gridDim.y))};
+    run_block(block, order);
+  }
+  if (failure_.empty() && !error_) return;
+
+  // Threads that wait are given up where they stand; their stacks begin anew.
+  free_fibers_.clear();
+  for (const auto& fiber : fibers_) {
+    start_on(*fiber);
+    free_fibers_.push_back(fiber.get());
+  }
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  throw Fault(failure_);
+}
+
+// --- Barriers and exchanges -------------------------------------------------------------------------------------------------
+
+int Executor::block_barrier(bool predicate, const Where& where) {
+  if (n_left_ > 0) {
+    const auto gone =
+        std::find_if(threads_.begin(), threads_.end(), [](const Thread& t) { return t.state == State::left; });
+    fail("waits at the block barrier " + text_of(where) + ", but thread " + doing(*gone));
+  }
+  if (barrier_.n_waiting == 0) {
+    barrier_.where = where;
+  } else if (!same_place(barrier_.where, where)) {
+    const auto other =
+        std::find_if(threads_.begin(), threads_.end(), [](const Thread& t) { return t.state == State::at_barrier; });
+    fail("waits at the block barrier " + text_of(where) + ", but thread " + doing(*other));
+  }
+  ++barrier_.n_waiting;
+  barrier_.n_true += predicate ? 1 : 0;
+  current_->state = State::at_barrier;
+  if (barrier_.n_waiting == n_threads_) {
+    // Nobody reaches the next barrier's end before everybody has read this result.
+    barrier_.result = static_cast<int>(barrier_.n_true);
+    barrier_.n_waiting = barrier_.n_true = 0;
+    for (unsigned i = 0; i < n_threads_; ++i) threads_[i].state = State::ready;
+    queue_.push_all(n_threads_);
+  }
+  wait();
+  return barrier_.result;
+}
+
+void Executor::leave_kernel() {
+  current_->state = State::left;
+  ++n_left_;
+  if (barrier_.n_waiting > 0) {
+    const auto waiting =
+        std::find_if(threads_.begin(), threads_.end(), [](const Thread& t) { return t.state == State::at_barrier; });
+    fail("has left the kernel, but thread " + doing(*waiting));
+  }
+  Warp& warp = warps_[current_->linear / kWarp];
+  warp.left |= 1u << lane();
+  for (uint32_t rest = warp.waiting; rest; rest &= rest - 1) {
+    const auto other = static_cast<unsigned>(std::countr_zero(rest));
+    if (warp.waiting >> other & 1u) settle(current_->linear / kWarp, other);
+  }
+}
+
+uint64_t Executor::warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsigned source, const Where& where) {
+  const unsigned self = lane();
+  const unsigned warp = current_->linear / kWarp;
+  if (!(mask >> self & 1u))
+    fail("its own lane is not in the mask of the " + std::string(name_of(op)) + " " + text_of(where));
+  if (op == WarpOp::shuffle && !(mask >> source & 1u)) {
+    fail("reads lane " + std::to_string(source) + ", which is not in the mask of the shuffle " + text_of(where));
+  }
+  Lane& slot = warps_[warp].lanes[self];
+  slot = {op, mask, source, value, 0, where};
+  warps_[warp].waiting |= 1u << self;
+  current_->state = State::in_warp;
+  settle(warp, self);
+  wait();
+  return slot.result;
+}
+
+// Lets the group of this lane go on when all of it has come.
+void Executor::settle(unsigned warp_number, unsigned lane_number) {
+  Warp& warp = warps_[warp_number];
+  const Lane& slot = warp.lanes[lane_number];
+  const uint32_t expected = tolerates_absence(slot.op) ? slot.mask & ~warp.left : slot.mask;
+  if ((warp.waiting & expected) != expected) return;
+  for (uint32_t rest = expected; rest; rest &= rest - 1) {
+    const auto other = static_cast<unsigned>(std::countr_zero(rest));
+    const Lane& there = warp.lanes[other];
+    if (there.mask != slot.mask) return;  // it is in another group, and may come to this one later
+    if (there.op != slot.op || !same_place(there.where, slot.where)) {
+      fail("is in the " + std::string(name_of(slot.op)) + " " + text_of(slot.where) + ", but thread " +
+           doing(threads_[warp_number * kWarp + other]));
+    }
+  }
+  compute(warp, expected, lane_number);
+  warp.waiting &= ~expected;
+  for (uint32_t rest = expected; rest; rest &= rest - 1) {
+    threads_[warp_number * kWarp + static_cast<unsigned>(std::countr_zero(rest))].state = State::ready;
+  }
+  queue_.push_lanes(warp_number * kWarp, expected);
+}
+
+void Executor::compute(Warp& warp, uint32_t lanes, unsigned first) {
+  const WarpOp op = warp.lanes[first].op;
+  if (op == WarpOp::sync) return;
+  uint64_t whole = op == WarpOp::vote ? 0 : warp.lanes[first].value;
+  for (uint32_t rest = lanes; rest; rest &= rest - 1) {
+    const auto lane_number = static_cast<unsigned>(std::countr_zero(rest));
+    Lane& lane = warp.lanes[lane_number];
+    if (op == WarpOp::vote) {
+      whole |= uint64_t{lane.value != 0} << lane_number;
+    } else if (op == WarpOp::shuffle) {
+      lane.result = warp.lanes[lane.source].value;
+    } else if (op == WarpOp::match) {
+      lane.result = 0;
+      for (uint32_t others = lanes; others; others &= others - 1) {
+        const auto other = static_cast<unsigned>(std::countr_zero(others));
+        lane.result |= uint64_t{warp.lanes[other].value == lane.value} << other;
+      }
+    } else if (lane_number != first) {
+      whole = combine(op, static_cast<uint32_t>(whole), static_cast<uint32_t>(lane.value));
+    }
+  }
+  if (op == WarpOp::shuffle || op == WarpOp::match) return;
+  for (uint32_t rest = lanes; rest; rest &= rest - 1) {
+    warp.lanes[static_cast<unsigned>(std::countr_zero(rest))].result = whole;
+  }
+}
+
+// --- Messages ---------------------------------------------------------------------------------------------------------------
+
+std::string Executor::here() const {
+  return "simt: kernel " + function_name(launch_->kernel) + ", block " + text_of_index(blockIdx) + ", thread " +
+         text_of_index(current_->index) + ": ";
+}
+
+std::string Executor::doing(const Thread& thread) const {
+  const std::string name = text_of_index(thread.index) + " ";
+  const Lane& slot = warps_[thread.linear / kWarp].lanes[thread.linear % kWarp];
+  switch (thread.state) {
+    case State::left: return name + "has left the kernel";
+    case State::at_barrier: return name + "waits at the block barrier " + text_of(barrier_.where);
+    case State::in_warp: return name + "waits in the " + name_of(slot.op) + " " + text_of(slot.where);
+    case State::ready: return name + "runs";
+  }
+  return name;
+}
+
+// No thread can run: an exchange lacks a lane.
+void Executor::report_deadlock() {
+  for (unsigned i = 0; i < n_threads_; ++i) {
+    if (threads_[i].state != State::in_warp) continue;
+    const Warp& warp = warps_[i / kWarp];
+    const Lane& slot = warp.lanes[i % kWarp];
+    for (uint32_t rest = slot.mask; rest; rest &= rest - 1) {
+      const auto other = static_cast<unsigned>(std::countr_zero(rest));
+      const unsigned missing = i / kWarp * kWarp + other;
+      const bool waits_too = (warp.waiting >> other & 1u) && warp.lanes[other].mask == slot.mask;
+      if (waits_too || (tolerates_absence(slot.op) && (warp.left >> other & 1u))) continue;
+      current_ = &threads_[i];
+      fail("waits for ever in the " + std::string(name_of(slot.op)) + " " + text_of(slot.where) + " for lane " +
+           std::to_string(other) + ": " +
+           (missing < n_threads_ ? "thread " + doing(threads_[missing]) : "the block has no such thread"));
+    }
+  }
+  fail("no thread of the block can go on");
+}
+
+}  // namespace
+
+namespace detail {
+
+void run(const Launch& launch, Body body, const void* state) {
+  static std::mutex one_at_a_time;
+  thread_local bool inside = false;
+  if (inside) throw Fault("simt: a kernel launches kernel " + function_name(launch.kernel));
+  const std::lock_guard lock(one_at_a_time);
+  inside = true;
+  const struct Reset {
+    bool& flag;
+    ~Reset() { flag = false; }
+  } reset{inside};
+  executor().run(launch, body, state);
+}
+
+}  // namespace detail
+
+unsigned char* dynamic_shared() noexcept { return executor().dynamic_shared(); }
+int block_barrier(bool predicate, const Where& where) { return executor().block_barrier(predicate, where); }
+uint64_t warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsigned source, const Where& where) {
+  return executor().warp_exchange(op, mask, value, source, where);
+}
+unsigned lane() noexcept { return executor().lane(); }
+void yield() { executor().yield(); }
+void preempt() { executor().preempt(); }
+void fail(const char* what, const Where& where) { executor().fail(std::string(what) + " " + text_of(where)); }
+
+}  // namespace simt
