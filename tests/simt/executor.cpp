@@ -12,7 +12,6 @@
 #include <memory>
 #include <mutex>
 #include <numeric>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -119,7 +118,7 @@ uint32_t combine(WarpOp op, uint32_t a, uint32_t b) {
   }
 }
 
-/// The kernel that runs now. One at a time: static __shared__ variables exist once.
+/// The kernel that runs now, one at a time in the program.
 class Executor {
  public:
   Executor();
@@ -176,7 +175,8 @@ class Executor {
 
   GuardedMemory dynamic_memory_{kMaxDynamicShared, GuardedMemory::Guard::above};
   unsigned char* dynamic_shared_ = nullptr;
-  std::vector<std::span<unsigned char>> static_shared_ = sections_of("simt_shared_");
+  std::vector<ThreadVariable> static_shared_ = function_thread_variables();
+  unsigned char* static_base_ = nullptr;  // of the OS thread that called run()
 };
 
 Executor& executor() {
@@ -195,14 +195,17 @@ void on_memory_fault(int signal, siginfo_t* info, void*) {
   sigaction(signal, signal == SIGSEGV ? &previous_segv : &previous_bus, nullptr);
 }
 
+// Not inside the functions: those are the kernels' shared memory.
+thread_local std::unique_ptr<unsigned char[]> signal_stack;
+thread_local bool inside_launch = false;
+
 // A stack that has run over cannot hold the handler's frame.
 void use_signal_stack() {
-  static thread_local std::unique_ptr<unsigned char[]> memory;
-  if (memory) return;
+  if (signal_stack) return;
   constexpr size_t kBytes = 256 * 1024;
-  memory = std::make_unique<unsigned char[]>(kBytes);
+  signal_stack = std::make_unique<unsigned char[]>(kBytes);
   stack_t stack{};
-  stack.ss_sp = memory.get();
+  stack.ss_sp = signal_stack.get();
   stack.ss_size = kBytes;
   sigaltstack(&stack, nullptr);
 }
@@ -321,7 +324,10 @@ void Executor::fail(const std::string& what) {
 // --- A launch --------------------------------------------------------------------------------------------------------------
 
 void Executor::poison_shared() {
-  for (const auto& section : static_shared_) std::memset(section.data(), kPoison, section.size());
+  // A guard full of ones reads as done: CUDA runs no constructor for a __shared__ variable.
+  for (const ThreadVariable& variable : static_shared_) {
+    std::memset(static_base_ + variable.offset, kPoison, variable.bytes);
+  }
   std::memset(dynamic_shared_, kPoison, static_cast<size_t>(dynamic_memory_.end() - dynamic_shared_));
 }
 
@@ -385,6 +391,7 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
     threads_[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
   }
   dynamic_shared_ = dynamic_memory_.end() - (launch.shared_bytes + 15) / 16 * 16;
+  static_base_ = thread_block();
   failure_.clear();
   error_ = nullptr;
 
@@ -568,14 +575,12 @@ namespace detail {
 
 void run(const Launch& launch, Body body, const void* state) {
   static std::mutex one_at_a_time;
-  thread_local bool inside = false;
-  if (inside) throw Fault("simt: a kernel launches kernel " + function_name(launch.kernel));
+  if (inside_launch) throw Fault("simt: a kernel launches kernel " + function_name(launch.kernel));
   const std::lock_guard lock(one_at_a_time);
-  inside = true;
+  inside_launch = true;
   const struct Reset {
-    bool& flag;
-    ~Reset() { flag = false; }
-  } reset{inside};
+    ~Reset() { inside_launch = false; }
+  } reset;
   executor().run(launch, body, state);
 }
 

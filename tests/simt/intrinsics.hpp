@@ -19,11 +19,9 @@
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 
-// Every declaration has a section of its own: g++ refuses variables of templates and of plain functions in one section. The
-// executor finds them by the prefix. `used`: other fibers read what this one writes.
-#define SIMT_TEXT_OF(x) #x
-#define SIMT_TEXT(x) SIMT_TEXT_OF(x)
-#define __shared__ static __attribute__((section("simt_shared_" SIMT_TEXT(__COUNTER__)), used))
+// One OS thread runs a block, so that its thread_local variables are the block's. That they are thread_local tells the executor
+// which variables of functions to poison: g++ ignores the attribute `section` in templates.
+#define __shared__ static thread_local
 
 // --- Barriers -------------------------------------------------------------------------------------------------------------
 
