@@ -8,6 +8,15 @@ add_library(sheaf_simt STATIC ${simt_sources})
 target_link_libraries(sheaf_simt PUBLIC sheaf_options PRIVATE Boost::context)
 target_include_directories(sheaf_simt SYSTEM PUBLIC ${CMAKE_SOURCE_DIR}/tests/simt/shim)
 target_compile_definitions(sheaf_simt PUBLIC SHEAF_SIMT=1)
+# Sanitizers watch the kernels and not the executor, which tells them of its stacks (tests/simt/sanitizer.hpp).
+if(SHEAF_SANITIZE STREQUAL "address")
+  target_compile_definitions(sheaf_simt PRIVATE SIMT_ASAN=1)
+elseif(SHEAF_SANITIZE STREQUAL "thread")
+  target_compile_definitions(sheaf_simt PRIVATE SIMT_TSAN=1)
+endif()
+if(SHEAF_SANITIZE)
+  set_source_files_properties(${simt_sources} PROPERTIES COMPILE_OPTIONS "-fno-sanitize=all")
+endif()
 # `#pragma unroll` is nvcc's. Without contraction, one build's numbers are the next one's.
 target_compile_options(sheaf_simt PUBLIC -Wno-unknown-pragmas -ffp-contract=off)
 

@@ -18,6 +18,7 @@
 #include "tests/simt/guarded_memory.hpp"
 #include "tests/simt/program_image.hpp"
 #include "tests/simt/ready_queue.hpp"
+#include "tests/simt/sanitizer.hpp"
 
 uint3 threadIdx;
 uint3 blockIdx;
@@ -47,11 +48,14 @@ struct Thread {
 
 /// A stack that runs one thread after another, as long as they do not wait.
 struct Fiber {
-  explicit Fiber(size_t number) : stack(kStackBytes, GuardedMemory::Guard::below), colour(number * 320 % 4096) {}
+  explicit Fiber(size_t number) : stack(kStackBytes, GuardedMemory::Guard::below), colour(number * 320 % 4096) {
+    sanitized.bottom = stack.begin();
+    sanitized.bytes = stack.size();
+  }
   GuardedMemory stack;
   size_t colour;  // stacks start at different offsets in their page, lest all compete for the same cache sets
   context::fcontext_t saved = nullptr;
-  Thread* thread = nullptr;
+  sanitizer::Stack sanitized;
 };
 
 struct Lane {
@@ -61,6 +65,9 @@ struct Lane {
   uint64_t value;
   uint64_t result;
   Where where;
+  unsigned n_exchanges;  // this one's number, from 0 for each block
+  uint32_t partners;     // lanes that this one was let go with
+  uint32_t odd_lanes;    // those of them whose number is odd
 };
 
 struct Warp {
@@ -73,6 +80,7 @@ struct Barrier {
   unsigned n_waiting = 0;
   unsigned n_true = 0;
   int result = 0;
+  unsigned n_passed = 0;
   Where where;
 };
 
@@ -141,8 +149,12 @@ class Executor {
   void run_block(uint64_t linear_block, const Order& order);
   void poison_shared();
   void start_on(Fiber& fiber);
+  void jump(context::fcontext_t& save_to, sanitizer::Stack& from, context::fcontext_t to, sanitizer::Stack& to_stack);
+  void arrive(context::fcontext_t came_from, sanitizer::Stack& self);
   Fiber& take_fiber();
   void switch_to(Fiber& fiber);
+  void switch_to_caller();
+  void run_thread();
   void wait();
   void enter(Thread& thread);
   void leave_kernel();
@@ -161,14 +173,23 @@ class Executor {
   std::vector<Warp> warps_{kMaxThreads / kWarp};
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> free_fibers_;
+  std::vector<Fiber*> spent_fibers_;  // free when the block ends
   ReadyQueue queue_;
   Barrier barrier_;
   unsigned n_left_ = 0;
   Thread* current_ = nullptr;
 
-  context::fcontext_t* suspended_ = nullptr;  // where the context that has just been left is to be kept
-  Fiber* running_ = nullptr;                  // null: the caller of run()
+  context::fcontext_t* suspended_ = nullptr;     // where the context that has just been left is to be kept
+  sanitizer::Stack* suspended_stack_ = nullptr;  // and what it ran on
+  Fiber* running_ = nullptr;                     // null: the caller of run()
   context::fcontext_t caller_ = nullptr;
+  sanitizer::Stack caller_stack_;
+
+  // Addresses that stand for orderings of memory. Two of each kind: a thread that is let go late must not see what others
+  // have released at the next barrier meanwhile.
+  char launch_key_ = 0;
+  char barrier_keys_[2] = {};
+  char warp_keys_[kMaxThreads][2] = {};
 
   std::string failure_;
   std::exception_ptr error_;
@@ -201,7 +222,8 @@ thread_local bool inside_launch = false;
 
 // A stack that has run over cannot hold the handler's frame.
 void use_signal_stack() {
-  if (signal_stack) return;
+  stack_t present{};
+  if (sigaltstack(nullptr, &present) == 0 && !(present.ss_flags & SS_DISABLE)) return;
   constexpr size_t kBytes = 256 * 1024;
   signal_stack = std::make_unique<unsigned char[]>(kBytes);
   stack_t stack{};
@@ -231,6 +253,7 @@ std::string Executor::describe_crash(const void* address) const {
 // --- Fibers ----------------------------------------------------------------------------------------------------------------
 
 void Executor::start_on(Fiber& fiber) {
+  sanitizer::begin(fiber.sanitized);
   fiber.saved = context::make_fcontext(fiber.stack.end() - fiber.colour, kStackBytes - fiber.colour, fiber_main);
 }
 
@@ -245,49 +268,64 @@ Fiber& Executor::take_fiber() {
   return fiber;
 }
 
+void Executor::jump(context::fcontext_t& save_to, sanitizer::Stack& from, context::fcontext_t to,
+                    sanitizer::Stack& to_stack) {
+  suspended_ = &save_to;
+  suspended_stack_ = &from;
+  sanitizer::leave(from, to_stack);
+  arrive(context::jump_fcontext(to, this).fctx, from);
+}
+
+void Executor::arrive(context::fcontext_t came_from, sanitizer::Stack& self) {
+  *suspended_ = came_from;
+  sanitizer::arrive(self, *suspended_stack_);
+}
+
 void Executor::switch_to(Fiber& fiber) {
-  suspended_ = running_ ? &running_->saved : &caller_;
-  running_ = &fiber;
-  const context::transfer_t from = context::jump_fcontext(fiber.saved, this);
-  *suspended_ = from.fctx;
+  Fiber* from = std::exchange(running_, &fiber);
+  jump(from ? from->saved : caller_, from ? from->sanitized : caller_stack_, fiber.saved, fiber.sanitized);
+}
+
+void Executor::switch_to_caller() {
+  Fiber* from = std::exchange(running_, nullptr);
+  jump(from->saved, from->sanitized, caller_, caller_stack_);
 }
 
 void Executor::fiber_main(context::transfer_t from) {
   auto& self = *static_cast<Executor*>(from.data);
-  *self.suspended_ = from.fctx;
   Fiber& fiber = *self.running_;
+  self.arrive(from.fctx, fiber.sanitized);
   for (;;) {
-    try {
-      self.body_(self.state_);
-    } catch (...) {
-      self.error_ = std::current_exception();
-    }
-    if (self.error_) self.fail({});
-    self.leave_kernel();
+    self.run_thread();
     // Threads that have not started run on this very stack; one that waits elsewhere goes on there.
-    Thread* next = nullptr;
-    if (!self.queue_.empty()) {
-      next = &self.threads_[self.queue_.pop()];
-    } else if (self.n_left_ < self.n_threads_) {
-      self.report_deadlock();
-    }
-    if (next && !next->fiber) {
+    Thread* next = self.queue_.empty() ? nullptr : &self.threads_[self.queue_.pop()];
+    if (!next && self.n_left_ < self.n_threads_) self.report_deadlock();
+    if (next && !next->fiber && !sanitizer::kStackPerThread) {
       next->fiber = &fiber;
-      fiber.thread = next;
       self.enter(*next);
       continue;
     }
-    self.free_fibers_.push_back(&fiber);
+    (sanitizer::kStackPerThread ? self.spent_fibers_ : self.free_fibers_).push_back(&fiber);
     if (next) {
+      if (!next->fiber) next->fiber = &self.take_fiber();
       self.enter(*next);
       self.switch_to(*next->fiber);
     } else {
-      self.suspended_ = &fiber.saved;
-      self.running_ = nullptr;
-      const context::transfer_t back = context::jump_fcontext(self.caller_, &self);
-      *self.suspended_ = back.fctx;
+      self.switch_to_caller();
     }
   }
+}
+
+void Executor::run_thread() {
+  sanitizer::acquire(&launch_key_);
+  try {
+    body_(state_);
+  } catch (...) {
+    error_ = std::current_exception();
+  }
+  if (error_) fail({});
+  sanitizer::release(&launch_key_);
+  leave_kernel();
 }
 
 void Executor::enter(Thread& thread) {
@@ -301,10 +339,7 @@ void Executor::wait() {
   if (queue_.empty()) report_deadlock();
   Thread& next = threads_[queue_.pop()];
   if (&next == self) return;
-  if (!next.fiber) {
-    next.fiber = &take_fiber();
-    next.fiber->thread = &next;
-  }
+  if (!next.fiber) next.fiber = &take_fiber();
   enter(next);
   switch_to(*next.fiber);
 }
@@ -316,8 +351,7 @@ void Executor::yield() {
 
 void Executor::fail(const std::string& what) {
   if (!error_) failure_ = here() + what;
-  running_ = nullptr;
-  context::jump_fcontext(caller_, this);
+  switch_to_caller();
   std::abort();  // nobody resumes a thread that has failed
 }
 
@@ -336,6 +370,7 @@ void Executor::run_block(uint64_t linear_block, const Order& order) {
   const unsigned n_warps = (n_threads_ + kWarp - 1) / kWarp;
   for (unsigned w = 0; w < n_warps; ++w) {
     warps_[w].waiting = 0;
+    for (Lane& lane : warps_[w].lanes) lane.n_exchanges = 0;
     const unsigned n_lanes = std::min(kWarp, n_threads_ - w * kWarp);
     warps_[w].left = n_lanes == kWarp ? 0u : ~0u << n_lanes;
   }
@@ -350,9 +385,12 @@ void Executor::run_block(uint64_t linear_block, const Order& order) {
 
   Thread& first = threads_[queue_.pop()];
   first.fiber = &take_fiber();
-  first.fiber->thread = &first;
   enter(first);
+  sanitizer::release(&launch_key_);
   switch_to(*first.fiber);
+  sanitizer::acquire(&launch_key_);
+  free_fibers_.insert(free_fibers_.end(), spent_fibers_.begin(), spent_fibers_.end());
+  spent_fibers_.clear();
 }
 
 std::vector<uint32_t> shuffled_blocks(uint64_t n_blocks, uint64_t seed) {
@@ -392,6 +430,7 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   }
   dynamic_shared_ = dynamic_memory_.end() - (launch.shared_bytes + 15) / 16 * 16;
   static_base_ = thread_block();
+  sanitizer::begin_native(caller_stack_);
   failure_.clear();
   error_ = nullptr;
 
@@ -410,6 +449,7 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
 
   // Threads that wait are given up where they stand; their stacks begin anew.
   free_fibers_.clear();
+  spent_fibers_.clear();
   for (const auto& fiber : fibers_) {
     start_on(*fiber);
     free_fibers_.push_back(fiber.get());
@@ -433,6 +473,8 @@ int Executor::block_barrier(bool predicate, const Where& where) {
         std::find_if(threads_.begin(), threads_.end(), [](const Thread& t) { return t.state == State::at_barrier; });
     fail("waits at the block barrier " + text_of(where) + ", but thread " + doing(*other));
   }
+  char* key = &barrier_keys_[barrier_.n_passed % 2];
+  sanitizer::release(key);
   ++barrier_.n_waiting;
   barrier_.n_true += predicate ? 1 : 0;
   current_->state = State::at_barrier;
@@ -440,10 +482,12 @@ int Executor::block_barrier(bool predicate, const Where& where) {
     // Nobody reaches the next barrier's end before everybody has read this result.
     barrier_.result = static_cast<int>(barrier_.n_true);
     barrier_.n_waiting = barrier_.n_true = 0;
+    ++barrier_.n_passed;
     for (unsigned i = 0; i < n_threads_; ++i) threads_[i].state = State::ready;
     queue_.push_all(n_threads_);
   }
   wait();
+  sanitizer::acquire(key);
   return barrier_.result;
 }
 
@@ -472,11 +516,19 @@ uint64_t Executor::warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsig
     fail("reads lane " + std::to_string(source) + ", which is not in the mask of the shuffle " + text_of(where));
   }
   Lane& slot = warps_[warp].lanes[self];
-  slot = {op, mask, source, value, 0, where};
+  slot = {op, mask, source, value, 0, where, slot.n_exchanges + 1, 0, 0};
   warps_[warp].waiting |= 1u << self;
   current_->state = State::in_warp;
+  // Of all exchanges, CUDA lets only __syncwarp order memory.
+  if (op == WarpOp::sync) sanitizer::release(&warp_keys_[current_->linear][slot.n_exchanges % 2]);
   settle(warp, self);
   wait();
+  if (op == WarpOp::sync) {
+    for (uint32_t rest = slot.partners; rest; rest &= rest - 1) {
+      const auto other = static_cast<unsigned>(std::countr_zero(rest));
+      sanitizer::acquire(&warp_keys_[warp * kWarp + other][slot.odd_lanes >> other & 1u]);
+    }
+  }
   return slot.result;
 }
 
@@ -497,8 +549,16 @@ void Executor::settle(unsigned warp_number, unsigned lane_number) {
   }
   compute(warp, expected, lane_number);
   warp.waiting &= ~expected;
+  uint32_t odd_lanes = 0;
   for (uint32_t rest = expected; rest; rest &= rest - 1) {
-    threads_[warp_number * kWarp + static_cast<unsigned>(std::countr_zero(rest))].state = State::ready;
+    const auto other = static_cast<unsigned>(std::countr_zero(rest));
+    odd_lanes |= (warp.lanes[other].n_exchanges & 1u) << other;
+  }
+  for (uint32_t rest = expected; rest; rest &= rest - 1) {
+    const auto other = static_cast<unsigned>(std::countr_zero(rest));
+    threads_[warp_number * kWarp + other].state = State::ready;
+    warp.lanes[other].partners = expected;
+    warp.lanes[other].odd_lanes = odd_lanes;
   }
   queue_.push_lanes(warp_number * kWarp, expected);
 }

@@ -1,6 +1,7 @@
 #pragma once
 /// CUDA's qualifiers and device functions for kernels that run on the executor.
 
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <concepts>
@@ -163,7 +164,7 @@ inline unsigned __reduce_xor_sync(unsigned mask, unsigned value, simt::Where whe
   return simt::detail::reduce(simt::WarpOp::exclusive_or, simt::WarpOp::exclusive_or, mask, value, where);
 }
 
-// --- Atomics: one OS thread runs all, so the plain operation is atomic -----------------------------------------------------
+// --- Atomics: one OS thread runs all and would need none, but ThreadSanitizer must see them as such ------------------------
 
 namespace simt::detail {
 
@@ -180,8 +181,10 @@ using Same = std::type_identity_t<T>;
 template <class T, class Update>
 T update(T* address, const Update& new_value) {
   preempt();
-  const T old = *address;
-  *address = new_value(old);
+  const std::atomic_ref<T> place(*address);
+  T old = place.load();
+  while (!place.compare_exchange_weak(old, new_value(old))) {
+  }
   return old;
 }
 
