@@ -56,6 +56,7 @@ struct Fiber {
   size_t colour;  // stacks start at different offsets in their page, lest all compete for the same cache sets
   context::fcontext_t saved = nullptr;
   sanitizer::Stack sanitized;
+  bool busy = false;  // holds a thread, or a finished one's history
 };
 
 struct Lane {
@@ -151,7 +152,9 @@ class Executor {
   void start_on(Fiber& fiber);
   void jump(context::fcontext_t& save_to, sanitizer::Stack& from, context::fcontext_t to, sanitizer::Stack& to_stack);
   void arrive(context::fcontext_t came_from, sanitizer::Stack& self);
+  void add_fiber();
   Fiber& take_fiber();
+  void free_fiber(Fiber& fiber);
   void switch_to(Fiber& fiber);
   void switch_to_caller();
   void run_thread();
@@ -191,7 +194,6 @@ class Executor {
   char barrier_keys_[2] = {};
   char warp_keys_[kMaxThreads][2] = {};
 
-  std::string failure_;
   std::exception_ptr error_;
 
   GuardedMemory dynamic_memory_{kMaxDynamicShared, GuardedMemory::Guard::above};
@@ -238,6 +240,10 @@ Executor::Executor() {
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigaction(SIGSEGV, &action, &previous_segv);
   sigaction(SIGBUS, &action, &previous_bus);
+  // Kernels' stacks allocate nothing of the executor's while they run.
+  fibers_.reserve(kMaxThreads);
+  free_fibers_.reserve(kMaxThreads);
+  spent_fibers_.reserve(kMaxThreads);
 }
 
 std::string Executor::describe_crash(const void* address) const {
@@ -257,15 +263,23 @@ void Executor::start_on(Fiber& fiber) {
   fiber.saved = context::make_fcontext(fiber.stack.end() - fiber.colour, kStackBytes - fiber.colour, fiber_main);
 }
 
+void Executor::add_fiber() {
+  fibers_.push_back(std::make_unique<Fiber>(fibers_.size()));
+  start_on(*fibers_.back());
+  free_fibers_.push_back(fibers_.back().get());
+}
+
 Fiber& Executor::take_fiber() {
-  if (free_fibers_.empty()) {
-    fibers_.push_back(std::make_unique<Fiber>(fibers_.size()));
-    start_on(*fibers_.back());
-    free_fibers_.push_back(fibers_.back().get());
-  }
+  if (free_fibers_.empty()) add_fiber();
   Fiber& fiber = *free_fibers_.back();
   free_fibers_.pop_back();
+  fiber.busy = true;
   return fiber;
+}
+
+void Executor::free_fiber(Fiber& fiber) {
+  fiber.busy = false;
+  free_fibers_.push_back(&fiber);
 }
 
 void Executor::jump(context::fcontext_t& save_to, sanitizer::Stack& from, context::fcontext_t to,
@@ -299,13 +313,16 @@ void Executor::fiber_main(context::transfer_t from) {
     self.run_thread();
     // Threads that have not started run on this very stack; one that waits elsewhere goes on there.
     Thread* next = self.queue_.empty() ? nullptr : &self.threads_[self.queue_.pop()];
-    if (!next && self.n_left_ < self.n_threads_) self.report_deadlock();
     if (next && !next->fiber && !sanitizer::kStackPerThread) {
       next->fiber = &fiber;
       self.enter(*next);
       continue;
     }
-    (sanitizer::kStackPerThread ? self.spent_fibers_ : self.free_fibers_).push_back(&fiber);
+    if (sanitizer::kStackPerThread) {
+      self.spent_fibers_.push_back(&fiber);
+    } else {
+      self.free_fiber(fiber);
+    }
     if (next) {
       if (!next->fiber) next->fiber = &self.take_fiber();
       self.enter(*next);
@@ -317,15 +334,18 @@ void Executor::fiber_main(context::transfer_t from) {
 }
 
 void Executor::run_thread() {
-  sanitizer::acquire(&launch_key_);
   try {
+    sanitizer::acquire(&launch_key_);
     body_(state_);
+    sanitizer::release(&launch_key_);
+    leave_kernel();
+    if (queue_.empty() && n_left_ < n_threads_) report_deadlock();
   } catch (...) {
     error_ = std::current_exception();
   }
-  if (error_) fail({});
-  sanitizer::release(&launch_key_);
-  leave_kernel();
+  if (!error_) return;
+  switch_to_caller();
+  std::abort();  // nobody resumes a thread that has failed
 }
 
 void Executor::enter(Thread& thread) {
@@ -349,11 +369,8 @@ void Executor::yield() {
   wait();
 }
 
-void Executor::fail(const std::string& what) {
-  if (!error_) failure_ = here() + what;
-  switch_to_caller();
-  std::abort();  // nobody resumes a thread that has failed
-}
+// Unwinds the thread that fails; run() raises it anew in the caller.
+void Executor::fail(const std::string& what) { throw Fault(here() + what); }
 
 // --- A launch --------------------------------------------------------------------------------------------------------------
 
@@ -389,7 +406,7 @@ void Executor::run_block(uint64_t linear_block, const Order& order) {
   sanitizer::release(&launch_key_);
   switch_to(*first.fiber);
   sanitizer::acquire(&launch_key_);
-  free_fibers_.insert(free_fibers_.end(), spent_fibers_.begin(), spent_fibers_.end());
+  for (Fiber* fiber : spent_fibers_) free_fiber(*fiber);
   spent_fibers_.clear();
 }
 
@@ -431,13 +448,13 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   dynamic_shared_ = dynamic_memory_.end() - (launch.shared_bytes + 15) / 16 * 16;
   static_base_ = thread_block();
   sanitizer::begin_native(caller_stack_);
-  failure_.clear();
+  while (sanitizer::kStackPerThread && fibers_.size() < n_threads_) add_fiber();
   error_ = nullptr;
 
   const uint64_t n_blocks = uint64_t{gridDim.x} * gridDim.y * gridDim.z;
   std::vector<uint32_t> shuffled;
   if (order.kind == Order::Kind::shuffle) shuffled = shuffled_blocks(n_blocks, order.seed);
-  for (uint64_t step = 0; step < n_blocks && failure_.empty() && !error_; ++step) {
+  for (uint64_t step = 0; step < n_blocks && !error_; ++step) {
     uint64_t block = step;
     if (order.kind == Order::Kind::reverse) block = n_blocks - 1 - step;
     if (order.kind == Order::Kind::shuffle) block = shuffled[step];
@@ -445,17 +462,17 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
                 static_cast<unsigned>(block / (uint64_t{gridDim.x} * gridDim.y))};
     run_block(block, order);
   }
-  if (failure_.empty() && !error_) return;
+  if (!error_) return;
 
   // Threads that wait are given up where they stand; their stacks begin anew.
-  free_fibers_.clear();
   spent_fibers_.clear();
   for (const auto& fiber : fibers_) {
+    if (!fiber->busy) continue;
+    sanitizer::give_up(fiber->sanitized, caller_stack_);
     start_on(*fiber);
-    free_fibers_.push_back(fiber.get());
+    free_fiber(*fiber);
   }
-  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
-  throw Fault(failure_);
+  std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 // --- Barriers and exchanges -------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ void yield();
 /// A yield in shuffled orders only, so that what stands between two atomics is interleaved in more ways.
 void preempt();
 
-/// Ends the launch with a Fault that names this thread.
+/// Ends the launch with a Fault that names this thread and this place.
 [[noreturn]] void fail(const char* what, const Where& where);
 
 }  // namespace simt

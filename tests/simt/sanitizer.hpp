@@ -45,6 +45,15 @@ inline void begin_native([[maybe_unused]] Stack& stack) {
 #endif
 }
 
+/// All that a given-up stack did happens before what the caller, on `self`, does next.
+inline void give_up([[maybe_unused]] const Stack& stack, [[maybe_unused]] const Stack& self) {
+#if defined(SIMT_TSAN)
+  constexpr unsigned kNoSync = 1, kSync = 0;
+  __tsan_switch_to_fiber(stack.tsan_fiber, kNoSync);
+  __tsan_switch_to_fiber(self.tsan_fiber, kSync);
+#endif
+}
+
 /// Right before the jump.
 inline void leave([[maybe_unused]] Stack& from, [[maybe_unused]] const Stack& to) {
 #if defined(SIMT_ASAN)

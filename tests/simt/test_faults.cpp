@@ -212,5 +212,35 @@ TEST(SimtDeathTest, StackOverflow) {
 
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+
+__global__ void one_too_many_kernel(const int* in, int* out, int n) {
+  const auto i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i <= n) out[threadIdx.x] += in[i];
+}
+
+TEST(SimtDeathTest, ReadsOnePastTheEnd) {
+  const std::vector<int> in(100, 1);
+  std::vector<int> out(64, 0);
+  run(one_too_many_kernel, 2u, 64, 0, in.data(), out.data(), 99);
+  EXPECT_DEATH(run(one_too_many_kernel, 2u, 64, 0, in.data(), out.data(), 100),
+               "heap-buffer-overflow(.|\n)*one_too_many_kernel");
+}
+
+__global__ void local_overrun_kernel(int n, int* out) {
+  int values[4] = {};
+  for (int i = 0; i <= n; ++i) values[i] = out[i] + i;
+  __syncthreads();
+  out[threadIdx.x] = values[threadIdx.x % 4];
+}
+
+TEST(SimtDeathTest, WritesPastALocalArray) {
+  std::vector<int> out(64, 0);
+  run(local_overrun_kernel, 1u, 64, 0, 3, out.data());
+  EXPECT_DEATH(run(local_overrun_kernel, 1u, 64, 0, 4, out.data()), "local_overrun_kernel|out of bounds");
+}
+
+#endif
+
 }  // namespace
 }  // namespace simt::test
