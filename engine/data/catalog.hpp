@@ -23,11 +23,15 @@ struct Catalog {
   std::vector<ItemField> fields;  // categorical features, may be empty
 };
 
-/// Purchases of one period as unique pairs with how often each happened.
+/// What was bought, by period. Item and user ids are those of the catalog and the model.
 struct Purchases {
-  HostCsr user_items;                // [n_users, n_items], values = number of purchase lines
-  HostCsr basket_items;              // [n_baskets of the period, n_items] pattern
-  std::vector<int32_t> basket_user;  // [n_baskets of the period]
+  HostCsr train;          // [n_users, n_items], values = weight of the pair: how often, and how recently
+  HostCsr train_counts;   // the same pattern, values = number of purchase lines
+  HostCsr validation;     // [n_users, n_items] pattern
+  HostCsr test;           // [n_users, n_items] pattern
+  HostCsr train_baskets;  // [n_train_baskets, n_items] pattern
+  HostCsr test_baskets;   // [n_test_baskets, n_items] pattern
+  std::vector<int32_t> test_basket_user;  // [n_test_baskets]
 };
 
 }  // namespace sheaf

@@ -10,29 +10,33 @@ bool HostCsr::contains(int64_t r, int32_t column) const {
   return std::binary_search(entries.begin(), entries.end(), column);
 }
 
-HostCsr csr_from_pairs(std::span<const int32_t> rows, std::span<const int32_t> columns, int64_t n_rows,
-                       int64_t n_columns, bool counts) {
-  // Counting sort by row, then a sort and unique within each row.
+HostCsr csr_from_pairs(std::span<const int32_t> rows, std::span<const int32_t> columns, std::span<const float> weights,
+                       int64_t n_rows, int64_t n_columns) {
+  // Counting sort by row, then a stable sort by column within each row.
   std::vector<int64_t> start(static_cast<size_t>(n_rows) + 1, 0);
   for (const int32_t r : rows) ++start[static_cast<size_t>(r) + 1];
   std::partial_sum(start.begin(), start.end(), start.begin());
-  std::vector<int32_t> sorted(columns.size());
+  std::vector<int64_t> order(columns.size());
   std::vector<int64_t> next(start.begin(), start.end() - 1);
   for (size_t i = 0; i < rows.size(); ++i)
-    sorted[static_cast<size_t>(next[static_cast<size_t>(rows[i])]++)] = columns[i];
+    order[static_cast<size_t>(next[static_cast<size_t>(rows[i])]++)] = static_cast<int64_t>(i);
 
   HostCsr csr;
   csr.n_columns = n_columns;
   csr.row_offsets.reserve(static_cast<size_t>(n_rows) + 1);
+  const auto column_of = [&](int64_t i) { return columns[static_cast<size_t>(i)]; };
   for (int64_t r = 0; r < n_rows; ++r) {
-    const auto begin = sorted.begin() + start[static_cast<size_t>(r)];
-    const auto end = sorted.begin() + start[static_cast<size_t>(r) + 1];
-    std::sort(begin, end);
+    const auto begin = order.begin() + start[static_cast<size_t>(r)];
+    const auto end = order.begin() + start[static_cast<size_t>(r) + 1];
+    std::ranges::stable_sort(begin, end, {}, column_of);
     for (auto it = begin; it != end;) {
-      const auto stop = std::upper_bound(it, end, *it);
-      csr.columns.push_back(*it);
-      if (counts) csr.values.push_back(static_cast<float>(stop - it));
-      it = stop;
+      const int32_t column = column_of(*it);
+      double sum = 0;
+      for (; it != end && column_of(*it) == column; ++it) {
+        if (!weights.empty()) sum += static_cast<double>(weights[static_cast<size_t>(*it)]);
+      }
+      csr.columns.push_back(column);
+      if (!weights.empty()) csr.values.push_back(static_cast<float>(sum));
     }
     csr.row_offsets.push_back(csr.nnz());
   }

@@ -27,9 +27,9 @@ struct HostCsr {
   bool contains(int64_t r, int32_t column) const;
 };
 
-/// Unique (row, column) pairs; values, where asked for, count how often a pair occurred.
-HostCsr csr_from_pairs(std::span<const int32_t> rows, std::span<const int32_t> columns, int64_t n_rows,
-                       int64_t n_columns, bool counts);
+/// Unique (row, column) pairs. With weights (one a pair) the values are their sums, added in the given order; without, a pattern.
+HostCsr csr_from_pairs(std::span<const int32_t> rows, std::span<const int32_t> columns, std::span<const float> weights,
+                       int64_t n_rows, int64_t n_columns);
 /// Values are carried along.
 HostCsr transpose(const HostCsr& matrix);
 /// Row r holds the single column r: an embedding bag over it is a plain lookup.

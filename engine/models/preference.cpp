@@ -12,7 +12,7 @@
 namespace sheaf {
 namespace {
 
-constexpr float kInitialDeviation = 0.05f;
+constexpr float kInitialDeviation = 0.1f;
 
 HostCsr make_item_bags(const Catalog& catalog, bool item_features) {
   HostCsr bags;

@@ -16,7 +16,7 @@
 namespace sheaf {
 
 enum class PreferenceKind { additive, factorization };
-enum class LossKind { bce, bpr };
+enum class LossKind { softmax, bpr, bce };
 
 const char* to_string(PreferenceKind kind);
 PreferenceKind parse_preference(const std::string& text);
@@ -52,7 +52,7 @@ struct PreferenceState {
 
 class PreferenceModel {
  public:
-  /// Fresh parameters: normal with deviation 0.05 from (seed, Purpose::init), biases 0.
+  /// Fresh parameters: normal with deviation 0.1 from (seed, Purpose::init), biases 0.
   PreferenceModel(Context& context, PreferenceKind kind, int64_t n_users, int64_t dim, const Catalog& catalog,
                   bool item_features, uint64_t seed);
   PreferenceModel(Context& context, const PreferenceState& state);
@@ -73,6 +73,7 @@ class PreferenceModel {
   // What the training step works on.
   CsrView user_rows() const { return user_rows_.view(); }
   CsrView item_bags() const { return item_bags_.view(); }
+  const HostCsr& host_item_bags() const { return host_item_bags_; }
   int64_t max_item_bag() const { return max_item_bag_; }
   Parameter user_table;  // [n_users, dim]
   Parameter item_table;  // [n_item_rows, dim]

@@ -1,9 +1,10 @@
 #pragma once
 /// Trains a preference model on the device: batches, negatives, forward, loss, backward and update never leave it. The
-/// host sees one loss and one validation figure an epoch.
+/// host sees a loss an epoch and a validation figure now and then.
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "engine/data/catalog.hpp"
@@ -12,27 +13,29 @@
 namespace sheaf {
 
 struct TrainParams {
-  LossKind loss = LossKind::bpr;
-  int64_t epochs = 40;
+  LossKind loss = LossKind::softmax;
+  int64_t epochs = 200;         // at most
+  float learning_rate = 0.02f;  // of Adam
+  float weight_decay = 0.003f;  // decoupled (AdamW)
+  int64_t validate_every = 5;   // epochs
+  int64_t patience = 6;         // validations without a better NDCG; 0 trains all epochs and keeps the last
+  int64_t validation_k = 10;
+  bool mask_seen = false;  // validation ranks only items that are new to the user
+  uint64_t seed = 1;
+  // BPR and BCE alone:
   int64_t batch = 2048;
-  int64_t negatives = 8;  // a positive
-  float learning_rate = 3e-3f;
-  float weight_decay = 0.0f;
+  int64_t negatives = 8;         // a positive
   float dropout = 0.5f;          // on both embedding vectors
   float positive_weight = 1.0f;  // BCE only
-  float count_power = 0.0f;      // a pair bought c times weighs c^count_power (mean 1)
+  float weight_power = 0.0f;     // a pair of weight w counts w^weight_power (mean 1)
   bool popularity_negatives = false;
-  int64_t patience = 5;  // epochs without a better validation NDCG; 0 trains all epochs and keeps the last
-  int64_t validation_k = 10;
-  bool mask_seen = true;  // validation ranks only items that are new to the user
-  uint64_t seed = 1;
 };
 
 struct EpochReport {
-  int64_t epoch = 0;           // from 1
-  double train_loss = 0;       // mean over the epoch's batches
-  double validation_ndcg = 0;  // NaN without validation purchases
-  double validation_recall = 0;
+  int64_t epoch = 0;                                                  // from 1
+  double train_loss = 0;                                              // mean over the epoch's steps
+  double validation_ndcg = std::numeric_limits<double>::quiet_NaN();  // NaN where there was no validation
+  double validation_recall = std::numeric_limits<double>::quiet_NaN();
   bool best = false;
 };
 
@@ -42,7 +45,8 @@ struct TrainReport {
   bool stopped_early = false;
 };
 
-/// `model` ends with the parameters of the best epoch. Throws Interrupted between batches.
+/// train_items.values are the weights of the purchases (how often, how recently); empty means 1. `model` ends with the parameters of
+/// the best validated epoch. Throws Interrupted between steps.
 TrainReport train(Context& context, PreferenceModel& model, const HostCsr& train_items, const HostCsr& validation_items,
                   const TrainParams& params, const std::function<void(const EpochReport&)>& on_epoch = {});
 

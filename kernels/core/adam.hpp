@@ -2,7 +2,9 @@
 /// The Adam step of one element (Kingma and Ba, 2015), shared by the dense and the sparse optimizer on every backend.
 ///
 ///   g += weight_decay * p;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
-///   p -= lr * (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)
+///   p -= lr * ((m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps) + decoupled_decay * p)
+///
+/// decoupled_decay is AdamW's (Loshchilov and Hutter, 2019): it does not pass through the moments.
 
 #include <cmath>
 #include <cstdint>
@@ -17,7 +19,8 @@ struct AdamParams {
   float beta2 = 0.999f;
   float epsilon = 1e-8f;
   float weight_decay = 0.0f;  // L2, added to the gradient
-  int64_t step = 1;           // counts from 1
+  float decoupled_decay = 0.0f;
+  int64_t step = 1;  // counts from 1
 };
 
 /// The parameters with the bias corrections of their step worked out.
@@ -31,7 +34,8 @@ struct AdamStep {
     const float g = grad + params.weight_decay * parameter;
     moment1 = params.beta1 * moment1 + (1.0f - params.beta1) * g;
     moment2 = params.beta2 * moment2 + (1.0f - params.beta2) * g * g;
-    parameter -= params.learning_rate * (moment1 / correction1) / (sqrtf(moment2 / correction2) + params.epsilon);
+    const float direction = (moment1 / correction1) / (sqrtf(moment2 / correction2) + params.epsilon);
+    parameter -= params.learning_rate * (direction + params.decoupled_decay * parameter);
   }
 
   AdamParams params;

@@ -1,8 +1,6 @@
 #pragma once
-/// Adam over a whole (dense) parameter vector (Kingma and Ba, 2015); weight decay as L2 in the gradient.
-///
-///   g = grad + weight_decay * parameters;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
-///   parameters -= lr * (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)
+/// Adam over a whole (dense) parameter vector (Kingma and Ba, 2015); weight decay as L2 in the gradient or,
+/// as in AdamW, apart from it. The step of one element is AdamStep in kernels/core/adam.hpp.
 
 #include "kernels/core/adam.hpp"
 #include "kernels/core/context.hpp"

@@ -1,0 +1,134 @@
+#include "engine/associate/association.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "kernels/association/cooccurrence.hpp"
+#include "kernels/association/cosine_topk.hpp"
+#include "kernels/association/count_topk.hpp"
+#include "kernels/core/error.hpp"
+
+namespace sheaf {
+namespace {
+
+using association::Measure;
+
+constexpr std::array<std::pair<Measure, const char*>, 7> kMeasures{{{Measure::support, "support"},
+                                                                    {Measure::confidence, "confidence"},
+                                                                    {Measure::lift, "lift"},
+                                                                    {Measure::leverage, "leverage"},
+                                                                    {Measure::conviction, "conviction"},
+                                                                    {Measure::jaccard, "jaccard"},
+                                                                    {Measure::cosine, "cosine"}}};
+constexpr int64_t kMaxPartners = 256;
+
+int64_t usable_k(int64_t k, int64_t n_items) {
+  return std::clamp<int64_t>(k, 1, std::clamp<int64_t>(n_items - 1, 1, kMaxPartners));
+}
+
+}  // namespace
+
+int64_t PairCounts::count(int32_t i, int32_t j) const {
+  const auto begin = companions.begin() + row_offsets[static_cast<size_t>(i)];
+  const auto end = companions.begin() + row_offsets[static_cast<size_t>(i) + 1];
+  const auto found = std::lower_bound(begin, end, j);
+  return found != end && *found == j ? counts[static_cast<size_t>(found - companions.begin())] : 0;
+}
+
+PairCounts count_pairs(Context& context, const HostCsr& baskets, int64_t min_count) {
+  HostCsr pattern = baskets;
+  pattern.values.clear();
+  const HostCsr by_item = transpose(pattern);
+  const DeviceCsr device_baskets(context, pattern), device_items(context, by_item);
+  const association::CooccurrenceArgs args{device_baskets.view(), device_items.view(), static_cast<int32_t>(min_count)};
+  const int64_t n_items = pattern.n_columns;
+  Buffer<int64_t> row_offsets(context, n_items + 1);
+  association::cooccurrence_sizes(context, args, row_offsets.view());
+
+  PairCounts pairs;
+  pairs.n_baskets = pattern.n_rows();
+  pairs.row_offsets = row_offsets.to_host();
+  Buffer<int32_t> companions(context, pairs.row_offsets.back()), counts(context, pairs.row_offsets.back());
+  association::cooccurrence(context, args, std::as_const(row_offsets).view(), companions.view(), counts.view());
+  pairs.companions = companions.to_host();
+  pairs.counts = counts.to_host();
+  for (int64_t i = 0; i < n_items; ++i) pairs.item_counts.push_back(static_cast<int32_t>(by_item.row(i).size()));
+  return pairs;
+}
+
+HostCsr Partners::to_csr() const {
+  HostCsr csr;
+  csr.n_columns = n_items;
+  std::vector<std::pair<int32_t, float>> row;
+  for (int64_t i = 0; i < n_items; ++i) {
+    row.clear();
+    for (int64_t r = 0; r < k; ++r) {
+      const auto at = static_cast<size_t>(i * k + r);
+      if (items[at] >= 0) row.emplace_back(items[at], scores[at]);
+    }
+    std::ranges::sort(row);
+    for (const auto& [item, score] : row) {
+      csr.columns.push_back(item);
+      csr.values.push_back(score);
+    }
+    csr.row_offsets.push_back(csr.nnz());
+  }
+  return csr;
+}
+
+Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score) {
+  Partners partners;
+  partners.n_items = vectors.rows;
+  partners.k = usable_k(k, vectors.rows);
+  Buffer<int32_t> items(context, partners.n_items * partners.k);
+  Buffer<float> scores(context, partners.n_items * partners.k);
+  association::cosine_topk(context, {.vectors = vectors,
+                                     .scale = scale,
+                                     .min_score = min_score,
+                                     .neighbours = items.matrix(partners.n_items, partners.k),
+                                     .scores = scores.matrix(partners.n_items, partners.k)});
+  partners.items = items.to_host();
+  partners.scores = scores.to_host();
+  return partners;
+}
+
+Partners counted_partners(Context& context, const PairCounts& counts, Measure measure, int64_t k, float min_score) {
+  Partners partners;
+  partners.n_items = static_cast<int64_t>(counts.item_counts.size());
+  partners.k = usable_k(k, partners.n_items);
+  const Buffer<int64_t> row_offsets(context, counts.row_offsets);
+  const Buffer<int32_t> companions(context, counts.companions), pair_counts(context, counts.counts),
+      item_counts(context, counts.item_counts);
+  Buffer<int32_t> items(context, partners.n_items * partners.k);
+  Buffer<float> scores(context, partners.n_items * partners.k);
+  association::count_topk(context, {.row_offsets = row_offsets.view(),
+                                    .companions = companions.view(),
+                                    .counts = pair_counts.view(),
+                                    .item_counts = item_counts.view(),
+                                    .n_baskets = counts.n_baskets,
+                                    .measure = measure,
+                                    .min_score = min_score,
+                                    .neighbours = items.matrix(partners.n_items, partners.k),
+                                    .scores = scores.matrix(partners.n_items, partners.k)});
+  partners.items = items.to_host();
+  partners.scores = scores.to_host();
+  return partners;
+}
+
+const char* to_string(Measure measure) {
+  for (const auto& [value, name] : kMeasures) {
+    if (value == measure) return name;
+  }
+  return "?";
+}
+
+Measure parse_measure(const std::string& text) {
+  for (const auto& [value, name] : kMeasures) {
+    if (text == name) return value;
+  }
+  throw UsageError("unknown measure '" + text + "'",
+                   "use support, confidence, lift, leverage, conviction, jaccard or cosine");
+}
+
+}  // namespace sheaf

@@ -1,0 +1,52 @@
+#pragma once
+/// Which items belong together: by learned vectors (cosine) or by counted baskets (support, confidence, lift, ...).
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/data/csr.hpp"
+#include "kernels/association/measure.hpp"
+
+namespace sheaf {
+
+/// Co-occurrence of items in baskets, on the host.
+struct PairCounts {
+  int64_t n_baskets = 0;
+  std::vector<int32_t> item_counts;     // [n_items] baskets with the item
+  std::vector<int64_t> row_offsets{0};  // [n_items + 1]
+  std::vector<int32_t> companions;      // ascending in a row
+  std::vector<int32_t> counts;          // baskets with both
+
+  /// Baskets with both; 0 also where fewer than the minimum were counted.
+  int64_t count(int32_t i, int32_t j) const;
+  double measure(association::Measure measure, int32_t i, int32_t j) const {
+    return association::measure_pair(measure, count(i, j), item_counts[static_cast<size_t>(i)],
+                                     item_counts[static_cast<size_t>(j)], n_baskets);
+  }
+};
+
+/// baskets is [n_baskets, n_items], a pattern.
+PairCounts count_pairs(Context& context, const HostCsr& baskets, int64_t min_count);
+
+/// The k strongest partners of every item; -1 where there are fewer.
+struct Partners {
+  int64_t n_items = 0, k = 0;
+  std::vector<int32_t> items;  // [n_items, k]
+  std::vector<float> scores;   // [n_items, k]
+
+  /// As a sparse matrix with ascending columns.
+  HostCsr to_csr() const;
+};
+
+/// A(i, j) = scale * max(0, cos(e_i, e_j)); vectors is [n_items, dim]. k is cut to the number of other items.
+Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score);
+Partners counted_partners(Context& context, const PairCounts& counts, association::Measure measure, int64_t k,
+                          float min_score);
+
+/// "support", "confidence", "lift", "leverage", "conviction", "jaccard", "cosine".
+const char* to_string(association::Measure measure);
+/// UsageError for any other text.
+association::Measure parse_measure(const std::string& text);
+
+}  // namespace sheaf

@@ -1,0 +1,82 @@
+#include "engine/checkpoint/model_io.hpp"
+
+#include "engine/checkpoint/safetensors.hpp"
+#include "kernels/core/error.hpp"
+
+namespace sheaf::checkpoint {
+namespace {
+
+constexpr const char* kTensors = "model.safetensors";
+constexpr const char* kTablePrefix = "table.";
+
+template <class T>
+std::vector<T> copy_of(std::span<const T> values) {
+  return {values.begin(), values.end()};
+}
+
+void require(bool good, const std::filesystem::path& folder, const char* what) {
+  if (!good) throw DataError(folder.string() + ": " + what, "train the model again");
+}
+
+void check_bags(const PreferenceState& state, const std::filesystem::path& folder) {
+  const HostCsr& bags = state.item_bags;
+  require(bags.n_rows() == state.n_items && bags.row_offsets.front() == 0 && bags.row_offsets.back() == bags.nnz(),
+          folder, "the item bags do not fit the number of items");
+  for (size_t r = 1; r < bags.row_offsets.size(); ++r)
+    require(bags.row_offsets[r - 1] <= bags.row_offsets[r], folder, "the item bags are not in order");
+  for (const int32_t row : bags.columns)
+    require(row >= 0 && row < bags.n_columns, folder, "an item bag names a row that the table does not have");
+}
+
+}  // namespace
+
+void save_model(const PreferenceState& state, const nlohmann::json& notes, const std::filesystem::path& folder) {
+  FolderWriter writer(folder);
+  SafetensorsWriter tensors;
+  for (const auto& table : state.tables) tensors.add(kTablePrefix + table.name, {table.rows, table.cols}, table.values);
+  tensors.add("item_bags.row_offsets", {static_cast<int64_t>(state.item_bags.row_offsets.size())},
+              state.item_bags.row_offsets);
+  tensors.add("item_bags.columns", {state.item_bags.nnz()}, state.item_bags.columns);
+  tensors.write(writer.path() / kTensors);
+  writer.commit(kModelKind,
+                {{"preference", to_string(state.kind)},
+                 {"n_users", state.n_users},
+                 {"n_items", state.n_items},
+                 {"dim", state.dim},
+                 {"item_rows", state.item_bags.n_columns},
+                 {"calibration", {{"slope", state.calibration.slope}, {"offset", state.calibration.offset}}},
+                 {"notes", notes}});
+}
+
+LoadedModel load_model(const std::filesystem::path& folder) {
+  const nlohmann::json manifest = read_folder(folder, kModelKind);
+  const SafetensorsFile tensors(folder / kTensors);
+  LoadedModel loaded;
+  PreferenceState& state = loaded.state;
+  try {
+    state.kind = parse_preference(manifest.at("preference").get<std::string>());
+    state.n_users = manifest.at("n_users").get<int64_t>();
+    state.n_items = manifest.at("n_items").get<int64_t>();
+    state.dim = manifest.at("dim").get<int64_t>();
+    state.item_bags.n_columns = manifest.at("item_rows").get<int64_t>();
+    state.calibration.slope = manifest.at("calibration").at("slope").get<double>();
+    state.calibration.offset = manifest.at("calibration").at("offset").get<double>();
+    loaded.notes = manifest.at("notes");
+  } catch (const nlohmann::json::exception& error) {
+    throw DataError((folder / "manifest.json").string() + ": " + error.what(), "train the model again");
+  }
+  state.item_bags.row_offsets = copy_of(tensors.tensor<int64_t>("item_bags.row_offsets"));
+  state.item_bags.columns = copy_of(tensors.tensor<int32_t>("item_bags.columns"));
+  require(!state.item_bags.row_offsets.empty(), folder, "the item bags are empty");
+  check_bags(state, folder);
+  for (const std::string& name : tensors.names()) {
+    if (!name.starts_with(kTablePrefix)) continue;
+    const auto& shape = tensors.shape(name);
+    require(shape.size() == 2, folder, "a table is not a matrix");
+    state.tables.push_back(
+        {name.substr(std::string(kTablePrefix).size()), shape[0], shape[1], copy_of(tensors.tensor<float>(name))});
+  }
+  return loaded;
+}
+
+}  // namespace sheaf::checkpoint

@@ -1,0 +1,32 @@
+#pragma once
+/// From scores to probabilities: P = sigmoid(slope * logit + offset) by weighted maximum likelihood (Platt, 1999), with Platt's
+/// smoothed targets so that separable data stays finite.
+
+#include <cstdint>
+#include <span>
+
+#include "engine/data/csr.hpp"
+#include "engine/models/scorer.hpp"
+
+namespace sheaf {
+
+/// weights may be empty (all 1). Newton's method with step halving; at most 100 steps.
+Calibration fit_platt(std::span<const float> logits, std::span<const uint8_t> labels, std::span<const float> weights);
+
+/// Pairs of users with held-out items: those items (label 1) and, for each, `negatives` items that the user did not buy then, drawn by
+/// (seed, Purpose::evaluation).
+struct LabelledPairs {
+  std::vector<int32_t> users, items;  // [n]
+  std::vector<uint8_t> labels;        // [n]
+  double negatives_per_positive = 0;  // in the whole catalog: how many unbought pairs stand against a bought one
+};
+LabelledPairs draw_pairs(const HostCsr& held_out, int64_t negatives, uint64_t seed);
+
+/// Logits of the pairs; each pair by itself.
+std::vector<float> logits_of(Context& context, const LinearScorer& scorer, const LabelledPairs& pairs);
+
+/// Calibrates so that P is the chance of a purchase in a period like that of `held_out`: negatives weigh as many as they stand for.
+/// The identity where nothing was held out.
+Calibration calibrate(Context& context, const LinearScorer& scorer, const HostCsr& held_out, uint64_t seed);
+
+}  // namespace sheaf

@@ -1,0 +1,316 @@
+#include "engine/search/bundle_search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "engine/evaluate/ranking_eval.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+#include "kernels/dense/mean_probability.hpp"
+#include "kernels/genetic/bundle_terms.hpp"
+
+namespace sheaf {
+namespace {
+
+constexpr int64_t kBatch = 1024;  // problems on the device at a time: 16 MiB of pairs at 64 candidates
+
+/// Candidates of some problems, with what the subjects think of them.
+struct Candidates {
+  int64_t n = 0, width = 0;
+  std::vector<int32_t> items;      // [n, width], -1 for none
+  std::vector<float> probability;  // [n, width]
+};
+
+/// Puts the must-have items that are missing in the place of the last candidates.
+void insert_must_haves(const std::vector<int32_t>& must_have, int32_t* items, int64_t width, bool keep_first) {
+  int64_t place = width;
+  for (const int32_t item : must_have) {
+    if (std::find(items, items + width, item) != items + width) continue;
+    const int64_t lowest = keep_first ? 1 : 0;
+    do {
+      --place;
+    } while (place > lowest && std::find(must_have.begin(), must_have.end(), items[place]) != must_have.end());
+    if (place < lowest) return;  // the search will report what is missing
+    items[place] = item;
+  }
+}
+
+std::vector<float> calibrated(std::vector<float> logits, const Calibration& calibration) {
+  for (float& x : logits) {
+    x = static_cast<float>(1.0 / (1.0 + std::exp(-(calibration.slope * static_cast<double>(x) + calibration.offset))));
+  }
+  return logits;
+}
+
+/// Solves problems in batches. `ids` key the random draws, so a subject's result does not depend on who else is searched for.
+class Solver {
+ public:
+  Solver(Context& context, const SearchSpace& space, const SearchParams& params, bool anchored)
+      : context_(context), space_(space), params_(params), anchored_(anchored) {
+    sums_.assign(static_cast<size_t>(params.evolve.generations), 0.0);
+    feasible_.assign(sums_.size(), 0);
+  }
+
+  void solve(const Candidates& candidates, const std::vector<int64_t>& ids) {
+    const int64_t n = candidates.n, c = candidates.width, generations = params_.evolve.generations;
+    const Buffer<int32_t> items(context_, candidates.items);
+    const Buffer<float> probability(context_, candidates.probability);
+    Buffer<float> linear(context_, n * c), pair(context_, n * c * c), price(context_, n * c);
+    Buffer<int32_t> category(context_, n * c);
+    Buffer<uint8_t> flags(context_, n * c);
+    genetic::bundle_terms(context_, {.candidates = items.matrix(n, c),
+                                     .probability = probability.matrix(n, c),
+                                     .vectors = space_.vectors.matrix(space_.dim ? space_.n_items : 0, space_.dim),
+                                     .association = space_.association.view(),
+                                     .item_price = space_.price.view(),
+                                     .item_category = space_.category.view(),
+                                     .item_flags = space_.flags.view(),
+                                     .first_is_must_have = anchored_,
+                                     .scale = space_.scale,
+                                     .weight_association = params_.weight_association,
+                                     .weight_preference = params_.weight_preference,
+                                     .weight_revenue = params_.weight_revenue,
+                                     .linear = linear.matrix(n, c),
+                                     .pair = pair.view(),
+                                     .price = price.matrix(n, c),
+                                     .category = category.matrix(n, c),
+                                     .flags = flags.matrix(n, c)});
+    const Buffer<float> budget(context_, std::vector<float>(static_cast<size_t>(n), params_.budget));
+    const Buffer<int64_t> problem_ids(context_, ids);
+    Buffer<int32_t> sets(context_, n * genetic::kMaxSize);
+    Buffer<float> value(context_, n), violation(context_, n), history(context_, n * generations);
+    genetic::evolve(context_, {.problems = {.n_problems = n,
+                                            .n_candidates = c,
+                                            .min_size = static_cast<int32_t>(params_.min_size),
+                                            .max_size = static_cast<int32_t>(params_.max_size),
+                                            .min_categories = static_cast<int32_t>(params_.min_categories),
+                                            .linear = linear.data(),
+                                            .pair = pair.data(),
+                                            .price = price.data(),
+                                            .category = category.data(),
+                                            .flags = flags.data(),
+                                            .budget = budget.data()},
+                               .params = params_.evolve,
+                               .problem_ids = problem_ids.view(),
+                               .best_set = sets.matrix(n, genetic::kMaxSize),
+                               .best_value = value.view(),
+                               .best_violation = violation.view(),
+                               .history = history.matrix(n, generations)});
+    collect(candidates, ids, sets.to_host(), value.to_host(), violation.to_host());
+    add_history(history.to_host());
+  }
+
+  SearchResult take() {
+    result_.convergence.clear();
+    for (size_t g = 0; g < sums_.size(); ++g) {
+      result_.convergence.push_back(feasible_[g] ? sums_[g] / static_cast<double>(feasible_[g])
+                                                 : std::numeric_limits<double>::quiet_NaN());
+    }
+    return std::move(result_);
+  }
+
+ private:
+  void collect(const Candidates& candidates, const std::vector<int64_t>& ids, const std::vector<int32_t>& sets,
+               const std::vector<float>& value, const std::vector<float>& violation) {
+    for (int64_t p = 0; p < candidates.n; ++p) {
+      std::vector<std::pair<int32_t, float>> members;
+      for (int64_t m = 0; m < genetic::kMaxSize; ++m) {
+        const int32_t place = sets[static_cast<size_t>(p * genetic::kMaxSize + m)];
+        if (place < 0) break;
+        const auto at = static_cast<size_t>(p * candidates.width + place);
+        members.emplace_back(candidates.items[at], candidates.probability[at]);
+      }
+      std::ranges::sort(members);
+      Bundle bundle{
+          ids[static_cast<size_t>(p)], {}, {}, value[static_cast<size_t>(p)], violation[static_cast<size_t>(p)]};
+      for (const auto& [item, probability] : members) {
+        bundle.items.push_back(item);
+        bundle.probability.push_back(probability);
+      }
+      result_.bundles.push_back(std::move(bundle));
+    }
+  }
+
+  void add_history(const std::vector<float>& history) {
+    for (size_t at = 0; at < history.size(); ++at) {
+      if (std::isinf(history[at])) continue;
+      sums_[at % sums_.size()] += static_cast<double>(history[at]);
+      ++feasible_[at % sums_.size()];
+    }
+  }
+
+  Context& context_;
+  const SearchSpace& space_;
+  const SearchParams& params_;
+  bool anchored_;
+  std::vector<double> sums_;
+  std::vector<int64_t> feasible_;
+  SearchResult result_;
+};
+
+std::vector<float> rows_of(const Buffer<float>& table, const std::vector<int32_t>& rows, int64_t dim) {
+  const std::vector<float> all = table.to_host();
+  std::vector<float> chosen;
+  chosen.reserve(rows.size() * static_cast<size_t>(dim));
+  for (const int32_t row : rows) {
+    const auto begin = all.begin() + row * dim;
+    chosen.insert(chosen.end(), begin, begin + dim);
+  }
+  return chosen;
+}
+
+/// The scorer of some users alone, so that the bulk scoring reads nothing else.
+LinearScorer scorer_of(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users) {
+  LinearScorer part;
+  part.n_users = static_cast<int64_t>(users.size());
+  part.n_items = scorer.n_items;
+  part.dim = scorer.dim;
+  part.users = Buffer<float>(context, rows_of(scorer.users, users, scorer.dim));
+  part.items = Buffer<float>(context, scorer.items.to_host());
+  part.item_bias = Buffer<float>(context, scorer.item_bias.to_host());
+  return part;
+}
+
+}  // namespace
+
+SearchSpace::SearchSpace(Context& context, const Catalog& catalog, const SearchParams& params)
+    : n_items(catalog.n_items), price(context, catalog.price), category(context, catalog.category) {
+  std::vector<uint8_t> bits(static_cast<size_t>(n_items), 0);
+  for (const int32_t item : params.must_have) bits[static_cast<size_t>(item)] |= genetic::kMustHave;
+  for (const int32_t item : params.forbidden) bits[static_cast<size_t>(item)] |= genetic::kForbidden;
+  flags = Buffer<uint8_t>(context, bits);
+  HostCsr none;
+  none.row_offsets.assign(static_cast<size_t>(n_items) + 1, 0);
+  none.n_columns = n_items;
+  association = DeviceCsr(context, none);
+}
+
+SearchResult search_for_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
+                              const SearchParams& params, const std::vector<int32_t>& users) {
+  Solver solver(context, space, params, false);
+  const LinearScorer part = scorer_of(context, scorer, users);
+  Candidates candidates;
+  candidates.width = std::min({params.candidates, scorer.n_items, genetic::kMaxCandidates});
+  const std::vector<int32_t> top = top_items(context, part, nullptr, candidates.width).items.to_host();
+  for (size_t first = 0; first < users.size(); first += kBatch) {
+    check_interrupt("the bundle search");
+    const size_t last = std::min(users.size(), first + kBatch);
+    const auto width = static_cast<size_t>(candidates.width);
+    candidates.n = static_cast<int64_t>(last - first);
+    candidates.items.assign(top.begin() + static_cast<std::ptrdiff_t>(first * width),
+                            top.begin() + static_cast<std::ptrdiff_t>(last * width));
+    for (size_t p = 0; p < last - first; ++p) {
+      insert_must_haves(params.must_have, candidates.items.data() + p * width, candidates.width, false);
+    }
+    const std::vector<int32_t> batch(users.begin() + static_cast<std::ptrdiff_t>(first),
+                                     users.begin() + static_cast<std::ptrdiff_t>(last));
+    candidates.probability =
+        calibrated(pair_logits(context, scorer, batch, candidates.items, candidates.width), scorer.calibration);
+    solver.solve(candidates, std::vector<int64_t>(batch.begin(), batch.end()));
+  }
+  return solver.take();
+}
+
+SearchResult search_around_anchors(Context& context, const SearchSpace& space, const SearchParams& params,
+                                   const std::vector<int32_t>& anchors, const std::vector<int32_t>& partners,
+                                   const std::vector<float>& probability) {
+  Solver solver(context, space, params, true);
+  const size_t n_partners = anchors.empty() ? 0 : partners.size() / anchors.size();
+  Candidates candidates;
+  candidates.width = std::clamp<int64_t>(static_cast<int64_t>(n_partners) + 1, 1, params.candidates);
+  for (size_t first = 0; first < anchors.size(); first += kBatch) {
+    check_interrupt("the bundle search");
+    const size_t last = std::min(anchors.size(), first + kBatch);
+    candidates.n = static_cast<int64_t>(last - first);
+    candidates.items.clear();
+    candidates.probability.clear();
+    for (size_t p = first; p < last; ++p) {
+      const size_t row = candidates.items.size();
+      candidates.items.push_back(anchors[p]);
+      const auto begin = partners.begin() + static_cast<std::ptrdiff_t>(p * n_partners);
+      candidates.items.insert(candidates.items.end(), begin, begin + candidates.width - 1);
+      insert_must_haves(params.must_have, candidates.items.data() + row, candidates.width, true);
+    }
+    for (const int32_t item : candidates.items) {
+      candidates.probability.push_back(item < 0 ? 0.0f : probability[static_cast<size_t>(item)]);
+    }
+    const auto begin = anchors.begin() + static_cast<std::ptrdiff_t>(first);
+    solver.solve(candidates, std::vector<int64_t>(begin, begin + candidates.n));
+  }
+  return solver.take();
+}
+
+std::vector<float> mean_probability(Context& context, const LinearScorer& scorer) {
+  Buffer<float> mean(context, scorer.n_items);
+  dense::mean_probability(context, {.users = scorer.user_matrix(),
+                                    .items = scorer.item_matrix(),
+                                    .user_bias = scorer.user_bias.view(),
+                                    .item_bias = scorer.item_bias.view(),
+                                    .bias = scorer.bias.view(),
+                                    .slope = static_cast<float>(scorer.calibration.slope),
+                                    .offset = static_cast<float>(scorer.calibration.offset),
+                                    .out = mean.view()});
+  return mean.to_host();
+}
+
+std::vector<Bundle> select_bundles(const std::vector<Bundle>& bundles, int64_t max_overlap, int64_t count) {
+  std::vector<const Bundle*> order;
+  for (const Bundle& bundle : bundles) {
+    if (bundle.violation == 0.0f) order.push_back(&bundle);
+  }
+  std::ranges::stable_sort(order, [](const Bundle* a, const Bundle* b) {
+    return a->value != b->value ? a->value > b->value : a->subject < b->subject;
+  });
+  std::vector<Bundle> chosen;
+  for (const Bundle* bundle : order) {
+    if (static_cast<int64_t>(chosen.size()) >= count) break;
+    const auto overlaps = [&](const Bundle& other) {
+      std::vector<int32_t> both;
+      std::ranges::set_intersection(bundle->items, other.items, std::back_inserter(both));
+      return static_cast<int64_t>(both.size()) > max_overlap || other.items == bundle->items;
+    };
+    if (std::ranges::none_of(chosen, overlaps)) chosen.push_back(*bundle);
+  }
+  return chosen;
+}
+
+std::string explain_infeasible(const Bundle& nearest, const Catalog& catalog, const SearchParams& params,
+                               const std::string& currency) {
+  std::vector<std::string> broken;
+  const auto size = static_cast<int64_t>(nearest.items.size());
+  double price = 0;
+  std::set<int32_t> categories;
+  int64_t missing = 0, forbidden = 0;
+  for (const int32_t item : nearest.items) {
+    price += static_cast<double>(catalog.price[static_cast<size_t>(item)]);
+    categories.insert(catalog.category[static_cast<size_t>(item)]);
+    forbidden += std::ranges::count(params.forbidden, item);
+  }
+  for (const int32_t item : params.must_have) missing += std::ranges::count(nearest.items, item) == 0 ? 1 : 0;
+  const auto n_categories = static_cast<int64_t>(categories.size());
+  const auto money = [&](double amount) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.2f %s", amount, currency.c_str());
+    return std::string(text);
+  };
+  if (price > static_cast<double>(params.budget)) {
+    broken.push_back("it costs " + money(price) + ", " + money(price - static_cast<double>(params.budget)) +
+                     " over the budget of " + money(static_cast<double>(params.budget)));
+  }
+  if (size < params.min_size) {
+    broken.push_back("it has " + std::to_string(size) + " items, " + std::to_string(params.min_size - size) +
+                     " fewer than search.min_size");
+  }
+  if (n_categories < params.min_categories) {
+    broken.push_back("it has " + std::to_string(n_categories) + " categories, " +
+                     std::to_string(params.min_categories - n_categories) + " fewer than search.min_categories");
+  }
+  if (missing > 0) broken.push_back("it lacks " + std::to_string(missing) + " of search.must_have");
+  if (forbidden > 0) broken.push_back("it needs " + std::to_string(forbidden) + " of search.forbidden");
+  std::string text;
+  for (const std::string& reason : broken) text += (text.empty() ? "" : "; ") + reason;
+  return text;
+}
+
+}  // namespace sheaf

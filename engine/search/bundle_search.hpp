@@ -1,0 +1,76 @@
+#pragma once
+/// Bundles that maximise F (kernels/genetic/bundle_terms.hpp) under constraints, found by the genetic search on the device:
+/// one for each user, from the items that this user wants most; or one around each anchor item, for the users as a whole.
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "engine/data/catalog.hpp"
+#include "engine/models/scorer.hpp"
+#include "kernels/genetic/evolve.hpp"
+
+namespace sheaf {
+
+struct SearchParams {
+  int64_t candidates = 64;  // 2 .. 256 a problem
+  int64_t min_size = 2, max_size = 4;
+  float budget = std::numeric_limits<float>::infinity();  // of a bundle's full price
+  int64_t min_categories = 2;
+  std::vector<int32_t> must_have, forbidden;  // items
+  float weight_association = 1.0f, weight_preference = 0.0f, weight_revenue = 0.0f;
+  genetic::EvolveParams evolve;
+};
+
+/// What the search knows of the items; device memory of one context.
+struct SearchSpace {
+  SearchSpace(Context& context, const Catalog& catalog, const SearchParams& params);
+
+  int64_t n_items;
+  Buffer<float> price;
+  Buffer<int32_t> category;
+  Buffer<uint8_t> flags;
+  /// A(i, j) = scale * cosine of these vectors, [n_items, dim]; or, while they are empty, scale * the entries of `association`.
+  Buffer<float> vectors;
+  int64_t dim = 0;
+  DeviceCsr association;  // [n_items, n_items]
+  float scale = 1.0f;
+};
+
+struct Bundle {
+  int64_t subject = -1;            // the user or the anchor item
+  std::vector<int32_t> items;      // ascending
+  std::vector<float> probability;  // of each item, as the search saw it
+  float value = 0;                 // F
+  float violation = 0;             // 0: feasible
+};
+
+struct SearchResult {
+  std::vector<Bundle> bundles;  // one a problem, in the order of the subjects
+  std::vector<double>
+      convergence;  // [generations] mean over the problems that are feasible by then of the best value; NaN: none
+};
+
+/// The best bundle of each of `users`, from the `candidates` items that score highest for the user.
+SearchResult search_for_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
+                              const SearchParams& params, const std::vector<int32_t>& users);
+
+/// The best bundle that holds each of `anchors`. partners is [anchors.size(), n_partners] row-major, -1 for none; `probability`
+/// [n_items] is the users' mean.
+SearchResult search_around_anchors(Context& context, const SearchSpace& space, const SearchParams& params,
+                                   const std::vector<int32_t>& anchors, const std::vector<int32_t>& partners,
+                                   const std::vector<float>& probability);
+
+/// P(u, i) averaged over the users.
+std::vector<float> mean_probability(Context& context, const LinearScorer& scorer);
+
+/// Feasible bundles by value (then subject), leaving out those that share more than `max_overlap` items with one already taken, and
+/// copies; at most `count`.
+std::vector<Bundle> select_bundles(const std::vector<Bundle>& bundles, int64_t max_overlap, int64_t count);
+
+/// Why nothing feasible was found: each broken constraint and by how much, one sentence.
+std::string explain_infeasible(const Bundle& nearest, const Catalog& catalog, const SearchParams& params,
+                               const std::string& currency);
+
+}  // namespace sheaf
