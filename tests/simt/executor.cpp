@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <boost/context/detail/fcontext.hpp>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -15,10 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "tests/simt/fiber_pool.hpp"
 #include "tests/simt/guarded_memory.hpp"
 #include "tests/simt/program_image.hpp"
 #include "tests/simt/ready_queue.hpp"
 #include "tests/simt/sanitizer.hpp"
+#include "tests/simt/warp.hpp"
 
 uint3 threadIdx;
 uint3 blockIdx;
@@ -28,53 +29,16 @@ dim3 gridDim;
 namespace simt {
 namespace {
 
-namespace context = boost::context::detail;
-
-constexpr unsigned kWarp = 32;
-constexpr size_t kStackBytes = 128 * 1024;
 constexpr size_t kMaxDynamicShared = 227 * 1024;  // the most that a block of current devices may ask for
 constexpr int kPoison = 0xff;                     // NaN as float and double, -1 as int
 
 enum class State : uint8_t { ready, at_barrier, in_warp, left };
-
-struct Fiber;
 
 struct Thread {
   uint3 index{};
   unsigned linear = 0;
   State state = State::ready;
   Fiber* fiber = nullptr;  // null before the thread has started
-};
-
-/// A stack that runs one thread after another, as long as they do not wait.
-struct Fiber {
-  explicit Fiber(size_t number) : stack(kStackBytes, GuardedMemory::Guard::below), colour(number * 320 % 4096) {
-    sanitized.bottom = stack.begin();
-    sanitized.bytes = stack.size();
-  }
-  GuardedMemory stack;
-  size_t colour;  // stacks start at different offsets in their page, lest all compete for the same cache sets
-  context::fcontext_t saved = nullptr;
-  sanitizer::Stack sanitized;
-  bool busy = false;  // holds a thread, or a finished one's history
-};
-
-struct Lane {
-  WarpOp op;
-  uint32_t mask;
-  unsigned source;
-  uint64_t value;
-  uint64_t result;
-  Where where;
-  unsigned n_exchanges;  // this one's number, from 0 for each block
-  uint32_t partners;     // lanes that this one was let go with
-  uint32_t odd_lanes;    // those of them whose number is odd
-};
-
-struct Warp {
-  uint32_t waiting;  // lanes inside an exchange
-  uint32_t left;     // lanes that have left the kernel, or that the block does not have
-  Lane lanes[kWarp];
 };
 
 struct Barrier {
@@ -85,11 +49,6 @@ struct Barrier {
   Where where;
 };
 
-bool same_place(const Where& a, const Where& b) {
-  return a.line() == b.line() && a.column() == b.column() &&
-         (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
-}
-
 std::string text_of(const Where& where) {
   return std::string(where.file_name()) + ":" + std::to_string(where.line()) + " (" + where.function_name() + ")";
 }
@@ -97,34 +56,6 @@ std::string text_of(const Where& where) {
 template <class Index>
 std::string text_of_index(const Index& i) {
   return "(" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " + std::to_string(i.z) + ")";
-}
-
-const char* name_of(WarpOp op) {
-  switch (op) {
-    case WarpOp::sync: return "__syncwarp";
-    case WarpOp::vote: return "vote";
-    case WarpOp::shuffle: return "shuffle";
-    case WarpOp::match: return "match";
-    default: return "warp reduction";
-  }
-}
-
-/// Lanes that left the kernel are not waited for in these; CUDA speaks of "all non-exited threads" there.
-bool tolerates_absence(WarpOp op) { return op == WarpOp::sync || op == WarpOp::vote; }
-
-uint32_t combine(WarpOp op, uint32_t a, uint32_t b) {
-  const auto signed_a = static_cast<int32_t>(a);
-  const auto signed_b = static_cast<int32_t>(b);
-  switch (op) {
-    case WarpOp::add: return a + b;
-    case WarpOp::min_signed: return static_cast<uint32_t>(std::min(signed_a, signed_b));
-    case WarpOp::max_signed: return static_cast<uint32_t>(std::max(signed_a, signed_b));
-    case WarpOp::min_unsigned: return std::min(a, b);
-    case WarpOp::max_unsigned: return std::max(a, b);
-    case WarpOp::conjunction: return a & b;
-    case WarpOp::disjunction: return a | b;
-    default: return a ^ b;
-  }
 }
 
 /// The kernel that runs now, one at a time in the program.
@@ -137,7 +68,7 @@ class Executor {
   uint64_t warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsigned source, const Where& where);
   void yield();
   void preempt() {
-    if (queue_.kind() == Order::Kind::shuffle) yield();
+    if (queue_.is_shuffled()) yield();
   }
   unsigned lane() const { return current_->linear % kWarp; }
   unsigned char* dynamic_shared() const { return dynamic_shared_; }
@@ -146,23 +77,15 @@ class Executor {
   std::string describe_crash(const void* address) const;
 
  private:
-  static void fiber_main(context::transfer_t from);
+  void run_threads();
   void run_block(uint64_t linear_block, const Order& order);
   void poison_shared();
-  void start_on(Fiber& fiber);
-  void jump(context::fcontext_t& save_to, sanitizer::Stack& from, context::fcontext_t to, sanitizer::Stack& to_stack);
-  void arrive(context::fcontext_t came_from, sanitizer::Stack& self);
-  void add_fiber();
-  Fiber& take_fiber();
-  void free_fiber(Fiber& fiber);
-  void switch_to(Fiber& fiber);
-  void switch_to_caller();
+  void go_on_with(Thread& thread);
   void run_thread();
   void wait();
   void enter(Thread& thread);
   void leave_kernel();
   void settle(unsigned warp, unsigned lane);
-  void compute(Warp& warp, uint32_t lanes, unsigned first);
   [[noreturn]] void report_deadlock();
   std::string doing(const Thread& thread) const;
   std::string here() const;
@@ -174,19 +97,11 @@ class Executor {
 
   std::vector<Thread> threads_{kMaxThreads};
   std::vector<Warp> warps_{kMaxThreads / kWarp};
-  std::vector<std::unique_ptr<Fiber>> fibers_;
-  std::vector<Fiber*> free_fibers_;
-  std::vector<Fiber*> spent_fibers_;  // free when the block ends
+  FiberPool fibers_{[](void* self) { static_cast<Executor*>(self)->run_threads(); }, this};
   ReadyQueue queue_;
   Barrier barrier_;
   unsigned n_left_ = 0;
   Thread* current_ = nullptr;
-
-  context::fcontext_t* suspended_ = nullptr;     // where the context that has just been left is to be kept
-  sanitizer::Stack* suspended_stack_ = nullptr;  // and what it ran on
-  Fiber* running_ = nullptr;                     // null: the caller of run()
-  context::fcontext_t caller_ = nullptr;
-  sanitizer::Stack caller_stack_;
 
   // Addresses that stand for orderings of memory. Two of each kind: a thread that is let go late must not see what others
   // have released at the next barrier meanwhile.
@@ -240,95 +155,33 @@ Executor::Executor() {
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigaction(SIGSEGV, &action, &previous_segv);
   sigaction(SIGBUS, &action, &previous_bus);
-  // Kernels' stacks allocate nothing of the executor's while they run.
-  fibers_.reserve(kMaxThreads);
-  free_fibers_.reserve(kMaxThreads);
-  spent_fibers_.reserve(kMaxThreads);
 }
 
 std::string Executor::describe_crash(const void* address) const {
-  if (!running_) return {};
+  if (!fibers_.running()) return {};
   std::string what = "memory fault";
   if (dynamic_memory_.guards(address)) what = "past the end of dynamic shared memory";
-  for (const auto& fiber : fibers_) {
-    if (fiber->stack.guards(address)) what = "stack overflow: a thread has " + std::to_string(kStackBytes) + " bytes";
-  }
+  if (fibers_.guards(address)) what = "stack overflow: a thread has " + std::to_string(kStackBytes) + " bytes";
   return here() + what + "\n";
 }
 
 // --- Fibers ----------------------------------------------------------------------------------------------------------------
 
-void Executor::start_on(Fiber& fiber) {
-  sanitizer::begin(fiber.sanitized);
-  fiber.saved = context::make_fcontext(fiber.stack.end() - fiber.colour, kStackBytes - fiber.colour, fiber_main);
-}
-
-void Executor::add_fiber() {
-  fibers_.push_back(std::make_unique<Fiber>(fibers_.size()));
-  start_on(*fibers_.back());
-  free_fibers_.push_back(fibers_.back().get());
-}
-
-Fiber& Executor::take_fiber() {
-  if (free_fibers_.empty()) add_fiber();
-  Fiber& fiber = *free_fibers_.back();
-  free_fibers_.pop_back();
-  fiber.busy = true;
-  return fiber;
-}
-
-void Executor::free_fiber(Fiber& fiber) {
-  fiber.busy = false;
-  free_fibers_.push_back(&fiber);
-}
-
-void Executor::jump(context::fcontext_t& save_to, sanitizer::Stack& from, context::fcontext_t to,
-                    sanitizer::Stack& to_stack) {
-  suspended_ = &save_to;
-  suspended_stack_ = &from;
-  sanitizer::leave(from, to_stack);
-  arrive(context::jump_fcontext(to, this).fctx, from);
-}
-
-void Executor::arrive(context::fcontext_t came_from, sanitizer::Stack& self) {
-  *suspended_ = came_from;
-  sanitizer::arrive(self, *suspended_stack_);
-}
-
-void Executor::switch_to(Fiber& fiber) {
-  Fiber* from = std::exchange(running_, &fiber);
-  jump(from ? from->saved : caller_, from ? from->sanitized : caller_stack_, fiber.saved, fiber.sanitized);
-}
-
-void Executor::switch_to_caller() {
-  Fiber* from = std::exchange(running_, nullptr);
-  jump(from->saved, from->sanitized, caller_, caller_stack_);
-}
-
-void Executor::fiber_main(context::transfer_t from) {
-  auto& self = *static_cast<Executor*>(from.data);
-  Fiber& fiber = *self.running_;
-  self.arrive(from.fctx, fiber.sanitized);
+void Executor::run_threads() {
   for (;;) {
-    self.run_thread();
+    run_thread();
     // Threads that have not started run on this very stack; one that waits elsewhere goes on there.
-    Thread* next = self.queue_.empty() ? nullptr : &self.threads_[self.queue_.pop()];
+    Thread* next = queue_.empty() ? nullptr : &threads_[queue_.pop()];
     if (next && !next->fiber && !sanitizer::kStackPerThread) {
-      next->fiber = &fiber;
-      self.enter(*next);
+      next->fiber = fibers_.running();
+      enter(*next);
       continue;
     }
-    if (sanitizer::kStackPerThread) {
-      self.spent_fibers_.push_back(&fiber);
-    } else {
-      self.free_fiber(fiber);
-    }
+    fibers_.finish();
     if (next) {
-      if (!next->fiber) next->fiber = &self.take_fiber();
-      self.enter(*next);
-      self.switch_to(*next->fiber);
+      go_on_with(*next);
     } else {
-      self.switch_to_caller();
+      fibers_.switch_to_caller();
     }
   }
 }
@@ -344,7 +197,7 @@ void Executor::run_thread() {
     error_ = std::current_exception();
   }
   if (!error_) return;
-  switch_to_caller();
+  fibers_.switch_to_caller();
   std::abort();  // nobody resumes a thread that has failed
 }
 
@@ -353,19 +206,21 @@ void Executor::enter(Thread& thread) {
   threadIdx = thread.index;
 }
 
+void Executor::go_on_with(Thread& thread) {
+  if (!thread.fiber) thread.fiber = &fibers_.take();
+  enter(thread);
+  fibers_.switch_to(*thread.fiber);
+}
+
 // Runs others until this thread is ready and chosen again.
 void Executor::wait() {
-  Thread* self = current_;
   if (queue_.empty()) report_deadlock();
   Thread& next = threads_[queue_.pop()];
-  if (&next == self) return;
-  if (!next.fiber) next.fiber = &take_fiber();
-  enter(next);
-  switch_to(*next.fiber);
+  if (&next != current_) go_on_with(next);
 }
 
 void Executor::yield() {
-  queue_.push(current_->linear);
+  queue_.push_behind(current_->linear);
   wait();
 }
 
@@ -400,14 +255,10 @@ void Executor::run_block(uint64_t linear_block, const Order& order) {
   queue_.reset(order.kind, order.seed * 0x9E3779B97F4A7C15u + linear_block);
   queue_.push_all(n_threads_);
 
-  Thread& first = threads_[queue_.pop()];
-  first.fiber = &take_fiber();
-  enter(first);
   sanitizer::release(&launch_key_);
-  switch_to(*first.fiber);
+  go_on_with(threads_[queue_.pop()]);
   sanitizer::acquire(&launch_key_);
-  for (Fiber* fiber : spent_fibers_) free_fiber(*fiber);
-  spent_fibers_.clear();
+  fibers_.end_block();
 }
 
 std::vector<uint32_t> shuffled_blocks(uint64_t n_blocks, uint64_t seed) {
@@ -447,8 +298,7 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   }
   dynamic_shared_ = dynamic_memory_.end() - (launch.shared_bytes + 15) / 16 * 16;
   static_base_ = thread_block();
-  sanitizer::begin_native(caller_stack_);
-  while (sanitizer::kStackPerThread && fibers_.size() < n_threads_) add_fiber();
+  fibers_.begin(n_threads_);
   error_ = nullptr;
 
   const uint64_t n_blocks = uint64_t{gridDim.x} * gridDim.y * gridDim.z;
@@ -465,13 +315,7 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   if (!error_) return;
 
   // Threads that wait are given up where they stand; their stacks begin anew.
-  spent_fibers_.clear();
-  for (const auto& fiber : fibers_) {
-    if (!fiber->busy) continue;
-    sanitizer::give_up(fiber->sanitized, caller_stack_);
-    start_on(*fiber);
-    free_fiber(*fiber);
-  }
+  fibers_.give_up();
   std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
@@ -564,7 +408,7 @@ void Executor::settle(unsigned warp_number, unsigned lane_number) {
            doing(threads_[warp_number * kWarp + other]));
     }
   }
-  compute(warp, expected, lane_number);
+  compute(warp, expected);
   warp.waiting &= ~expected;
   uint32_t odd_lanes = 0;
   for (uint32_t rest = expected; rest; rest &= rest - 1) {
@@ -578,33 +422,6 @@ void Executor::settle(unsigned warp_number, unsigned lane_number) {
     warp.lanes[other].odd_lanes = odd_lanes;
   }
   queue_.push_lanes(warp_number * kWarp, expected);
-}
-
-void Executor::compute(Warp& warp, uint32_t lanes, unsigned first) {
-  const WarpOp op = warp.lanes[first].op;
-  if (op == WarpOp::sync) return;
-  uint64_t whole = op == WarpOp::vote ? 0 : warp.lanes[first].value;
-  for (uint32_t rest = lanes; rest; rest &= rest - 1) {
-    const auto lane_number = static_cast<unsigned>(std::countr_zero(rest));
-    Lane& lane = warp.lanes[lane_number];
-    if (op == WarpOp::vote) {
-      whole |= uint64_t{lane.value != 0} << lane_number;
-    } else if (op == WarpOp::shuffle) {
-      lane.result = warp.lanes[lane.source].value;
-    } else if (op == WarpOp::match) {
-      lane.result = 0;
-      for (uint32_t others = lanes; others; others &= others - 1) {
-        const auto other = static_cast<unsigned>(std::countr_zero(others));
-        lane.result |= uint64_t{warp.lanes[other].value == lane.value} << other;
-      }
-    } else if (lane_number != first) {
-      whole = combine(op, static_cast<uint32_t>(whole), static_cast<uint32_t>(lane.value));
-    }
-  }
-  if (op == WarpOp::shuffle || op == WarpOp::match) return;
-  for (uint32_t rest = lanes; rest; rest &= rest - 1) {
-    warp.lanes[static_cast<unsigned>(std::countr_zero(rest))].result = whole;
-  }
 }
 
 // --- Messages ---------------------------------------------------------------------------------------------------------------

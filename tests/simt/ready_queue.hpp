@@ -2,10 +2,8 @@
 /// Which thread of a block runs next.
 
 #include <array>
-#include <cassert>
 #include <cstdint>
 #include <string>
-#include <utility>
 
 namespace simt {
 
@@ -38,40 +36,30 @@ class Random {
   uint64_t state_;
 };
 
-/// First in, first out; a shuffled order takes any. A thread stands in it at most once.
+/// In the forward order first in, first out. In the reverse order last in, first out, so that a warp that has been let go runs ahead
+/// of all others as far as it can. A shuffled order takes either any thread or, in half of the blocks, the last one in with
+/// the warps in random order. A thread stands in the queue at most once.
 class ReadyQueue {
  public:
-  void reset(Order::Kind kind, uint64_t seed) {
-    kind_ = kind;
-    random_ = Random(seed);
-    head_ = tail_ = 0;
-  }
+  void reset(Order::Kind order, uint64_t seed);
   bool empty() const { return head_ == tail_; }
-  Order::Kind kind() const { return kind_; }
+  bool is_shuffled() const { return is_shuffled_; }
   void push(unsigned thread) { ring_[tail_++ % kMaxThreads] = static_cast<uint16_t>(thread); }
-  unsigned pop() {
-    assert(!empty());
-    if (kind_ == Order::Kind::shuffle) {
-      const auto chosen = static_cast<unsigned>(head_ + random_.below(tail_ - head_));
-      std::swap(ring_[head_ % kMaxThreads], ring_[chosen % kMaxThreads]);
-    }
-    return ring_[head_++ % kMaxThreads];
-  }
-  /// push(first + i) for every bit i of `lanes`, in the order's direction.
-  void push_lanes(unsigned first, uint32_t lanes) {
-    for (unsigned i = 0; i < 32; ++i) {
-      const unsigned lane = kind_ == Order::Kind::reverse ? 31 - i : i;
-      if (lanes >> lane & 1u) push(first + lane);
-    }
-  }
-  void push_all(unsigned n_threads) {
-    for (unsigned i = 0; i < n_threads; ++i) push(kind_ == Order::Kind::reverse ? n_threads - 1 - i : i);
-  }
+  /// For one that gives way: behind all others where the order has a behind.
+  void push_behind(unsigned thread);
+  /// push(first + i) for every bit i of `lanes`.
+  void push_lanes(unsigned first, uint32_t lanes);
+  void push_all(unsigned n_threads);
+  unsigned pop();
 
  private:
-  Order::Kind kind_ = Order::Kind::forward;
+  enum class Take { first, last, any };
+  void swap_random(unsigned begin, unsigned end);
+
+  Take take_ = Take::first;
+  bool is_shuffled_ = false;
   Random random_{0};
-  unsigned head_ = 0;  // both count up for ever, modulo 2^32
+  unsigned head_ = 0;  // both modulo 2^32
   unsigned tail_ = 0;
   std::array<uint16_t, kMaxThreads> ring_{};
 };

@@ -114,8 +114,8 @@ cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
 
 // The exact size, so that AddressSanitizer sees the first byte past the end.
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
-  *pointer = std::aligned_alloc(kAlignment, std::max<size_t>(bytes, 1));
-  return noted(*pointer ? cudaSuccess : cudaErrorMemoryAllocation);
+  const bool done = posix_memalign(pointer, kAlignment, std::max<size_t>(bytes, 1)) == 0;
+  return noted(done ? cudaSuccess : cudaErrorMemoryAllocation);
 }
 
 cudaError_t cudaFree(void* pointer) {

@@ -88,6 +88,25 @@ TEST(SimtRaceDeathTest, NoBarrierBeforeReuse) {
   expect_found(Kind::unordered_accesses, reuse_kernel<false>, reuse_kernel<true>);
 }
 
+// The same across warps, with sums of a warp between the uses: only a warp that runs ahead writes too early.
+template <bool kSound>
+__global__ void partial_sums_kernel(int* out) {
+  __shared__ int partial[kThreads / 32];
+  int total = 0;
+  for (int round = 0; round < 2; ++round) {
+    const int sum = __reduce_add_sync(0xffffffffu, static_cast<int>(threadIdx.x) + 100 * round);
+    if (threadIdx.x % 32 == 0) partial[threadIdx.x / 32] = sum;
+    __syncthreads();
+    for (const int p : partial) total += p * (round + 1);
+    if (kSound) __syncthreads();
+  }
+  out[threadIdx.x] = total;
+}
+
+TEST(SimtRaceDeathTest, NoBarrierBeforeTheNextPartialSums) {
+  expect_found(Kind::unordered_accesses, partial_sums_kernel<false>, partial_sums_kernel<true>);
+}
+
 // "A warp runs in lockstep": not since Volta.
 template <bool kSound>
 __global__ void lockstep_kernel(int* out) {
