@@ -1,6 +1,6 @@
 # The SIMT executor of the tests: CUDA sources compile as C++ with a stand-in for the toolkit's headers.
 # Boost.Context switches between the fibers; no other build needs it.
-find_package(Boost REQUIRED COMPONENTS context)
+find_package(Boost CONFIG REQUIRED COMPONENTS context)
 
 file(GLOB simt_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/simt/*.cpp)
 list(FILTER simt_sources EXCLUDE REGEX "/test_[^/]*$")

@@ -58,8 +58,9 @@ inline unsigned __activemask() { return 1u << simt::lane(); }
 
 namespace simt::detail {
 
+/// Short types go as int, by the unary plus below: CUDA's overloads take them so.
 template <class T>
-concept Exchangeable = std::is_arithmetic_v<T> &&(sizeof(T) == 4 || sizeof(T) == 8);
+concept Exchangeable = std::is_arithmetic_v<T> &&(sizeof(T) <= 8);
 
 template <class T>
 uint64_t to_bits(T value) {
@@ -89,34 +90,34 @@ inline unsigned segment_start(int width) { return lane() & ~static_cast<unsigned
 }  // namespace simt::detail
 
 template <simt::detail::Exchangeable T>
-T __shfl_sync(unsigned mask, T value, int source, int width = warpSize, simt::Where where = simt::Where::current()) {
+auto __shfl_sync(unsigned mask, T value, int source, int width = warpSize, simt::Where where = simt::Where::current()) {
   const unsigned in_segment = static_cast<unsigned>(source) & static_cast<unsigned>(width - 1);
-  return simt::detail::shuffle(mask, value, simt::detail::segment_start(width) + in_segment, width, where);
+  return simt::detail::shuffle(mask, +value, simt::detail::segment_start(width) + in_segment, width, where);
 }
 
 template <simt::detail::Exchangeable T>
-T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = warpSize,
-                 simt::Where where = simt::Where::current()) {
+auto __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = warpSize,
+                    simt::Where where = simt::Where::current()) {
   const unsigned lane = simt::lane();
   const bool inside = lane - simt::detail::segment_start(width) >= delta;
-  return simt::detail::shuffle(mask, value, inside ? lane - delta : lane, width, where);
+  return simt::detail::shuffle(mask, +value, inside ? lane - delta : lane, width, where);
 }
 
 template <simt::detail::Exchangeable T>
-T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = warpSize,
-                   simt::Where where = simt::Where::current()) {
+auto __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = warpSize,
+                      simt::Where where = simt::Where::current()) {
   const unsigned lane = simt::lane();
   const unsigned end = simt::detail::segment_start(width) + static_cast<unsigned>(width);
-  return simt::detail::shuffle(mask, value, delta < end - lane ? lane + delta : lane, width, where);
+  return simt::detail::shuffle(mask, +value, delta < end - lane ? lane + delta : lane, width, where);
 }
 
 template <simt::detail::Exchangeable T>
-T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize,
-                  simt::Where where = simt::Where::current()) {
+auto __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize,
+                     simt::Where where = simt::Where::current()) {
   const unsigned lane = simt::lane();
   const unsigned source = lane ^ static_cast<unsigned>(lane_mask);
   const unsigned end = simt::detail::segment_start(width) + static_cast<unsigned>(width);
-  return simt::detail::shuffle(mask, value, source < end ? source : lane, width, where);
+  return simt::detail::shuffle(mask, +value, source < end ? source : lane, width, where);
 }
 
 // --- Matches and reductions of a warp -------------------------------------------------------------------------------------

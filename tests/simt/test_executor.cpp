@@ -115,10 +115,10 @@ template <class T>
 __global__ void shuffles_kernel(int argument, int width, T* out) {
   const T mine = static_cast<T>(threadIdx.x) * static_cast<T>(3);
   T* of_lane = out + threadIdx.x * 4;
-  of_lane[0] = __shfl_sync(kFull, mine, argument, width);
-  of_lane[1] = __shfl_up_sync(kFull, mine, static_cast<unsigned>(argument), width);
-  of_lane[2] = __shfl_down_sync(kFull, mine, static_cast<unsigned>(argument), width);
-  of_lane[3] = __shfl_xor_sync(kFull, mine, argument, width);
+  of_lane[0] = static_cast<T>(__shfl_sync(kFull, mine, argument, width));
+  of_lane[1] = static_cast<T>(__shfl_up_sync(kFull, mine, static_cast<unsigned>(argument), width));
+  of_lane[2] = static_cast<T>(__shfl_down_sync(kFull, mine, static_cast<unsigned>(argument), width));
+  of_lane[3] = static_cast<T>(__shfl_xor_sync(kFull, mine, argument, width));
 }
 
 // The tables of the CUDA programming guide, "Warp shuffle functions".
@@ -142,6 +142,8 @@ void expect_shuffles() {
   }
 }
 
+static_assert(std::is_same_v<decltype(__shfl_sync(0u, true, 0)), int>);
+
 TEST_P(InEveryOrder, ShufflesOfEveryType) {
   expect_shuffles<int>();
   expect_shuffles<unsigned>();
@@ -149,6 +151,7 @@ TEST_P(InEveryOrder, ShufflesOfEveryType) {
   expect_shuffles<double>();
   expect_shuffles<long long>();
   expect_shuffles<unsigned long long>();
+  expect_shuffles<short>();
 }
 
 // Two halves of a warp exchange independently, one of them more often.

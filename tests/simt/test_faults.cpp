@@ -240,6 +240,19 @@ TEST(SimtDeathTest, WritesPastALocalArray) {
   EXPECT_DEATH(run(local_overrun_kernel, 1u, 64, 0, 4, out.data()), "local_overrun_kernel|out of bounds");
 }
 
+__global__ void shared_overrun_kernel(unsigned n, int* out) {
+  __shared__ int values[8];
+  if (threadIdx.x < n) values[threadIdx.x] = 1;
+  __syncthreads();
+  out[threadIdx.x] = values[threadIdx.x % 8];
+}
+
+TEST(SimtDeathTest, WritesPastAStaticSharedArray) {
+  std::vector<int> out(32, 0);
+  run(shared_overrun_kernel, 1u, 32, 0, 8u, out.data());
+  EXPECT_DEATH(run(shared_overrun_kernel, 1u, 32, 0, 9u, out.data()), "test_faults.cpp.* out of bounds");
+}
+
 #endif
 
 }  // namespace
