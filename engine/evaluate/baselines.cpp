@@ -1,6 +1,7 @@
 #include "engine/evaluate/baselines.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "engine/associate/association.hpp"
@@ -53,18 +54,49 @@ HostCsr with_diagonal(const HostCsr& matrix) {
   return result;
 }
 
+/// The strongest neighbours of every item by the damped cosine of log(1 + times bought), without the item itself.
+HostCsr item_similarity(Context& context, const HostCsr& train_counts, int64_t neighbours, double shrink) {
+  HostCsr scaled = train_counts;
+  std::vector<double> squares(static_cast<size_t>(scaled.n_columns), 0.0);
+  for (size_t e = 0; e < scaled.columns.size(); ++e) {
+    const float x = scaled.values[e] = std::log1p(scaled.values[e]);
+    squares[static_cast<size_t>(scaled.columns[e])] += static_cast<double>(x) * static_cast<double>(x);
+  }
+  std::vector<float> lengths;
+  for (const double sum : squares) lengths.push_back(sum > 0 ? static_cast<float>(std::sqrt(sum)) : 1.0f);
+  const Buffer<float> item_length(context, lengths);
+  const int64_t n_items = scaled.n_columns;
+  Partners partners;
+  partners.n_items = n_items;
+  partners.k = std::clamp<int64_t>(neighbours, 1, std::clamp<int64_t>(n_items, 1, 256));
+  const DeviceCsr users_of(context, transpose(scaled)), items_of(context, scaled),
+      itself(context, identity_csr(n_items));
+  Buffer<int32_t> items(context, n_items * partners.k);
+  Buffer<float> scores(context, n_items * partners.k);
+  association::neighbour_topk(context, {.history = users_of.view(),
+                                        .similarity = items_of.view(),
+                                        .exclude = itself.view(),
+                                        .row_length = item_length.view(),
+                                        .item_length = item_length.view(),
+                                        .shrink = static_cast<float>(shrink),
+                                        .top_items = items.matrix(n_items, partners.k),
+                                        .top_scores = scores.matrix(n_items, partners.k)});
+  partners.items = items.to_host();
+  partners.scores = scores.to_host();
+  return partners.to_csr();
+}
+
 }  // namespace
 
 TopLists popularity_lists(Context& context, const HostCsr& train_counts, const DeviceCsr* exclude, int64_t length) {
   return top_items(context, bias_scorer(context, train_counts.n_rows(), popularity(train_counts)), exclude, length);
 }
 
-TopLists item_knn_lists(Context& context, const HostCsr& train, int64_t neighbours, const DeviceCsr* exclude,
-                        int64_t length) {
-  const PairCounts buyers = count_pairs(context, train, 1);
-  HostCsr similarity = counted_partners(context, buyers, association::Measure::cosine, neighbours, 0.0f).to_csr();
+TopLists item_knn_lists(Context& context, const HostCsr& train, const HostCsr& train_counts, int64_t neighbours,
+                        double shrink, const DeviceCsr* exclude, int64_t length) {
+  HostCsr similarity = item_similarity(context, train_counts, neighbours, shrink);
   if (!exclude) similarity = with_diagonal(similarity);
-  const DeviceCsr history(context, train), device_similarity(context, similarity);
+  const DeviceCsr history(context, train), device_similarity(context, transpose(similarity));
   TopLists lists{train.n_rows(), length, Buffer<int32_t>(context, train.n_rows() * length),
                  Buffer<float>(context, train.n_rows() * length)};
   association::neighbour_topk(context, {.history = history.view(),

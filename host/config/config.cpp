@@ -187,22 +187,30 @@ std::vector<Key> make_registry() {
   model.choice("preference", &M::preference, {"factorization", "additive"},
                "what a user wants: a dot product of learned vectors, or user and item terms added up");
   model.integer("dim", &M::dim, 1, 4096, "width of the learned vectors");
-  model.choice("loss", &M::loss, {"bpr", "bce"}, "pairwise ranking, or binary cross-entropy");
-  model.integer("epochs", &M::epochs, 1, 1'000'000, "passes over the training interactions, at most");
-  model.integer("batch", &M::batch, 1, 1 << 24, "interactions of a training step");
-  model.integer("negatives", &M::negatives, 1, 1024, "items drawn against each interaction");
-  model.number("learning_rate", &M::learning_rate, 1e-9, 10.0, "step size of Adam");
-  model.number("weight_decay", &M::weight_decay, 0.0, 10.0, "decoupled decay of the weights");
-  model.number("dropout", &M::dropout, 0.0, 0.95, "share of inputs set to zero in training");
+  model.choice("loss", &M::loss, {"softmax", "bpr", "bce"},
+               "softmax over the whole catalog (factorization only), pairwise ranking, or binary cross-entropy");
+  model.integer("epochs", &M::epochs, 1, 1'000'000, "passes over the training purchases, at most");
+  model.number("learning_rate", &M::learning_rate, 0.0, 10.0,
+               "step size of Adam; 0 takes the usual one, 0.02 for softmax and 0.003 for bpr and bce");
+  model.number("weight_decay", &M::weight_decay, 0.0, 10.0, "decoupled decay of the weights (AdamW)");
+  model.integer("validate_every", &M::validate_every, 1, 1'000'000,
+                "epochs between two looks at the validation period");
   model.integer("patience", &M::patience, 0, 1'000'000,
-                "epochs without a better validation before training stops; 0 never stops early");
-  model.choice("negative_sampling", &M::negative_sampling, {"uniform", "popularity"}, "how negatives are drawn");
-  model.boolean("item_features", &M::item_features, "learn from categories and numbers of items as well");
-  model.number("positive_weight", &M::positive_weight, 1e-6, 1e6, "weight of a positive in the bce loss");
+                "validations without a better NDCG before training stops; 0 never stops early");
+  model.number("recency_days", &M::recency_days, 0.0, 1e6,
+               "a purchase weighs exp(-age / this) against the last of train; 0: all alike");
+  model.boolean("item_features", &M::item_features, "learn from the items' categorical fields as well");
+  model.integer("batch", &M::batch, 1, 1 << 24, "bpr, bce: purchases of a training step");
+  model.integer("negatives", &M::negatives, 1, 1024, "bpr, bce: items drawn against each purchase");
+  model.number("dropout", &M::dropout, 0.0, 0.95, "bpr, bce: share of inputs set to zero in training");
+  model.number("weight_power", &M::weight_power, 0.0, 4.0, "bpr, bce: a purchase counts weight^this; 0: all alike");
+  model.choice("negative_sampling", &M::negative_sampling, {"uniform", "popularity"},
+               "bpr, bce: how negatives are drawn");
+  model.number("positive_weight", &M::positive_weight, 1e-6, 1e6, "bce: weight of a purchase against a negative");
 
   Keys associate(all, "associate", &Config::associate);
   using A = Config::Associate;
-  associate.choice("by", &A::by, {"cosine", "lift", "confidence", "support"},
+  associate.choice("by", &A::by, {"cosine", "support", "confidence", "lift", "leverage", "jaccard"},
                    "what makes two items belong together: learned vectors, or counts of common baskets");
   associate.integer("k", &A::k, 1, 256, "partners kept for an item");
   associate.number("min_score", &A::min_score, -1e9, 1e9, "partners below this are left out");
@@ -218,16 +226,18 @@ std::vector<Key> make_registry() {
   search.integer("min_categories", &S::min_categories, 1, 16, "different categories in a bundle, at least");
   search.ids("must_have", &S::must_have, "items that are in every bundle");
   search.ids("forbidden", &S::forbidden, "items that are in no bundle");
-  search.integer("population", &S::population, 2, 65536, "bundles alive in a generation");
-  search.integer("generations", &S::generations, 0, 1'000'000, "generations of the search");
+  search.integer("population", &S::population, 4, 256, "bundles alive in a generation");
+  search.integer("generations", &S::generations, 1, 100'000, "generations of the search");
   search.number("mutation_rate", &S::mutation_rate, 0.0, 1.0, "chance that a new bundle is changed at random");
-  search.integer("elite", &S::elite, 0, 65536, "best bundles that live on unchanged");
-  search.integer("tournament", &S::tournament, 1, 65536, "bundles that compete to be a parent");
+  search.integer("elite", &S::elite, 1, 255, "best bundles that live on unchanged");
+  search.integer("tournament", &S::tournament, 1, 256, "bundles that compete to be a parent");
   search.integer("bundles", &S::bundles, 1, 1'000'000, "bundles in the result");
   search.integer("anchors", &S::anchors, 1, kAny, "items around which searches start");
   search.integer("max_overlap", &S::max_overlap, 0, 16, "items that two bundles of the result may share");
-  search.number("weight_preference", &S::weight_preference, 0.0, 1e9, "weight of the users' preference in the fitness");
-  search.number("weight_revenue", &S::weight_revenue, 0.0, 1e9, "weight of the price in the fitness");
+  search.integer("top_items", &S::top_items, 1, 256, "score: items listed for each user");
+  search.number("weight_association", &S::weight_association, 0.0, 1e9, "weight of P(i) A(i, j) in a bundle's value F");
+  search.number("weight_preference", &S::weight_preference, 0.0, 1e9, "weight of P(i) alone");
+  search.number("weight_revenue", &S::weight_revenue, 0.0, 1e9, "weight of P(i) times the price of i");
 
   Keys discount(all, "discount", &Config::discount);
   using D = Config::Discount;
@@ -237,9 +247,11 @@ std::vector<Key> make_registry() {
   Keys evaluate(all, "evaluate", &Config::evaluate);
   using E = Config::Evaluate;
   evaluate.integers("k", &E::k, 1, 256, "lengths of the ranked lists");
-  evaluate.choices("baselines", &E::baselines, {"popularity", "item-knn"}, "what to compare with");
+  evaluate.choices("baselines", &E::baselines, {"popularity", "item-knn", "personal-count"}, "what to compare with");
   evaluate.boolean("mask_seen", &E::mask_seen, "leave out of the lists what the user had in training");
   evaluate.integer("knn_neighbours", &E::knn_neighbours, 1, 256, "neighbours of an item in the item-knn baseline");
+  evaluate.number("knn_shrink", &E::knn_shrink, 0.0, 1e9,
+                  "damps the similarity of rare items in the item-knn baseline");
 
   Keys run(all, "run", &Config::run);
   using R = Config::Run;

@@ -15,16 +15,19 @@ struct Config {
   struct Model {
     std::string preference = "factorization";
     int64_t dim = 64;
-    std::string loss = "bpr";
-    int64_t epochs = 40;
+    std::string loss = "softmax";
+    int64_t epochs = 200;
+    double learning_rate = 0.0;  // 0: the usual one of the loss
+    double weight_decay = 0.003;
+    int64_t validate_every = 5;
+    int64_t patience = 6;
+    double recency_days = 250.0;
+    bool item_features = false;
     int64_t batch = 2048;
-    int64_t negatives = 4;
-    double learning_rate = 0.003;
-    double weight_decay = 0.0;
-    double dropout = 0.2;
-    int64_t patience = 5;
+    int64_t negatives = 8;
+    double dropout = 0.5;
+    double weight_power = 0.0;
     std::string negative_sampling = "uniform";
-    bool item_features = true;
     double positive_weight = 1.0;
   } model;
   struct Associate {
@@ -39,7 +42,7 @@ struct Config {
     int64_t min_size = 2;
     int64_t max_size = 4;
     double budget = std::numeric_limits<double>::infinity();  // currency of the data
-    int64_t min_categories = 2;
+    int64_t min_categories = 3;
     std::vector<std::string> must_have;  // item ids
     std::vector<std::string> forbidden;  // item ids
     int64_t population = 64;
@@ -50,7 +53,9 @@ struct Config {
     int64_t bundles = 20;
     int64_t anchors = 200;
     int64_t max_overlap = 1;
-    double weight_preference = 0.1;
+    int64_t top_items = 10;
+    double weight_association = 1.0;
+    double weight_preference = 0.0;
     double weight_revenue = 0.0;
   } search;
   struct Discount {
@@ -59,9 +64,10 @@ struct Config {
   } discount;
   struct Evaluate {
     std::vector<int64_t> k{5, 10, 20};
-    std::vector<std::string> baselines{"popularity", "item-knn"};
-    bool mask_seen = true;
-    int64_t knn_neighbours = 100;
+    std::vector<std::string> baselines{"popularity", "item-knn", "personal-count"};
+    bool mask_seen = false;
+    int64_t knn_neighbours = 20;
+    double knn_shrink = 100.0;
   } evaluate;
   struct Run {
     int64_t threads = 0;  // 0: all cores

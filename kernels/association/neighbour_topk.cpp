@@ -7,9 +7,14 @@ namespace sheaf::association {
 void neighbour_topk(Context& context, const NeighbourTopkArgs& args) {
   constexpr const char* kOp = "association::neighbour_topk";
   const int64_t k = args.top_items.cols;
+  check_argument(args.history.n_columns == args.similarity.n_rows, kOp,
+                 "history must be [n_users, n_sources] and similarity [n_sources, n_items]");
+  const bool lengths = !args.item_length.empty();
   check_argument(
-      args.similarity.n_rows == args.similarity.n_columns && args.history.n_columns == args.similarity.n_rows, kOp,
-      "similarity must be [n_items, n_items] and history [n_users, n_items]");
+      (lengths ? args.row_length.size == args.history.n_rows && args.item_length.size == args.similarity.n_columns
+               : args.row_length.empty()) &&
+          args.shrink >= 0.0f,
+      kOp, "lengths must be [n_users] and [n_items], both or neither, and shrink not negative");
   check_argument(args.similarity.values != nullptr || args.similarity.nnz == 0, kOp, "similarity needs values");
   check_argument(k >= 1 && k <= 256, kOp, "k must be in 1..256, is " + std::to_string(k));
   check_argument(args.top_items.rows == args.history.n_rows && args.top_scores.rows == args.history.n_rows &&

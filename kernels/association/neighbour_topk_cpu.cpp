@@ -8,7 +8,7 @@ namespace sheaf::association::cpu {
 
 void neighbour_topk(Context& context, const NeighbourTopkArgs& args) {
   constexpr int64_t kGrain = 8;
-  const int64_t n_items = args.similarity.n_rows;
+  const int64_t n_items = args.similarity.n_columns;
   const auto k = static_cast<int32_t>(args.top_items.cols);
   ScratchScope scratch(context);
   float* accumulators = scratch.take<float>(n_items * context.n_threads());
@@ -30,6 +30,7 @@ void neighbour_topk(Context& context, const NeighbourTopkArgs& args) {
       TopKList list{args.top_scores.row(u), args.top_items.row(u), k, 0};
       for (int64_t i = 0; i < n_items; ++i) {
         const auto id = static_cast<int32_t>(i);
+        if (!args.item_length.empty()) score[i] /= args.row_length[u] * args.item_length[i] + args.shrink;
         if (score[i] > 0.0f && list.accepts(score[i], id)) list.insert(score[i], id);
       }
       list.fill_rest(0.0f, -1);

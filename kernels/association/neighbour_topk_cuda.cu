@@ -21,7 +21,7 @@ __global__ void neighbour_topk_kernel(NeighbourTopkArgs args, float* accumulator
   __shared__ float pending_scores[kBlock];
   __shared__ int32_t pending_ids[kBlock];
   __shared__ int pending_count;
-  const int64_t n_items = args.similarity.n_rows;
+  const int64_t n_items = args.similarity.n_columns;
   const auto k = static_cast<int32_t>(args.top_items.cols);
   float* score = accumulators + static_cast<int64_t>(blockIdx.x) * n_items;
   for (int64_t u = blockIdx.x; u < args.history.n_rows; u += gridDim.x) {
@@ -45,7 +45,8 @@ __global__ void neighbour_topk_kernel(NeighbourTopkArgs args, float* accumulator
     }
     for (int64_t first = 0; first < n_items; first += kBlock) {
       const int64_t i = first + threadIdx.x;
-      const float value = i < n_items ? score[i] : 0.0f;
+      float value = i < n_items ? score[i] : 0.0f;
+      if (i < n_items && !args.item_length.empty()) value /= args.row_length[u] * args.item_length[i] + args.shrink;
       block_top_k_insert<kBlock>(list, value > 0.0f, value, static_cast<int32_t>(i), pending_scores, pending_ids,
                                  &pending_count);
     }
@@ -61,7 +62,7 @@ __global__ void neighbour_topk_kernel(NeighbourTopkArgs args, float* accumulator
 }  // namespace
 
 void neighbour_topk(Context& context, const NeighbourTopkArgs& args) {
-  const int64_t n_items = args.similarity.n_rows;
+  const int64_t n_items = args.similarity.n_columns;
   const int64_t row_bytes = std::max<int64_t>(n_items, 1) * static_cast<int64_t>(sizeof(float));
   const int64_t n_blocks =
       std::clamp<int64_t>(kAccumulatorBytes / row_bytes, 1, std::min(kMaxBlocks, args.history.n_rows));

@@ -89,7 +89,7 @@ TEST(Config, WrongAssignmentsNameWhatIsValid) {
   EXPECT_NE(set_message("model.dim=3.5").find("expected an integer"), std::string::npos);
   EXPECT_NE(set_message("model.dim=many").find("model.dim = many: expected an integer"), std::string::npos);
   EXPECT_NE(set_message("model.dim=").find("expected an integer"), std::string::npos);
-  EXPECT_NE(set_message("model.loss=mse").find("model.loss = mse: expected one of \"bpr\", \"bce\""),
+  EXPECT_NE(set_message("model.loss=mse").find("model.loss = mse: expected one of \"softmax\", \"bpr\", \"bce\""),
             std::string::npos);
   EXPECT_NE(set_message("model.dropout=1.0").find("expected a number from 0 to 0.95"), std::string::npos);
   EXPECT_NE(set_message("model.dropout=nan").find("expected a number"), std::string::npos);

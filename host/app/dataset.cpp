@@ -1,0 +1,92 @@
+#include "host/app/dataset.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace sheaf::app {
+namespace {
+
+using data::Prepared;
+
+/// The lines of one period.
+struct Lines {
+  std::vector<int32_t> user, item;
+};
+
+Lines lines_of(const Prepared& prepared, uint8_t split) {
+  Lines lines;
+  for (size_t i = 0; i < prepared.user.size(); ++i) {
+    if (prepared.split[i] != split) continue;
+    lines.user.push_back(prepared.user[i]);
+    lines.item.push_back(prepared.item[i]);
+  }
+  return lines;
+}
+
+HostCsr pattern_of(const Prepared& prepared, uint8_t split) {
+  const Lines lines = lines_of(prepared, split);
+  return csr_from_pairs(lines.user, lines.item, {}, prepared.n_users, prepared.n_items);
+}
+
+std::vector<float> recency_weights(const Prepared& prepared, double recency_days) {
+  constexpr double kSecondsPerDay = 86400.0;
+  int64_t last = std::numeric_limits<int64_t>::min();
+  for (size_t i = 0; i < prepared.user.size(); ++i) {
+    if (prepared.split[i] == data::kTrain) last = std::max(last, prepared.timestamp[i]);
+  }
+  std::vector<float> weights;
+  for (size_t i = 0; i < prepared.user.size(); ++i) {
+    if (prepared.split[i] != data::kTrain) continue;
+    const double age = static_cast<double>(last - prepared.timestamp[i]) / kSecondsPerDay;
+    weights.push_back(recency_days > 0 ? static_cast<float>(std::exp(-age / recency_days)) : 1.0f);
+  }
+  return weights;
+}
+
+/// Baskets that have a line in the period, numbered anew; `users` (may be null) receives whose they are.
+HostCsr baskets_of(const Prepared& prepared, uint8_t split, std::vector<int32_t>* users) {
+  std::vector<int32_t> number(static_cast<size_t>(prepared.n_baskets), -1);
+  std::vector<int32_t> basket, item;
+  int32_t n = 0;
+  for (size_t i = 0; i < prepared.user.size(); ++i) {
+    if (prepared.split[i] != split) continue;
+    int32_t& own = number[static_cast<size_t>(prepared.basket[i])];
+    if (own < 0) {
+      own = n++;
+      if (users) users->push_back(prepared.user[i]);
+    }
+    basket.push_back(own);
+    item.push_back(prepared.item[i]);
+  }
+  return csr_from_pairs(basket, item, {}, n, prepared.n_items);
+}
+
+}  // namespace
+
+Catalog make_catalog(const Prepared& prepared) {
+  Catalog catalog;
+  catalog.n_items = prepared.n_items;
+  catalog.price = prepared.item_price;
+  catalog.category = prepared.item_category;
+  for (const auto& field : prepared.categorical) {
+    catalog.fields.push_back({field.name, static_cast<int32_t>(field.values.size()), field.codes});
+  }
+  return catalog;
+}
+
+Purchases make_purchases(const Prepared& prepared, double recency_days) {
+  Purchases purchases;
+  const Lines train = lines_of(prepared, data::kTrain);
+  const std::vector<float> weights = recency_weights(prepared, recency_days);
+  const std::vector<float> ones(train.user.size(), 1.0f);
+  purchases.train = csr_from_pairs(train.user, train.item, weights, prepared.n_users, prepared.n_items);
+  purchases.train_counts = csr_from_pairs(train.user, train.item, ones, prepared.n_users, prepared.n_items);
+  purchases.validation = pattern_of(prepared, data::kValidation);
+  purchases.test = pattern_of(prepared, data::kTest);
+  purchases.train_baskets = baskets_of(prepared, data::kTrain, nullptr);
+  purchases.test_baskets = baskets_of(prepared, data::kTest, &purchases.test_basket_user);
+  return purchases;
+}
+
+}  // namespace sheaf::app

@@ -1,0 +1,15 @@
+#pragma once
+/// A prepared set as the engine wants it: the catalog, and who bought what in each period.
+
+#include "engine/data/catalog.hpp"
+#include "host/data/prepared.hpp"
+
+namespace sheaf::app {
+
+Catalog make_catalog(const data::Prepared& prepared);
+
+/// A training pair weighs the sum over its lines of exp(-age / recency_days), age in days before the last training line; with
+/// recency_days = 0 the number of its lines.
+Purchases make_purchases(const data::Prepared& prepared, double recency_days);
+
+}  // namespace sheaf::app

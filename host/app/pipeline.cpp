@@ -1,0 +1,425 @@
+#include "host/app/pipeline.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "engine/evaluate/baselines.hpp"
+#include "engine/evaluate/calibration.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+#include "kernels/metrics/binary.hpp"
+
+namespace sheaf::app {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+constexpr int64_t kUsersNamed = 3;        // of an offer's audience
+constexpr double kLikelierThanNot = 0.5;  // an audience's P(at least two)
+constexpr double kBins = 20;
+
+TrainParams train_params(const config::Config& config) {
+  const auto& m = config.model;
+  TrainParams params;
+  params.loss = m.loss == "softmax" ? LossKind::softmax : m.loss == "bpr" ? LossKind::bpr : LossKind::bce;
+  const double usual = params.loss == LossKind::softmax ? 0.02 : 0.003;
+  params.epochs = m.epochs;
+  params.learning_rate = static_cast<float>(m.learning_rate > 0 ? m.learning_rate : usual);
+  params.weight_decay = static_cast<float>(m.weight_decay);
+  params.validate_every = m.validate_every;
+  params.patience = m.patience;
+  params.mask_seen = config.evaluate.mask_seen;
+  params.seed = static_cast<uint64_t>(config.run.seed);
+  params.batch = m.batch;
+  params.negatives = m.negatives;
+  params.dropout = static_cast<float>(m.dropout);
+  params.positive_weight = static_cast<float>(m.positive_weight);
+  params.weight_power = static_cast<float>(m.weight_power);
+  params.popularity_negatives = m.negative_sampling == "popularity";
+  return params;
+}
+
+std::vector<int32_t> all_users(int64_t n) {
+  std::vector<int32_t> users(static_cast<size_t>(n));
+  std::iota(users.begin(), users.end(), 0);
+  return users;
+}
+
+/// What the search needs to know of the items, with the association that the configuration asks for.
+SearchSpace make_space(Context& context, const Dataset& dataset, const PreferenceModel& model, const PairCounts& counts,
+                       const SearchParams& params, const config::Config& config) {
+  SearchSpace space(context, dataset.catalog, params);
+  if (config.associate.by == "cosine") {
+    space.vectors = model.item_vectors(context);
+    space.dim = model.dim();
+    space.scale = config.associate.scale == "dim" ? 1.0f / static_cast<float>(model.dim()) : 1.0f;
+  } else {
+    constexpr int64_t kPartners = 256;
+    space.association = DeviceCsr(context, associate(context, &model, counts, config, kPartners).to_csr());
+  }
+  return space;
+}
+
+/// The `count` items that users want most, forbidden ones left out.
+std::vector<int32_t> choose_anchors(const std::vector<float>& wanted, const SearchParams& params, int64_t count) {
+  std::vector<int32_t> items;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const auto item = static_cast<int32_t>(i);
+    if (std::ranges::find(params.forbidden, item) == params.forbidden.end()) items.push_back(item);
+  }
+  std::ranges::stable_sort(items, std::ranges::greater{}, [&](int32_t i) { return wanted[static_cast<size_t>(i)]; });
+  items.resize(std::min(items.size(), static_cast<size_t>(count)));
+  return items;
+}
+
+template <class F>
+void for_each_pair(const std::vector<int32_t>& items, F&& f) {
+  for (size_t a = 0; a < items.size(); ++a) {
+    for (size_t b = a + 1; b < items.size(); ++b) f(items[a], items[b]);
+  }
+}
+
+/// A(i, j) as the search saw it.
+class PairAssociation {
+ public:
+  PairAssociation(const PreferenceModel& model, Context& context, const PairCounts& counts,
+                  const config::Config& config)
+      : counts_(counts), dim_(model.dim()), by_(config.associate.by) {
+    if (by_ == "cosine") {
+      vectors_ = model.item_vectors(context).to_host();
+      scale_ = config.associate.scale == "dim" ? 1.0 / static_cast<double>(dim_) : 1.0;
+    }
+  }
+  double operator()(int32_t i, int32_t j) const {
+    if (by_ != "cosine") {
+      const auto measure = parse_measure(by_);
+      return std::max(counts_.measure(measure, i, j), counts_.measure(measure, j, i));
+    }
+    double ij = 0, ii = 0, jj = 0;
+    for (int64_t c = 0; c < dim_; ++c) {
+      const double a = at(i, c), b = at(j, c);
+      ij += a * b;
+      ii += a * a;
+      jj += b * b;
+    }
+    return ii > 0 && jj > 0 ? scale_ * std::max(0.0, ij / std::sqrt(ii * jj)) : 0.0;
+  }
+
+ private:
+  double at(int32_t i, int64_t c) const {
+    return static_cast<double>(vectors_[static_cast<size_t>(static_cast<int64_t>(i) * dim_ + c)]);
+  }
+  const PairCounts& counts_;
+  int64_t dim_;
+  std::string by_;
+  double scale_ = 1.0;
+  std::vector<float> vectors_;
+};
+
+/// Fills what depends on the users: audience and expected value.
+void fill_audience(Context& context, const LinearScorer& scorer, std::vector<Offer>& offers) {
+  const std::vector<int32_t> users = all_users(scorer.n_users);
+  for (Offer& offer : offers) {
+    check_interrupt("the scoring of bundles");
+    const auto size = static_cast<int64_t>(offer.bundle.items.size());
+    std::vector<int32_t> items;
+    for (int64_t u = 0; u < scorer.n_users; ++u)
+      items.insert(items.end(), offer.bundle.items.begin(), offer.bundle.items.end());
+    const std::vector<float> logits = pair_logits(context, scorer, users, items, size);
+    std::vector<std::pair<double, int32_t>> likely;
+    for (int64_t u = 0; u < scorer.n_users; ++u) {
+      std::vector<double> p;
+      for (int64_t m = 0; m < size; ++m) {
+        const auto logit = static_cast<double>(logits[static_cast<size_t>(u * size + m)]);
+        p.push_back(1.0 / (1.0 + std::exp(-(scorer.calibration.slope * logit + scorer.calibration.offset))));
+      }
+      const double chance = at_least_two(p);
+      offer.expected_value += chance * offer.offer_price;
+      offer.audience += chance > kLikelierThanNot ? 1 : 0;
+      likely.emplace_back(-chance, static_cast<int32_t>(u));
+    }
+    std::ranges::sort(likely);
+    for (size_t r = 0; r < std::min<size_t>(kUsersNamed, likely.size()); ++r) offer.users.push_back(likely[r].second);
+  }
+}
+
+Offer make_offer(Bundle bundle, const Catalog& catalog, const PairCounts& counts, const PairAssociation& association,
+                 const config::Config& config) {
+  Offer offer;
+  double n_pairs = 0;
+  for_each_pair(bundle.items, [&](int32_t i, int32_t j) {
+    ++n_pairs;
+    offer.cohesion += counts.measure(association::Measure::cosine, i, j);
+    offer.lift += counts.measure(association::Measure::lift, i, j);
+    offer.association += association(i, j);
+  });
+  if (n_pairs > 0) {
+    offer.cohesion /= n_pairs;
+    offer.lift /= n_pairs;
+    offer.association /= n_pairs;
+  }
+  for (const int32_t item : bundle.items) offer.price += static_cast<double>(catalog.price[static_cast<size_t>(item)]);
+  // What is bought together anyway needs no discount; what is not, earns one. Whole percents.
+  const double discount = config.discount.min + (config.discount.max - config.discount.min) * (1.0 - offer.cohesion);
+  offer.discount = std::clamp(std::round(discount * 100.0) / 100.0, config.discount.min, config.discount.max);
+  offer.offer_price = std::round(offer.price * (1.0 - offer.discount) * 100.0) / 100.0;
+  offer.bundle = std::move(bundle);
+  return offer;
+}
+
+std::vector<int32_t> partners_of(const Partners& partners, const std::vector<int32_t>& anchors) {
+  std::vector<int32_t> rows;
+  for (const int32_t anchor : anchors) {
+    const auto begin = partners.items.begin() + static_cast<std::ptrdiff_t>(anchor * partners.k);
+    rows.insert(rows.end(), begin, begin + static_cast<std::ptrdiff_t>(partners.k));
+  }
+  return rows;
+}
+
+Quality::Ranked rank_all(Context& context, const RankingEvaluator& evaluator, const TopLists& lists, std::string name,
+                         const config::Config& config) {
+  Quality::Ranked ranked{std::move(name), {}};
+  for (const int64_t k : config.evaluate.k) ranked.at.push_back(evaluator.of_lists(context, lists, k));
+  return ranked;
+}
+
+/// Accuracy and the like on as many drawn as bought items, P re-based to that even prior.
+void measure_probabilities(Context& context, const Dataset& dataset, const LinearScorer& scorer,
+                           const config::Config& config, Quality& quality) {
+  const LabelledPairs pairs = draw_pairs(dataset.purchases.test, 1, static_cast<uint64_t>(config.run.seed));
+  quality.n_pairs = static_cast<int64_t>(pairs.labels.size());
+  quality.preference_histogram.assign(static_cast<size_t>(kBins), 0);
+  quality.other_histogram.assign(static_cast<size_t>(kBins), 0);
+  const double shift = pairs.negatives_per_positive > 0 ? std::log(pairs.negatives_per_positive) : 0.0;
+  std::vector<float> probabilities = logits_of(context, scorer, pairs);
+  for (size_t i = 0; i < probabilities.size(); ++i) {
+    const double z =
+        scorer.calibration.slope * static_cast<double>(probabilities[i]) + scorer.calibration.offset + shift;
+    const double p = 1.0 / (1.0 + std::exp(-z));
+    probabilities[i] = static_cast<float>(p);
+    const auto bin = static_cast<size_t>(std::clamp(p * kBins, 0.0, kBins - 1));
+    ++(pairs.labels[i] ? quality.preference_histogram : quality.other_histogram)[bin];
+  }
+  const Buffer<float> p(context, probabilities);
+  const Buffer<uint8_t> labels(context, pairs.labels);
+  Buffer<double> out(context, metrics::kBinaryColumns);
+  metrics::binary(context, {p.view(), labels.view(), out.view()});
+  const std::vector<double> values = out.to_host();
+  quality.accuracy = values[metrics::kAccuracy];
+  quality.auc = values[metrics::kAuc];
+  quality.log_loss = values[metrics::kLogLoss];
+  quality.brier = values[metrics::kBrier];
+}
+
+}  // namespace
+
+Dataset::Dataset(data::Prepared prepared_set, const config::Config& config)
+    : prepared(std::move(prepared_set)),
+      catalog(make_catalog(prepared)),
+      purchases(make_purchases(prepared, config.model.recency_days)) {}
+
+TrainedModel train_model(Context& context, const Dataset& dataset, const config::Config& config,
+                         const std::function<void(const EpochReport&)>& on_epoch) {
+  const auto start = Clock::now();
+  const TrainParams params = train_params(config);
+  TrainedModel trained{PreferenceModel(context, parse_preference(config.model.preference), dataset.prepared.n_users,
+                                       config.model.dim, dataset.catalog, config.model.item_features, params.seed),
+                       {},
+                       0};
+  trained.report =
+      train(context, trained.model, dataset.purchases.train, dataset.purchases.validation, params, on_epoch);
+  trained.model.set_calibration(
+      calibrate(context, trained.model.scorer(context), dataset.purchases.validation, params.seed));
+  trained.seconds = seconds_since(start);
+  return trained;
+}
+
+std::string fingerprint(const data::Prepared& prepared) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  const auto add = [&](const void* bytes, size_t n) {
+    for (size_t b = 0; b < n; ++b) hash = (hash ^ static_cast<const unsigned char*>(bytes)[b]) * 0x100000001b3u;
+  };
+  for (const data::StringTable* ids : {&prepared.user_ids, &prepared.item_ids}) {
+    add(ids->bytes.data(), ids->bytes.size());
+    add(ids->offsets.data(), ids->offsets.size() * sizeof(ids->offsets[0]));
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+void check_fits(const PreferenceModel& model, const std::string& trained_on, const data::Prepared& prepared) {
+  if (model.n_users() == prepared.n_users && model.n_items() == prepared.n_items) {
+    if (trained_on == fingerprint(prepared)) return;
+    throw UsageError("the model was trained on other users or items than those of the data",
+                     "train the model on this data, or give the data that it was trained on");
+  }
+  throw UsageError(fmt::format("the model knows {} users and {} items, the data has {} and {}", model.n_users(),
+                               model.n_items(), prepared.n_users, prepared.n_items),
+                   "train the model on this data, or give the data that it was trained on");
+}
+
+Partners associate(Context& context, const PreferenceModel* model, const PairCounts& counts,
+                   const config::Config& config, int64_t k) {
+  const auto min_score = static_cast<float>(config.associate.min_score);
+  if (config.associate.by != "cosine") {
+    return counted_partners(context, counts, parse_measure(config.associate.by), k, min_score);
+  }
+  const Buffer<float> vectors = model->item_vectors(context);
+  const float scale = config.associate.scale == "dim" ? 1.0f / static_cast<float>(model->dim()) : 1.0f;
+  return cosine_partners(context, vectors.matrix(model->n_items(), model->dim()), k, scale, min_score);
+}
+
+PairCounts count_training_pairs(Context& context, const Dataset& dataset, const config::Config& config) {
+  return count_pairs(context, dataset.purchases.train_baskets, config.associate.min_count);
+}
+
+SearchParams search_params(const data::Prepared& prepared, const config::Config& config) {
+  const auto& s = config.search;
+  SearchParams params;
+  params.candidates = s.candidates;
+  params.min_size = s.min_size;
+  params.max_size = s.max_size;
+  params.budget = static_cast<float>(s.budget);
+  params.min_categories = s.min_categories;
+  for (const std::string& id : s.must_have) params.must_have.push_back(prepared.find_item(id));
+  for (const std::string& id : s.forbidden) params.forbidden.push_back(prepared.find_item(id));
+  params.weight_association = static_cast<float>(s.weight_association);
+  params.weight_preference = static_cast<float>(s.weight_preference);
+  params.weight_revenue = static_cast<float>(s.weight_revenue);
+  params.evolve = {.population = static_cast<int32_t>(s.population),
+                   .generations = static_cast<int32_t>(s.generations),
+                   .tournament = static_cast<int32_t>(s.tournament),
+                   .elite = static_cast<int32_t>(s.elite),
+                   .mutation_rate = static_cast<float>(s.mutation_rate),
+                   .seed = static_cast<uint64_t>(config.run.seed)};
+  return params;
+}
+
+CatalogSearch search_catalog(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                             const PairCounts& counts, const config::Config& config) {
+  const auto start = Clock::now();
+  const SearchParams params = search_params(dataset.prepared, config);
+  const LinearScorer scorer = model.scorer(context);
+  const SearchSpace space = make_space(context, dataset, model, counts, params, config);
+  const std::vector<float> wanted = mean_probability(context, scorer);
+  const std::vector<int32_t> anchors = choose_anchors(wanted, params, config.search.anchors);
+  const Partners partners = associate(context, &model, counts, config, params.candidates - 1);
+  SearchResult found = search_around_anchors(context, space, params, anchors, partners_of(partners, anchors), wanted);
+
+  CatalogSearch result;
+  result.n_anchors = static_cast<int64_t>(anchors.size());
+  result.n_feasible = std::ranges::count(found.bundles, 0.0f, &Bundle::violation);
+  if (result.n_feasible == 0 && !found.bundles.empty()) {
+    const Bundle& nearest = *std::ranges::min_element(found.bundles, {}, &Bundle::violation);
+    throw DataError("no bundle meets the constraints; of the nearest one: " +
+                        explain_infeasible(nearest, dataset.catalog, params, dataset.prepared.currency),
+                    "relax what is named, or raise search.candidates");
+  }
+  const PairAssociation association(model, context, counts, config);
+  for (Bundle& bundle : select_bundles(found.bundles, config.search.max_overlap, config.search.bundles)) {
+    result.offers.push_back(make_offer(std::move(bundle), dataset.catalog, counts, association, config));
+  }
+  fill_audience(context, scorer, result.offers);
+  result.convergence = std::move(found.convergence);
+  result.seconds = seconds_since(start);
+  return result;
+}
+
+SearchResult search_users(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                          const PairCounts& counts, const config::Config& config, const std::vector<int32_t>& users) {
+  const SearchParams params = search_params(dataset.prepared, config);
+  const SearchSpace space = make_space(context, dataset, model, counts, params, config);
+  SearchResult result = search_for_users(context, model.scorer(context), space, params, users);
+  if (!result.bundles.empty() && std::ranges::count(result.bundles, 0.0f, &Bundle::violation) == 0) {
+    const Bundle& nearest = *std::ranges::min_element(result.bundles, {}, &Bundle::violation);
+    throw DataError("no bundle meets the constraints; of the nearest one: " +
+                        explain_infeasible(nearest, dataset.catalog, params, dataset.prepared.currency),
+                    "relax what is named, or raise search.candidates");
+  }
+  return result;
+}
+
+double at_least_two(const std::vector<double>& probabilities) {
+  double none = 1, one = 0;  // of the items so far: P(none), P(exactly one)
+  for (const double p : probabilities) {
+    one = one * (1 - p) + none * p;
+    none *= 1 - p;
+  }
+  return std::max(0.0, 1 - none - one);
+}
+
+Quality evaluate(Context& context, const Dataset& dataset, const PreferenceModel& model, const config::Config& config,
+                 const std::vector<Bundle>& user_bundles) {
+  Quality quality;
+  const Purchases& purchases = dataset.purchases;
+  const bool mask = config.evaluate.mask_seen;
+  const RankingEvaluator evaluator(context, purchases.test, mask ? &purchases.train : nullptr);
+  const int64_t length = std::min(*std::ranges::max_element(config.evaluate.k), dataset.prepared.n_items);
+  const LinearScorer scorer = model.scorer(context);
+  quality.calibration = scorer.calibration;
+  quality.ranked.push_back(rank_all(context, evaluator, top_items(context, scorer, evaluator.exclude(), length),
+                                    to_string(model.kind()), config));
+  for (const std::string& baseline : config.evaluate.baselines) {
+    check_interrupt("the evaluation");
+    if (baseline == "personal-count" && mask) continue;  // it knows nothing but what was seen
+    const TopLists lists =
+        baseline == "popularity" ? popularity_lists(context, purchases.train_counts, evaluator.exclude(), length)
+        : baseline == "item-knn"
+            ? item_knn_lists(context, purchases.train, purchases.train_counts, config.evaluate.knn_neighbours,
+                             config.evaluate.knn_shrink, evaluator.exclude(), length)
+            : personal_count_lists(context, purchases.train, purchases.train_counts, length);
+    quality.ranked.push_back(rank_all(context, evaluator, lists, baseline, config));
+  }
+  measure_probabilities(context, dataset, scorer, config, quality);
+  quality.bundles =
+      evaluate_user_bundles(user_bundles, dataset.catalog, purchases.test_baskets, purchases.test_basket_user);
+  return quality;
+}
+
+nlohmann::json to_json(const Quality& quality) {
+  // NaN (nothing to average) becomes null.
+  nlohmann::json ranked = nlohmann::json::array();
+  for (const auto& row : quality.ranked) {
+    for (const RankingSummary& at : row.at) {
+      ranked.push_back({{"name", row.name},
+                        {"k", at.k},
+                        {"users", at.n_users},
+                        {"recall", at.recall},
+                        {"precision", at.precision},
+                        {"hit_rate", at.hit_rate},
+                        {"mrr", at.mrr},
+                        {"ndcg", at.ndcg},
+                        {"map", at.map},
+                        {"coverage", at.coverage},
+                        {"gini", at.gini}});
+    }
+  }
+  const BundleSummary& b = quality.bundles;
+  return {{"ranking", ranked},
+          {"balanced_sample",
+           {{"pairs", quality.n_pairs},
+            {"accuracy", quality.accuracy},
+            {"auc", quality.auc},
+            {"log_loss", quality.log_loss},
+            {"brier", quality.brier}}},
+          {"calibration", {{"slope", quality.calibration.slope}, {"offset", quality.calibration.offset}}},
+          {"user_bundles",
+           {{"bundles", b.n_bundles},
+            {"feasible", b.feasible},
+            {"mean_value", b.mean_value},
+            {"mean_size", b.mean_size},
+            {"mean_price", b.mean_price},
+            {"coverage", b.coverage},
+            {"mean_overlap", b.mean_overlap},
+            {"baskets", b.n_baskets},
+            {"baskets_hit", b.baskets_hit},
+            {"baskets_touched", b.baskets_touched}}}};
+}
+
+}  // namespace sheaf::app

@@ -1,0 +1,104 @@
+#pragma once
+/// The phases of the main job, each one call: what the subcommands do by themselves and `demo` does in a row.
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/associate/association.hpp"
+#include "engine/evaluate/bundle_eval.hpp"
+#include "engine/evaluate/ranking_eval.hpp"
+#include "engine/search/bundle_search.hpp"
+#include "engine/train/trainer.hpp"
+#include "host/app/dataset.hpp"
+#include "host/config/config.hpp"
+
+namespace sheaf::app {
+
+/// A prepared set and what the engine needs of it.
+struct Dataset {
+  Dataset(data::Prepared prepared_set, const config::Config& config);
+
+  data::Prepared prepared;
+  Catalog catalog;
+  Purchases purchases;
+};
+
+struct TrainedModel {
+  PreferenceModel model;
+  TrainReport report;
+  double seconds = 0;
+};
+
+/// Trains and calibrates. `on_epoch` sees every epoch as it ends.
+TrainedModel train_model(Context& context, const Dataset& dataset, const config::Config& config,
+                         const std::function<void(const EpochReport&)>& on_epoch = {});
+
+/// A number that tells apart sets of other users or items (FNV-1a over all ids), as 16 hex digits.
+std::string fingerprint(const data::Prepared& prepared);
+
+/// UsageError unless the model was trained on the same users and items; `trained_on` is the fingerprint of its data.
+void check_fits(const PreferenceModel& model, const std::string& trained_on, const data::Prepared& prepared);
+
+/// Partners by config.associate; `model` may be null unless that says cosine.
+Partners associate(Context& context, const PreferenceModel* model, const PairCounts& counts,
+                   const config::Config& config, int64_t k);
+PairCounts count_training_pairs(Context& context, const Dataset& dataset, const config::Config& config);
+
+/// search.* with ids resolved; DataError for an unknown id.
+SearchParams search_params(const data::Prepared& prepared, const config::Config& config);
+
+/// A bundle for the shop's shelf, with what a merchant asks about it.
+struct Offer {
+  Bundle bundle;
+  double price = 0;            // sum of the items' usual prices
+  double discount = 0;         // suggested, a share of it
+  double offer_price = 0;      // price * (1 - discount)
+  double expected_value = 0;   // sum over the users of P(buys at least two of its items) * offer_price
+  double cohesion = 0;         // mean over its pairs of the cosine of counted baskets, 0 .. 1
+  double lift = 0;             // mean over its pairs
+  double association = 0;      // mean over its pairs of A(i, j) as the search used it
+  int64_t audience = 0;        // users who are likelier than not to buy at least two of its items
+  std::vector<int32_t> users;  // the likeliest ones, best first
+};
+
+struct CatalogSearch {
+  std::vector<Offer> offers;  // best value first
+  std::vector<double> convergence;
+  int64_t n_anchors = 0, n_feasible = 0;
+  double seconds = 0;
+};
+
+/// Bundles around the items that the users want most. DataError if none meets the constraints, saying which and by how much.
+CatalogSearch search_catalog(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                             const PairCounts& counts, const config::Config& config);
+
+/// The best bundle of each of `users`.
+SearchResult search_users(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                          const PairCounts& counts, const config::Config& config, const std::vector<int32_t>& users);
+
+/// P(buys at least two of the items) if purchases were independent.
+double at_least_two(const std::vector<double>& probabilities);
+
+struct Quality {
+  struct Ranked {
+    std::string name;
+    std::vector<RankingSummary> at;  // one a length of evaluate.k
+  };
+  std::vector<Ranked> ranked;  // the model first, then the baselines
+  int64_t n_pairs = 0;         // of the balanced sample below
+  double accuracy = 0, auc = 0, log_loss = 0, brier = 0;
+  Calibration calibration;
+  BundleSummary bundles;
+  std::vector<int64_t>
+      preference_histogram;              // P(u, i) of test purchases in 20 equal bins of [0, 1] on the balanced sample
+  std::vector<int64_t> other_histogram;  // and of drawn items
+};
+
+/// Against the test period. `user_bundles` may be empty.
+Quality evaluate(Context& context, const Dataset& dataset, const PreferenceModel& model, const config::Config& config,
+                 const std::vector<Bundle>& user_bundles);
+nlohmann::json to_json(const Quality& quality);
+
+}  // namespace sheaf::app

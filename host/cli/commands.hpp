@@ -1,0 +1,18 @@
+#pragma once
+/// The subcommands. Each writes its result to stdout (JSON with --json) and throws the errors of kernels/core/error.hpp.
+
+#include "host/cli/options.hpp"
+
+namespace sheaf::cli {
+
+void run_demo(const Options& options);
+void run_import(const Options& options);
+void run_train(const Options& options);
+void run_associate(const Options& options);
+void run_search(const Options& options);
+void run_score(const Options& options);
+void run_evaluate(const Options& options);
+void run_devices(const Options& options);
+void run_config(const Options& options);
+
+}  // namespace sheaf::cli

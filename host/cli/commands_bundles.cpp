@@ -1,0 +1,118 @@
+// search, score.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "engine/checkpoint/file_io.hpp"
+#include "engine/checkpoint/folder.hpp"
+#include "host/app/pipeline.hpp"
+#include "host/cli/commands.hpp"
+#include "host/cli/console.hpp"
+#include "host/cli/present.hpp"
+#include "host/cli/workspace.hpp"
+#include "host/report/report.hpp"
+#include "kernels/core/error.hpp"
+
+namespace sheaf::cli {
+namespace {
+
+constexpr const char* kBundlesKind = "bundles";
+constexpr const char* kScoresKind = "scores";
+constexpr size_t kShown = 10;
+
+void write_file(const checkpoint::FolderWriter& writer, const char* name, const std::string& text) {
+  checkpoint::OutputFile file(writer.path() / name);
+  file.append(text);
+  file.finish();
+}
+
+std::vector<std::string> read_ids(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  if (!file) checkpoint::throw_errno("cannot read", path);
+  std::vector<std::string> ids;
+  for (std::string line; std::getline(file, line);) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    if (!line.empty()) ids.push_back(line);
+  }
+  if (ids.empty()) throw DataError(path.string() + ": the file names no user", "write one id a line");
+  return ids;
+}
+
+report::UserScores score_users(Workspace& work, const PreferenceModel& model, const std::vector<int32_t>& users) {
+  const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config);
+  report::UserScores scores;
+  scores.users = users;
+  scores.length = std::min(work.config.search.top_items, work.dataset.prepared.n_items);
+  const std::vector<int32_t> top =
+      top_items(*work.context, model.scorer(*work.context), nullptr, scores.length).items.to_host();
+  for (const int32_t user : users) {
+    const auto begin = top.begin() + static_cast<std::ptrdiff_t>(user * scores.length);
+    scores.items.insert(scores.items.end(), begin, begin + static_cast<std::ptrdiff_t>(scores.length));
+  }
+  scores.bundles = app::search_users(*work.context, work.dataset, model, counts, work.config, users).bundles;
+  return scores;
+}
+
+}  // namespace
+
+void run_search(const Options& options) {
+  const Progress progress(options.quiet);
+  checkpoint::check_target(options.out, kBundlesKind);
+  Workspace work(options);
+  const std::vector<int32_t> users = work.find_users(options.users);
+  const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
+  const auto& prepared = work.dataset.prepared;
+  checkpoint::FolderWriter writer(options.out);
+  std::string text, json;
+  if (users.empty()) {
+    const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config);
+    const app::CatalogSearch found = app::search_catalog(*work.context, work.dataset, *model, counts, work.config);
+    progress.line(fmt::format("{} of {} searches found a bundle that meets the constraints, in {:.2f} s",
+                              found.n_feasible, found.n_anchors, found.seconds));
+    json = report::bundles_jsonl(prepared, found.offers);
+    text = offers_text(prepared, found.offers, kShown);
+    write_file(writer, "bundles.csv", report::bundles_csv(prepared, found.offers));
+    write_file(writer, "bundles.jsonl", json);
+  } else {
+    const report::UserScores scores = score_users(work, *model, users);
+    json = report::users_jsonl(prepared, scores);
+    for (const Bundle& bundle : scores.bundles) text += user_bundle_text(prepared, bundle);
+    write_file(writer, "users.csv", report::users_csv(prepared, scores));
+    write_file(writer, "users.jsonl", json);
+  }
+  writer.commit(kBundlesKind, {{"settings", work.config.show()}});
+  progress.line("wrote " + options.out.string());
+  print(options.json ? json : text);
+}
+
+void run_score(const Options& options) {
+  const Progress progress(options.quiet);
+  checkpoint::check_target(options.out, kScoresKind);
+  Workspace work(options);
+  std::vector<std::string> ids = options.users;
+  if (!options.users_file.empty()) {
+    const std::vector<std::string> more = read_ids(options.users_file);
+    ids.insert(ids.end(), more.begin(), more.end());
+  }
+  const std::vector<int32_t> users = ids.empty() ? work.all_users() : work.find_users(ids);
+  const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
+  const report::UserScores scores = score_users(work, *model, users);
+  const auto& prepared = work.dataset.prepared;
+  checkpoint::FolderWriter writer(options.out);
+  const std::string json = report::users_jsonl(prepared, scores);
+  write_file(writer, "users.csv", report::users_csv(prepared, scores));
+  write_file(writer, "users.jsonl", json);
+  writer.commit(kScoresKind, {{"users", users.size()}, {"settings", work.config.show()}});
+  progress.line("wrote " + options.out.string());
+  if (options.json) {
+    print(json);
+    return;
+  }
+  std::string text = fmt::format("{} users scored\n", users.size());
+  for (size_t u = 0; u < std::min<size_t>(3, users.size()); ++u) text += user_bundle_text(prepared, scores.bundles[u]);
+  print(text);
+}
+
+}  // namespace sheaf::cli

@@ -1,0 +1,88 @@
+#include "host/cli/console.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "kernels/core/error.hpp"
+
+namespace sheaf::cli {
+namespace {
+
+bool starts_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
+
+size_t width_of(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), starts_character));
+}
+
+}  // namespace
+
+void Progress::line(const std::string& text) const {
+  if (quiet_) return;
+  fmt::print(stderr, "{}\n", text);
+  std::fflush(stderr);
+}
+
+Table::Table(std::vector<std::string> titles) : titles_(std::move(titles)) {
+  for (std::string& title : titles_) {
+    right_.push_back(title.starts_with('>'));
+    if (right_.back()) title.erase(0, 1);
+  }
+}
+
+void Table::add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+
+std::string Table::str() const {
+  std::vector<size_t> widths;
+  for (size_t c = 0; c < titles_.size(); ++c) {
+    size_t width = width_of(titles_[c]);
+    for (const auto& row : rows_) width = std::max(width, width_of(row[c]));
+    widths.push_back(width);
+  }
+  std::string out;
+  const auto add_row = [&](const std::vector<std::string>& cells) {
+    std::string line;
+    for (size_t c = 0; c < cells.size(); ++c) {
+      const std::string padding(widths[c] - width_of(cells[c]), ' ');
+      line += (c ? "  " : "") + (right_[c] ? padding + cells[c] : cells[c] + padding);
+    }
+    while (line.ends_with(' ')) line.pop_back();
+    out += line + "\n";
+  };
+  add_row(titles_);
+  std::vector<std::string> rules;
+  for (const size_t width : widths) rules.emplace_back(width, '-');
+  add_row(rules);
+  for (const auto& row : rows_) add_row(row);
+  return out;
+}
+
+std::string shortened(const std::string& text, size_t width) {
+  if (width_of(text) <= width) return text;
+  size_t bytes = 0, characters = 0;
+  while (bytes < text.size()) {
+    if (starts_character(text[bytes]) && ++characters == width) break;
+    ++bytes;
+  }
+  return text.substr(0, bytes) + "…";
+}
+
+std::string as_bytes(double bytes) {
+  constexpr double kStep = 1024;
+  const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  size_t unit = 0;
+  while (bytes >= kStep && unit + 1 < std::size(units)) {
+    bytes /= kStep;
+    ++unit;
+  }
+  return fmt::format("{:.{}f} {}", bytes, unit == 0 || bytes >= 100 ? 0 : 1, units[unit]);
+}
+
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    throw DataError("cannot write to the standard output", "free some space, or redirect it elsewhere");
+  }
+}
+
+}  // namespace sheaf::cli

@@ -1,0 +1,22 @@
+#include "host/cli/options.hpp"
+
+#include <fmt/format.h>
+
+namespace sheaf::cli {
+
+config::Config load_settings(const Options& options) {
+  std::vector<std::string> assignments = options.set;
+  if (!options.device.empty()) assignments.push_back("run.device=" + options.device);
+  if (options.seed) assignments.push_back(fmt::format("run.seed={}", *options.seed));
+  return config::load_config(options.settings, assignments);
+}
+
+std::unique_ptr<Context> make_context(const config::Config& config) {
+  return std::make_unique<Context>(resolve_device(config.run.device),
+                                   ContextOptions{.seed = static_cast<uint64_t>(config.run.seed),
+                                                  .n_threads = static_cast<int>(config.run.threads)});
+}
+
+std::string version_text() { return fmt::format("{} ({})", SHEAF_VERSION, SHEAF_REVISION); }
+
+}  // namespace sheaf::cli

@@ -1,0 +1,42 @@
+#pragma once
+/// What the command line said. One struct for all subcommands: each reads what its own options fill.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/config/config.hpp"
+#include "kernels/core/context.hpp"
+
+namespace sheaf::cli {
+
+struct Options {
+  // Every subcommand.
+  bool json = false;
+  bool quiet = false;
+  std::string device;              // empty: run.device of the settings
+  std::optional<uint64_t> seed;    // empty: run.seed of the settings
+  std::vector<std::string> set;    // "section.key=value"
+  std::filesystem::path settings;  // a TOML file
+
+  std::filesystem::path file;           // import: the transactions
+  std::filesystem::path import_config;  // import: how to read them
+  std::filesystem::path data;           // a prepared set
+  std::filesystem::path model;          // a trained model
+  std::filesystem::path out;            // the folder to write
+  std::vector<std::string> users;       // search, score: ids; score: empty for all
+  std::filesystem::path users_file;     // score: ids, one a line
+  bool no_measure = false;              // devices
+};
+
+/// Defaults, the settings file, --set, then --device and --seed.
+config::Config load_settings(const Options& options);
+/// A context on the device that the settings name.
+std::unique_ptr<Context> make_context(const config::Config& config);
+/// "0.1.0 (revision)"
+std::string version_text();
+
+}  // namespace sheaf::cli

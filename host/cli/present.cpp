@@ -1,0 +1,121 @@
+#include "host/cli/present.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "host/cli/console.hpp"
+#include "host/report/report.hpp"
+
+namespace sheaf::cli {
+namespace {
+
+using report::with_commas;
+
+constexpr size_t kNameWidth = 44;
+
+std::string number(double value, int digits) {
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "–";
+}
+
+}  // namespace
+
+std::string import_text(const data::Prepared& prepared, const data::ImportReport& report) {
+  std::string out = fmt::format("{}: {} rows read, {} kept\n\n", prepared.name, with_commas(report.rows_read),
+                                with_commas(report.rows_kept));
+  Table table({"rule", "a row breaks it when", ">break it", ">dropped", "first lines"});
+  for (const auto& rule : report.rules) {
+    std::string examples;
+    for (const auto& example : rule.examples) {
+      examples += fmt::format("{}{}: {}", examples.empty() ? "" : ", ", example.line, shortened(example.value, 14));
+    }
+    table.add(
+        {rule.name, rule.meaning, with_commas(rule.breaks), rule.active ? with_commas(rule.dropped) : "off", examples});
+  }
+  out += table.str();
+  out += fmt::format("\n{} users, {} items, {} baskets; lines: train {}, validation {}, test {}\n",
+                     with_commas(report.n_users), with_commas(report.n_items), with_commas(report.n_baskets),
+                     with_commas(report.split_rows[0]), with_commas(report.split_rows[1]),
+                     with_commas(report.split_rows[2]));
+  return out;
+}
+
+std::string epoch_text(const EpochReport& epoch) {
+  std::string text = fmt::format("epoch {:3}  loss {:.5f}", epoch.epoch, epoch.train_loss);
+  if (std::isfinite(epoch.validation_ndcg)) {
+    text += fmt::format("  validation NDCG {:.4f}  Recall {:.4f}{}", epoch.validation_ndcg, epoch.validation_recall,
+                        epoch.best ? "  best" : "");
+  }
+  return text;
+}
+
+std::string quality_text(const app::Quality& quality, const std::string& currency) {
+  std::vector<std::string> titles{"ranking"};
+  for (const RankingSummary& at : quality.ranked.front().at) {
+    for (const char* metric : {"Recall", "NDCG", "HR", "MRR"}) titles.push_back(fmt::format(">{}@{}", metric, at.k));
+  }
+  titles.push_back(fmt::format(">coverage@{}", quality.ranked.front().at.back().k));
+  Table table(titles);
+  for (const auto& row : quality.ranked) {
+    std::vector<std::string> cells{row.name};
+    for (const RankingSummary& at : row.at) {
+      for (const double value : {at.recall, at.ndcg, at.hit_rate, at.mrr}) cells.push_back(number(value, 4));
+    }
+    cells.push_back(number(100 * row.at.back().coverage, 1) + " %");
+    table.add(cells);
+  }
+  std::string out = table.str();
+  out += fmt::format("({} users with purchases in the test period; full catalog)\n",
+                     quality.ranked.front().at.front().n_users);
+  out += fmt::format("{} pairs, one drawn item for each bought one: accuracy {}, AUC {}, log-loss {}, Brier {}\n",
+                     with_commas(quality.n_pairs), number(quality.accuracy, 3), number(quality.auc, 3),
+                     number(quality.log_loss, 3), number(quality.brier, 3));
+  const BundleSummary& b = quality.bundles;
+  if (b.n_bundles > 0) {
+    out += fmt::format(
+        "{} users' bundles: {} % feasible, mean value {}, mean price {} {}, {} % of the catalog, overlap {} items\n",
+        with_commas(b.n_bundles), number(100 * b.feasible, 1), number(b.mean_value, 5), number(b.mean_price, 2),
+        currency, number(100 * b.coverage, 1), number(b.mean_overlap, 2));
+    out += fmt::format("of {} held-out baskets {} % hold two or more items of the user's bundle, {} % at least one\n",
+                       with_commas(b.n_baskets), number(100 * b.baskets_hit, 1), number(100 * b.baskets_touched, 1));
+  }
+  return out;
+}
+
+std::string offers_text(const data::Prepared& prepared, const std::vector<app::Offer>& offers, size_t count) {
+  Table table({">#", "items", ">price", ">discount", ">offer", ">expected value", ">association", ">lift", ">audience",
+               "suits best"});
+  for (size_t r = 0; r < std::min(count, offers.size()); ++r) {
+    const app::Offer& offer = offers[r];
+    const auto& items = offer.bundle.items;
+    for (size_t m = 0; m < items.size(); ++m) {
+      const auto at = static_cast<size_t>(items[m]);
+      const std::string name = shortened(std::string(prepared.item_names[items[m]]), kNameWidth);
+      if (m == 0) {
+        std::string users;
+        for (const int32_t user : offer.users)
+          users += (users.empty() ? "" : ", ") + std::string(prepared.user_ids[user]);
+        table.add({std::to_string(r + 1), name, fmt::format("{:.2f}", offer.price),
+                   fmt::format("{:.0f} %", 100 * offer.discount), fmt::format("{:.2f}", offer.offer_price),
+                   fmt::format("{:.2f}", offer.expected_value), fmt::format("{:.4f}", offer.association),
+                   fmt::format("{:.2f}", offer.lift), std::to_string(offer.audience), users});
+      } else {
+        table.add({"", "+ " + name, fmt::format("{:.2f}", prepared.item_price[at]), "", "", "", "", "", "", ""});
+      }
+    }
+  }
+  return table.str();
+}
+
+std::string user_bundle_text(const data::Prepared& prepared, const Bundle& bundle) {
+  std::string out = fmt::format("user {}  value {:.5f}\n", prepared.user_ids[bundle.subject], bundle.value);
+  for (size_t m = 0; m < bundle.items.size(); ++m) {
+    const auto at = static_cast<size_t>(bundle.items[m]);
+    out += fmt::format("  {:8.2f} {}  P {:.3f}  {} ({})\n", prepared.item_price[at], prepared.currency,
+                       bundle.probability[m], prepared.item_names[bundle.items[m]],
+                       prepared.category_names[prepared.item_category[at]]);
+  }
+  return out;
+}
+
+}  // namespace sheaf::cli

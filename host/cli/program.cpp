@@ -1,0 +1,188 @@
+#include "host/cli/program.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "host/cli/commands.hpp"
+#include "host/config/nearest.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+
+namespace sheaf::cli {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 internal error, 2 wrong usage, 3 bad or missing data, 4 device or memory, 5 interrupted.";
+
+struct Command {
+  const char* name;
+  const char* help;
+  const char* example;
+  void (*run)(const Options&);
+  std::function<void(CLI::App&, Options&)> add_options;
+};
+
+void add_data(CLI::App& app, Options& options) {
+  app.add_option("DATA", options.data, "folder of a prepared set (sheaf import)")->required();
+}
+void add_model(CLI::App& app, Options& options, bool required) {
+  app.add_option("--model", options.model, "folder of a trained model (sheaf train)")->required(required);
+}
+void add_out(CLI::App& app, Options& options, bool required) {
+  app.add_option("--out", options.out, "folder to write; an older one of the same kind is replaced")
+      ->required(required);
+}
+
+std::vector<Command> make_commands() {
+  return {
+      {"demo", "the whole job on the data that ships inside, with a report", "sheaf demo --out my-demo", run_demo,
+       [](CLI::App& app, Options& o) { add_out(app, o, false); }},
+      {"import", "read, clean, split and encode a file of purchases",
+       "sheaf import purchases.csv.gz --config datasets/online_retail.toml --out data", run_import,
+       [](CLI::App& app, Options& o) {
+         app.add_option("FILE", o.file, "purchases as CSV or TSV, plain or gzip")->required();
+         app.add_option("--config", o.import_config, "TOML: which column is what, the cleaning rules, the split")
+             ->required();
+         add_out(app, o, true);
+       }},
+      {"train", "learn what each user wants", "sheaf train data --out model --set model.dim=32", run_train,
+       [](CLI::App& app, Options& o) {
+         add_data(app, o);
+         add_out(app, o, true);
+       }},
+      {"associate", "list which items belong together", "sheaf associate data --out pairs --set associate.by=lift",
+       run_associate,
+       [](CLI::App& app, Options& o) {
+         add_data(app, o);
+         add_model(app, o, false);
+         add_out(app, o, true);
+       }},
+      {"search", "find the bundles that sell, for the catalog or for named users",
+       "sheaf search data --model model --out bundles --set search.budget=20", run_search,
+       [](CLI::App& app, Options& o) {
+         add_data(app, o);
+         add_model(app, o, true);
+         add_out(app, o, true);
+         app.add_option("--user", o.users, "search for this user; may be given several times");
+       }},
+      {"score", "for every user the items and the bundle that suit best", "sheaf score data --model model --out scores",
+       run_score,
+       [](CLI::App& app, Options& o) {
+         add_data(app, o);
+         add_model(app, o, true);
+         add_out(app, o, true);
+         app.add_option("--user", o.users, "only this user; may be given several times");
+         app.add_option("--users", o.users_file, "only the users of this file, an id a line");
+       }},
+      {"evaluate", "measure a model on the held-out period, beside the baselines",
+       "sheaf evaluate data --model model --json", run_evaluate,
+       [](CLI::App& app, Options& o) {
+         add_data(app, o);
+         add_model(app, o, true);
+         add_out(app, o, false);
+       }},
+      {"devices", "list the devices that can compute", "sheaf devices --json", run_devices,
+       [](CLI::App& app, Options& o) {
+         app.add_flag("--no-measure", o.no_measure, "do not time a copy for the bandwidth");
+       }},
+      {"config", "print all settings as TOML", "sheaf config --set search.max_size=3 > my.toml", run_config,
+       [](CLI::App&, Options&) {}},
+  };
+}
+
+void add_common(CLI::App& app, Options& options) {
+  app.add_flag("--json", options.json, "print the result as JSON");
+  app.add_flag("--quiet", options.quiet, "no progress on stderr");
+  app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->type_name("DEVICE");
+  app.add_option("--seed", options.seed, "of all random numbers")->type_name("N");
+  app.add_option("--set", options.set,
+                 "change a setting, section.key=value; may be given several times (sheaf config lists them)")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  app.add_option("--settings", options.settings, "a TOML file of settings")->type_name("FILE");
+}
+
+/// One message: what is wrong, and on a second line what to do.
+int report(const char* command, const std::string& what, const std::string& mend, ExitCode code) {
+  fmt::print(stderr, "sheaf{}{}: {}\n", *command ? " " : "", command, what);
+  if (!mend.empty()) fmt::print(stderr, "  {}\n", mend);
+  return static_cast<int>(code);
+}
+
+extern "C" void on_signal(int) {
+  // A second Ctrl-C ends the program at once; folders are only ever renamed into place whole.
+  if (interrupt_requested()) _exit(static_cast<int>(ExitCode::interrupted));
+  request_interrupt();
+}
+
+void catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+  // A closed pipe shows as a failed write, which is reported.
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &action, nullptr);
+}
+
+/// CLI11 names an unknown subcommand only as an extra argument.
+std::string hint_for(int argc, char** argv, const std::vector<Command>& commands) {
+  if (argc < 2 || argv[1][0] == '-') return "sheaf --help lists the subcommands";
+  std::vector<std::string> names;
+  for (const Command& command : commands) names.emplace_back(command.name);
+  if (std::ranges::find(names, argv[1]) != names.end()) return fmt::format("sheaf {} --help shows an example", argv[1]);
+  return fmt::format("did you mean '{}'? sheaf --help lists the subcommands", config::nearest(argv[1], names));
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  catch_signals();
+  const std::vector<Command> commands = make_commands();
+  Options options;
+  CLI::App app{
+      "Sheaf learns from purchases what users want and which items belong together, and composes the bundles that "
+      "sell."};
+  app.name("sheaf");
+  app.footer(std::string("sheaf COMMAND --help shows the options of a command and an example.\n") + kExitCodes);
+  app.set_version_flag("--version", "sheaf " + version_text());
+  app.require_subcommand(1);
+  const Command* chosen = nullptr;
+  for (const Command& command : commands) {
+    CLI::App* sub = app.add_subcommand(command.name, command.help);
+    command.add_options(*sub, options);
+    add_common(*sub, options);
+    sub->footer(fmt::format("Example: {}\n{}", command.example, kExitCodes));
+    sub->callback([&chosen, &command] { chosen = &command; });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return report("", error.what(), hint_for(argc, argv, commands), ExitCode::usage);
+  }
+  try {
+    chosen->run(options);
+    return static_cast<int>(ExitCode::done);
+  } catch (const Error& error) {
+    return report(chosen->name, error.what(), error.mend(), error.code());
+  } catch (const std::bad_alloc&) {
+    return report(chosen->name, "out of memory",
+                  "close other programs, or lower model.dim, search.candidates or search.anchors", ExitCode::device);
+  } catch (const std::exception& error) {
+    return report(chosen->name, fmt::format("internal error: {}", error.what()),
+                  "this is a bug: please report it with the command and its input", ExitCode::internal);
+  }
+}
+
+}  // namespace sheaf::cli

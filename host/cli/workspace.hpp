@@ -1,0 +1,31 @@
+#pragma once
+/// What most subcommands begin with: the settings, a device, a prepared set, a model.
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "host/app/pipeline.hpp"
+#include "host/cli/options.hpp"
+
+namespace sheaf::cli {
+
+struct Workspace {
+  /// Loads options.data.
+  explicit Workspace(const Options& options);
+
+  config::Config config;
+  std::unique_ptr<Context> context;
+  app::Dataset dataset;
+
+  /// UsageError if it does not fit the data.
+  std::unique_ptr<PreferenceModel> load_model(const std::filesystem::path& folder);
+  std::vector<int32_t> all_users() const;
+  /// Codes of ids; DataError for an unknown one, with the nearest known.
+  std::vector<int32_t> find_users(const std::vector<std::string>& ids) const;
+};
+
+/// For the manifest of a model: the settings and the course of the training.
+nlohmann::json training_notes(const config::Config& config, const data::Prepared& prepared, const TrainReport& report);
+
+}  // namespace sheaf::cli

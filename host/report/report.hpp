@@ -1,0 +1,48 @@
+#pragma once
+/// What a run leaves behind for people and programs: bundles.csv, bundles.jsonl, users.csv, metrics.json, report.html. None of them holds
+/// a time or a place: the same run gives the same bytes.
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "host/app/pipeline.hpp"
+
+namespace sheaf::report {
+
+/// One line an offer. Text is quoted as in RFC 4180; lists inside a field are separated by "; ".
+std::string bundles_csv(const data::Prepared& prepared, const std::vector<app::Offer>& offers);
+/// One JSON object a line, the same facts with lists as lists.
+std::string bundles_jsonl(const data::Prepared& prepared, const std::vector<app::Offer>& offers);
+nlohmann::json offer_json(const data::Prepared& prepared, const app::Offer& offer, size_t rank);
+
+/// What each user is offered: the items that score highest, and the user's own bundle.
+struct UserScores {
+  std::vector<int32_t> users;
+  int64_t length = 0;
+  std::vector<int32_t> items;   // [users, length], -1 for none
+  std::vector<Bundle> bundles;  // one a user
+};
+std::string users_csv(const data::Prepared& prepared, const UserScores& scores);
+std::string users_jsonl(const data::Prepared& prepared, const UserScores& scores);
+
+/// Everything that the page shows.
+struct Page {
+  const app::Dataset* dataset = nullptr;
+  const config::Config* config = nullptr;
+  const TrainReport* training = nullptr;
+  const Partners* partners = nullptr;
+  const app::CatalogSearch* search = nullptr;
+  const std::vector<double>* user_convergence = nullptr;
+  const app::Quality* quality = nullptr;
+  std::vector<int32_t> heat_items;  // the rows of the association heat map
+  std::vector<double> heat_values;  // [heat_items, heat_items]
+  std::string version;              // "0.1.0 (revision)"
+};
+/// One self-contained HTML page: no script, no outside file.
+std::string report_html(const Page& page);
+
+/// Thousands separated by commas.
+std::string with_commas(int64_t n);
+
+}  // namespace sheaf::report

@@ -1,0 +1,148 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "host/report/report.hpp"
+
+namespace sheaf::report {
+namespace {
+
+using data::Prepared;
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out.push_back('"');
+    out.push_back(c);
+  }
+  return out + "\"";
+}
+
+/// f(member) of all members, separated by "; ".
+template <class F>
+std::string joined(const std::vector<int32_t>& members, F&& f) {
+  std::string out;
+  for (const int32_t member : members) {
+    if (!out.empty()) out += "; ";
+    out += f(member);
+  }
+  return out;
+}
+
+std::string item_id(const Prepared& prepared, int32_t item) { return std::string(prepared.item_ids[item]); }
+std::string item_name(const Prepared& prepared, int32_t item) { return std::string(prepared.item_names[item]); }
+std::string user_id(const Prepared& prepared, int32_t user) { return std::string(prepared.user_ids[user]); }
+
+nlohmann::json items_json(const Prepared& prepared, const Bundle& bundle) {
+  nlohmann::json items = nlohmann::json::array();
+  for (size_t m = 0; m < bundle.items.size(); ++m) {
+    const int32_t item = bundle.items[m];
+    const auto at = static_cast<size_t>(item);
+    items.push_back({{"id", item_id(prepared, item)},
+                     {"name", item_name(prepared, item)},
+                     {"category", std::string(prepared.category_names[prepared.item_category[at]])},
+                     {"price", prepared.item_price[at]},
+                     {"probability", bundle.probability[m]}});
+  }
+  return items;
+}
+
+std::string dump(const nlohmann::json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string with_commas(int64_t n) {
+  std::string digits = std::to_string(n);
+  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > (n < 0 ? 1 : 0); at -= 3)
+    digits.insert(static_cast<size_t>(at), ",");
+  return digits;
+}
+
+std::string bundles_csv(const Prepared& prepared, const std::vector<app::Offer>& offers) {
+  std::string out =
+      "rank,item_ids,item_names,categories,size,price,discount,offer_price,currency,expected_value,association,lift,"
+      "cohesion,value,audience,users\n";
+  for (size_t r = 0; r < offers.size(); ++r) {
+    const app::Offer& offer = offers[r];
+    const auto& items = offer.bundle.items;
+    const auto category = [&](int32_t item) {
+      return std::string(prepared.category_names[prepared.item_category[static_cast<size_t>(item)]]);
+    };
+    out += fmt::format("{},{},{},{},{},{:.2f},{:.2f},{:.2f},{},{:.2f},{:.6g},{:.6g},{:.6g},{:.6g},{},{}\n", r + 1,
+                       csv_field(joined(items, [&](int32_t i) { return item_id(prepared, i); })),
+                       csv_field(joined(items, [&](int32_t i) { return item_name(prepared, i); })),
+                       csv_field(joined(items, category)), items.size(), offer.price, offer.discount, offer.offer_price,
+                       csv_field(prepared.currency), offer.expected_value, offer.association, offer.lift,
+                       offer.cohesion, offer.bundle.value, offer.audience,
+                       csv_field(joined(offer.users, [&](int32_t u) { return user_id(prepared, u); })));
+  }
+  return out;
+}
+
+nlohmann::json offer_json(const Prepared& prepared, const app::Offer& offer, size_t rank) {
+  nlohmann::json users = nlohmann::json::array();
+  for (const int32_t user : offer.users) users.push_back(user_id(prepared, user));
+  return {{"rank", rank},
+          {"items", items_json(prepared, offer.bundle)},
+          {"price", offer.price},
+          {"discount", offer.discount},
+          {"offer_price", offer.offer_price},
+          {"currency", prepared.currency},
+          {"expected_value", offer.expected_value},
+          {"association", offer.association},
+          {"lift", offer.lift},
+          {"cohesion", offer.cohesion},
+          {"value", offer.bundle.value},
+          {"audience", offer.audience},
+          {"users", users}};
+}
+
+std::string bundles_jsonl(const Prepared& prepared, const std::vector<app::Offer>& offers) {
+  std::string out;
+  for (size_t r = 0; r < offers.size(); ++r) out += dump(offer_json(prepared, offers[r], r + 1));
+  return out;
+}
+
+std::string users_csv(const Prepared& prepared, const UserScores& scores) {
+  std::string out = "user,top_items,bundle_items,bundle_names,bundle_price,bundle_value,feasible\n";
+  for (size_t u = 0; u < scores.users.size(); ++u) {
+    const Bundle& bundle = scores.bundles[u];
+    std::vector<int32_t> top;
+    for (int64_t r = 0; r < scores.length; ++r) {
+      const int32_t item = scores.items[u * static_cast<size_t>(scores.length) + static_cast<size_t>(r)];
+      if (item >= 0) top.push_back(item);
+    }
+    double price = 0;
+    for (const int32_t item : bundle.items)
+      price += static_cast<double>(prepared.item_price[static_cast<size_t>(item)]);
+    const auto id = [&](int32_t i) { return item_id(prepared, i); };
+    out += fmt::format("{},{},{},{},{:.2f},{:.6g},{}\n", csv_field(user_id(prepared, scores.users[u])),
+                       csv_field(joined(top, id)), csv_field(joined(bundle.items, id)),
+                       csv_field(joined(bundle.items, [&](int32_t i) { return item_name(prepared, i); })), price,
+                       bundle.value, bundle.violation == 0.0f ? "yes" : "no");
+  }
+  return out;
+}
+
+std::string users_jsonl(const Prepared& prepared, const UserScores& scores) {
+  std::string out;
+  for (size_t u = 0; u < scores.users.size(); ++u) {
+    nlohmann::json top = nlohmann::json::array();
+    for (int64_t r = 0; r < scores.length; ++r) {
+      const int32_t item = scores.items[u * static_cast<size_t>(scores.length) + static_cast<size_t>(r)];
+      if (item >= 0) top.push_back({{"id", item_id(prepared, item)}, {"name", item_name(prepared, item)}});
+    }
+    out += dump({{"user", user_id(prepared, scores.users[u])},
+                 {"top_items", top},
+                 {"bundle",
+                  {{"items", items_json(prepared, scores.bundles[u])},
+                   {"value", scores.bundles[u].value},
+                   {"feasible", scores.bundles[u].violation == 0.0f}}}});
+  }
+  return out;
+}
+
+}  // namespace sheaf::report

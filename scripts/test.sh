@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Builds and passes all tests. Installs what is missing first.
+#
+#   ./scripts/test.sh           everything, as the CI does
+#   ./scripts/test.sh PART...   some of it: format cpu simt asan tsan cuda docs tidy
+#
+# simt runs the CUDA sources on the CPU (tests/simt); cuda compiles them with nvcc, which is fetched where it is missing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+parts=("$@")
+((${#parts[@]})) || parts=(format cpu simt asan tsan cuda docs)
+./scripts/setup.sh tests
+jobs=$(nproc)
+
+sources() { git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh'; }
+build() {
+  cmake --preset "$1" -DSHEAF_TESTS=ON "${@:2}" >/dev/null
+  cmake --build --preset "$1"
+}
+
+part_format() { sources | xargs -P "$jobs" -n 32 clang-format-14 --dry-run -Werror; }
+part_cpu() { build cpu && ctest --preset cpu -j "$jobs"; }
+part_simt() { build cpu-simt && ctest --preset cpu-simt -j "$jobs"; }
+part_asan() { build cpu-asan && ctest --preset cpu-asan -j "$jobs"; }
+# The program's own tests start processes and import whole files; what threads share is in the ops and the engine.
+part_tsan() { build cpu-tsan && ctest --preset cpu-tsan -j "$jobs" -E '^(ProgramTest|DemoTest)'; }
+part_cuda() {
+  local nvcc
+  nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || ./scripts/fetch_nvcc.sh)
+  build cuda -DSHEAF_NVCC="$nvcc" -DCMAKE_CUDA_ARCHITECTURES="${SHEAF_CUDA_ARCHITECTURES:-90a-real}"
+}
+part_docs() { ./scripts/check_docs.py .; }
+part_tidy() { sources | grep '\.cpp$' | grep -v '^tests/' | xargs -P "$jobs" -n 4 clang-tidy -p build/cpu --quiet; }
+
+for part in "${parts[@]}"; do
+  declare -F "part_$part" >/dev/null || { echo "test: no part '$part'; see the head of this script" >&2; exit 2; }
+done
+start=$SECONDS
+for part in "${parts[@]}"; do
+  echo "== $part"
+  since=$SECONDS
+  "part_$part"
+  echo "== $part passed in $((SECONDS - since)) s"
+done
+echo "== all passed in $((SECONDS - start)) s: ${parts[*]}"

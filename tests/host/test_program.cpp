@@ -1,0 +1,419 @@
+// Every subcommand end to end, as a person starts it: results, messages, exit codes, nothing half-written.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "kernels/core/philox.hpp"
+#include "tests/common/process.hpp"
+#include "tests/common/temp_folder.hpp"
+
+namespace sheaf {
+namespace {
+
+namespace fs = std::filesystem;
+using test::Finished;
+using test::write_bytes;
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+constexpr const char* kImportToml = R"([source]
+name = "Corner shop"
+currency = "EUR"
+[columns]
+user = "customer"
+basket = "receipt"
+item = "product"
+timestamp = "time"
+quantity = "pieces"
+price = "price"
+item_name = "name"
+category = "aisle"
+[timestamp]
+format = "%s"
+[clean]
+min_item_users = 2
+[split]
+kind = "temporal"
+validation_days = 14
+test_days = 14
+)";
+
+/// 60 customers with two tastes, 40 products in 8 aisles, 120 days.
+std::string corner_shop() {
+  std::string csv = "customer,receipt,product,time,pieces,price,name,aisle\n";
+  const RandomKey key{7, Purpose::test, 0};
+  uint32_t draw = 0;
+  const auto next = [&](uint32_t n) { return bounded(random_u32(key, 0, draw++), n); };
+  for (uint32_t receipt = 0; receipt < 700; ++receipt) {
+    const uint32_t customer = next(60), time = 1000000 + receipt * 14811, n_items = 2 + next(5);
+    for (uint32_t line = 0; line < n_items; ++line) {
+      const uint32_t product = next(3) == 0 ? next(40) : (customer % 2) * 20 + next(20) * next(20) / 20;
+      csv += "c" + std::to_string(customer) + ",r" + std::to_string(receipt) + ",p" + std::to_string(product) + "," +
+             std::to_string(time) + ",1," + std::to_string(1 + product % 9) + ".50,\"Product, no. " +
+             std::to_string(product) + "\",aisle " + std::to_string(product % 8) + "\n";
+    }
+  }
+  return csv;
+}
+
+class ProgramTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directory(home());
+    write_bytes(home() / "shop.csv", corner_shop());
+    write_bytes(home() / "shop.toml", kImportToml);
+  }
+  fs::path home() const { return folder_.path() / "a folder"; }  // a space in every path
+
+  Finished run(std::vector<std::string> arguments) const {
+    return test::Process(SHEAF_PROGRAM, arguments, home()).finish();
+  }
+  /// Fails the test unless the program ends well.
+  Finished must_run(const std::vector<std::string>& arguments) const {
+    Finished finished = run(arguments);
+    EXPECT_EQ(finished.code, 0) << finished.err;
+    return finished;
+  }
+  void prepare() const { must_run({"import", "shop.csv", "--config", "shop.toml", "--out", "data"}); }
+  void prepare_model() const {
+    prepare();
+    must_run({"train", "data", "--out", "model", "--set", "model.dim=8", "--set", "model.epochs=30", "--quiet"});
+  }
+  /// What a failed run says; nothing may be left of it.
+  void expect_failure(const std::vector<std::string>& arguments, int code, const std::string& message) const {
+    const auto before = names();
+    const Finished finished = run(arguments);
+    EXPECT_EQ(finished.code, code) << finished.err;
+    EXPECT_TRUE(has(finished.err, message)) << "expected: " << message << "\nfound: " << finished.err;
+    EXPECT_EQ(finished.out, "");
+    EXPECT_EQ(names(), before) << "something was left behind";
+  }
+  std::vector<std::string> names() const {
+    std::vector<std::string> found;
+    for (const auto& entry : fs::recursive_directory_iterator(home())) found.push_back(entry.path().string());
+    std::ranges::sort(found);
+    return found;
+  }
+  std::string read(const fs::path& name) const { return test::read_bytes(home() / name); }
+
+  test::TempFolder folder_;
+};
+
+constexpr const char* kSmall[] = {"--set", "search.anchors=20",    "--set", "search.candidates=16",
+                                  "--set", "search.generations=10"};
+
+std::vector<std::string> small(std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), std::begin(kSmall), std::end(kSmall));
+  return arguments;
+}
+
+TEST_F(ProgramTest, HelpNamesEverySubcommandAndShowsAnExample) {
+  const Finished help = must_run({"--help"});
+  for (const char* name :
+       {"demo", "import", "train", "associate", "search", "score", "evaluate", "devices", "config"}) {
+    EXPECT_TRUE(has(help.out, name));
+    const Finished own = must_run({name, "--help"});
+    EXPECT_TRUE(has(own.out, std::string("Example: sheaf ") + name)) << own.out;
+    for (const char* option : {"--json", "--device", "--seed", "--set", "--quiet"}) EXPECT_TRUE(has(own.out, option));
+    EXPECT_TRUE(has(own.out, "5 interrupted"));
+  }
+  EXPECT_TRUE(has(must_run({"--version"}).out, "sheaf 0."));
+}
+
+TEST_F(ProgramTest, ImportReportsAndWritesTheSameBytesOnAnyThreads) {
+  const Finished text = must_run({"import", "shop.csv", "--config", "shop.toml", "--out", "data"});
+  EXPECT_TRUE(has(text.out, "Corner shop: ")) << text.out;
+  EXPECT_TRUE(has(text.out, "min_item_users"));
+  const Finished json = must_run(
+      {"import", "shop.csv", "--config", "shop.toml", "--out", "data1", "--json", "--quiet", "--set", "run.threads=1"});
+  EXPECT_EQ(json.err, "");
+  EXPECT_EQ(nlohmann::json::parse(json.out)["users"], 60);
+  EXPECT_EQ(test::read_tree(home() / "data"), test::read_tree(home() / "data1"));
+}
+
+TEST_F(ProgramTest, TheWholeJobByHand) {
+  prepare_model();
+  const nlohmann::json train = nlohmann::json::parse(
+      must_run({"train", "data", "--out", "model2", "--json", "--set", "model.dim=8", "--set", "model.epochs=30"}).out);
+  EXPECT_GT(train["validation_ndcg"], 0.2);
+  EXPECT_EQ(test::read_tree(home() / "model"), test::read_tree(home() / "model2"));
+
+  const Finished pairs = must_run({"associate", "data", "--model", "model", "--out", "pairs"});
+  EXPECT_TRUE(has(pairs.out, "confidence")) << pairs.out;
+  EXPECT_TRUE(has(read("pairs/pairs.csv"), "\"Product, no. "));
+  must_run({"associate", "data", "--out", "lift", "--set", "associate.by=lift", "--json"});
+
+  const Finished search = must_run(small({"search", "data", "--model", "model", "--out", "bundles", "--json"}));
+  const nlohmann::json best = nlohmann::json::parse(search.out.substr(0, search.out.find('\n')));
+  EXPECT_GE(best["items"].size(), 3u);
+  EXPECT_EQ(best["rank"], 1);
+  EXPECT_EQ(read("bundles/bundles.jsonl"), search.out);
+
+  const Finished own =
+      must_run(small({"search", "data", "--model", "model", "--out", "own", "--user", "c3", "--user", "c4"}));
+  EXPECT_TRUE(has(own.out, "user c3")) << own.out;
+  EXPECT_TRUE(has(own.out, "user c4"));
+
+  must_run(small({"score", "data", "--model", "model", "--out", "scores"}));
+  const std::string users = read("scores/users.csv");
+  EXPECT_EQ(std::count(users.begin(), users.end(), '\n'), 61);
+  write_bytes(home() / "some.txt", "c5\nc1\n");
+  const Finished some =
+      must_run(small({"score", "data", "--model", "model", "--out", "scores", "--users", "some.txt", "--json"}));
+  EXPECT_TRUE(has(some.out, "\"user\":\"c5\""));
+  EXPECT_FALSE(has(some.out, "\"user\":\"c2\""));
+
+  const Finished quality = must_run(small({"evaluate", "data", "--model", "model", "--json", "--out", "quality"}));
+  const nlohmann::json metrics = nlohmann::json::parse(quality.out);
+  EXPECT_EQ(metrics["ranking"].size(), 12u) << "four rankings at three lengths";
+  EXPECT_EQ(read("quality/metrics.json"), quality.out);
+  EXPECT_GT(metrics["balanced_sample"]["auc"], 0.5);
+}
+
+TEST_F(ProgramTest, EveryModelAndLossTrains) {
+  prepare();
+  for (const char* loss : {"bpr", "bce"}) {
+    for (const char* preference : {"factorization", "additive"}) {
+      const Finished trained =
+          must_run({"train", "data", "--out", "m", "--json", "--set", std::string("model.loss=") + loss, "--set",
+                    std::string("model.preference=") + preference, "--set", "model.dim=8", "--set", "model.epochs=5",
+                    "--set", "model.validate_every=1", "--set", "model.item_features=true", "--set",
+                    "model.negative_sampling=popularity"});
+      EXPECT_GT(nlohmann::json::parse(trained.out)["validation_ndcg"], 0.05) << loss << " " << preference;
+      must_run(small({"evaluate", "data", "--model", "m", "--quiet", "--set", "evaluate.mask_seen=true"}));
+    }
+  }
+  expect_failure({"train", "data", "--out", "n", "--set", "model.preference=additive"}, 2,
+                 "needs the factorization model");
+}
+
+TEST_F(ProgramTest, ConstraintsHold) {
+  prepare_model();
+  const Finished found = must_run(small({"search",
+                                         "data",
+                                         "--model",
+                                         "model",
+                                         "--out",
+                                         "b",
+                                         "--json",
+                                         "--set",
+                                         "search.budget=12",
+                                         "--set",
+                                         "search.must_have=p3",
+                                         "--set",
+                                         "search.forbidden=p1,p2",
+                                         "--set",
+                                         "search.min_categories=2",
+                                         "--set",
+                                         "search.min_size=2",
+                                         "--set",
+                                         "search.max_size=3",
+                                         "--set",
+                                         "search.max_overlap=2"}));
+  std::istringstream lines(found.out);
+  int n = 0;
+  for (std::string line; std::getline(lines, line); ++n) {
+    const nlohmann::json offer = nlohmann::json::parse(line);
+    EXPECT_LE(offer["price"], 12.0);
+    EXPECT_GE(offer["items"].size(), 2u);
+    EXPECT_LE(offer["items"].size(), 3u);
+    bool must_have = false;
+    std::set<std::string> categories;
+    for (const auto& item : offer["items"]) {
+      must_have = must_have || item["id"] == "p3";
+      EXPECT_NE(item["id"], "p1");
+      EXPECT_NE(item["id"], "p2");
+      categories.insert(item["category"]);
+    }
+    EXPECT_TRUE(must_have);
+    EXPECT_GE(categories.size(), 2u);
+    EXPECT_GE(offer["discount"], 0.05);
+    EXPECT_LE(offer["discount"], 0.20);
+    EXPECT_LE(offer["offer_price"], offer["price"]);
+  }
+  EXPECT_GT(n, 0);
+}
+
+TEST_F(ProgramTest, InfeasibleSaysWhichConstraintAndByHowMuch) {
+  prepare_model();
+  expect_failure(small({"search", "data", "--model", "model", "--out", "b", "--quiet", "--set", "search.budget=1"}), 3,
+                 "over the budget of 1.00 EUR");
+  expect_failure(small({"score", "data", "--model", "model", "--out", "b", "--quiet", "--set", "search.budget=1"}), 3,
+                 "over the budget of 1.00 EUR");
+}
+
+TEST_F(ProgramTest, WrongUsage) {
+  expect_failure({}, 2, "sheaf --help");
+  expect_failure({"trian"}, 2, "did you mean 'train'?");
+  expect_failure({"train"}, 2, "DATA is required");
+  expect_failure({"config", "--set", "model.dims=3"}, 2, "did you mean 'model.dim'?");
+  expect_failure({"config", "--set", "model.dim=many"}, 2, "model.dim = many: expected an integer");
+  expect_failure({"config", "--set", "search.min_size=9"}, 2, "search.min_size = 9 is above search.max_size = 4");
+  expect_failure({"config", "--settings", "none.toml"}, 3, "none.toml");
+  expect_failure({"demo", "--device", "cuda:99", "--quiet"}, 4, "cuda:99");
+  expect_failure({"demo", "--device", "quantum", "--quiet"}, 2, "quantum");
+  expect_failure({"demo", "--seed", "x"}, 2, "--seed");
+}
+
+TEST_F(ProgramTest, BadPurchases) {
+  const auto import_of = [&](const std::string& name, const std::string& content, int code,
+                             const std::string& message) {
+    write_bytes(home() / name, content);
+    expect_failure({"import", name, "--config", "shop.toml", "--out", "bad", "--quiet"}, code, message);
+  };
+  const std::string head = "customer,receipt,product,time,pieces,price,name,aisle\n";
+  expect_failure({"import", "none.csv", "--config", "shop.toml", "--out", "bad"}, 3, "none.csv: No such file");
+  import_of("empty.csv", "", 3, "empty.csv: the file is empty");
+  import_of("head.csv", head, 3, "no rows are left of 0 read");
+  import_of("column.csv", "customer,receipt,item,time,pieces,price,name,aisle\nc,r,p,1,1,1,n,a\n", 3,
+            "no column 'product'");
+  import_of("short.csv", head + "c,r,p,1,1,1,n,a\nc,r,p\n", 3, "short.csv line 3: 3 fields, expected 8");
+  import_of("price.csv", head + "c,r,p,1,1,1.2.3,n,a\n", 3,
+            "price.csv line 2: column 'price': '1.2.3' is not a number");
+  import_of("nan.csv", head + "c,r,p,1,1,nan,n,a\n", 3, "nan.csv line 2: column 'price'");
+  import_of("time.csv", head + "c,r,p,noon,1,1,n,a\n", 3, "time.csv line 2: column 'time'");
+  import_of("negative.csv", head + "c,r,p,1,-1,-2,n,a\n", 3, "quantity 1");
+  import_of("broken.csv.gz", std::string("\x1f\x8b\x08\x00", 4) + "not gzip", 3, "broken gzip");
+}
+
+TEST_F(ProgramTest, BadFolders) {
+  prepare_model();
+  expect_failure({"train", "none", "--out", "m"}, 3, "none is not a folder");
+  expect_failure({"train", "model", "--out", "m"}, 3, "holds kind 'model', expected 'prepared'");
+  expect_failure({"train", "data", "--out", "shop.csv"}, 2, "shop.csv exists and is not a folder");
+  expect_failure({"train", "data", "--out", "data"}, 2, "holds kind 'prepared', not 'model'");
+  expect_failure({"train", "data", "--out", "no/such/place"}, 3, "cannot make folder");
+  expect_failure({"score", "data", "--model", "model", "--out", "s", "--user", "c999"}, 3, "c999");
+  expect_failure({"associate", "data", "--out", "a"}, 2, "needs a model");
+  write_bytes(home() / "nobody.txt", "\n");
+  expect_failure({"score", "data", "--model", "model", "--out", "s", "--users", "nobody.txt"}, 3, "names no user");
+  expect_failure(small({"search", "data", "--model", "model", "--out", "s", "--set", "search.must_have=p777"}), 3,
+                 "p777");
+
+  const fs::path tensors = home() / "model" / "model.safetensors";
+  const std::string whole = test::read_bytes(tensors);
+  write_bytes(tensors, whole.substr(0, whole.size() / 2));
+  expect_failure({"evaluate", "data", "--model", "model"}, 3, "model.safetensors: expected");
+  std::string changed = whole;
+  changed[whole.size() - 5] = static_cast<char>(changed[whole.size() - 5] ^ 1);
+  write_bytes(tensors, changed);
+  expect_failure({"evaluate", "data", "--model", "model"}, 3, "sha256");
+  fs::remove(home() / "model" / "manifest.json");
+  expect_failure({"evaluate", "data", "--model", "model"}, 3, "no manifest.json");
+}
+
+TEST_F(ProgramTest, AModelOfOtherDataIsRefused) {
+  prepare_model();
+  std::string renamed = corner_shop();
+  for (size_t at = 0; (at = renamed.find("\nc", at)) != std::string::npos; ++at) renamed[at + 1] = 'k';
+  write_bytes(home() / "shop.csv", renamed);
+  must_run({"import", "shop.csv", "--config", "shop.toml", "--out", "other"});
+  expect_failure({"evaluate", "other", "--model", "model"}, 2, "the model was trained on other users or items");
+}
+
+TEST_F(ProgramTest, AFullDiskIsReported) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  const Finished finished = test::Process(SHEAF_PROGRAM, {"config"}, home(), "/dev/full").finish();
+  EXPECT_EQ(finished.code, 3) << finished.err;
+  EXPECT_TRUE(has(finished.err, "cannot write to the standard output"));
+}
+
+TEST_F(ProgramTest, UnwritableFolder) {
+  prepare();
+  // Nobody can make a folder there, root neither.
+  expect_failure({"train", "data", "--out", "/proc/model"}, 3, "cannot make folder");
+  expect_failure({"demo", "--out", "/proc/demo"}, 3, "cannot make folder");
+}
+
+TEST_F(ProgramTest, CtrlCEndsTrainingAndLeavesNothing) {
+  prepare();
+  const auto before = names();
+  test::Process process(
+      SHEAF_PROGRAM, {"train", "data", "--out", "model", "--set", "model.epochs=1000000", "--set", "model.patience=0"},
+      home());
+  ASSERT_TRUE(process.wait_for("epoch"));
+  process.signal(SIGINT);
+  const Finished finished = process.finish();
+  EXPECT_EQ(finished.code, 5) << finished.err;
+  EXPECT_TRUE(has(finished.err, "interrupted during training"));
+  EXPECT_EQ(names(), before);
+}
+
+TEST_F(ProgramTest, CtrlCAtAnyTimeEndsTheDemoCleanly) {
+  // The moments are spread over all phases; whatever phase they meet, the end is the same.
+  for (const int milliseconds : {0, 100, 300, 600, 1200, 2400}) {
+    test::Process process(SHEAF_PROGRAM, {"demo", "--out", "demo"}, home());
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    process.signal(SIGINT);
+    const Finished finished = process.finish();
+    if (finished.code == 0) {
+      EXPECT_TRUE(fs::exists(home() / "demo" / "report.html")) << "it was over before the signal";
+      fs::remove_all(home() / "demo");
+    } else if (finished.code != 128 + SIGINT) {  // killed before the handler was there
+      EXPECT_EQ(finished.code, 5) << finished.err;
+      EXPECT_TRUE(has(finished.err, "interrupted during")) << finished.err;
+    }
+    EXPECT_FALSE(fs::exists(home() / "demo"));
+    EXPECT_EQ(names().size(), 2u) << "only the shop's two files are there";
+  }
+}
+
+TEST_F(ProgramTest, DevicesListsTheCpu) {
+  const nlohmann::json devices = nlohmann::json::parse(must_run({"devices", "--json"}).out);
+  EXPECT_EQ(devices["devices"][0]["device"], "cpu");
+  EXPECT_GT(devices["devices"][0]["copy_bytes_per_second"], 1e8);
+  EXPECT_GT(devices["devices"][0]["processors"], 0);
+  EXPECT_TRUE(has(must_run({"devices", "--no-measure"}).out, "'auto' takes "));
+}
+
+TEST_F(ProgramTest, ConfigReadsItselfBack) {
+  const Finished shown = must_run({"config", "--set", "search.max_size=3", "--set", "model.dim=32"});
+  EXPECT_TRUE(has(shown.out, "max_size = 3  # changed; default 4"));
+  write_bytes(home() / "my.toml", shown.out);
+  EXPECT_EQ(must_run({"config", "--settings", "my.toml"}).out, shown.out);
+}
+
+/// The main job on the data that ships inside.
+class DemoTest : public ProgramTest {};
+
+TEST_F(DemoTest, BeatsTheBaselinesAndRepeatsItself) {
+  const nlohmann::json result = nlohmann::json::parse(must_run({"demo", "--out", "demo", "--json", "--quiet"}).out);
+  const auto at_ten = [&](const std::string& name, const std::string& metric) {
+    for (const auto& row : result["quality"]["ranking"]) {
+      if (row["name"] == name && row["k"] == 10) return row[metric].get<double>();
+    }
+    ADD_FAILURE() << "no ranking " << name;
+    return 0.0;
+  };
+  for (const char* metric : {"recall", "ndcg"}) {
+    for (const char* baseline : {"popularity", "item-knn"})
+      EXPECT_GT(at_ten("factorization", metric), at_ten(baseline, metric)) << baseline << " " << metric;
+  }
+  EXPECT_EQ(result["quality"]["user_bundles"]["feasible"], 1.0);
+  for (const char* name : {"bundles.csv", "bundles.jsonl", "metrics.json", "users.csv", "report.html"})
+    EXPECT_GT(fs::file_size(home() / "demo" / name), 1000u) << name;
+  const std::string html = read("demo/report.html");
+  for (const char* picture : {"Loss", "Preference P(u, i)", "Association A(i, j)", "Search convergence", "Coverage"})
+    EXPECT_TRUE(has(html, picture)) << picture;
+  EXPECT_FALSE(has(html, "<script")) << "self-contained";
+  EXPECT_FALSE(has(html, "src=")) << "self-contained";
+
+  must_run({"demo", "--out", "again", "--quiet", "--set", "run.threads=1"});
+  auto first = test::read_tree(home() / "demo"), second = test::read_tree(home() / "again");
+  // The settings in the manifests name the number of threads; every file that they seal must be the same.
+  for (auto* tree : {&first, &second})
+    std::erase_if(*tree, [](const auto& file) { return has(file.first, "manifest.json"); });
+  ASSERT_EQ(first.size(), second.size());
+  for (const auto& [name, bytes] : first) EXPECT_TRUE(second[name] == bytes) << name << " differs with one thread";
+}
+
+}  // namespace
+}  // namespace sheaf
