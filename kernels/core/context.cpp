@@ -56,8 +56,7 @@ void* Context::allocate(size_t bytes) {
   const size_t rounded = std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   if (on_cpu()) {
     // Tests ask for exact sizes so that AddressSanitizer sees the first byte past the end.
-    pointer = std::aligned_alloc(kAlignment, options_.poison_memory ? std::max<size_t>(bytes, 1) : rounded);
-    if (!pointer) {
+    if (posix_memalign(&pointer, kAlignment, options_.poison_memory ? std::max<size_t>(bytes, 1) : rounded) != 0) {
       throw DeviceError("out of memory: " + std::to_string(bytes) + " bytes were asked for",
                         "use a smaller batch or dim, or a machine with more memory");
     }

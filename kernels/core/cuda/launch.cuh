@@ -34,7 +34,8 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_
             Arguments... arguments) {
 #if defined(SHEAF_SIMT)
   (void)context;
-  ::simt::launch(grid, block, shared_bytes, [=] { kernel(static_cast<Parameters>(arguments)...); });
+  ::simt::launch(reinterpret_cast<const void*>(kernel), grid, block, shared_bytes,
+                 [=] { kernel(static_cast<Parameters>(arguments)...); });
 #else
   constexpr size_t kDefaultShared = 48 * 1024;
   if (shared_bytes > kDefaultShared) {

@@ -1,0 +1,28 @@
+# The SIMT executor of the tests: CUDA sources compile as C++ with a stand-in for the toolkit's headers.
+# Boost.Context switches between the fibers; no other build needs it.
+find_package(Boost CONFIG REQUIRED COMPONENTS context)
+
+file(GLOB simt_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/simt/*.cpp)
+list(FILTER simt_sources EXCLUDE REGEX "/test_[^/]*$")
+add_library(sheaf_simt STATIC ${simt_sources})
+target_link_libraries(sheaf_simt PUBLIC sheaf_options PRIVATE Boost::context)
+target_include_directories(sheaf_simt SYSTEM PUBLIC ${CMAKE_SOURCE_DIR}/tests/simt/shim)
+target_compile_definitions(sheaf_simt PUBLIC SHEAF_SIMT=1)
+# Sanitizers watch the kernels and not the executor, which tells them of its stacks (tests/simt/sanitizer.hpp).
+if(SHEAF_SANITIZE STREQUAL "address")
+  target_compile_definitions(sheaf_simt PRIVATE SIMT_ASAN=1)
+elseif(SHEAF_SANITIZE STREQUAL "thread")
+  target_compile_definitions(sheaf_simt PRIVATE SIMT_TSAN=1)
+endif()
+if(SHEAF_SANITIZE)
+  set_source_files_properties(${simt_sources} PROPERTIES COMPILE_OPTIONS "-fno-sanitize=all")
+endif()
+# `#pragma unroll` is nvcc's. Without contraction, one build's numbers are the next one's.
+target_compile_options(sheaf_simt PUBLIC -Wno-unknown-pragmas -ffp-contract=off)
+
+# sheaf_simt_sources(target sources...): adds .cu files to a target, as C++.
+function(sheaf_simt_sources target)
+  target_sources(${target} PRIVATE ${ARGN})
+  set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)
+  target_link_libraries(${target} PUBLIC sheaf_simt)
+endfunction()

@@ -1,0 +1,493 @@
+#include "tests/simt/executor.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "tests/simt/fiber_pool.hpp"
+#include "tests/simt/guarded_memory.hpp"
+#include "tests/simt/program_image.hpp"
+#include "tests/simt/ready_queue.hpp"
+#include "tests/simt/sanitizer.hpp"
+#include "tests/simt/warp.hpp"
+
+uint3 threadIdx;
+uint3 blockIdx;
+dim3 blockDim;
+dim3 gridDim;
+
+namespace simt {
+namespace {
+
+constexpr size_t kMaxDynamicShared = 227 * 1024;  // the most that a block of current devices may ask for
+constexpr int kPoison = 0xff;                     // NaN as float and double, -1 as int
+
+enum class State : uint8_t { ready, at_barrier, in_warp, left };
+
+struct Thread {
+  uint3 index{};
+  unsigned linear = 0;
+  State state = State::ready;
+  Fiber* fiber = nullptr;  // null before the thread has started
+};
+
+struct Barrier {
+  unsigned n_waiting = 0;
+  unsigned n_true = 0;
+  int result = 0;
+  unsigned n_passed = 0;
+  Where where;
+};
+
+std::string text_of(const Where& where) {
+  return std::string(where.file_name()) + ":" + std::to_string(where.line()) + " (" + where.function_name() + ")";
+}
+
+template <class Index>
+std::string text_of_index(const Index& i) {
+  return "(" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " + std::to_string(i.z) + ")";
+}
+
+/// The kernel that runs now, one at a time in the program.
+class Executor {
+ public:
+  Executor();
+  void run(const Launch& launch, detail::Body body, const void* state);
+
+  int block_barrier(bool predicate, const Where& where);
+  uint64_t warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsigned source, const Where& where);
+  void yield();
+  void preempt() {
+    if (queue_.is_shuffled()) yield();
+  }
+  unsigned lane() const { return current_->linear % kWarp; }
+  unsigned char* dynamic_shared() const { return dynamic_shared_; }
+  [[noreturn]] void fail(const std::string& what);
+  /// Text of a memory fault at `address`; empty when no kernel runs.
+  std::string describe_crash(const void* address) const;
+
+ private:
+  void run_threads();
+  void run_block(uint64_t linear_block, const Order& order);
+  void poison_shared();
+  void go_on_with(Thread& thread);
+  void run_thread();
+  void wait();
+  void enter(Thread& thread);
+  void leave_kernel();
+  void settle(unsigned warp, unsigned lane);
+  [[noreturn]] void report_deadlock();
+  std::string doing(const Thread& thread) const;
+  std::string here() const;
+
+  const Launch* launch_ = nullptr;
+  detail::Body body_ = nullptr;
+  const void* state_ = nullptr;
+  unsigned n_threads_ = 0;
+
+  std::vector<Thread> threads_{kMaxThreads};
+  std::vector<Warp> warps_{kMaxThreads / kWarp};
+  FiberPool fibers_{[](void* self) { static_cast<Executor*>(self)->run_threads(); }, this};
+  ReadyQueue queue_;
+  Barrier barrier_;
+  unsigned n_left_ = 0;
+  Thread* current_ = nullptr;
+
+  // Addresses that stand for orderings of memory. Two of each kind: a thread that is let go late must not see what others
+  // have released at the next barrier meanwhile.
+  char launch_key_ = 0;
+  char barrier_keys_[2] = {};
+  char warp_keys_[kMaxThreads][2] = {};
+
+  std::exception_ptr error_;
+
+  GuardedMemory dynamic_memory_{kMaxDynamicShared, GuardedMemory::Guard::above};
+  unsigned char* dynamic_shared_ = nullptr;
+  std::vector<ThreadVariable> static_shared_ = function_thread_variables();
+  unsigned char* static_base_ = nullptr;  // of the OS thread that called run()
+};
+
+Executor& executor() {
+  static Executor instance;
+  return instance;
+}
+
+// --- Memory faults ---------------------------------------------------------------------------------------------------------
+
+struct sigaction previous_segv, previous_bus;
+
+// Says what was running, then lets the fault happen again under the handler that was there before.
+void on_memory_fault(int signal, siginfo_t* info, void*) {
+  const std::string text = executor().describe_crash(info->si_addr);
+  if (!text.empty() && write(STDERR_FILENO, text.data(), text.size()) < 0) std::abort();
+  sigaction(signal, signal == SIGSEGV ? &previous_segv : &previous_bus, nullptr);
+}
+
+// Not inside the functions: those are the kernels' shared memory.
+thread_local std::unique_ptr<unsigned char[]> signal_stack;
+thread_local bool inside_launch = false;
+
+// A stack that has run over cannot hold the handler's frame.
+void use_signal_stack() {
+  stack_t present{};
+  if (sigaltstack(nullptr, &present) == 0 && !(present.ss_flags & SS_DISABLE)) return;
+  constexpr size_t kBytes = 256 * 1024;
+  signal_stack = std::make_unique<unsigned char[]>(kBytes);
+  stack_t stack{};
+  stack.ss_sp = signal_stack.get();
+  stack.ss_size = kBytes;
+  sigaltstack(&stack, nullptr);
+}
+
+Executor::Executor() {
+  struct sigaction action {};
+  action.sa_sigaction = on_memory_fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigaction(SIGSEGV, &action, &previous_segv);
+  sigaction(SIGBUS, &action, &previous_bus);
+}
+
+std::string Executor::describe_crash(const void* address) const {
+  if (!fibers_.running()) return {};
+  std::string what = "memory fault";
+  if (dynamic_memory_.guards(address)) what = "past the end of dynamic shared memory";
+  if (fibers_.guards(address)) what = "stack overflow: a thread has " + std::to_string(kStackBytes) + " bytes";
+  return here() + what + "\n";
+}
+
+// --- Fibers ----------------------------------------------------------------------------------------------------------------
+
+void Executor::run_threads() {
+  for (;;) {
+    run_thread();
+    // Threads that have not started run on this very stack; one that waits elsewhere goes on there.
+    Thread* next = queue_.empty() ? nullptr : &threads_[queue_.pop()];
+    if (next && !next->fiber && !sanitizer::kStackPerThread) {
+      next->fiber = fibers_.running();
+      enter(*next);
+      continue;
+    }
+    fibers_.finish();
+    if (next) {
+      go_on_with(*next);
+    } else {
+      fibers_.switch_to_caller();
+    }
+  }
+}
+
+void Executor::run_thread() {
+  try {
+    sanitizer::acquire(&launch_key_);
+    body_(state_);
+    sanitizer::release(&launch_key_);
+    leave_kernel();
+    if (queue_.empty() && n_left_ < n_threads_) report_deadlock();
+  } catch (...) {
+    error_ = std::current_exception();
+  }
+  if (!error_) return;
+  fibers_.switch_to_caller();
+  std::abort();  // nobody resumes a thread that has failed
+}
+
+void Executor::enter(Thread& thread) {
+  current_ = &thread;
+  threadIdx = thread.index;
+}
+
+void Executor::go_on_with(Thread& thread) {
+  if (!thread.fiber) thread.fiber = &fibers_.take();
+  enter(thread);
+  fibers_.switch_to(*thread.fiber);
+}
+
+// Runs others until this thread is ready and chosen again.
+void Executor::wait() {
+  if (queue_.empty()) report_deadlock();
+  Thread& next = threads_[queue_.pop()];
+  if (&next != current_) go_on_with(next);
+}
+
+void Executor::yield() {
+  queue_.push_behind(current_->linear);
+  wait();
+}
+
+// Unwinds the thread that fails; run() raises it anew in the caller.
+void Executor::fail(const std::string& what) { throw Fault(here() + what); }
+
+// --- A launch --------------------------------------------------------------------------------------------------------------
+
+void Executor::poison_shared() {
+  // A guard full of ones reads as done: CUDA runs no constructor for a __shared__ variable.
+  for (const ThreadVariable& variable : static_shared_) {
+    std::memset(static_base_ + variable.offset, kPoison, variable.bytes);
+  }
+  std::memset(dynamic_shared_, kPoison, static_cast<size_t>(dynamic_memory_.end() - dynamic_shared_));
+}
+
+void Executor::run_block(uint64_t linear_block, const Order& order) {
+  poison_shared();
+  const unsigned n_warps = (n_threads_ + kWarp - 1) / kWarp;
+  for (unsigned w = 0; w < n_warps; ++w) {
+    warps_[w].waiting = 0;
+    for (Lane& lane : warps_[w].lanes) lane.n_exchanges = 0;
+    const unsigned n_lanes = std::min(kWarp, n_threads_ - w * kWarp);
+    warps_[w].left = n_lanes == kWarp ? 0u : ~0u << n_lanes;
+  }
+  for (unsigned i = 0; i < n_threads_; ++i) {
+    threads_[i].state = State::ready;
+    threads_[i].fiber = nullptr;
+  }
+  barrier_ = {};
+  n_left_ = 0;
+  queue_.reset(order.kind, order.seed * 0x9E3779B97F4A7C15u + linear_block);
+  queue_.push_all(n_threads_);
+
+  sanitizer::release(&launch_key_);
+  go_on_with(threads_[queue_.pop()]);
+  sanitizer::acquire(&launch_key_);
+  fibers_.end_block();
+}
+
+std::vector<uint32_t> shuffled_blocks(uint64_t n_blocks, uint64_t seed) {
+  std::vector<uint32_t> blocks(n_blocks);
+  std::iota(blocks.begin(), blocks.end(), 0u);
+  Random random(seed);
+  for (uint64_t i = n_blocks; i > 1; --i) std::swap(blocks[i - 1], blocks[random.below(i)]);
+  return blocks;
+}
+
+void check_shape(const Launch& launch) {
+  const uint64_t threads = uint64_t{launch.block.x} * launch.block.y * launch.block.z;
+  const bool block_fits = threads >= 1 && threads <= kMaxThreads && launch.block.z <= 64;
+  const bool grid_fits = launch.grid.x >= 1 && launch.grid.x <= 0x7fffffffu && launch.grid.y >= 1 &&
+                         launch.grid.y <= 65535 && launch.grid.z >= 1 && launch.grid.z <= 65535;
+  if (block_fits && grid_fits && launch.shared_bytes <= kMaxDynamicShared) return;
+  throw Fault("simt: kernel " + function_name(launch.kernel) + ": no device launches a grid of " +
+              text_of_index(launch.grid) + " blocks of " + text_of_index(launch.block) + " threads with " +
+              std::to_string(launch.shared_bytes) + " bytes of dynamic shared memory");
+}
+
+void Executor::run(const Launch& launch, detail::Body body, const void* state) {
+  check_shape(launch);
+  const char* order_text = std::getenv("SHEAF_SIMT_ORDER");
+  const Order order = parse_order(order_text ? order_text : "");
+  use_signal_stack();
+
+  launch_ = &launch;
+  body_ = body;
+  state_ = state;
+  gridDim = launch.grid;
+  blockDim = launch.block;
+  n_threads_ = launch.block.x * launch.block.y * launch.block.z;
+  for (unsigned i = 0; i < n_threads_; ++i) {
+    threads_[i].linear = i;
+    threads_[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
+  }
+  dynamic_shared_ = dynamic_memory_.end() - (launch.shared_bytes + 15) / 16 * 16;
+  static_base_ = thread_block();
+  fibers_.begin(n_threads_);
+  error_ = nullptr;
+
+  const uint64_t n_blocks = uint64_t{gridDim.x} * gridDim.y * gridDim.z;
+  std::vector<uint32_t> shuffled;
+  if (order.kind == Order::Kind::shuffle) shuffled = shuffled_blocks(n_blocks, order.seed);
+  for (uint64_t step = 0; step < n_blocks && !error_; ++step) {
+    uint64_t block = step;
+    if (order.kind == Order::Kind::reverse) block = n_blocks - 1 - step;
+    if (order.kind == Order::Kind::shuffle) block = shuffled[step];
+    blockIdx = {static_cast<unsigned>(block % gridDim.x), static_cast<unsigned>(block / gridDim.x % gridDim.y),
+                static_cast<unsigned>(block / (uint64_t{gridDim.x} * gridDim.y))};
+    run_block(block, order);
+  }
+  if (!error_) return;
+
+  // Threads that wait are given up where they stand; their stacks begin anew.
+  fibers_.give_up();
+  std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+// --- Barriers and exchanges -------------------------------------------------------------------------------------------------
+
+int Executor::block_barrier(bool predicate, const Where& where) {
+  if (n_left_ > 0) {
+    const auto gone =
+        std::find_if(threads_.begin(), threads_.end(), [](const Thread& t) { return t.state == State::left; });
+    fail("waits at the block barrier " + text_of(where) + ", but thread " + doing(*gone));
+  }
+  if (barrier_.n_waiting == 0) {
+    barrier_.where = where;
+  } else if (!same_place(barrier_.where, where)) {
+    const auto other =
+        std::find_if(threads_.begin(), threads_.end(), [](const Thread& t) { return t.state == State::at_barrier; });
+    fail("waits at the block barrier " + text_of(where) + ", but thread " + doing(*other));
+  }
+  char* key = &barrier_keys_[barrier_.n_passed % 2];
+  sanitizer::release(key);
+  ++barrier_.n_waiting;
+  barrier_.n_true += predicate ? 1 : 0;
+  current_->state = State::at_barrier;
+  if (barrier_.n_waiting == n_threads_) {
+    // Nobody reaches the next barrier's end before everybody has read this result.
+    barrier_.result = static_cast<int>(barrier_.n_true);
+    barrier_.n_waiting = barrier_.n_true = 0;
+    ++barrier_.n_passed;
+    for (unsigned i = 0; i < n_threads_; ++i) threads_[i].state = State::ready;
+    queue_.push_all(n_threads_);
+  }
+  wait();
+  sanitizer::acquire(key);
+  return barrier_.result;
+}
+
+void Executor::leave_kernel() {
+  current_->state = State::left;
+  ++n_left_;
+  if (barrier_.n_waiting > 0) {
+    const auto waiting =
+        std::find_if(threads_.begin(), threads_.end(), [](const Thread& t) { return t.state == State::at_barrier; });
+    fail("has left the kernel, but thread " + doing(*waiting));
+  }
+  Warp& warp = warps_[current_->linear / kWarp];
+  warp.left |= 1u << lane();
+  for (uint32_t rest = warp.waiting; rest; rest &= rest - 1) {
+    const auto other = static_cast<unsigned>(std::countr_zero(rest));
+    if (warp.waiting >> other & 1u) settle(current_->linear / kWarp, other);
+  }
+}
+
+uint64_t Executor::warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsigned source, const Where& where) {
+  const unsigned self = lane();
+  const unsigned warp = current_->linear / kWarp;
+  if (!(mask >> self & 1u))
+    fail("its own lane is not in the mask of the " + std::string(name_of(op)) + " " + text_of(where));
+  if (op == WarpOp::shuffle && !(mask >> source & 1u)) {
+    fail("reads lane " + std::to_string(source) + ", which is not in the mask of the shuffle " + text_of(where));
+  }
+  Lane& slot = warps_[warp].lanes[self];
+  slot = {op, mask, source, value, 0, where, slot.n_exchanges + 1, 0, 0};
+  warps_[warp].waiting |= 1u << self;
+  current_->state = State::in_warp;
+  // Of all exchanges, CUDA lets only __syncwarp order memory.
+  if (op == WarpOp::sync) sanitizer::release(&warp_keys_[current_->linear][slot.n_exchanges % 2]);
+  settle(warp, self);
+  wait();
+  if (op == WarpOp::sync) {
+    for (uint32_t rest = slot.partners; rest; rest &= rest - 1) {
+      const auto other = static_cast<unsigned>(std::countr_zero(rest));
+      sanitizer::acquire(&warp_keys_[warp * kWarp + other][slot.odd_lanes >> other & 1u]);
+    }
+  }
+  return slot.result;
+}
+
+// Lets the group of this lane go on when all of it has come.
+void Executor::settle(unsigned warp_number, unsigned lane_number) {
+  Warp& warp = warps_[warp_number];
+  const Lane& slot = warp.lanes[lane_number];
+  const uint32_t expected = tolerates_absence(slot.op) ? slot.mask & ~warp.left : slot.mask;
+  if ((warp.waiting & expected) != expected) return;
+  for (uint32_t rest = expected; rest; rest &= rest - 1) {
+    const auto other = static_cast<unsigned>(std::countr_zero(rest));
+    const Lane& there = warp.lanes[other];
+    if (there.mask != slot.mask) return;  // it is in another group, and may come to this one later
+    if (there.op != slot.op || !same_place(there.where, slot.where)) {
+      fail("is in the " + std::string(name_of(slot.op)) + " " + text_of(slot.where) + ", but thread " +
+           doing(threads_[warp_number * kWarp + other]));
+    }
+  }
+  compute(warp, expected);
+  warp.waiting &= ~expected;
+  uint32_t odd_lanes = 0;
+  for (uint32_t rest = expected; rest; rest &= rest - 1) {
+    const auto other = static_cast<unsigned>(std::countr_zero(rest));
+    odd_lanes |= (warp.lanes[other].n_exchanges & 1u) << other;
+  }
+  for (uint32_t rest = expected; rest; rest &= rest - 1) {
+    const auto other = static_cast<unsigned>(std::countr_zero(rest));
+    threads_[warp_number * kWarp + other].state = State::ready;
+    warp.lanes[other].partners = expected;
+    warp.lanes[other].odd_lanes = odd_lanes;
+  }
+  queue_.push_lanes(warp_number * kWarp, expected);
+}
+
+// --- Messages ---------------------------------------------------------------------------------------------------------------
+
+std::string Executor::here() const {
+  return "simt: kernel " + function_name(launch_->kernel) + ", block " + text_of_index(blockIdx) + ", thread " +
+         text_of_index(current_->index) + ": ";
+}
+
+std::string Executor::doing(const Thread& thread) const {
+  const std::string name = text_of_index(thread.index) + " ";
+  const Lane& slot = warps_[thread.linear / kWarp].lanes[thread.linear % kWarp];
+  switch (thread.state) {
+    case State::left: return name + "has left the kernel";
+    case State::at_barrier: return name + "waits at the block barrier " + text_of(barrier_.where);
+    case State::in_warp: return name + "waits in the " + name_of(slot.op) + " " + text_of(slot.where);
+    case State::ready: return name + "runs";
+  }
+  return name;
+}
+
+// No thread can run: an exchange lacks a lane.
+void Executor::report_deadlock() {
+  for (unsigned i = 0; i < n_threads_; ++i) {
+    if (threads_[i].state != State::in_warp) continue;
+    const Warp& warp = warps_[i / kWarp];
+    const Lane& slot = warp.lanes[i % kWarp];
+    for (uint32_t rest = slot.mask; rest; rest &= rest - 1) {
+      const auto other = static_cast<unsigned>(std::countr_zero(rest));
+      const unsigned missing = i / kWarp * kWarp + other;
+      const bool waits_too = (warp.waiting >> other & 1u) && warp.lanes[other].mask == slot.mask;
+      if (waits_too || (tolerates_absence(slot.op) && (warp.left >> other & 1u))) continue;
+      current_ = &threads_[i];
+      fail("waits for ever in the " + std::string(name_of(slot.op)) + " " + text_of(slot.where) + " for lane " +
+           std::to_string(other) + ": " +
+           (missing < n_threads_ ? "thread " + doing(threads_[missing]) : "the block has no such thread"));
+    }
+  }
+  fail("no thread of the block can go on");
+}
+
+}  // namespace
+
+namespace detail {
+
+void run(const Launch& launch, Body body, const void* state) {
+  static std::mutex one_at_a_time;
+  if (inside_launch) throw Fault("simt: a kernel launches kernel " + function_name(launch.kernel));
+  const std::lock_guard lock(one_at_a_time);
+  inside_launch = true;
+  const struct Reset {
+    ~Reset() { inside_launch = false; }
+  } reset;
+  executor().run(launch, body, state);
+}
+
+}  // namespace detail
+
+unsigned char* dynamic_shared() noexcept { return executor().dynamic_shared(); }
+int block_barrier(bool predicate, const Where& where) { return executor().block_barrier(predicate, where); }
+uint64_t warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsigned source, const Where& where) {
+  return executor().warp_exchange(op, mask, value, source, where);
+}
+unsigned lane() noexcept { return executor().lane(); }
+void yield() { executor().yield(); }
+void preempt() { executor().preempt(); }
+void fail(const char* what, const Where& where) { executor().fail(std::string(what) + " " + text_of(where)); }
+
+}  // namespace simt

@@ -1,0 +1,106 @@
+#include "tests/simt/program_image.hpp"
+
+#include <cxxabi.h>
+#include <elf.h>
+#include <link.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <sstream>
+#include <stdexcept>
+
+namespace simt {
+namespace {
+
+// The program is the first object that the loader lists.
+dl_phdr_info program() {
+  dl_phdr_info found{};
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void* result) {
+        *static_cast<dl_phdr_info*>(result) = *info;
+        return 1;
+      },
+      &found);
+  return found;
+}
+
+std::vector<char> program_bytes() {
+  std::ifstream file("/proc/self/exe", std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// visit(symbol, mangled name) for every entry of the symbol table, until it returns false.
+template <class Visit>
+void for_each_symbol(const std::vector<char>& bytes, const Visit& visit) {
+  const auto read = [&](auto& value, size_t at) { std::memcpy(&value, bytes.data() + at, sizeof(value)); };
+  ElfW(Ehdr) header;
+  if (bytes.size() < sizeof(header)) return;
+  read(header, 0);
+  for (size_t section = 0; section < header.e_shnum; ++section) {
+    ElfW(Shdr) table, strings;
+    read(table, header.e_shoff + section * sizeof(table));
+    if (table.sh_type != SHT_SYMTAB) continue;
+    read(strings, header.e_shoff + table.sh_link * sizeof(strings));
+    for (size_t at = 0; at < table.sh_size; at += sizeof(ElfW(Sym))) {
+      ElfW(Sym) symbol;
+      read(symbol, table.sh_offset + at);
+      if (!visit(symbol, bytes.data() + strings.sh_offset + symbol.st_name)) return;
+    }
+  }
+}
+
+unsigned type_of(const ElfW(Sym) & symbol) { return symbol.st_info & 0xfu; }
+
+// "void a::f<int>(b::C (*)(int))" becomes "void a::f<int>".
+std::string without_parameters(const std::string& signature) {
+  if (!signature.ends_with(')')) return signature;
+  size_t at = signature.size();
+  int depth = 0;
+  do {
+    --at;
+    depth += signature[at] == ')' ? 1 : signature[at] == '(' ? -1 : 0;
+  } while (depth > 0 && at > 0);
+  return signature.substr(0, at);
+}
+
+}  // namespace
+
+std::string function_name(const void* address) {
+  const std::vector<char> bytes = program_bytes();
+  const uintptr_t value = reinterpret_cast<uintptr_t>(address) - program().dlpi_addr;
+  std::string mangled;
+  for_each_symbol(bytes, [&](const ElfW(Sym) & symbol, const char* name) {
+    if (type_of(symbol) == STT_FUNC && symbol.st_value == value) mangled = name;
+    return mangled.empty();
+  });
+  if (mangled.empty()) {
+    std::ostringstream text;
+    text << address;
+    return text.str();
+  }
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> name(
+      abi::__cxa_demangle(mangled.c_str(), nullptr, nullptr, &status), &std::free);
+  return without_parameters(name ? name.get() : mangled);
+}
+
+std::vector<ThreadVariable> function_thread_variables() {
+  std::vector<ThreadVariable> found;
+  size_t n_symbols = 0;
+  for_each_symbol(program_bytes(), [&](const ElfW(Sym) & symbol, const std::string& name) {
+    ++n_symbols;
+    // Itanium C++ ABI, 5.1.4 and 5.1.6: _ZZ begins a local name, _ZGVZ the guard of one.
+    const bool is_local = name.starts_with("_ZZ") || name.starts_with("_ZGVZ");
+    if (type_of(symbol) == STT_TLS && is_local) found.push_back({symbol.st_value, symbol.st_size});
+    return true;
+  });
+  if (n_symbols == 0) throw std::runtime_error("simt: the program is stripped; the executor needs its symbol table");
+  return found;
+}
+
+unsigned char* thread_block() { return static_cast<unsigned char*>(program().dlpi_tls_data); }
+
+}  // namespace simt

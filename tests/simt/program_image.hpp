@@ -1,0 +1,24 @@
+#pragma once
+/// What the executor reads from the program's own ELF file.
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace simt {
+
+/// Demangled name of the function at this address, local functions included; its number when the program is stripped.
+std::string function_name(const void* address);
+
+/// Where the thread_local variables of functions stand, and the guards of their initialisation: offset in the block of
+/// thread_block() and bytes. Throws std::runtime_error when the program has no symbol table.
+struct ThreadVariable {
+  size_t offset;
+  size_t bytes;
+};
+std::vector<ThreadVariable> function_thread_variables();
+
+/// The calling thread's instance of the program's thread_local variables; null when it has none.
+unsigned char* thread_block();
+
+}  // namespace simt
