@@ -164,7 +164,7 @@ TEST_P(SparseUpdateTest, GradientAgreesWithFiniteDifferences) {
 }
 
 TEST_P(SparseUpdateTest, SameBitsOnEveryRunAndAnyThreads) {
-  const Case c = random_case(1500, 600, 500, 20, 6, true);
+  const Case c = random_case(6000, 3000, 4000, 100, 6, true);
   const State first = run(context(), c);
   for (const int threads : {1, 2, 3}) EXPECT_TRUE(run(*make_context(threads), c).same_bits(first)) << threads;
 }

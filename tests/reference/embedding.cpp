@@ -1,9 +1,5 @@
 #include "tests/reference/embedding.hpp"
 
-#include <cmath>
-
-#include "tests/reference/topk.hpp"
-
 namespace sheaf::ref {
 namespace {
 
@@ -23,15 +19,6 @@ void for_each_entry(const test::HostCsr& bags, const std::vector<int32_t>& ids, 
 }
 
 }  // namespace
-
-void Sums::add(int64_t at, double term) {
-  const auto i = static_cast<size_t>(at);
-  value[i] += term;
-  magnitude[i] += std::abs(term);
-  ++n_terms[i];
-}
-
-double Sums::bound(size_t at) const { return sum_bound(n_terms[at], magnitude[at]); }
 
 Sums bag(const std::vector<double>& table, int64_t dim, const test::HostCsr& bags, const std::vector<int32_t>& ids) {
   Sums out(static_cast<int64_t>(ids.size()) * dim);
