@@ -77,4 +77,15 @@ AdditiveGradients additive_scores_backward(const Batch& shape, const std::vector
   return d;
 }
 
+std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row) {
+  std::vector<double> out(x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const uint64_t row = static_cast<uint64_t>(first_row) + i / static_cast<size_t>(cols);
+    const auto column = static_cast<uint32_t>(i % static_cast<size_t>(cols));
+    const bool keep = uniform01(random_u32(key, row, column)) >= rate;
+    out[i] = keep ? x[i] / (1.0 - static_cast<double>(rate)) : 0.0;
+  }
+  return out;
+}
+
 }  // namespace sheaf::ref

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/core/philox.hpp"
 #include "tests/reference/sums.hpp"
 
 namespace sheaf::ref {
@@ -33,5 +34,8 @@ struct AdditiveGradients {
 AdditiveGradients additive_scores_backward(const Batch& shape, const std::vector<double>& users,
                                            const std::vector<double>& items, const std::vector<double>& w_user,
                                            const std::vector<double>& w_item, const std::vector<double>& d_logits);
+
+/// x [rows, cols] after dense::dropout, the mask drawn one element at a time.
+std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row);
 
 }  // namespace sheaf::ref
