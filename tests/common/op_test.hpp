@@ -12,6 +12,7 @@
 #include <memory>
 #include <random>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/core/buffer.hpp"
@@ -32,13 +33,17 @@ class OpTest : public ::testing::TestWithParam<Backend> {
   std::unique_ptr<Context> context_;
 };
 
-/// A device buffer with canary values before and after it; `expect_intact` fails if an op wrote outside.
+/// A device buffer with canary values before and after it; `expect_intact` fails if an op wrote outside. Floats start as NaN,
+/// since the canary is a tiny number as a float: an op that adds to what it should replace would pass.
 template <class T>
 class Guarded {
  public:
   static constexpr int64_t kGuard = 64;
   Guarded(Context& context, int64_t size) : buffer_(context, size + 2 * kGuard), size_(size) {
     buffer_.fill_bytes(0xa5);
+    if (std::is_floating_point_v<T> && size > 0) {
+      context.fill_bytes(data(), 0xff, static_cast<size_t>(size) * sizeof(T));
+    }
   }
   Guarded(Context& context, const std::vector<T>& values) : Guarded(context, static_cast<int64_t>(values.size())) {
     if (!values.empty()) context.copy_from_host(buffer_.data() + kGuard, values.data(), values.size() * sizeof(T));

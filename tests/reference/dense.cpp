@@ -1,0 +1,91 @@
+#include "tests/reference/dense.hpp"
+
+namespace sheaf::ref {
+namespace {
+
+double at(const std::vector<double>& matrix, int64_t row, int64_t dim, int64_t column) {
+  return matrix[static_cast<size_t>(row * dim + column)];
+}
+
+// visit(b, i): batch entry and its item, which is also the logit's place.
+template <class Visit>
+void for_each_logit(const Batch& shape, const Visit& visit) {
+  for (int64_t b = 0; b < shape.n_batch; ++b) {
+    for (int64_t g = 0; g < shape.group; ++g) visit(b, b * shape.group + g);
+  }
+}
+
+}  // namespace
+
+Sums dot_scores(const Batch& shape, const std::vector<double>& users, const std::vector<double>& items,
+                const std::vector<double>& user_bias, const std::vector<double>& item_bias, double bias) {
+  Sums logits(shape.n_batch * shape.group);
+  for_each_logit(shape, [&](int64_t b, int64_t i) {
+    for (int64_t c = 0; c < shape.dim; ++c) logits.add(i, at(users, b, shape.dim, c) * at(items, i, shape.dim, c));
+    logits.add(i, user_bias[static_cast<size_t>(b)]);
+    logits.add(i, item_bias[static_cast<size_t>(i)]);
+    logits.add(i, bias);
+  });
+  return logits;
+}
+
+DotGradients dot_scores_backward(const Batch& shape, const std::vector<double>& users, const std::vector<double>& items,
+                                 const std::vector<double>& d_logits) {
+  const int64_t dim = shape.dim;
+  DotGradients d{Sums(shape.n_batch * dim), Sums(shape.n_batch * shape.group * dim), Sums(shape.n_batch), Sums(1)};
+  for_each_logit(shape, [&](int64_t b, int64_t i) {
+    const double d_logit = d_logits[static_cast<size_t>(i)];
+    for (int64_t c = 0; c < dim; ++c) {
+      d.users.add(b * dim + c, d_logit * at(items, i, dim, c));
+      d.items.add(i * dim + c, d_logit * at(users, b, dim, c));
+    }
+    d.user_bias.add(b, d_logit);
+    d.bias.add(0, d_logit);
+  });
+  return d;
+}
+
+Sums additive_scores(const Batch& shape, const std::vector<double>& users, const std::vector<double>& items,
+                     const std::vector<double>& w_user, const std::vector<double>& w_item, double bias) {
+  Sums logits(shape.n_batch * shape.group);
+  for_each_logit(shape, [&](int64_t b, int64_t i) {
+    for (int64_t c = 0; c < shape.dim; ++c) {
+      logits.add(i, w_user[static_cast<size_t>(c)] * at(users, b, shape.dim, c));
+      logits.add(i, w_item[static_cast<size_t>(c)] * at(items, i, shape.dim, c));
+    }
+    logits.add(i, bias);
+  });
+  return logits;
+}
+
+AdditiveGradients additive_scores_backward(const Batch& shape, const std::vector<double>& users,
+                                           const std::vector<double>& items, const std::vector<double>& w_user,
+                                           const std::vector<double>& w_item, const std::vector<double>& d_logits) {
+  const int64_t dim = shape.dim;
+  AdditiveGradients d{Sums(shape.n_batch * dim), Sums(shape.n_batch * shape.group * dim), Sums(dim), Sums(dim),
+                      Sums(1)};
+  for_each_logit(shape, [&](int64_t b, int64_t i) {
+    const double d_logit = d_logits[static_cast<size_t>(i)];
+    for (int64_t c = 0; c < dim; ++c) {
+      d.users.add(b * dim + c, d_logit * w_user[static_cast<size_t>(c)]);
+      d.items.add(i * dim + c, d_logit * w_item[static_cast<size_t>(c)]);
+      d.w_user.add(c, d_logit * at(users, b, dim, c));
+      d.w_item.add(c, d_logit * at(items, i, dim, c));
+    }
+    d.bias.add(0, d_logit);
+  });
+  return d;
+}
+
+std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row) {
+  std::vector<double> out(x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const uint64_t row = static_cast<uint64_t>(first_row) + i / static_cast<size_t>(cols);
+    const auto column = static_cast<uint32_t>(i % static_cast<size_t>(cols));
+    const bool keep = uniform01(random_u32(key, row, column)) >= rate;
+    out[i] = keep ? x[i] / (1.0 - static_cast<double>(rate)) : 0.0;
+  }
+  return out;
+}
+
+}  // namespace sheaf::ref

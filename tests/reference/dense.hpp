@@ -1,0 +1,41 @@
+#pragma once
+/// The dense score functions and their gradients by definition, in double precision. A batch entry b has its own group of
+/// items: rows b * group .. b * group + group - 1.
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/core/philox.hpp"
+#include "tests/reference/sums.hpp"
+
+namespace sheaf::ref {
+
+struct Batch {
+  int64_t n_batch, group, dim;
+};
+
+/// logits [n_batch, group] of dense::dot_scores.
+Sums dot_scores(const Batch& shape, const std::vector<double>& users, const std::vector<double>& items,
+                const std::vector<double>& user_bias, const std::vector<double>& item_bias, double bias);
+
+struct DotGradients {
+  Sums users, items, user_bias, bias;
+};
+DotGradients dot_scores_backward(const Batch& shape, const std::vector<double>& users, const std::vector<double>& items,
+                                 const std::vector<double>& d_logits);
+
+/// logits [n_batch, group] of dense::additive_scores.
+Sums additive_scores(const Batch& shape, const std::vector<double>& users, const std::vector<double>& items,
+                     const std::vector<double>& w_user, const std::vector<double>& w_item, double bias);
+
+struct AdditiveGradients {
+  Sums users, items, w_user, w_item, bias;
+};
+AdditiveGradients additive_scores_backward(const Batch& shape, const std::vector<double>& users,
+                                           const std::vector<double>& items, const std::vector<double>& w_user,
+                                           const std::vector<double>& w_item, const std::vector<double>& d_logits);
+
+/// x [rows, cols] after dense::dropout, the mask drawn one element at a time.
+std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row);
+
+}  // namespace sheaf::ref
