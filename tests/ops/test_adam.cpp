@@ -71,7 +71,12 @@ TEST_P(AdamTest, EveryParameterCounts) {
       for (const float beta2 : {0.9f, 0.999f}) {
         for (const float epsilon : {1e-8f, 0.5f}) {
           for (const float weight_decay : {0.0f, 0.3f}) {
-            const AdamParams params{0.05f, beta1, beta2, epsilon, weight_decay, step};
+            const AdamParams params{.learning_rate = 0.05f,
+                                    .beta1 = beta1,
+                                    .beta2 = beta2,
+                                    .epsilon = epsilon,
+                                    .weight_decay = weight_decay,
+                                    .step = step};
             expect_right(grad, params, before, run(context(), grad, params, before));
           }
         }
