@@ -38,14 +38,16 @@ void save_model(const PreferenceState& state, const nlohmann::json& notes, const
               state.item_bags.row_offsets);
   tensors.add("item_bags.columns", {state.item_bags.nnz()}, state.item_bags.columns);
   tensors.write(writer.path() / kTensors);
-  writer.commit(kModelKind,
-                {{"preference", to_string(state.kind)},
-                 {"n_users", state.n_users},
-                 {"n_items", state.n_items},
-                 {"dim", state.dim},
-                 {"item_rows", state.item_bags.n_columns},
-                 {"calibration", {{"slope", state.calibration.slope}, {"offset", state.calibration.offset}}},
-                 {"notes", notes}});
+  writer.commit(kModelKind, {{"preference", to_string(state.kind)},
+                             {"n_users", state.n_users},
+                             {"n_items", state.n_items},
+                             {"dim", state.dim},
+                             {"item_rows", state.item_bags.n_columns},
+                             {"calibration",
+                              {{"slope", state.calibration.slope},
+                               {"bias_slope", state.calibration.bias_slope},
+                               {"offset", state.calibration.offset}}},
+                             {"notes", notes}});
 }
 
 LoadedModel load_model(const std::filesystem::path& folder) {
@@ -60,6 +62,7 @@ LoadedModel load_model(const std::filesystem::path& folder) {
     state.dim = manifest.at("dim").get<int64_t>();
     state.item_bags.n_columns = manifest.at("item_rows").get<int64_t>();
     state.calibration.slope = manifest.at("calibration").at("slope").get<double>();
+    state.calibration.bias_slope = manifest.at("calibration").at("bias_slope").get<double>();
     state.calibration.offset = manifest.at("calibration").at("offset").get<double>();
     loaded.notes = manifest.at("notes");
   } catch (const nlohmann::json::exception& error) {

@@ -1,6 +1,7 @@
 #include "engine/evaluate/calibration.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernels/core/philox.hpp"
@@ -11,14 +12,19 @@ namespace {
 constexpr int64_t kCalibrationNegatives = 20;
 constexpr int kMaxTries = 64;  // draws for an item that the user did not buy
 
+using Vector3 = std::array<double, 3>;  // slope, bias slope, offset
+
 struct Example {
-  double x, target, weight;
+  Vector3 x;
+  double target, weight;
 };
 
-double negative_log_likelihood(const std::vector<Example>& examples, double slope, double offset) {
+double inner(const Vector3& a, const Vector3& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+
+double negative_log_likelihood(const std::vector<Example>& examples, const Vector3& theta) {
   double sum = 0;
   for (const auto& [x, target, weight] : examples) {
-    const double z = slope * x + offset;
+    const double z = inner(x, theta);
     // target * log(1 + e^-z) + (1 - target) * log(1 + e^z)
     const double tail = std::log1p(std::exp(-std::abs(z)));
     sum += weight * (tail + (z >= 0 ? (1.0 - target) * z : -target * z));
@@ -26,9 +32,49 @@ double negative_log_likelihood(const std::vector<Example>& examples, double slop
   return sum;
 }
 
+/// Solves h y = g for a symmetric positive definite h by Cholesky's decomposition.
+Vector3 solve(std::array<Vector3, 3> h, Vector3 g) {
+  for (size_t i = 0; i < 3; ++i) {
+    for (size_t j = 0; j <= i; ++j) {
+      double sum = h[i][j];
+      for (size_t k = 0; k < j; ++k) sum -= h[i][k] * h[j][k];
+      h[i][j] = i == j ? std::sqrt(sum) : sum / h[j][j];
+    }
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    for (size_t k = 0; k < i; ++k) g[i] -= h[i][k] * g[k];
+    g[i] /= h[i][i];
+  }
+  for (size_t i = 3; i-- > 0;) {
+    for (size_t k = i + 1; k < 3; ++k) g[i] -= h[k][i] * g[k];
+    g[i] /= h[i][i];
+  }
+  return g;
+}
+
+/// Newton's step: minus the inverse Hessian times the gradient. A little ridge keeps a part that never varies at its slope.
+Vector3 newton_step(const std::vector<Example>& examples, const Vector3& theta) {
+  constexpr double kRidge = 1e-9;
+  Vector3 gradient{};
+  std::array<Vector3, 3> hessian{};
+  double total = 0;
+  for (const auto& [x, target, weight] : examples) {
+    const double p = 1 / (1 + std::exp(-inner(x, theta)));
+    const double d = weight * (p - target), h = weight * p * (1 - p);
+    total += weight;
+    for (size_t i = 0; i < 3; ++i) {
+      gradient[i] -= d * x[i];
+      for (size_t j = 0; j <= i; ++j) hessian[i][j] += h * x[i] * x[j];
+    }
+  }
+  for (size_t i = 0; i < 3; ++i) hessian[i][i] += kRidge * total;
+  return solve(hessian, gradient);
+}
+
 }  // namespace
 
-Calibration fit_platt(std::span<const float> logits, std::span<const uint8_t> labels, std::span<const float> weights) {
+Calibration fit_platt(std::span<const float> interactions, std::span<const float> biases,
+                      std::span<const uint8_t> labels, std::span<const float> weights) {
   double positives = 0, negatives = 0;
   const auto weight_of = [&](size_t i) { return weights.empty() ? 1.0 : static_cast<double>(weights[i]); };
   for (size_t i = 0; i < labels.size(); ++i) (labels[i] ? positives : negatives) += weight_of(i);
@@ -36,37 +82,29 @@ Calibration fit_platt(std::span<const float> logits, std::span<const uint8_t> la
   const double high = (positives + 1) / (positives + 2), low = 1 / (negatives + 2);
   std::vector<Example> examples;
   for (size_t i = 0; i < labels.size(); ++i) {
-    examples.push_back({static_cast<double>(logits[i]), labels[i] ? high : low, weight_of(i)});
+    examples.push_back({{static_cast<double>(interactions[i]), static_cast<double>(biases[i]), 1.0},
+                        labels[i] ? high : low,
+                        weight_of(i)});
   }
-  double slope = 0, offset = std::log((positives + 1) / (negatives + 1));
-  double loss = negative_log_likelihood(examples, slope, offset);
+  Vector3 theta{0, 0, std::log((positives + 1) / (negatives + 1))};
+  double loss = negative_log_likelihood(examples, theta);
   for (int step = 0; step < 100; ++step) {
-    double g_slope = 0, g_offset = 0, h_ss = 1e-12, h_so = 0, h_oo = 1e-12;
-    for (const auto& [x, target, weight] : examples) {
-      const double p = 1 / (1 + std::exp(-(slope * x + offset)));
-      const double d = weight * (p - target), h = weight * p * (1 - p);
-      g_slope += d * x;
-      g_offset += d;
-      h_ss += h * x * x;
-      h_so += h * x;
-      h_oo += h;
+    const Vector3 direction = newton_step(examples, theta);
+    if (!std::ranges::all_of(direction, [](double d) { return std::isfinite(d); })) break;
+    Vector3 next = theta;
+    double next_loss = loss;
+    for (double rate = 1; rate > 1e-10; rate /= 2) {
+      for (size_t i = 0; i < 3; ++i) next[i] = theta[i] + rate * direction[i];
+      next_loss = negative_log_likelihood(examples, next);
+      if (next_loss < loss) break;
     }
-    const double determinant = h_ss * h_oo - h_so * h_so;
-    const double d_slope = -(h_oo * g_slope - h_so * g_offset) / determinant;
-    const double d_offset = -(h_ss * g_offset - h_so * g_slope) / determinant;
-    if (!std::isfinite(d_slope) || !std::isfinite(d_offset)) break;
-    double rate = 1, next = loss;
-    for (; rate > 1e-10; rate /= 2) {
-      next = negative_log_likelihood(examples, slope + rate * d_slope, offset + rate * d_offset);
-      if (next < loss) break;
-    }
-    if (next >= loss) break;
-    slope += rate * d_slope;
-    offset += rate * d_offset;
-    if (loss - next < 1e-10 * std::abs(loss)) break;
-    loss = next;
+    if (next_loss >= loss) break;
+    theta = next;
+    const bool settled = loss - next_loss < 1e-10 * std::abs(loss);
+    loss = next_loss;
+    if (settled) break;
   }
-  return {slope, offset};
+  return {theta[0], theta[1], theta[2]};
 }
 
 LabelledPairs draw_pairs(const HostCsr& held_out, int64_t negatives, uint64_t seed) {
@@ -107,6 +145,17 @@ std::vector<float> logits_of(Context& context, const LinearScorer& scorer, const
   return pair_logits(context, scorer, pairs.users, pairs.items, 1);
 }
 
+std::vector<float> biases_of(const LinearScorer& scorer, const LabelledPairs& pairs) {
+  const std::vector<float> user_bias = scorer.user_bias.to_host(), item_bias = scorer.item_bias.to_host();
+  const float bias = scorer.bias.to_host()[0];
+  std::vector<float> biases;
+  for (size_t i = 0; i < pairs.users.size(); ++i) {
+    biases.push_back(user_bias[static_cast<size_t>(pairs.users[i])] + item_bias[static_cast<size_t>(pairs.items[i])] +
+                     bias);
+  }
+  return biases;
+}
+
 Calibration calibrate(Context& context, const LinearScorer& scorer, const HostCsr& held_out, uint64_t seed) {
   const LabelledPairs pairs = draw_pairs(held_out, kCalibrationNegatives, seed);
   const auto drawn = static_cast<double>(std::ranges::count(pairs.labels, 0));
@@ -115,7 +164,10 @@ Calibration calibrate(Context& context, const LinearScorer& scorer, const HostCs
   const auto stands_for = static_cast<float>(pairs.negatives_per_positive * bought / drawn);
   std::vector<float> weights;
   for (const uint8_t label : pairs.labels) weights.push_back(label ? 1.0f : stands_for);
-  return fit_platt(logits_of(context, scorer, pairs), pairs.labels, weights);
+  const std::vector<float> biases = biases_of(scorer, pairs);
+  std::vector<float> interactions = logits_of(context, scorer, pairs);
+  for (size_t i = 0; i < interactions.size(); ++i) interactions[i] -= biases[i];
+  return fit_platt(interactions, biases, pairs.labels, weights);
 }
 
 }  // namespace sheaf

@@ -1,6 +1,6 @@
 #pragma once
-/// From scores to probabilities: P = sigmoid(slope * logit + offset) by weighted maximum likelihood (Platt, 1999), with Platt's
-/// smoothed targets so that separable data stays finite.
+/// From scores to probabilities: P = sigmoid(slope * interaction + bias_slope * bias + offset) by weighted maximum likelihood (Platt, 1999,
+/// with two slopes, see engine/models/scorer.hpp) and Platt's smoothed targets, so that separable data stays finite.
 
 #include <cstdint>
 #include <span>
@@ -10,8 +10,10 @@
 
 namespace sheaf {
 
-/// weights may be empty (all 1). Newton's method with step halving; at most 100 steps.
-Calibration fit_platt(std::span<const float> logits, std::span<const uint8_t> labels, std::span<const float> weights);
+/// interactions are users[u] . items[i], biases the rest of the logit; weights may be empty (all 1). Newton's method with step halving, at
+/// most 100 steps. A part that never varies gets the slope 0. The identity if a class is missing.
+Calibration fit_platt(std::span<const float> interactions, std::span<const float> biases,
+                      std::span<const uint8_t> labels, std::span<const float> weights);
 
 /// Pairs of users with held-out items: those items (label 1) and, for each, `negatives` items that the user did not buy then, drawn by
 /// (seed, Purpose::evaluation).
@@ -25,8 +27,11 @@ LabelledPairs draw_pairs(const HostCsr& held_out, int64_t negatives, uint64_t se
 /// Logits of the pairs; each pair by itself.
 std::vector<float> logits_of(Context& context, const LinearScorer& scorer, const LabelledPairs& pairs);
 
-/// Calibrates so that P is the chance of a purchase in a period like that of `held_out`: negatives weigh as many as they stand for.
-/// The identity where nothing was held out.
+/// The bias part of those logits: user_bias[u] + item_bias[i] + bias.
+std::vector<float> biases_of(const LinearScorer& scorer, const LabelledPairs& pairs);
+
+/// Calibrates so that P is the chance that a user who shops in a period like that of `held_out` buys the item then: negatives weigh as many
+/// as they stand for. The identity where nothing was held out.
 Calibration calibrate(Context& context, const LinearScorer& scorer, const HostCsr& held_out, uint64_t seed);
 
 }  // namespace sheaf

@@ -8,6 +8,25 @@
 
 namespace sheaf {
 
+LinearScorer probability_scorer(Context& context, const LinearScorer& scorer) {
+  const auto scaled = [&](const Buffer<float>& values, double factor, double shift) {
+    std::vector<float> host = values.to_host();
+    for (float& x : host) x = static_cast<float>(factor * static_cast<double>(x) + shift);
+    return Buffer<float>(context, host);
+  };
+  const Calibration& c = scorer.calibration;
+  LinearScorer folded;
+  folded.n_users = scorer.n_users;
+  folded.n_items = scorer.n_items;
+  folded.dim = scorer.dim;
+  folded.users = scaled(scorer.users, c.slope, 0.0);
+  folded.items = scaled(scorer.items, 1.0, 0.0);
+  folded.user_bias = scaled(scorer.user_bias, c.bias_slope, 0.0);
+  folded.item_bias = scaled(scorer.item_bias, c.bias_slope, 0.0);
+  folded.bias = scaled(scorer.bias, c.bias_slope, c.offset);
+  return folded;
+}
+
 std::vector<float> pair_logits(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users,
                                const std::vector<int32_t>& items, int64_t group) {
   const auto n_users = static_cast<int64_t>(users.size());

@@ -1,8 +1,9 @@
 #pragma once
 /// What every linear preference model boils down to for scoring, on the device:
 ///   logit(u, i) = users[u, :] . items[i, :] + user_bias[u] + item_bias[i] + bias
-///   P(u, i) = sigmoid(slope * logit(u, i) + offset)
-/// slope and offset come from calibration (Platt, 1999) on the validation period; 1 and 0 before it.
+///   P(u, i) = sigmoid(slope * users[u, :] . items[i, :] + bias_slope * (user_bias[u] + item_bias[i] + bias) + offset)
+/// Calibration is fitted on the validation period (Platt, 1999, with a slope for each of the two parts: popularity and taste are not
+/// overconfident alike); it is the identity before that. Rankings use the logit.
 
 #include <vector>
 
@@ -12,6 +13,7 @@ namespace sheaf {
 
 struct Calibration {
   double slope = 1.0;
+  double bias_slope = 1.0;
   double offset = 0.0;
 };
 
@@ -29,6 +31,9 @@ struct LinearScorer {
   MatrixView<const float> user_matrix() const { return users.matrix(n_users, dim); }
   MatrixView<const float> item_matrix() const { return items.matrix(n_items, dim); }
 };
+
+/// The calibration folded into the parameters: P(u, i) = sigmoid of this scorer's logit.
+LinearScorer probability_scorer(Context& context, const LinearScorer& scorer);
 
 /// Logits of `group` items for each user: items is [users.size(), group] row-major, the result likewise.
 std::vector<float> pair_logits(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users,

@@ -36,10 +36,8 @@ void insert_must_haves(const std::vector<int32_t>& must_have, int32_t* items, in
   }
 }
 
-std::vector<float> calibrated(std::vector<float> logits, const Calibration& calibration) {
-  for (float& x : logits) {
-    x = static_cast<float>(1.0 / (1.0 + std::exp(-(calibration.slope * static_cast<double>(x) + calibration.offset))));
-  }
+std::vector<float> to_probabilities(std::vector<float> logits) {
+  for (float& x : logits) x = static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x))));
   return logits;
 }
 
@@ -189,7 +187,7 @@ SearchSpace::SearchSpace(Context& context, const Catalog& catalog, const SearchP
 SearchResult search_for_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
                               const SearchParams& params, const std::vector<int32_t>& users) {
   Solver solver(context, space, params, false);
-  const LinearScorer part = scorer_of(context, scorer, users);
+  const LinearScorer part = scorer_of(context, scorer, users), probabilities = probability_scorer(context, scorer);
   Candidates candidates;
   candidates.width = std::min({params.candidates, scorer.n_items, genetic::kMaxCandidates});
   const std::vector<int32_t> top = top_items(context, part, nullptr, candidates.width).items.to_host();
@@ -206,7 +204,7 @@ SearchResult search_for_users(Context& context, const LinearScorer& scorer, cons
     const std::vector<int32_t> batch(users.begin() + static_cast<std::ptrdiff_t>(first),
                                      users.begin() + static_cast<std::ptrdiff_t>(last));
     candidates.probability =
-        calibrated(pair_logits(context, scorer, batch, candidates.items, candidates.width), scorer.calibration);
+        to_probabilities(pair_logits(context, probabilities, batch, candidates.items, candidates.width));
     solver.solve(candidates, std::vector<int64_t>(batch.begin(), batch.end()));
   }
   return solver.take();
@@ -242,14 +240,13 @@ SearchResult search_around_anchors(Context& context, const SearchSpace& space, c
 }
 
 std::vector<float> mean_probability(Context& context, const LinearScorer& scorer) {
+  const LinearScorer folded = probability_scorer(context, scorer);
   Buffer<float> mean(context, scorer.n_items);
-  dense::mean_probability(context, {.users = scorer.user_matrix(),
-                                    .items = scorer.item_matrix(),
-                                    .user_bias = scorer.user_bias.view(),
-                                    .item_bias = scorer.item_bias.view(),
-                                    .bias = scorer.bias.view(),
-                                    .slope = static_cast<float>(scorer.calibration.slope),
-                                    .offset = static_cast<float>(scorer.calibration.offset),
+  dense::mean_probability(context, {.users = folded.user_matrix(),
+                                    .items = folded.item_matrix(),
+                                    .user_bias = folded.user_bias.view(),
+                                    .item_bias = folded.item_bias.view(),
+                                    .bias = folded.bias.view(),
                                     .out = mean.view()});
   return mean.to_host();
 }

@@ -116,7 +116,7 @@ class PairAssociation {
   std::vector<float> vectors_;
 };
 
-/// Fills what depends on the users: audience and expected value.
+/// Fills what depends on the users: audience and expected value. The scorer's logits are those of probabilities.
 void fill_audience(Context& context, const LinearScorer& scorer, std::vector<Offer>& offers) {
   const std::vector<int32_t> users = all_ids(scorer.n_users);
   for (Offer& offer : offers) {
@@ -131,7 +131,7 @@ void fill_audience(Context& context, const LinearScorer& scorer, std::vector<Off
       std::vector<double> p;
       for (int64_t m = 0; m < size; ++m) {
         const auto logit = static_cast<double>(logits[static_cast<size_t>(u * size + m)]);
-        p.push_back(1.0 / (1.0 + std::exp(-(scorer.calibration.slope * logit + scorer.calibration.offset))));
+        p.push_back(1.0 / (1.0 + std::exp(-logit)));
       }
       const double chance = at_least_two(p);
       offer.audience += chance;
@@ -191,10 +191,9 @@ void measure_probabilities(Context& context, const Dataset& dataset, const Linea
   quality.preference_histogram.assign(static_cast<size_t>(kBins), 0);
   quality.other_histogram.assign(static_cast<size_t>(kBins), 0);
   const double shift = pairs.negatives_per_positive > 0 ? std::log(pairs.negatives_per_positive) : 0.0;
-  std::vector<float> probabilities = logits_of(context, scorer, pairs);
+  std::vector<float> probabilities = logits_of(context, probability_scorer(context, scorer), pairs);
   for (size_t i = 0; i < probabilities.size(); ++i) {
-    const double z =
-        scorer.calibration.slope * static_cast<double>(probabilities[i]) + scorer.calibration.offset + shift;
+    const double z = static_cast<double>(probabilities[i]) + shift;
     const double p = 1.0 / (1.0 + std::exp(-z));
     probabilities[i] = static_cast<float>(p);
     const auto bin = static_cast<size_t>(std::clamp(p * kBins, 0.0, kBins - 1));
@@ -318,7 +317,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
   for (Bundle& bundle : select_bundles(found.bundles, config.search.max_overlap, config.search.bundles)) {
     result.offers.push_back(make_offer(std::move(bundle), dataset.catalog, counts, association, config));
   }
-  fill_audience(context, scorer, result.offers);
+  fill_audience(context, probability_scorer(context, scorer), result.offers);
   result.convergence = std::move(found.convergence);
   result.seconds = seconds_since(start);
   return result;
@@ -421,7 +420,10 @@ nlohmann::json to_json(const Quality& quality) {
             {"auc", quality.auc},
             {"log_loss", quality.log_loss},
             {"brier", quality.brier}}},
-          {"calibration", {{"slope", quality.calibration.slope}, {"offset", quality.calibration.offset}}},
+          {"calibration",
+           {{"slope", quality.calibration.slope},
+            {"bias_slope", quality.calibration.bias_slope},
+            {"offset", quality.calibration.offset}}},
           {"user_bundles",
            {{"bundles", b.n_bundles},
             {"feasible", b.feasible},
