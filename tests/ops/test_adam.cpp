@@ -71,13 +71,16 @@ TEST_P(AdamTest, EveryParameterCounts) {
       for (const float beta2 : {0.9f, 0.999f}) {
         for (const float epsilon : {1e-8f, 0.5f}) {
           for (const float weight_decay : {0.0f, 0.3f}) {
-            const AdamParams params{.learning_rate = 0.05f,
-                                    .beta1 = beta1,
-                                    .beta2 = beta2,
-                                    .epsilon = epsilon,
-                                    .weight_decay = weight_decay,
-                                    .step = step};
-            expect_right(grad, params, before, run(context(), grad, params, before));
+            for (const float decoupled_decay : {0.0f, 0.2f}) {
+              const AdamParams params{.learning_rate = 0.05f,
+                                      .beta1 = beta1,
+                                      .beta2 = beta2,
+                                      .epsilon = epsilon,
+                                      .weight_decay = weight_decay,
+                                      .decoupled_decay = decoupled_decay,
+                                      .step = step};
+              expect_right(grad, params, before, run(context(), grad, params, before));
+            }
           }
         }
       }
@@ -101,6 +104,16 @@ TEST_P(AdamTest, NoGradientAtRestMovesNothing) {
   const std::vector<float> zeros(100, 0.0f);
   const State before{random_state(100).parameters, zeros, zeros};
   EXPECT_TRUE(run(context(), zeros, {}, before).same_bits(before));
+}
+
+TEST_P(AdamTest, DecoupledDecayLeavesTheMomentsAlone) {
+  const std::vector<float> zeros(100, 0.0f);
+  const State before{random_state(100).parameters, zeros, zeros};
+  const State after = run(context(), zeros, {.learning_rate = 0.5f, .decoupled_decay = 0.25f}, before);
+  // Powers of two: parameters - parameters / 8 rounds once.
+  for (size_t i = 0; i < 100; ++i) EXPECT_EQ(after.parameters[i], before.parameters[i] * 0.875f);
+  EXPECT_EQ(after.moment1, zeros);
+  EXPECT_EQ(after.moment2, zeros);
 }
 
 TEST_P(AdamTest, ManyStepsStayNearTheOracle) {

@@ -30,7 +30,7 @@ Case random_case(int64_t n_ids, int64_t n_entities, int64_t n_rows, int64_t dim,
           test::random_floats(n_rows * dim, 83),
           test::random_floats(n_rows * dim, 84, -0.5f, 0.5f),
           test::random_floats(n_rows * dim, 85, 0.0f, 0.5f),
-          {.learning_rate = 0.02f, .weight_decay = 0.05f, .step = 4}};
+          {.learning_rate = 0.02f, .weight_decay = 0.05f, .decoupled_decay = 0.1f, .step = 4}};
 }
 
 struct State {

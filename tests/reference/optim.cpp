@@ -23,8 +23,9 @@ AdamElement adam(double grad, const AdamParams& params, const AdamElement& befor
   after.moment2 = beta2 * before.moment2 + (1.0 - beta2) * g * g;
   const double mean = after.moment1 / correction(params.beta1, params.step);
   const double variance = after.moment2 / correction(params.beta2, params.step);
-  after.parameter = before.parameter - static_cast<double>(params.learning_rate) * mean /
-                                           (std::sqrt(variance) + static_cast<double>(params.epsilon));
+  const double direction = mean / (std::sqrt(variance) + static_cast<double>(params.epsilon));
+  after.parameter = before.parameter - static_cast<double>(params.learning_rate) *
+                                           (direction + static_cast<double>(params.decoupled_decay) * before.parameter);
   return after;
 }
 
@@ -54,11 +55,11 @@ AdamElement adam_bound(double grad, double grad_error, const AdamParams& params,
   const double deviation_error = root_error + 4.0 * kRound * (deviation + root_error);
   const double least_deviation = std::max(deviation - deviation_error, epsilon * (1.0 - 2.0 * kRound));
 
-  // move = rate * mean / deviation, two roundings; then the subtraction.
-  const double move = rate * mean / deviation;
-  const double move_error = rate * (mean_error + mean * deviation_error / deviation) / least_deviation;
-  const double rounded = move + move_error;
-  bound.parameter = move_error + 4.0 * kRound * rounded + 2.0 * kRound * (std::abs(before.parameter) + rounded);
+  // rate * (mean / deviation + decay * parameter): four roundings; then the subtraction.
+  const double direction_error = (mean_error + mean * deviation_error / deviation) / least_deviation;
+  const double pull = std::abs(static_cast<double>(params.decoupled_decay) * before.parameter);
+  const double move = rate * (mean / deviation + direction_error + pull);
+  bound.parameter = rate * direction_error + 6.0 * kRound * move + 2.0 * kRound * (std::abs(before.parameter) + move);
   return bound;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-/// Adam by definition (Kingma and Ba, 2015), in double precision.
+/// Adam and AdamW by definition (Kingma and Ba, 2015; Loshchilov and Hutter, 2019), in double precision.
 
 #include "kernels/core/adam.hpp"
 
