@@ -23,8 +23,8 @@ part_format() { sources | xargs -P "$jobs" -n 32 clang-format-14 --dry-run -Werr
 part_cpu() { build cpu && ctest --preset cpu -j "$jobs"; }
 part_simt() { build cpu-simt && ctest --preset cpu-simt -j "$jobs"; }
 part_asan() { build cpu-asan && ctest --preset cpu-asan -j "$jobs"; }
-# The program's own tests start processes and import whole files; what threads share is in the ops and the engine.
-part_tsan() { build cpu-tsan && ctest --preset cpu-tsan -j "$jobs" -E '^(ProgramTest|DemoTest)'; }
+# What threads share is in the ops and the engine.
+part_tsan() { build cpu-tsan && ctest --preset cpu-tsan -j "$jobs"; }
 part_cuda() {
   local nvcc
   nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || ./scripts/fetch_nvcc.sh)
