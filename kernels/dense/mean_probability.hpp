@@ -3,7 +3,7 @@
 ///
 ///   out[i] = 1 / n_users * sum over u of sigmoid(slope * (users[u, :] . items[i, :] + user_bias[u] + item_bias[i] + bias[0]) + offset)
 ///
-/// Sums run over the users in order, in double: deterministic, the same bits on any number of threads.
+/// Sums run in double and in a fixed order of the users: deterministic, the same bits on any number of threads.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"

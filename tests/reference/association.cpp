@@ -39,6 +39,26 @@ std::vector<std::map<int32_t, int32_t>> cooccurrence(const test::HostCsr& basket
   return counts;
 }
 
+double measure(association::Measure measure, int64_t c_ij, int64_t c_i, int64_t c_j, int64_t n) {
+  using association::Measure;
+  if (c_i == 0 || c_j == 0 || n == 0) return 0.0;
+  const auto share = [n](int64_t count) { return static_cast<double>(count) / static_cast<double>(n); };
+  const double confidence = share(c_ij) / share(c_i);
+  switch (measure) {
+    case Measure::support: return share(c_ij);
+    case Measure::confidence: return confidence;
+    case Measure::lift: return confidence / share(c_j);
+    case Measure::leverage: return share(c_ij) - share(c_i) * share(c_j);
+    case Measure::conviction:
+      // P(i) P(not j) / P(i and not j)
+      if (c_i == c_ij) return std::numeric_limits<double>::infinity();
+      return share(c_i) * share(n - c_j) / share(c_i - c_ij);
+    case Measure::jaccard: return share(c_ij) / (share(c_i) + share(c_j) - share(c_ij));
+    case Measure::cosine: return share(c_ij) / std::sqrt(share(c_i) * share(c_j));
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
 double cosine(const float* a, const float* b, int64_t dim) {
   const double lengths = std::sqrt(dot(a, a, dim).value) * std::sqrt(dot(b, b, dim).value);
   if (!(lengths > 0.0) || std::isinf(lengths)) return std::numeric_limits<double>::quiet_NaN();

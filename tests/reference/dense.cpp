@@ -1,11 +1,16 @@
 #include "tests/reference/dense.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace sheaf::ref {
 namespace {
 
 double at(const std::vector<double>& matrix, int64_t row, int64_t dim, int64_t column) {
   return matrix[static_cast<size_t>(row * dim + column)];
 }
+
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 // visit(b, i): batch entry and its item, which is also the logit's place.
 template <class Visit>
@@ -75,6 +80,35 @@ AdditiveGradients additive_scores_backward(const Batch& shape, const std::vector
     d.bias.add(0, d_logit);
   });
   return d;
+}
+
+std::vector<Mean> mean_probability(int64_t dim, const std::vector<double>& users, const std::vector<double>& items,
+                                   const std::vector<double>& user_bias, const std::vector<double>& item_bias,
+                                   double bias, Calibration calibration) {
+  constexpr double kRound = 0x1.0p-24;
+  const auto n_items = static_cast<int64_t>(item_bias.size()), n_users = static_cast<int64_t>(user_bias.size());
+  std::vector<Mean> means(item_bias.size());
+  for (int64_t i = 0; i < n_items; ++i) {
+    Mean& mean = means[static_cast<size_t>(i)];
+    for (int64_t u = 0; u < n_users; ++u) {
+      Sums logit(1);
+      for (int64_t c = 0; c < dim; ++c) logit.add(0, at(users, u, dim, c) * at(items, i, dim, c));
+      for (const double term : {user_bias[static_cast<size_t>(u)], item_bias[static_cast<size_t>(i)], bias}) {
+        logit.add(0, term);
+      }
+      const double x = calibration.slope * logit.value[0] + calibration.offset;
+      const double moved = std::abs(calibration.slope) * logit.bound(0) +
+                           3.0 * kRound * (std::abs(calibration.slope * logit.value[0]) + std::abs(x));
+      // Sigmoid is monotone: it lies between those of the ends of x's interval. It rounds as 10 operations
+      // (reference/loss.cpp), the mean once more when it becomes a float.
+      const double probability = sigmoid(x);
+      const double error = std::max(sigmoid(x + moved) - probability, probability - sigmoid(x - moved));
+      mean.value += probability / static_cast<double>(n_users);
+      mean.bound += (error + 12.0 * kRound * (probability + error)) / static_cast<double>(n_users);
+    }
+    mean.bound += static_cast<double>(n_users + 2) * 0x1.0p-52 * mean.value + 0x1.0p-126;  // sums in double, underflow
+  }
+  return means;
 }
 
 std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row) {

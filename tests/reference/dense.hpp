@@ -35,6 +35,22 @@ AdditiveGradients additive_scores_backward(const Batch& shape, const std::vector
                                            const std::vector<double>& items, const std::vector<double>& w_user,
                                            const std::vector<double>& w_item, const std::vector<double>& d_logits);
 
+/// Logits turned into probabilities: sigmoid(slope * logit + offset).
+struct Calibration {
+  double slope, offset;
+};
+
+/// An item's mean probability over the users, and how far float arithmetic may be from it.
+struct Mean {
+  double value = 0.0;
+  double bound = 0.0;
+};
+
+/// dense::mean_probability [n_items]; users [n_users, dim], items [n_items, dim].
+std::vector<Mean> mean_probability(int64_t dim, const std::vector<double>& users, const std::vector<double>& items,
+                                   const std::vector<double>& user_bias, const std::vector<double>& item_bias,
+                                   double bias, Calibration calibration);
+
 /// x [rows, cols] after dense::dropout, the mask drawn one element at a time.
 std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row);
 

@@ -33,8 +33,9 @@ __global__ void matmul_kernel(MatmulArgs args) {
   __shared__ float tile_b[kMatmulTile][kMatmulTile + 1];
   const int tx = static_cast<int>(threadIdx.x);
   const int ty = static_cast<int>(threadIdx.y);
-  const int64_t row = static_cast<int64_t>(blockIdx.y) * kMatmulTile + ty;
-  const int64_t column = static_cast<int64_t>(blockIdx.x) * kMatmulTile + tx;
+  const int64_t column_tiles = (args.n + kMatmulTile - 1) / kMatmulTile;
+  const int64_t row = blockIdx.x / column_tiles * kMatmulTile + ty;
+  const int64_t column = blockIdx.x % column_tiles * kMatmulTile + tx;
   float sum = 0.0f;
   for (int64_t first = 0; first < args.k; first += kMatmulTile) {
     const int64_t ka = first + tx;
@@ -62,7 +63,8 @@ template <bool kTransposeA, bool kTransposeB>
 void matmul(const Context& context, const MatmulArgs& args) {
   if (args.m == 0 || args.n == 0) return;
   const dim3 block(detail::kMatmulTile, detail::kMatmulTile);
-  const dim3 grid(blocks_for(args.n, detail::kMatmulTile), blocks_for(args.m, detail::kMatmulTile));
+  // One dimension for all tiles: a grid is at most 65535 high, and rows may be items or users.
+  const unsigned grid = blocks_for(args.n, detail::kMatmulTile) * blocks_for(args.m, detail::kMatmulTile);
   launch(detail::matmul_kernel<kTransposeA, kTransposeB>, grid, block, 0, context, args);
 }
 
