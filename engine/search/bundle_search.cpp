@@ -215,6 +215,12 @@ SearchResult search_for_users(Context& context, const LinearScorer& scorer, cons
 SearchResult search_around_anchors(Context& context, const SearchSpace& space, const SearchParams& params,
                                    const std::vector<int32_t>& anchors, const std::vector<int32_t>& partners,
                                    const std::vector<float>& probability) {
+  for (const int32_t anchor : anchors) {
+    if (std::ranges::count(params.forbidden, anchor) > 0) {
+      throw UsageError("item " + std::to_string(anchor) + " is an anchor and forbidden",
+                       "take it out of one of the two");
+    }
+  }
   Solver solver(context, space, params, true);
   const size_t n_partners = anchors.empty() ? 0 : partners.size() / anchors.size();
   Candidates candidates;
