@@ -1,5 +1,10 @@
 #include "engine/checkpoint/model_io.hpp"
 
+#include <algorithm>
+#include <string>
+#include <tuple>
+#include <vector>
+
 #include "engine/checkpoint/safetensors.hpp"
 #include "kernels/core/error.hpp"
 
@@ -28,6 +33,33 @@ void check_bags(const PreferenceState& state, const std::filesystem::path& folde
     require(row >= 0 && row < bags.n_columns, folder, "an item bag names a row that the table does not have");
 }
 
+// Before a model of that size is made: what the manifest says is not under its own checksum.
+void check_tables(const PreferenceState& state, const std::filesystem::path& folder) {
+  const int64_t item_rows = state.item_bags.n_columns;
+  std::vector<std::tuple<std::string, int64_t, int64_t>> expected{
+      {"user_table", state.n_users, state.dim}, {"item_table", item_rows, state.dim}, {"bias", 1, 1}};
+  if (state.kind == PreferenceKind::additive) {
+    expected.insert(expected.end(), {{"w_user", 1, state.dim}, {"w_item", 1, state.dim}});
+  } else {
+    expected.insert(expected.end(), {{"user_bias", state.n_users, 1}, {"item_bias", item_rows, 1}});
+  }
+  require(state.n_users > 0 && state.n_items > 0 && state.dim > 0, folder,
+          "the model has no users, items or dimensions");
+  for (const auto& [name, rows, cols] : expected) {
+    const auto table = std::ranges::find(state.tables, name, &PreferenceState::Table::name);
+    require(table != state.tables.end() && table->rows == rows && table->cols == cols, folder,
+            "a table is missing or does not fit the manifest");
+  }
+}
+
+PreferenceKind kind_of(const nlohmann::json& manifest, const std::filesystem::path& folder) {
+  try {
+    return parse_preference(manifest.at("preference").get<std::string>());
+  } catch (const UsageError& error) {
+    throw DataError((folder / "manifest.json").string() + ": " + error.what(), "train the model again");
+  }
+}
+
 }  // namespace
 
 void save_model(const PreferenceState& state, const nlohmann::json& notes, const std::filesystem::path& folder) {
@@ -52,11 +84,11 @@ void save_model(const PreferenceState& state, const nlohmann::json& notes, const
 
 LoadedModel load_model(const std::filesystem::path& folder) {
   const nlohmann::json manifest = read_folder(folder, kModelKind);
-  const SafetensorsFile tensors(folder / kTensors);
   LoadedModel loaded;
   PreferenceState& state = loaded.state;
   try {
-    state.kind = parse_preference(manifest.at("preference").get<std::string>());
+    require(manifest.at("files").contains(kTensors), folder, "model.safetensors is not listed");
+    state.kind = kind_of(manifest, folder);
     state.n_users = manifest.at("n_users").get<int64_t>();
     state.n_items = manifest.at("n_items").get<int64_t>();
     state.dim = manifest.at("dim").get<int64_t>();
@@ -68,6 +100,7 @@ LoadedModel load_model(const std::filesystem::path& folder) {
   } catch (const nlohmann::json::exception& error) {
     throw DataError((folder / "manifest.json").string() + ": " + error.what(), "train the model again");
   }
+  const SafetensorsFile tensors(folder / kTensors);
   state.item_bags.row_offsets = copy_of(tensors.tensor<int64_t>("item_bags.row_offsets"));
   state.item_bags.columns = copy_of(tensors.tensor<int32_t>("item_bags.columns"));
   require(!state.item_bags.row_offsets.empty(), folder, "the item bags are empty");
@@ -79,6 +112,7 @@ LoadedModel load_model(const std::filesystem::path& folder) {
     state.tables.push_back(
         {name.substr(std::string(kTablePrefix).size()), shape[0], shape[1], copy_of(tensors.tensor<float>(name))});
   }
+  check_tables(state, folder);
   return loaded;
 }
 

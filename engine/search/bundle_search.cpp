@@ -213,10 +213,19 @@ SearchResult search_for_users(Context& context, const LinearScorer& scorer, cons
 SearchResult search_around_anchors(Context& context, const SearchSpace& space, const SearchParams& params,
                                    const std::vector<int32_t>& anchors, const std::vector<int32_t>& partners,
                                    const std::vector<float>& probability) {
+  for (const int32_t anchor : anchors) {
+    if (std::ranges::count(params.forbidden, anchor) > 0) {
+      throw UsageError("item " + std::to_string(anchor) + " is an anchor and forbidden",
+                       "take it out of one of the two");
+    }
+  }
   Solver solver(context, space, params, true);
   const size_t n_partners = anchors.empty() ? 0 : partners.size() / anchors.size();
   Candidates candidates;
-  candidates.width = std::clamp<int64_t>(static_cast<int64_t>(n_partners) + 1, 1, params.candidates);
+  // Room for all must-haves beside the anchor and its partners.
+  candidates.width =
+      std::clamp<int64_t>(static_cast<int64_t>(1 + n_partners + params.must_have.size()), 1, params.candidates);
+  const size_t taken = std::min(n_partners, static_cast<size_t>(candidates.width) - 1);
   for (size_t first = 0; first < anchors.size(); first += kBatch) {
     check_interrupt("the bundle search");
     const size_t last = std::min(anchors.size(), first + kBatch);
@@ -227,7 +236,8 @@ SearchResult search_around_anchors(Context& context, const SearchSpace& space, c
       const size_t row = candidates.items.size();
       candidates.items.push_back(anchors[p]);
       const auto begin = partners.begin() + static_cast<std::ptrdiff_t>(p * n_partners);
-      candidates.items.insert(candidates.items.end(), begin, begin + candidates.width - 1);
+      candidates.items.insert(candidates.items.end(), begin, begin + static_cast<std::ptrdiff_t>(taken));
+      candidates.items.resize(row + static_cast<size_t>(candidates.width), -1);
       insert_must_haves(params.must_have, candidates.items.data() + row, candidates.width, true);
     }
     for (const int32_t item : candidates.items) {

@@ -57,7 +57,7 @@ SearchResult search_for_users(Context& context, const LinearScorer& scorer, cons
                               const SearchParams& params, const std::vector<int32_t>& users);
 
 /// The best bundle that holds each of `anchors`. partners is [anchors.size(), n_partners] row-major, -1 for none; `probability`
-/// [n_items] is the users' mean.
+/// [n_items] is the users' mean. UsageError for an anchor that is forbidden.
 SearchResult search_around_anchors(Context& context, const SearchSpace& space, const SearchParams& params,
                                    const std::vector<int32_t>& anchors, const std::vector<int32_t>& partners,
                                    const std::vector<float>& probability);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <string>
 
 #include "engine/evaluate/ranking_eval.hpp"
 #include "engine/train/sampled_epoch.hpp"
@@ -47,6 +49,22 @@ void check_params(const TrainParams& params, const HostCsr& train_items) {
   }
 }
 
+[[noreturn]] void throw_diverged(const std::string& what, const TrainParams& params) {
+  throw DataError(what, "lower model.learning_rate (now " + std::to_string(params.learning_rate) + ")");
+}
+
+// A loss is that of the parameters before its step, so the last step has none. While the sum of a table's squares is a float, so is
+// the product of any two rows (Cauchy and Schwarz).
+void check_parameters(const PreferenceModel& model, const TrainParams& params) {
+  for (const Parameter* p : model.parameters()) {
+    double squares = 0;
+    for (const float x : p->value.to_host()) squares += static_cast<double>(x) * static_cast<double>(x);
+    if (!(squares <= static_cast<double>(std::numeric_limits<float>::max()))) {
+      throw_diverged("the trained values of " + p->name + " are not finite or too large to score with", params);
+    }
+  }
+}
+
 }  // namespace
 
 TrainReport train(Context& context, PreferenceModel& model, const HostCsr& train_items, const HostCsr& validation_items,
@@ -65,8 +83,7 @@ TrainReport train(Context& context, PreferenceModel& model, const HostCsr& train
     current.epoch = epoch;
     current.train_loss = training->run(epoch);
     if (!std::isfinite(current.train_loss)) {
-      throw DataError("the training loss is not finite in epoch " + std::to_string(epoch),
-                      "lower model.learning_rate (now " + std::to_string(params.learning_rate) + ")");
+      throw_diverged("the training loss is not finite in epoch " + std::to_string(epoch), params);
     }
     if (epoch % params.validate_every == 0 || epoch == params.epochs) {
       const RankingSummary summary = validation.of_scorer(context, model.scorer(context), params.validation_k);
@@ -87,6 +104,7 @@ TrainReport train(Context& context, PreferenceModel& model, const HostCsr& train
   }
   best.restore();
   context.synchronize();
+  check_parameters(model, params);
   return report;
 }
 

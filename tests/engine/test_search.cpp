@@ -1,0 +1,496 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "engine/search/bundle_search.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+#include "tests/common/numbers.hpp"
+#include "tests/engine/engine_data.hpp"
+#include "tests/reference/association.hpp"
+#include "tests/reference/bundle.hpp"
+#include "tests/reference/topk.hpp"
+
+namespace sheaf {
+namespace {
+
+constexpr int64_t kUsers = 12, kDim = 4;
+
+bool holds(const Bundle& bundle, int32_t item) { return std::ranges::binary_search(bundle.items, item); }
+
+class BundleSearchTest : public test::OpTest {
+ protected:
+  /// Prices 1 .. 9 and five categories; the tables of a scorer and the vectors of association are random.
+  void make_world(int64_t n_items) {
+    n_items_ = n_items;
+    catalog_ = test::plain_catalog(n_items);
+    const auto prices = test::random_ints(n_items, 1, 1, 9);
+    catalog_.price.assign(prices.begin(), prices.end());
+    catalog_.category = test::random_ints(n_items, 2, 0, 4);
+    users_ = test::random_floats(kUsers * kDim, 3, -1.5f, 1.5f);
+    items_ = test::random_floats(n_items * kDim, 4, -1.5f, 1.5f);
+    user_bias_ = test::random_floats(kUsers, 5);
+    item_bias_ = test::random_floats(n_items, 6);
+    vectors_ = test::random_floats(n_items * kDim, 7);
+    params_.evolve.seed = 5;
+    params_.evolve.generations = 30;
+  }
+
+  LinearScorer scorer() {
+    LinearScorer scorer;
+    scorer.n_users = kUsers;
+    scorer.n_items = n_items_;
+    scorer.dim = kDim;
+    scorer.users = Buffer<float>(context(), users_);
+    scorer.items = Buffer<float>(context(), items_);
+    scorer.user_bias = Buffer<float>(context(), user_bias_);
+    scorer.item_bias = Buffer<float>(context(), item_bias_);
+    scorer.bias = Buffer<float>(context(), std::vector<float>{-0.25f});
+    scorer.calibration = calibration_;
+    return scorer;
+  }
+  SearchSpace space() {
+    SearchSpace space(context(), catalog_, params_);
+    if (sparse_association_.n_rows() > 0) {
+      space.association = DeviceCsr(context(), sparse_association_);
+    } else {
+      space.vectors = Buffer<float>(context(), vectors_);
+      space.dim = kDim;
+    }
+    space.scale = scale_;
+    return space;
+  }
+  SearchResult for_users(const std::vector<int32_t>& users) {
+    return search_for_users(context(), scorer(), space(), params_, users);
+  }
+  SearchResult around(const std::vector<int32_t>& anchors, const std::vector<int32_t>& partners) {
+    const std::vector<float> probability(static_cast<size_t>(n_items_), 0.5f);
+    return search_around_anchors(context(), space(), params_, anchors, partners, probability);
+  }
+  /// All items but the anchor, in their order, for each anchor.
+  std::vector<int32_t> all_others(const std::vector<int32_t>& anchors) const {
+    std::vector<int32_t> partners;
+    for (const int32_t anchor : anchors) {
+      for (int32_t i = 0; i < n_items_; ++i) {
+        if (i != anchor) partners.push_back(i);
+      }
+    }
+    return partners;
+  }
+
+  /// P(u, i) in double, and how far it may be from the float: its logit's error, as P' <= P, and one rounding.
+  double probability(int64_t u, int64_t i) const {
+    const auto at = [](const std::vector<float>& values, int64_t place) {
+      return static_cast<double>(values[static_cast<size_t>(place)]);
+    };
+    const double dot = ref::dot(users_.data() + u * kDim, items_.data() + i * kDim, kDim).value;
+    const double logit = dot + at(user_bias_, u) + at(item_bias_, i) - 0.25;
+    return 1 / (1 + std::exp(-(calibration_.slope * logit + calibration_.offset)));
+  }
+  // |terms| of a logit: kDim products of at most 1.5^2, biases of 1, 1 and 0.25.
+  double relative_probability_error() const {
+    return std::abs(calibration_.slope) * ref::sum_bound(kDim + 3, kDim * 2.25 + 2.25) + 2 * test::kRound;
+  }
+
+  /// What search_for_users should maximise for user u.
+  ref::BundleWorld world_of(int64_t u) const {
+    ref::BundleWorld world;
+    for (int64_t i = 0; i < n_items_; ++i) {
+      world.probability.push_back(probability(u, i));
+      world.association.emplace_back();
+      for (int64_t j = 0; j < n_items_; ++j) world.association.back().push_back(association(i, j));
+    }
+    world.price.assign(catalog_.price.begin(), catalog_.price.end());
+    world.category = catalog_.category;
+    world.weight_association = static_cast<double>(params_.weight_association);
+    world.weight_preference = static_cast<double>(params_.weight_preference);
+    world.weight_revenue = static_cast<double>(params_.weight_revenue);
+    world.min_size = params_.min_size;
+    world.max_size = params_.max_size;
+    world.min_categories = params_.min_categories;
+    world.budget = static_cast<double>(params_.budget);
+    world.must_have = params_.must_have;
+    world.forbidden = params_.forbidden;
+    return world;
+  }
+  double association(int64_t i, int64_t j) const {
+    const auto scale = static_cast<double>(scale_);
+    if (sparse_association_.n_rows() == 0) {
+      const float* v = vectors_.data();
+      return scale * std::max(0.0, ref::cosine(v + i * kDim, v + j * kDim, kDim));
+    }
+    const auto entry = [&](int64_t r, int64_t c) {
+      const auto row = sparse_association_.row(r);
+      const auto found = std::ranges::find(row, static_cast<int32_t>(c));
+      if (found == row.end()) return 0.0;
+      const auto at = sparse_association_.row_offsets[static_cast<size_t>(r)] + (found - row.begin());
+      return static_cast<double>(sparse_association_.values[static_cast<size_t>(at)]);
+    };
+    return scale * std::max(entry(i, j), entry(j, i));
+  }
+  /// How far a float F may be from F in double: the cosines by their own rounding, everything else in proportion.
+  double value_bound(double value) const {
+    const auto pairs = static_cast<double>(params_.max_size * (params_.max_size - 1));
+    const double cosines = pairs * static_cast<double>(params_.weight_association) * static_cast<double>(scale_) *
+                           ref::sum_bound(kDim + 6, 1.0);
+    const double operations = static_cast<double>(params_.max_size * params_.max_size) + 6;
+    return cosines + value * (relative_probability_error() + operations * test::kRound);
+  }
+
+  void expect_optimal(const SearchResult& found, const std::vector<int32_t>& users) const {
+    ASSERT_EQ(found.bundles.size(), users.size());
+    for (size_t n = 0; n < users.size(); ++n) {
+      const Bundle& bundle = found.bundles[n];
+      const ref::BundleWorld world = world_of(users[n]);
+      const double best = ref::best_bundle_value(world);
+      const double value = ref::bundle_value(world, bundle.items);
+      EXPECT_EQ(bundle.subject, users[n]);
+      EXPECT_EQ(bundle.violation, 0.0f);
+      EXPECT_TRUE(ref::bundle_feasible(world, bundle.items)) << "user " << users[n];
+      EXPECT_NEAR(bundle.value, value, value_bound(value)) << "user " << users[n];
+      EXPECT_NEAR(value, best, 2 * value_bound(best)) << "user " << users[n];  // either may be larger as a float
+      ASSERT_EQ(bundle.probability.size(), bundle.items.size());
+      for (size_t m = 0; m < bundle.items.size(); ++m) {
+        const double p = probability(users[n], bundle.items[m]);
+        EXPECT_NEAR(bundle.probability[m], p, p * relative_probability_error());
+      }
+    }
+  }
+
+  int64_t n_items_ = 0;
+  Catalog catalog_;
+  std::vector<float> users_, items_, user_bias_, item_bias_, vectors_;
+  HostCsr sparse_association_;
+  SearchParams params_;
+  Calibration calibration_{1.5, -0.5};
+  float scale_ = 0.5f;
+};
+
+const std::vector<int32_t> kEveryone{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+
+TEST_P(BundleSearchTest, FindsTheOptimumOfASmallCatalog) {
+  make_world(13);
+  expect_optimal(for_users(kEveryone), kEveryone);
+  params_.weight_preference = 0.25f;
+  params_.weight_revenue = 0.125f;
+  params_.budget = 15;
+  params_.min_size = 3;
+  params_.max_size = 5;
+  params_.min_categories = 3;
+  params_.must_have = {2};
+  params_.forbidden = {0, 7};
+  expect_optimal(for_users(kEveryone), kEveryone);
+}
+
+TEST_P(BundleSearchTest, FindsTheOptimumOfASparseAssociation) {
+  make_world(13);
+  sparse_association_ =
+      test::engine_csr(test::random_csr(13, 13, 5, 8, true));  // not symmetric: the larger entry counts
+  params_.budget = 18;
+  expect_optimal(for_users(kEveryone), kEveryone);
+}
+
+TEST_P(BundleSearchTest, OnlyTheItemsThatScoreHighestAreCandidates) {
+  make_world(40);
+  params_.candidates = 6;
+  const SearchResult found = for_users(kEveryone);
+  for (const Bundle& bundle : found.bundles) {
+    std::vector<double> scores;
+    for (int64_t i = 0; i < n_items_; ++i) scores.push_back(probability(bundle.subject, i));
+    std::vector<double> sorted = scores;
+    std::ranges::sort(sorted, std::ranges::greater{});
+    for (const int32_t item : bundle.items) EXPECT_GE(scores[static_cast<size_t>(item)], sorted[5]) << bundle.subject;
+  }
+}
+
+TEST_P(BundleSearchTest, ConstraintsHoldForUsers) {
+  make_world(60);
+  params_.candidates = 20;
+  params_.budget = 14;
+  params_.min_size = 3;
+  params_.max_size = 5;
+  params_.min_categories = 3;
+  const Bundle first = for_users({0}).bundles.front();
+  params_.forbidden = {first.items[0]};
+  // The item that user 0 wants least is not among the candidates, but must be had.
+  int32_t least = 0;
+  for (int32_t i = 0; i < n_items_; ++i) {
+    if (catalog_.price[static_cast<size_t>(i)] <= 5 && probability(0, i) < probability(0, least)) least = i;
+  }
+  params_.must_have = {least};
+  const SearchResult found = for_users(kEveryone);
+  for (const Bundle& bundle : found.bundles) {
+    EXPECT_EQ(bundle.violation, 0.0f) << bundle.subject;
+    EXPECT_TRUE(ref::bundle_feasible(world_of(bundle.subject), bundle.items)) << bundle.subject;
+    EXPECT_TRUE(holds(bundle, least)) << bundle.subject;
+    EXPECT_FALSE(holds(bundle, params_.forbidden[0])) << bundle.subject;
+    EXPECT_TRUE(std::ranges::is_sorted(bundle.items));
+  }
+}
+
+TEST_P(BundleSearchTest, ManyMustHavesPushOutTheLastCandidatesAlone) {
+  make_world(30);
+  params_.candidates = 5;
+  params_.min_size = params_.max_size = 5;
+  params_.min_categories = 1;
+  for (int32_t u = 0; u < kUsers; ++u) {
+    std::vector<int32_t> by_score(static_cast<size_t>(n_items_));
+    for (int32_t i = 0; i < n_items_; ++i) by_score[static_cast<size_t>(i)] = i;
+    std::ranges::sort(by_score, std::ranges::greater{}, [&](int32_t i) { return probability(u, i); });
+    // Two that are no candidates, and the last that is: it stays, and the two before it go.
+    params_.must_have = {by_score[20], by_score[4], by_score[29]};
+    std::vector<int32_t> expected{by_score[0], by_score[1], by_score[4], by_score[20], by_score[29]};
+    std::ranges::sort(expected);
+    const Bundle bundle = for_users({u}).bundles.front();
+    EXPECT_EQ(bundle.items, expected) << "user " << u;
+    EXPECT_EQ(bundle.violation, 0.0f);
+  }
+}
+
+TEST_P(BundleSearchTest, AUsersBundleDoesNotDependOnTheOthers) {
+  make_world(60);
+  params_.candidates = 24;
+  params_.evolve.generations = 4;  // few, so that chance still shows
+  params_.evolve.population = 8;
+  const SearchResult together = for_users(kEveryone);
+  std::vector<int32_t> many;  // more than one batch of problems
+  for (int32_t n = 0; n < 1100; ++n) many.push_back((n * 5) % static_cast<int32_t>(kUsers));
+  const SearchResult batches = for_users(many);
+  ASSERT_EQ(batches.bundles.size(), many.size());
+  const auto expect_same = [&](const Bundle& a, const Bundle& b) {
+    EXPECT_EQ(a.subject, b.subject);
+    EXPECT_EQ(a.items, b.items);
+    EXPECT_EQ(a.value, b.value);
+    EXPECT_TRUE(test::same_bits(a.probability, b.probability));
+  };
+  for (size_t u = 0; u < kUsers; ++u) {
+    expect_same(for_users({static_cast<int32_t>(u)}).bundles.front(), together.bundles[u]);
+  }
+  for (size_t n = 0; n < many.size(); ++n) {
+    expect_same(batches.bundles[n], together.bundles[static_cast<size_t>(many[n])]);
+  }
+  params_.evolve.seed = 6;
+  const SearchResult other = for_users(kEveryone);
+  int64_t differ = 0;
+  for (size_t u = 0; u < kUsers; ++u) differ += other.bundles[u].items == together.bundles[u].items ? 0 : 1;
+  EXPECT_GT(differ, 0);
+  EXPECT_TRUE(for_users({}).bundles.empty());
+}
+
+TEST_P(BundleSearchTest, ConvergenceIsTheMeanOfTheFeasible) {
+  make_world(60);
+  params_.evolve.generations = 10;
+  const SearchResult found = for_users(kEveryone);
+  ASSERT_EQ(found.convergence.size(), 10u);
+  double mean = 0;
+  for (const Bundle& bundle : found.bundles) mean += static_cast<double>(bundle.value) / kUsers;
+  for (size_t g = 1; g < 10; ++g) EXPECT_GE(found.convergence[g], found.convergence[g - 1]) << g;
+  EXPECT_GE(mean * (1 + test::kRound), found.convergence.back());  // after it come single moves that only improve
+  EXPECT_GT(found.convergence.front(), mean / 4);
+  params_.budget = 1;  // two items cost at least 2
+  for (const double value : for_users(kEveryone).convergence) EXPECT_TRUE(std::isnan(value));
+}
+
+TEST_P(BundleSearchTest, ConstraintsHoldAroundAnchors) {
+  make_world(30);
+  params_.budget = 20;
+  params_.min_size = 3;
+  params_.min_categories = 3;
+  params_.must_have = {9};
+  params_.forbidden = {4, 11};
+  std::vector<int32_t> anchors;
+  for (int32_t i = 0; i < n_items_; ++i) {
+    if (i != 4 && i != 11) anchors.push_back(i);
+  }
+  // Ten partners an anchor, some places empty.
+  std::vector<int32_t> partners;
+  for (const int32_t anchor : anchors) {
+    for (int32_t n = 1; n <= 10; ++n) partners.push_back(n > 8 ? -1 : (anchor + n * 3) % 30);
+  }
+  const SearchResult found = around(anchors, partners);
+  ASSERT_EQ(found.bundles.size(), anchors.size());
+  for (size_t a = 0; a < anchors.size(); ++a) {
+    const Bundle& bundle = found.bundles[a];
+    EXPECT_EQ(bundle.subject, anchors[a]);
+    EXPECT_TRUE(holds(bundle, anchors[a])) << anchors[a];
+    EXPECT_TRUE(holds(bundle, 9)) << anchors[a];
+    EXPECT_EQ(bundle.violation, 0.0f) << anchors[a];
+    EXPECT_TRUE(ref::bundle_feasible(world_of(0), bundle.items)) << anchors[a];
+    for (const int32_t item : bundle.items) {
+      const int32_t steps = ((item - anchors[a] + 30) % 30) / 3;
+      const bool partner = (item - anchors[a] + 30) % 3 == 0 && steps >= 1 && steps <= 8;
+      EXPECT_TRUE(item == anchors[a] || item == 9 || partner) << anchors[a] << " with " << item;
+    }
+    EXPECT_EQ(bundle.probability, std::vector<float>(bundle.items.size(), 0.5f));
+  }
+}
+
+TEST_P(BundleSearchTest, FindsTheOptimumAroundAnchors) {
+  make_world(13);
+  params_.budget = 18;
+  const std::vector<int32_t> anchors{0, 3, 8, 12};
+  const std::vector<float> probability = mean_probability(context(), scorer());
+  const SearchResult found =
+      search_around_anchors(context(), space(), params_, anchors, all_others(anchors), probability);
+  for (size_t a = 0; a < anchors.size(); ++a) {
+    ref::BundleWorld world = world_of(0);
+    world.probability.assign(probability.begin(), probability.end());
+    world.must_have = {anchors[a]};
+    const double best = ref::best_bundle_value(world), value = ref::bundle_value(world, found.bundles[a].items);
+    EXPECT_TRUE(ref::bundle_feasible(world, found.bundles[a].items)) << anchors[a];
+    EXPECT_NEAR(found.bundles[a].value, value, value_bound(value)) << anchors[a];
+    EXPECT_NEAR(value, best, 2 * value_bound(best)) << anchors[a];
+  }
+}
+
+TEST_P(BundleSearchTest, AnAnchorsBundleDoesNotDependOnTheOthers) {
+  make_world(40);
+  params_.evolve.generations = 4;
+  params_.evolve.population = 8;
+  std::vector<int32_t> anchors(40);
+  for (int32_t i = 0; i < 40; ++i) anchors[static_cast<size_t>(i)] = i;
+  const SearchResult together = around(anchors, all_others(anchors));
+  for (const int32_t anchor : anchors) {
+    const Bundle alone = around({anchor}, all_others({anchor})).bundles.front();
+    EXPECT_EQ(alone.items, together.bundles[static_cast<size_t>(anchor)].items);
+    EXPECT_EQ(alone.value, together.bundles[static_cast<size_t>(anchor)].value);
+  }
+  EXPECT_TRUE(around({}, {}).bundles.empty());
+}
+
+TEST_P(BundleSearchTest, MustHavesComeEvenToAnAnchorWithFewPartners) {
+  make_world(20);
+  params_.min_categories = 1;
+  params_.must_have = {3, 5};
+  const SearchResult found = around({7, 8}, {1, 2});  // one partner each
+  for (const Bundle& bundle : found.bundles) {
+    EXPECT_TRUE(holds(bundle, 3) && holds(bundle, 5)) << bundle.subject;
+    EXPECT_EQ(bundle.violation, 0.0f) << bundle.subject;
+  }
+}
+
+TEST_P(BundleSearchTest, MeanProbabilityAveragesOverUsers) {
+  make_world(13);
+  const std::vector<float> mean = mean_probability(context(), scorer());
+  ASSERT_EQ(mean.size(), 13u);
+  for (int64_t i = 0; i < 13; ++i) {
+    double expected = 0;
+    for (int64_t u = 0; u < kUsers; ++u) expected += probability(u, i) / kUsers;
+    // Beside the logit's, the calibration and the logistic function in float: z within 1.5 * 11.5 + 0.5, a few roundings.
+    const double bound = expected * (relative_probability_error() + (18 * 2 + 8) * test::kRound);
+    EXPECT_NEAR(mean[static_cast<size_t>(i)], expected, bound) << i;
+  }
+}
+
+TEST_P(BundleSearchTest, InfeasibleSearchesSayWhy) {
+  make_world(20);
+  const auto why = [&](const SearchParams& params) {
+    params_ = params;
+    params_.evolve.generations = 5;
+    const Bundle bundle = for_users({0}).bundles.front();
+    EXPECT_GT(bundle.violation, 0.0f);
+    return explain_infeasible(bundle, catalog_, params_, "EUR");
+  };
+  SearchParams params = params_;
+  params.budget = 1.5f;
+  EXPECT_NE(why(params).find("budget of 1.50 EUR"), std::string::npos);
+  params = {};
+  params.min_categories = 6;
+  params.max_size = 8;
+  EXPECT_NE(why(params).find("1 fewer than search.min_categories"), std::string::npos);
+  params = {};
+  params.must_have = {1, 2, 3, 4, 5};
+  EXPECT_NE(why(params).find("it lacks 1 of search.must_have"), std::string::npos);
+  params = {};
+  for (int32_t i = 1; i < 20; ++i) params.forbidden.push_back(i);
+  EXPECT_NE(why(params).find("1 fewer than search.min_size"), std::string::npos);
+}
+
+TEST_P(BundleSearchTest, AnAnchorThatCannotBeIsExplained) {
+  make_world(20);
+  catalog_.price[7] = 50;
+  params_.budget = 40;
+  const Bundle bundle = around({7}, all_others({7})).bundles.front();
+  EXPECT_GT(bundle.violation, 0.0f);
+  EXPECT_NE(explain_infeasible(bundle, catalog_, params_, "EUR"), "");
+  params_.forbidden = {7};
+  EXPECT_THROW(around({7}, all_others({7})), UsageError);
+}
+
+TEST_P(BundleSearchTest, CanBeInterrupted) {
+  make_world(13);
+  const SearchSpace items = space();
+  const LinearScorer wanted = scorer();
+  request_interrupt();
+  EXPECT_THROW(search_for_users(context(), wanted, items, params_, {0}), Interrupted);
+  EXPECT_THROW(search_around_anchors(context(), items, params_, {0}, {1}, std::vector<float>(13)), Interrupted);
+  clear_interrupt();
+}
+
+SHEAF_ON_EVERY_BACKEND(BundleSearchTest);
+
+std::vector<int64_t> subjects(const std::vector<Bundle>& bundles) {
+  std::vector<int64_t> found;
+  for (const Bundle& bundle : bundles) found.push_back(bundle.subject);
+  return found;
+}
+
+TEST(SelectBundles, TakesTheBestThatShareFewItems) {
+  const std::vector<Bundle> bundles{
+      {0, {1, 2, 3}, {}, 5.0f, 0.0f}, {1, {1, 2, 4}, {}, 7.0f, 0.0f}, {2, {3, 4, 5}, {}, 6.0f, 0.0f},
+      {3, {8, 9}, {}, 9.0f, 0.5f},  // infeasible
+      {4, {6, 7}, {}, 5.0f, 0.0f},    {5, {1, 2, 4}, {}, 7.0f, 0.0f}, {6, {2, 3, 5, 6}, {}, 1.0f, 0.0f},
+  };
+  using Ids = std::vector<int64_t>;
+  EXPECT_EQ(subjects(select_bundles(bundles, 0, 10)), (Ids{1, 4}));
+  EXPECT_EQ(subjects(select_bundles(bundles, 1, 10)), (Ids{1, 2, 4}));
+  EXPECT_EQ(subjects(select_bundles(bundles, 2, 10)), (Ids{1, 2, 0, 4, 6}));
+  EXPECT_EQ(subjects(select_bundles(bundles, 16, 10)), (Ids{1, 2, 0, 4, 6}));  // never the copy
+  EXPECT_EQ(subjects(select_bundles(bundles, 2, 3)), (Ids{1, 2, 0}));
+  EXPECT_TRUE(select_bundles(bundles, 2, 0).empty());
+  EXPECT_TRUE(select_bundles({}, 2, 3).empty());
+  const std::vector<Bundle> chosen = select_bundles(bundles, 0, 1);
+  EXPECT_EQ(chosen[0].items, (std::vector<int32_t>{1, 2, 4}));
+  EXPECT_EQ(chosen[0].value, 7.0f);
+}
+
+TEST(ExplainInfeasible, NamesEachBrokenConstraint) {
+  Catalog catalog = test::plain_catalog(5);
+  catalog.price = {2.5f, 4, 8, 16, 32};
+  catalog.category = {0, 0, 0, 1, 2};
+  SearchParams params;
+  params.min_size = 4;
+  params.min_categories = 3;
+  params.budget = 10;
+  params.must_have = {3, 4, 1};
+  params.forbidden = {0, 3};
+  EXPECT_EQ(explain_infeasible({0, {0, 1, 2}, {}, 0, 1}, catalog, params, "EUR"),
+            "it costs 14.50 EUR, 4.50 EUR over the budget of 10.00 EUR; it has 3 items, 1 fewer than search.min_size; "
+            "it has 1 categories, 2 fewer than search.min_categories; it lacks 2 of search.must_have; "
+            "it needs 1 of search.forbidden");
+  // One at a time.
+  const auto only = [&](const SearchParams& one) {
+    return explain_infeasible({0, {0, 1, 3}, {}, 0, 1}, catalog, one, "EUR");
+  };
+  EXPECT_EQ(only({}), "");
+  params = {};
+  params.budget = 20;
+  EXPECT_EQ(only(params), "it costs 22.50 EUR, 2.50 EUR over the budget of 20.00 EUR");
+  params = {};
+  params.min_size = 5;
+  EXPECT_EQ(only(params), "it has 3 items, 2 fewer than search.min_size");
+  params = {};
+  params.min_categories = 3;
+  EXPECT_EQ(only(params), "it has 2 categories, 1 fewer than search.min_categories");
+  params = {};
+  params.must_have = {2};
+  EXPECT_EQ(only(params), "it lacks 1 of search.must_have");
+  params = {};
+  params.forbidden = {1, 3};
+  EXPECT_EQ(only(params), "it needs 2 of search.forbidden");
+}
+
+}  // namespace
+}  // namespace sheaf

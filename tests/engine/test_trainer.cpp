@@ -1,0 +1,364 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "engine/evaluate/ranking_eval.hpp"
+#include "engine/train/trainer.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+#include "tests/common/numbers.hpp"
+#include "tests/engine/engine_data.hpp"
+
+namespace sheaf {
+namespace {
+
+struct Trained {
+  TrainReport report;
+  PreferenceState state;
+};
+
+std::vector<float> all_values(const PreferenceState& state) {
+  std::vector<float> values;
+  for (const auto& table : state.tables) values.insert(values.end(), table.values.begin(), table.values.end());
+  return values;
+}
+
+/// A loss and the kind of model that it trains.
+struct Way {
+  LossKind loss;
+  PreferenceKind kind;
+  const char* name;
+};
+constexpr Way kWays[]{{LossKind::softmax, PreferenceKind::factorization, "softmax"},
+                      {LossKind::bpr, PreferenceKind::factorization, "bpr"},
+                      {LossKind::bce, PreferenceKind::factorization, "bce"},
+                      {LossKind::bpr, PreferenceKind::additive, "additive bpr"},
+                      {LossKind::bce, PreferenceKind::additive, "additive bce"}};
+
+class TrainerTest : public test::OpTest {
+ protected:
+  /// One thread: steps on small data are so short that a second one would mostly wait.
+  void SetUp() override {
+    OpTest::SetUp();
+    if (!IsSkipped()) alone_ = make_context(1);
+  }
+  Context& context() { return *alone_; }
+  static TrainParams params_of(LossKind loss) {
+    TrainParams params;
+    params.loss = loss;
+    params.epochs = 40;
+    params.patience = 0;
+    params.batch = 128;
+    params.negatives = 4;
+    params.dropout = 0.1f;
+    params.mask_seen = true;
+    return params;
+  }
+  PreferenceModel fresh(Context& where, PreferenceKind kind, bool item_features = false, uint64_t seed = 1) const {
+    return PreferenceModel(where, kind, test::Planted::n_users, 8, data_.catalog, item_features, seed);
+  }
+  Trained trained_on(Context& where, PreferenceKind kind, const TrainParams& params, bool item_features = false) const {
+    PreferenceModel model = fresh(where, kind, item_features);
+    TrainReport report = train(where, model, data_.train, data_.validation, params);
+    return {std::move(report), model.state()};
+  }
+  Trained trained(PreferenceKind kind, const TrainParams& params, bool item_features = false) {
+    return trained_on(context(), kind, params, item_features);
+  }
+  double ndcg_of(const PreferenceState& state, const TrainParams& params) {
+    const RankingEvaluator evaluator(context(), data_.validation, params.mask_seen ? &data_.train : nullptr);
+    return evaluator.of_scorer(context(), PreferenceModel(context(), state).scorer(context()), params.validation_k)
+        .ndcg;
+  }
+
+  std::unique_ptr<Context> alone_;
+  test::Planted data_ = test::planted(4);
+};
+
+TEST_P(TrainerTest, TheLossFallsAndTheRankingRises) {
+  for (const Way& way : kWays) {
+    const TrainParams params = params_of(way.loss);
+    const double before = ndcg_of(fresh(context(), way.kind).state(), params);
+    const Trained result = trained(way.kind, params);
+    const auto& epochs = result.report.epochs;
+    ASSERT_EQ(epochs.size(), 40u) << way.name;
+    double early = 0, late = 0;
+    for (size_t e = 0; e < 5; ++e) {
+      early += epochs[e].train_loss / 5;
+      late += epochs[35 + e].train_loss / 5;
+      EXPECT_EQ(epochs[e].epoch, static_cast<int64_t>(e) + 1);
+    }
+    EXPECT_LT(late, early) << way.name;
+    EXPECT_GT(epochs.back().validation_ndcg, before) << way.name;
+    // Knowing the taste and nothing else, 2 of 11 unseen items of the taste are right: about 10 / 11 of them in a list of 10, at random
+    // places. Its NDCG is the mean gain of a place times 2 * 10 / 11 over the ideal 1 + 1 / log2(3). Popularity alone reaches less.
+    double gain = 0;
+    for (int rank = 1; rank <= 10; ++rank) gain += 1 / std::log2(rank + 1.0) / 10;
+    const double taste = gain * (20.0 / 11) / (1 + 1 / std::log2(3.0));
+    if (way.kind == PreferenceKind::factorization) {
+      EXPECT_GT(epochs.back().validation_ndcg, taste) << way.name;
+    } else {
+      EXPECT_GT(epochs.back().validation_ndcg, 1.25 * before) << way.name;
+    }
+  }
+}
+
+TEST_P(TrainerTest, KeepsTheParametersOfTheBestEpoch) {
+  for (const Way& way : kWays) {
+    TrainParams params = params_of(way.loss);
+    params.learning_rate = 0.1f;  // soon too much of a good thing
+    params.weight_decay = 0;
+    params.epochs = 60;
+    params.validate_every = 2;
+    params.patience = 3;
+    const Trained result = trained(way.kind, params);
+    const TrainReport& report = result.report;
+    double best = -1;
+    int64_t best_epoch = 0;
+    for (const EpochReport& epoch : report.epochs) {
+      if (std::isnan(epoch.validation_ndcg)) continue;
+      EXPECT_EQ(epoch.best, epoch.validation_ndcg > best) << way.name << ", epoch " << epoch.epoch;
+      if (epoch.validation_ndcg <= best) continue;
+      best = epoch.validation_ndcg;
+      best_epoch = epoch.epoch;
+    }
+    EXPECT_EQ(report.best_epoch, best_epoch) << way.name;
+    EXPECT_TRUE(report.stopped_early) << way.name;
+    ASSERT_EQ(report.epochs.back().epoch, best_epoch + 6) << way.name;  // three validations without a better one
+    ASSERT_NE(report.epochs.back().validation_ndcg, best) << way.name;
+    EXPECT_EQ(ndcg_of(result.state, params), best) << way.name;
+    // The same run, ended at the best epoch, ends with the same bits.
+    params.epochs = best_epoch;
+    params.patience = 0;
+    EXPECT_TRUE(test::same_bits(all_values(trained(way.kind, params).state), all_values(result.state))) << way.name;
+  }
+}
+
+TEST_P(TrainerTest, PatienceZeroTrainsOnAndKeepsTheLast) {
+  TrainParams params = params_of(LossKind::softmax);
+  params.learning_rate = 0.1f;
+  params.weight_decay = 0;
+  params.epochs = 60;
+  params.validate_every = 7;  // the last epoch is validated nevertheless
+  const Trained result = trained(PreferenceKind::factorization, params);
+  const auto& epochs = result.report.epochs;
+  ASSERT_EQ(epochs.size(), 60u);
+  EXPECT_FALSE(result.report.stopped_early);
+  EXPECT_EQ(result.report.best_epoch, 60);
+  double best = 0;
+  for (const EpochReport& epoch : epochs) {
+    const bool validated = epoch.epoch % 7 == 0 || epoch.epoch == 60;
+    EXPECT_EQ(std::isnan(epoch.validation_ndcg), !validated) << epoch.epoch;
+    EXPECT_EQ(std::isnan(epoch.validation_recall), !validated) << epoch.epoch;
+    EXPECT_EQ(epoch.best, validated) << epoch.epoch;
+    if (validated) best = std::max(best, epoch.validation_ndcg);
+  }
+  ASSERT_LT(epochs.back().validation_ndcg, best);
+  EXPECT_EQ(ndcg_of(result.state, params), epochs.back().validation_ndcg);
+}
+
+TEST_P(TrainerTest, WithoutValidationKeepsTheLast) {
+  HostCsr nothing;
+  nothing.row_offsets.assign(test::Planted::n_users + 1, 0);
+  nothing.n_columns = test::Planted::n_items;
+  TrainParams params = params_of(LossKind::bpr);
+  params.epochs = 8;
+  params.patience = 1;
+  params.validate_every = 1;
+  PreferenceModel model = fresh(context(), PreferenceKind::factorization);
+  const TrainReport report = train(context(), model, data_.train, nothing, params);
+  EXPECT_EQ(report.best_epoch, 8);
+  EXPECT_FALSE(report.stopped_early);
+  EXPECT_TRUE(std::isnan(report.epochs.back().validation_ndcg));
+  params.patience = 0;
+  EXPECT_TRUE(
+      test::same_bits(all_values(model.state()), all_values(trained(PreferenceKind::factorization, params).state)));
+}
+
+TEST_P(TrainerTest, ReportsEveryEpochAsItEnds) {
+  TrainParams params = params_of(LossKind::bce);
+  params.epochs = 4;
+  PreferenceModel model = fresh(context(), PreferenceKind::additive);
+  std::vector<double> losses;
+  const TrainReport report =
+      train(context(), model, data_.train, data_.validation, params, [&](const EpochReport& epoch) {
+        losses.push_back(epoch.train_loss);
+        EXPECT_EQ(epoch.epoch, static_cast<int64_t>(losses.size()));
+      });
+  ASSERT_EQ(losses.size(), 4u);
+  for (size_t e = 0; e < 4; ++e) EXPECT_EQ(losses[e], report.epochs[e].train_loss);
+}
+
+TEST_P(TrainerTest, TheSeedAloneDecidesTheBits) {
+  for (const Way& way : kWays) {
+    TrainParams params = params_of(way.loss);
+    params.epochs = 3;
+    params.batch = 100;  // the last batch is shorter
+    params.popularity_negatives = true;
+    params.weight_power = 0.5f;
+    const Trained first = trained_on(*make_context(1), way.kind, params, true);
+    for (const int threads : {1, 2, 3}) {
+      const Trained again = trained_on(*make_context(threads), way.kind, params, true);
+      EXPECT_TRUE(test::same_bits(all_values(again.state), all_values(first.state))) << way.name << ", " << threads;
+      for (size_t e = 0; e < 3; ++e) {
+        EXPECT_EQ(again.report.epochs[e].train_loss, first.report.epochs[e].train_loss) << way.name << ", " << threads;
+      }
+    }
+    params.seed = 2;
+    const bool same = test::same_bits(all_values(trained(way.kind, params, true).state), all_values(first.state));
+    EXPECT_EQ(same, way.loss == LossKind::softmax)
+        << way.name;  // softmax draws nothing: its chance is the model's start
+  }
+  const PreferenceState one = fresh(context(), PreferenceKind::factorization, false, 1).state();
+  const PreferenceState two = fresh(context(), PreferenceKind::factorization, false, 2).state();
+  EXPECT_FALSE(test::same_bits(all_values(one), all_values(two)));
+}
+
+TEST_P(TrainerTest, EverySettingCounts) {
+  TrainParams base = params_of(LossKind::bce);
+  base.epochs = 3;
+  const auto values = [&](const TrainParams& params, PreferenceKind kind = PreferenceKind::factorization) {
+    return all_values(trained(kind, params).state);
+  };
+  const std::vector<float> plain = values(base);
+  const auto expect_other = [&](const char* what, auto&& change) {
+    TrainParams params = base;
+    change(params);
+    EXPECT_FALSE(test::same_bits(values(params), plain)) << what;
+  };
+  expect_other("popularity_negatives", [](TrainParams& p) { p.popularity_negatives = true; });
+  expect_other("weight_power", [](TrainParams& p) { p.weight_power = 1; });
+  expect_other("positive_weight", [](TrainParams& p) { p.positive_weight = 2; });
+  expect_other("negatives", [](TrainParams& p) { p.negatives = 5; });
+  expect_other("batch", [](TrainParams& p) { p.batch = 64; });
+  expect_other("dropout", [](TrainParams& p) { p.dropout = 0; });
+  expect_other("weight_decay", [](TrainParams& p) { p.weight_decay = 0.1f; });
+  expect_other("learning_rate", [](TrainParams& p) { p.learning_rate = 0.01f; });
+  expect_other("loss", [](TrainParams& p) { p.loss = LossKind::bpr; });
+  // Without weights there is nothing to raise to a power; equal weights count as none.
+  for (const bool equal : {true, false}) {
+    data_.train.values.assign(equal ? data_.train.columns.size() : 0, 4.0f);
+    TrainParams weighted = base;
+    weighted.weight_power = 1;
+    EXPECT_TRUE(test::same_bits(values(weighted), plain)) << equal;
+  }
+}
+
+TEST_P(TrainerTest, WeightsPullTowardsWhatIsBoughtMuch) {
+  // Everyone bought items 0 and 1; weights say which of the two more.
+  const HostCsr train_items = [&] {
+    HostCsr csr =
+        test::pattern(std::vector<std::vector<int32_t>>(test::Planted::n_users, {0, 1}), test::Planted::n_items);
+    for (int64_t u = 0; u < test::Planted::n_users; ++u) csr.values.insert(csr.values.end(), {1.0f, 50.0f});
+    return csr;
+  }();
+  for (const LossKind loss : {LossKind::softmax, LossKind::bce}) {
+    TrainParams params = params_of(loss);
+    params.weight_power = 1;
+    PreferenceModel model = fresh(context(), PreferenceKind::factorization);
+    train(context(), model, train_items, data_.validation, params);
+    const auto items = top_items(context(), model.scorer(context()), nullptr, 1).items.to_host();
+    EXPECT_GT(std::ranges::count(items, 1), test::Planted::n_users * 9 / 10);
+  }
+}
+
+TEST_P(TrainerTest, PopularNegativesKeepPopularItemsDown) {
+  TrainParams params = params_of(LossKind::bce);
+  const auto margin = [&] {  // item 0 and 1 lead their tastes, 38 and 39 come last
+    const PreferenceState state = trained(PreferenceKind::factorization, params).state;
+    const auto table = std::ranges::find(state.tables, "item_bias", &PreferenceState::Table::name);
+    return table->values[0] + table->values[1] - table->values[38] - table->values[39];
+  };
+  const float uniform = margin();
+  params.popularity_negatives = true;
+  EXPECT_LT(margin(), uniform);
+}
+
+TEST_P(TrainerTest, TheRowsOfAFeatureLearnItsTaste) {
+  constexpr size_t dim = 8;
+  for (const LossKind loss : {LossKind::softmax, LossKind::bpr, LossKind::bce}) {
+    const PreferenceState state = trained(PreferenceKind::factorization, params_of(loss), true).state;
+    const std::vector<float>& users = state.tables[0].values;
+    const std::vector<float>& items = state.tables[1].values;  // rows of items, then the two of the field
+    ASSERT_EQ(items.size(), (test::Planted::n_items + 2) * dim);
+    const float* even = items.data() + test::Planted::n_items * dim;
+    int64_t right = 0;
+    for (size_t u = 0; u < test::Planted::n_users; ++u) {
+      double preference = 0;  // for even items
+      for (size_t c = 0; c < dim; ++c) {
+        preference += static_cast<double>(users[u * dim + c]) * static_cast<double>(even[c] - even[dim + c]);
+      }
+      right += (preference > 0) == (u % 2 == 0) ? 1 : 0;
+    }
+    EXPECT_GT(right, test::Planted::n_users * 9 / 10) << static_cast<int>(loss);
+  }
+}
+
+TEST_P(TrainerTest, AnInterruptEndsIt) {
+  for (const Way& way : kWays) {
+    PreferenceModel model = fresh(context(), way.kind);
+    int64_t ended = 0;
+    const auto interrupt = [&](const EpochReport& epoch) {
+      ended = epoch.epoch;
+      if (ended == 3) request_interrupt();
+    };
+    EXPECT_THROW(train(context(), model, data_.train, data_.validation, params_of(way.loss), interrupt), Interrupted)
+        << way.name;
+    clear_interrupt();
+    EXPECT_EQ(ended, 3) << way.name;
+  }
+}
+
+TEST_P(TrainerTest, WithoutPurchasesThereIsNothingToLearn) {
+  HostCsr nothing;
+  nothing.row_offsets.assign(test::Planted::n_users + 1, 0);
+  nothing.n_columns = test::Planted::n_items;
+  for (const Way& way : kWays) {
+    PreferenceModel model = fresh(context(), way.kind);
+    EXPECT_THROW(train(context(), model, nothing, data_.validation, params_of(way.loss)), DataError) << way.name;
+  }
+}
+
+TEST_P(TrainerTest, ADivergingLearningRateIsADataError) {
+  for (const Way& way : kWays) {
+    for (const int64_t epochs : {1, 5}) {
+      for (const float learning_rate : {1e30f, std::numeric_limits<float>::infinity()}) {
+        TrainParams params = params_of(way.loss);
+        params.learning_rate = learning_rate;
+        params.epochs = epochs;
+        PreferenceModel model = fresh(context(), way.kind);
+        try {
+          train(context(), model, data_.train, data_.validation, params);
+          ADD_FAILURE() << way.name << " at " << learning_rate << " for " << epochs;
+        } catch (const DataError& error) {
+          EXPECT_NE(std::string(error.mend()).find("model.learning_rate"), std::string::npos) << error.mend();
+        }
+      }
+    }
+  }
+}
+
+TEST_P(TrainerTest, ParametersThatMakeNoSenseAreRefused) {
+  const auto refused = [&](PreferenceKind kind, auto&& change) {
+    TrainParams params = params_of(LossKind::bpr);
+    change(params);
+    PreferenceModel model = fresh(context(), kind);
+    EXPECT_THROW(train(context(), model, data_.train, data_.validation, params), UsageError);
+  };
+  refused(PreferenceKind::factorization, [](TrainParams& p) { p.epochs = 0; });
+  refused(PreferenceKind::factorization, [](TrainParams& p) { p.batch = 0; });
+  refused(PreferenceKind::factorization, [](TrainParams& p) { p.negatives = 0; });
+  refused(PreferenceKind::factorization, [](TrainParams& p) { p.validate_every = 0; });
+  refused(PreferenceKind::factorization, [](TrainParams& p) { p.dropout = 1; });
+  refused(PreferenceKind::factorization, [](TrainParams& p) { p.dropout = -0.1f; });
+  refused(PreferenceKind::additive, [](TrainParams& p) { p.loss = LossKind::softmax; });
+}
+
+SHEAF_ON_EVERY_BACKEND(TrainerTest);
+
+}  // namespace
+}  // namespace sheaf
