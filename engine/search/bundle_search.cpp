@@ -187,7 +187,8 @@ SearchSpace::SearchSpace(Context& context, const Catalog& catalog, const SearchP
 SearchResult search_for_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
                               const SearchParams& params, const std::vector<int32_t>& users) {
   Solver solver(context, space, params, false);
-  const LinearScorer part = scorer_of(context, scorer, users), probabilities = probability_scorer(context, scorer);
+  const LinearScorer probabilities = probability_scorer(context, scorer);
+  const LinearScorer part = scorer_of(context, scorer, users);
   Candidates candidates;
   candidates.width = std::min({params.candidates, scorer.n_items, genetic::kMaxCandidates});
   const std::vector<int32_t> top = top_items(context, part, nullptr, candidates.width).items.to_host();

@@ -52,7 +52,8 @@ struct SearchResult {
       convergence;  // [generations] mean over the problems that are feasible by then of the best value; NaN: none
 };
 
-/// The best bundle of each of `users`, from the `candidates` items that score highest for the user.
+/// The best bundle of each of `users`, from the `candidates` items that score highest for the user (by the logit: rankings are
+/// better by it than by P).
 SearchResult search_for_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
                               const SearchParams& params, const std::vector<int32_t>& users);
 

@@ -22,6 +22,11 @@ struct Examples {
   }
 };
 
+/// The fit with all of the logit in one part.
+Calibration fit(const Examples& data, const std::vector<float>& weights) {
+  return fit_platt(data.logits, std::vector<float>(data.logits.size(), 0.0f), data.labels, weights);
+}
+
 /// Gradient and Hessian of the negative log-likelihood with Platt's targets, by definition.
 struct Curve {
   double loss = 0, g_slope = 0, g_offset = 0, h_ss = 0, h_so = 0, h_oo = 0;
@@ -49,14 +54,14 @@ struct Curve {
 };
 
 TEST(FitPlatt, RecoversAPlantedSlopeAndOffset) {
-  for (const Calibration planted : {Calibration{1.7, -0.8}, Calibration{0.3, -4.0}, Calibration{-0.9, 2.0}}) {
+  for (const Calibration planted : {Calibration{1.7, 0, -0.8}, Calibration{0.3, 0, -4.0}, Calibration{-0.9, 0, 2.0}}) {
     Examples data;  // each logit with both labels, as often as its probability says
     for (const float x : test::random_floats(300, 1, -4.0f, 4.0f)) {
       const double p = sigmoid(planted.slope * static_cast<double>(x) + planted.offset);
       data.add(static_cast<double>(x), 1, 1e5 * p);
       data.add(static_cast<double>(x), 0, 1e5 * (1 - p));
     }
-    const Calibration found = fit_platt(data.logits, data.labels, data.weights);
+    const Calibration found = fit(data, data.weights);
     // The targets' smoothing moves the gradient at the planted point by less than 1 a label, times |x| <= 4 in the slope; a
     // rounded weight by 2^-24 of it. The Newton step from there, doubled for its curvature, bounds the distance.
     const Curve curve(data, planted);
@@ -69,6 +74,28 @@ TEST(FitPlatt, RecoversAPlantedSlopeAndOffset) {
   }
 }
 
+TEST(FitPlatt, TellsTheTwoPartsApart) {
+  const Calibration planted{0.3, 0.8, -2.0};
+  const auto interactions = test::random_floats(400, 5, -4.0f, 4.0f), biases = test::random_floats(400, 6, -3.0f, 3.0f);
+  std::vector<float> x, b, weights;
+  std::vector<uint8_t> labels;
+  for (size_t i = 0; i < 400; ++i) {
+    const double p = sigmoid(planted.slope * static_cast<double>(interactions[i]) +
+                             planted.bias_slope * static_cast<double>(biases[i]) + planted.offset);
+    for (const uint8_t label : {uint8_t{1}, uint8_t{0}}) {
+      x.push_back(interactions[i]);
+      b.push_back(biases[i]);
+      labels.push_back(label);
+      weights.push_back(static_cast<float>(1e5 * (label ? p : 1 - p)));
+    }
+  }
+  const Calibration found = fit_platt(x, b, labels, weights);
+  // The smoothing of the targets is worth one example of 1e5 * 400 * p (1 - p) >= 1e6.
+  EXPECT_NEAR(found.slope, planted.slope, 1e-5);
+  EXPECT_NEAR(found.bias_slope, planted.bias_slope, 1e-5);
+  EXPECT_NEAR(found.offset, planted.offset, 1e-5);
+}
+
 TEST(FitPlatt, EndsWhereTheLossIsLeast) {
   for (const uint32_t seed : {1u, 2u, 3u}) {
     Examples data;
@@ -79,7 +106,7 @@ TEST(FitPlatt, EndsWhereTheLossIsLeast) {
       data.add(static_cast<double>(logits[i]), labels[i] > 0 || logits[i] > 10 ? 1 : 0,
                static_cast<double>(weights[i]));
     }
-    const Curve curve(data, fit_platt(data.logits, data.labels, data.weights));
+    const Curve curve(data, fit(data, data.weights));
     EXPECT_LE(curve.decrement(), 1e-10 * curve.loss);  // the step at which it stops
   }
 }
@@ -92,14 +119,14 @@ TEST(FitPlatt, AWeightIsACount) {
     weighted.add(x, label, n % 5);
     for (int times = 0; times < n % 5; ++times) repeated.add(x, label, 1);
   }
-  const Calibration a = fit_platt(weighted.logits, weighted.labels, weighted.weights);
-  const Calibration b = fit_platt(repeated.logits, repeated.labels, repeated.weights);
-  const Calibration c = fit_platt(repeated.logits, repeated.labels, {});  // the same sums in the same order
+  const Calibration a = fit(weighted, weighted.weights);
+  const Calibration b = fit(repeated, repeated.weights);
+  const Calibration c = fit(repeated, {});  // the same sums in the same order
   EXPECT_NEAR(a.slope, b.slope, 1e-9);
   EXPECT_NEAR(a.offset, b.offset, 1e-9);
   EXPECT_EQ(b.slope, c.slope);
   EXPECT_EQ(b.offset, c.offset);
-  const Calibration unweighted = fit_platt(weighted.logits, weighted.labels, {});
+  const Calibration unweighted = fit(weighted, {});
   EXPECT_GT(std::abs(unweighted.slope - a.slope), 1e-3);
 }
 
@@ -110,7 +137,7 @@ TEST(FitPlatt, SeparableDataStaysFinite) {
       data.add(size * n, 1, 1);
       data.add(-size * n, 0, 1);
     }
-    const Calibration found = fit_platt(data.logits, data.labels, data.weights);
+    const Calibration found = fit(data, data.weights);
     ASSERT_TRUE(std::isfinite(found.slope) && std::isfinite(found.offset)) << size;
     EXPECT_GT(found.slope, 0) << size;
     EXPECT_NEAR(found.offset, 0, 1e-4) << size;
@@ -125,7 +152,7 @@ TEST(FitPlatt, EqualLogitsGiveTheShare) {
   for (const double x : {0.0, 3.0, -1e4}) {
     Examples data;
     for (int n = 0; n < 1000; ++n) data.add(x, n % 5 == 0 ? 1 : 0, 1);
-    const Calibration found = fit_platt(data.logits, data.labels, data.weights);
+    const Calibration found = fit(data, data.weights);
     ASSERT_TRUE(std::isfinite(found.slope) && std::isfinite(found.offset)) << x;
     EXPECT_NEAR(sigmoid(found.slope * x + found.offset), 0.2, 2.0 / 1000) << x;  // smoothing adds one to either label
   }
@@ -134,11 +161,11 @@ TEST(FitPlatt, EqualLogitsGiveTheShare) {
 TEST(FitPlatt, OneLabelAloneLeavesTheLogits) {
   const std::vector<float> logits{1, 2, 3};
   for (const auto& labels : {std::vector<uint8_t>{1, 1, 1}, std::vector<uint8_t>{0, 0, 0}}) {
-    const Calibration found = fit_platt(logits, labels, {});
+    const Calibration found = fit_platt(logits, logits, labels, {});
     EXPECT_EQ(found.slope, 1);
     EXPECT_EQ(found.offset, 0);
   }
-  EXPECT_EQ(fit_platt({}, {}, {}).slope, 1);
+  EXPECT_EQ(fit_platt({}, {}, {}, {}).slope, 1);
 }
 
 HostCsr held_out() { return test::pattern({{0, 3, 4}, {}, {2}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {9}}, 10); }
@@ -214,8 +241,26 @@ TEST_P(CalibrateTest, TellsBoughtItemsFromOthers) {
   const Calibration found = calibrate(context(), scorer(bias), bought, 3);
   // Half of the pairs with the score 1 are bought; 20 draws a purchase among 38 others leave the share uncertain by
   // sqrt(1 / 12) of the odds, as 240 draws meet the two others about 12.6 times.
-  EXPECT_NEAR(found.slope + found.offset, 0.0, 5 * std::sqrt(1 / 12.6));
-  EXPECT_LT(sigmoid(found.offset - found.slope), 0.02);
+  EXPECT_NEAR(found.bias_slope + found.offset, 0.0, 5 * std::sqrt(1 / 12.6));
+  EXPECT_LT(sigmoid(found.offset - found.bias_slope), 0.02);
+}
+
+TEST_P(CalibrateTest, FoldedScorerGivesTheProbabilities) {
+  LinearScorer s = scorer(test::random_floats(10, 5));
+  s.users = Buffer<float>(context(), test::random_floats(6, 6));
+  s.items = Buffer<float>(context(), test::random_floats(10, 7));
+  s.bias = Buffer<float>(context(), std::vector<float>{0.5f});
+  s.calibration = {0.25, 0.75, -2.0};
+  const LinearScorer folded = probability_scorer(context(), s);
+  const std::vector<float> users = s.users.to_host(), items = s.items.to_host(), bias = s.item_bias.to_host();
+  for (int32_t u = 0; u < 6; ++u) {
+    for (int32_t i = 0; i < 10; ++i) {
+      const double expected = 0.25 * static_cast<double>(users[static_cast<size_t>(u)]) *
+                                  static_cast<double>(items[static_cast<size_t>(i)]) +
+                              0.75 * (static_cast<double>(bias[static_cast<size_t>(i)]) + 0.5) - 2.0;
+      EXPECT_NEAR(pair_logits(context(), folded, {u}, {i}, 1)[0], expected, 8 * test::kRound * 4.0);
+    }
+  }
 }
 
 TEST_P(CalibrateTest, LogitsAreThoseOfEachPair) {

@@ -25,7 +25,7 @@ class ModelIoTest : public test::OpTest {
     PreferenceModel model(context(), kind, 3, 5, catalog, true, 1);
     uint32_t seed = 10;
     for (Parameter* p : model.parameters()) p->value.assign(test::random_floats(p->value.size(), seed++));
-    model.set_calibration({1.0 / 3, -1e-7});
+    model.set_calibration({1.0 / 3, 0.7, -1e-7});
     return model.state();
   }
   /// Writes a model whose state was spoilt, and reads it as the program would.
@@ -56,6 +56,7 @@ TEST_P(ModelIoTest, GivesBackTheSameModel) {
     EXPECT_EQ(loaded.state.item_bags.columns, saved.item_bags.columns);
     EXPECT_EQ(loaded.state.item_bags.n_columns, 6);
     EXPECT_EQ(loaded.state.calibration.slope, saved.calibration.slope);
+    EXPECT_EQ(loaded.state.calibration.bias_slope, saved.calibration.bias_slope);
     EXPECT_EQ(loaded.state.calibration.offset, saved.calibration.offset);
     const PreferenceState again = PreferenceModel(context(), loaded.state).state();
     ASSERT_EQ(again.tables.size(), saved.tables.size());
@@ -112,7 +113,7 @@ TEST_P(ModelIoTest, ADamagedManifestIsFound) {
       expect_found(manifest, std::string(key) + " is " + other.dump());
     }
   }
-  for (const char* key : {"slope", "offset"}) {
+  for (const char* key : {"slope", "bias_slope", "offset"}) {
     nlohmann::json manifest = good;
     manifest["calibration"][key] = nullptr;  // as JSON writes what is no number
     expect_found(manifest, std::string(key) + " is null");

@@ -119,7 +119,7 @@ TEST_P(PreferenceModelTest, StateGivesBackTheSameModel) {
     for (const bool item_features : {false, true}) {
       PreferenceModel model = make(kind, item_features);
       randomise(model, 20);
-      model.set_calibration({1.25, -3.5});
+      model.set_calibration({1.25, 0.5, -3.5});
       const PreferenceState state = model.state();
       const PreferenceModel again(context(), state);
       const PreferenceState second = again.state();
@@ -129,6 +129,7 @@ TEST_P(PreferenceModelTest, StateGivesBackTheSameModel) {
       EXPECT_EQ(second.dim, 6);
       EXPECT_EQ(second.item_bags.columns, state.item_bags.columns);
       EXPECT_EQ(second.calibration.slope, 1.25);
+      EXPECT_EQ(second.calibration.bias_slope, 0.5);
       EXPECT_EQ(second.calibration.offset, -3.5);
       EXPECT_EQ(again.max_item_bag(), item_features ? 3 : 1);
       ASSERT_EQ(second.tables.size(), 5u);
@@ -184,7 +185,7 @@ TEST_P(PreferenceModelTest, ScorerGivesTheDefinedLogits) {
     for (const bool item_features : {false, true}) {
       PreferenceModel model = make(kind, item_features);
       randomise(model, 40);
-      model.set_calibration({0.5, 2.0});
+      model.set_calibration({0.5, 1.5, 2.0});
       const LinearScorer scorer = model.scorer(context());
       EXPECT_EQ(scorer.calibration.slope, 0.5);
       EXPECT_EQ(scorer.calibration.offset, 2.0);
