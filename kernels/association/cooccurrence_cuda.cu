@@ -45,9 +45,9 @@ __global__ void row_sizes_kernel(CooccurrenceArgs args, int32_t* counters, Vecto
       if (count[j] >= args.min_count) ++n_kept;
       count[j] = 0;
     }
+    // The barriers in here also part the clearing of the counters from the next item's additions.
     const int total = block_sum<kBlock>(n_kept, warp_sums);
     if (threadIdx.x == 0) row_sizes[i] = total;
-    __syncthreads();
   }
 }
 

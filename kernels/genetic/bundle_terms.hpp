@@ -5,7 +5,8 @@
 ///
 /// as problem.hpp wants them: pair[i, j] = weight_association * (P(i) + P(j)) * A(i, j), linear[i] the rest.
 /// A(i, j) = scale * max(0, cos(v_i, v_j)) from `vectors`, or, when those are empty, the larger of the entries (i, j) and (j, i) of `association`,
-/// times scale. Vectors of zero length have A = 0. Places with item -1 become forbidden padding.
+/// times scale; an entry that is not stored counts 0. Vectors whose squared length is 0, above 3e38 or no number have A = 0.
+/// Places with item -1 become forbidden padding.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"

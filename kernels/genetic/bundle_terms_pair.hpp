@@ -44,8 +44,9 @@ SHEAF_HD inline float pair_term(const BundleTermsArgs& args, int64_t p, int64_t 
     association = fmaxf(csr_entry(args.association, i, j), csr_entry(args.association, j, i));
   } else {
     if (inverse[a] == 0.0f || inverse[b] == 0.0f) return 0.0f;
+    // One inverse after the other: of two very short vectors their product would overflow.
     const float cosine =
-        inner_product(args.vectors.row(i), args.vectors.row(j), args.vectors.cols) * (inverse[a] * inverse[b]);
+        inner_product(args.vectors.row(i), args.vectors.row(j), args.vectors.cols) * inverse[a] * inverse[b];
     association = fmaxf(0.0f, fminf(1.0f, cosine));
   }
   return args.weight_association * (args.probability(p, a) + args.probability(p, b)) * (args.scale * association);
