@@ -34,11 +34,14 @@ class Collector : public benchmark::BenchmarkReporter {
   int64_t calls = 0;
 };
 
-// One repetition: many warm calls, one cold one. A device gets its calls in batches, so that the time to launch is hidden.
+// One repetition: many warm calls, one cold one. A device gets short calls in batches, so that the time to launch is hidden.
 void time_case(benchmark::State& state, Context& context, Case& op_case, const std::function<void()>& sweep) {
+  constexpr double kBatchSeconds = 1e-3;
   Stopwatch watch(context);
-  const int64_t batch = context.on_cpu() ? 1 : 16;
+  watch.start();
   op_case.run();
+  const double first = watch.stop();
+  const auto batch = context.on_cpu() ? int64_t{1} : static_cast<int64_t>(std::clamp(kBatchSeconds / first, 1.0, 64.0));
   while (state.KeepRunningBatch(batch)) {
     watch.start();
     for (int64_t i = 0; i < batch; ++i) op_case.run();
