@@ -1,5 +1,7 @@
 #include "bench/common/inputs.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <random>
@@ -56,8 +58,7 @@ std::vector<double> to_double(const std::vector<float>& values) {
 
 std::string difference(const std::string& what, int64_t place, double got, double expected, double bound) {
   if (std::abs(got - expected) <= bound) return {};
-  return what + "[" + std::to_string(place) + "] is " + std::to_string(got) + ", the oracle says " +
-         std::to_string(expected) + " +- " + std::to_string(bound);
+  return fmt::format("{}[{}] is {:.9g}, the oracle says {:.9g} +- {:.2g}", what, place, got, expected, bound);
 }
 
 std::string difference(const std::string& what, const std::vector<float>& got, const ref::Sums& expected) {

@@ -44,7 +44,8 @@ class Binary final : public Case {
                                       {host_labels_.begin(), host_labels_.begin() + n});
     // Sums of n doubles of at most -log(1e-7) < 17; AUC is exact until one division.
     const double bound = static_cast<double>(n) * 0x1.0p-53 * 17.0 * 8.0;
-    std::string fault = difference("whole", metrics::kBrier, out[metrics::kBrier], whole_brier(), 1e-9);
+    std::string fault = difference("whole", metrics::kBrier, out[metrics::kBrier], whole_brier(),
+                                   static_cast<double>(host_labels_.size()) * 0x1.0p-52);
     for (int c = 0; c < metrics::kBinaryColumns && fault.empty(); ++c) {
       const auto at = static_cast<size_t>(c);
       fault = difference("part", c, part_out[at], expected[at], bound);
