@@ -25,7 +25,7 @@ def faults(program: str) -> list[str]:
     names = [line["name"] for line in result["benchmarks"]]
     if names != ["bce/n_batch:65536/group:5"]:
         found.append(f"wrong benchmarks: {names}")
-    for key in ("cpu", "cores", "threads", "device", "driver", "compiler", "flags", "revision", "date"):
+    for key in ("cpu", "cores", "threads", "device", "driver", "compiler", "flags", "revision", "date", "load"):
         if key not in result["machine"]:
             found.append(f"no machine.{key}")
     if not all(result["ceilings"][key] > 0 for key in ("copy_gb_per_s", "fma_gflop_per_s", "matmul_gflop_per_s")):

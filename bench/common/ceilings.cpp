@@ -13,7 +13,7 @@
 namespace sheaf::bench {
 namespace {
 
-constexpr int kTries = 6;
+constexpr int kTries = 15;
 constexpr int64_t kFloats = int64_t{1} << 26;  // 256 MiB: more than the caches hold
 
 // Seconds of the fastest of a few runs; the first one is not counted.

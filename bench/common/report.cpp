@@ -2,8 +2,11 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <array>
 #include <chrono>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -20,14 +23,33 @@ std::string seconds_text(double seconds) {
   return fmt::format("{:.2f} s", seconds);
 }
 
-std::string percent(double share) { return fmt::format("{:.0f} %", share * 100.0); }
+std::string percent(double share) { return fmt::format("{:.{}f} %", share * 100.0, share < 0.1 ? 1 : 0); }
 
-std::string rate_text(const Line& line) {
-  return line.measured.cost.flops ? fmt::format("{:.2f}", line.rate() * 1e-9) : std::string("-");
+// One line of the table.
+using Cells = std::array<std::string, 9>;
+constexpr const char* kTableRow = "{:<62} {:>9} {:>9} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8}\n";
+
+Cells cells(const Line& line) {
+  const Measurement& m = line.measured;
+  return {line.benchmark.name(),
+          seconds_text(m.warm.median),
+          seconds_text(m.warm.min),
+          percent(m.warm.spread),
+          seconds_text(m.cold.median),
+          fmt::format("{:.2f}", line.bandwidth() * 1e-9),
+          m.cost.flops ? fmt::format("{:.2f}", line.rate() * 1e-9) : "-",
+          percent(line.roofline_share(m.warm)),
+          percent(line.roofline_share(m.cold))};
 }
 
-std::string device_text(const Machine& machine) {
-  return machine.driver.empty() ? machine.device : machine.device + " (" + machine.driver + ")";
+std::string machine_text(const Machine& machine) {
+  const std::string driver = machine.driver.empty() ? "" : " (" + machine.driver + ")";
+  return fmt::format("{}, {} cores, {} threads; {}{}; load {:.1f} before the run", machine.cpu, machine.cores,
+                     machine.threads, machine.device, driver, machine.load);
+}
+
+std::string build_text(const Machine& machine) {
+  return fmt::format("{}, {}, revision {}, {}", machine.compiler, machine.flags, machine.revision, machine.date);
 }
 
 Json times_json(const Times& times) {
@@ -97,27 +119,22 @@ Machine describe_machine(const Context& context) {
   machine.revision = SHEAF_REVISION;
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   machine.date = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
+  if (getloadavg(&machine.load, 1) != 1) machine.load = 0.0;
   return machine;
 }
 
 std::string header_text(const Machine& machine, const Ceilings& ceilings) {
-  return fmt::format("{}, {} cores, {} threads; {}\n{}, {}, revision {}, {}\nceilings: {}\n", machine.cpu,
-                     machine.cores, machine.threads, device_text(machine), machine.compiler, machine.flags,
-                     machine.revision, machine.date, ceilings_text(ceilings));
+  return fmt::format("{}\n{}\nceilings: {}\n", machine_text(machine), build_text(machine), ceilings_text(ceilings));
 }
 
 std::string table_head() {
-  return fmt::format("{:<62} {:>10} {:>7} {:>10} {:>7} {:>8} {:>9} {:>7} {:>7}\n", "benchmark", "warm", "spread",
-                     "cold", "spread", "GB/s", "GFLOP/s", "warm/rf", "cold/rf");
+  return fmt::format(kTableRow, "benchmark", "warm", "best", "spread", "cold", "GB/s", "GFLOP/s", "warm/rf", "cold/rf");
 }
 
 std::string table_line(const Line& line) {
-  const Measurement& m = line.measured;
-  if (!m.fault.empty()) return fmt::format("{:<62} WRONG: {}\n", line.benchmark.name(), m.fault);
-  return fmt::format("{:<62} {:>10} {:>7} {:>10} {:>7} {:>8.2f} {:>9} {:>7} {:>7}\n", line.benchmark.name(),
-                     seconds_text(m.warm.median), percent(m.warm.spread), seconds_text(m.cold.median),
-                     percent(m.cold.spread), line.bandwidth() * 1e-9, rate_text(line),
-                     percent(line.roofline_share(m.warm)), percent(line.roofline_share(m.cold)));
+  if (!line.measured.fault.empty()) return fmt::format("{} WRONG: {}\n", line.benchmark.name(), line.measured.fault);
+  const Cells c = cells(line);
+  return fmt::format(kTableRow, c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8]);
 }
 
 std::string json_text(const Machine& machine, const Ceilings& ceilings, const std::string& suite,
@@ -132,7 +149,8 @@ std::string json_text(const Machine& machine, const Ceilings& ceilings, const st
               {"compiler", machine.compiler},
               {"flags", machine.flags},
               {"revision", machine.revision},
-              {"date", machine.date}}},
+              {"date", machine.date},
+              {"load", machine.load}}},
             {"ceilings", ceilings_json(ceilings)},
             {"benchmarks", Json::array()}};
   for (const Line& line : lines) json["benchmarks"].push_back(line_json(line));
@@ -141,24 +159,17 @@ std::string json_text(const Machine& machine, const Ceilings& ceilings, const st
 
 std::string markdown_text(const Machine& machine, const Ceilings& ceilings, const std::string& suite,
                           const std::vector<Line>& lines) {
-  std::string text = fmt::format("# Suite {}, {}\n\n", suite, machine.date.substr(0, 10));
-  text += fmt::format("- {}, {} cores, {} threads; {}\n- {}, `{}`, revision {}\n- Ceilings: {}\n\n", machine.cpu,
-                      machine.cores, machine.threads, device_text(machine), machine.compiler, machine.flags,
-                      machine.revision, ceilings_text(ceilings));
-  text +=
-      "Columns as in bench/README.md; times are medians, the spread is the interquartile range over the median.\n\n";
-  text += "| benchmark | warm | spread | cold | spread | GB/s | GFLOP/s | of roofline, warm | cold |\n";
+  std::string text = fmt::format("# Suite {}, {}\n\n- {}\n- {}\n- Ceilings: {}\n\n", suite, machine.date.substr(0, 10),
+                                 machine_text(machine), build_text(machine), ceilings_text(ceilings));
+  text += "Times are medians; bench/README.md explains the columns.\n\n";
+  text += "| benchmark | warm | best | spread | cold | GB/s | GFLOP/s | warm/rf | cold/rf |\n";
   text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
   for (const Line& line : lines) {
-    const Measurement& m = line.measured;
-    if (!m.fault.empty()) {
-      text += fmt::format("| {} | WRONG: {} | | | | | | | |\n", line.benchmark.name(), m.fault);
-      continue;
+    if (line.measured.fault.empty()) {
+      text += fmt::format("| {} |\n", fmt::join(cells(line), " | "));
+    } else {
+      text += fmt::format("| {} | WRONG: {} | | | | | | | |\n", line.benchmark.name(), line.measured.fault);
     }
-    text += fmt::format("| {} | {} | {} | {} | {} | {:.2f} | {} | {} | {} |\n", line.benchmark.name(),
-                        seconds_text(m.warm.median), percent(m.warm.spread), seconds_text(m.cold.median),
-                        percent(m.cold.spread), line.bandwidth() * 1e-9, rate_text(line),
-                        percent(line.roofline_share(m.warm)), percent(line.roofline_share(m.cold)));
   }
   return text;
 }

@@ -18,7 +18,8 @@ struct Machine {
   std::string compiler;
   std::string flags;
   std::string revision;
-  std::string date;  // UTC, ISO 8601
+  std::string date;   // UTC, ISO 8601
+  double load = 0.0;  // programs that wanted a core in the last minute, before this one
 };
 Machine describe_machine(const Context& context);
 
