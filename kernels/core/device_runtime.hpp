@@ -21,5 +21,10 @@ void copy_from_host(void* destination, const void* source, size_t bytes, void* s
 void copy_to_host(void* destination, const void* source, size_t bytes, void* stream);
 void copy(void* destination, const void* source, size_t bytes, void* stream);
 void fill_bytes(void* destination, int byte, size_t bytes, void* stream);
+void* create_event();
+void destroy_event(void* event) noexcept;
+void record_event(void* event, void* stream);
+/// Waits for `stop`.
+double seconds_between(void* start, void* stop);
 
 }  // namespace sheaf::device_runtime

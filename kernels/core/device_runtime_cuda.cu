@@ -17,6 +17,7 @@ constexpr Backend kBackend = Backend::cuda;
 #endif
 
 cudaStream_t as_stream(void* stream) { return static_cast<cudaStream_t>(stream); }
+cudaEvent_t as_event(void* event) { return static_cast<cudaEvent_t>(event); }
 
 std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
@@ -129,6 +130,25 @@ void copy(void* destination, const void* source, size_t bytes, void* stream) {
 
 void fill_bytes(void* destination, int byte, size_t bytes, void* stream) {
   cuda_check(cudaMemsetAsync(destination, byte, bytes, as_stream(stream)), "cudaMemsetAsync");
+}
+
+void* create_event() {
+  cudaEvent_t event;
+  cuda_check(cudaEventCreate(&event), "cudaEventCreate");
+  return event;
+}
+
+void destroy_event(void* event) noexcept { cudaEventDestroy(as_event(event)); }
+
+void record_event(void* event, void* stream) {
+  cuda_check(cudaEventRecord(as_event(event), as_stream(stream)), "cudaEventRecord");
+}
+
+double seconds_between(void* start, void* stop) {
+  cuda_check(cudaEventSynchronize(as_event(stop)), "cudaEventSynchronize");
+  float milliseconds = 0;
+  cuda_check(cudaEventElapsedTime(&milliseconds, as_event(start), as_event(stop)), "cudaEventElapsedTime");
+  return static_cast<double>(milliseconds) * 1e-3;
 }
 
 }  // namespace sheaf::device_runtime

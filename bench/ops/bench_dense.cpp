@@ -1,0 +1,333 @@
+#include <cmath>
+#include <limits>
+
+#include "bench/common/inputs.hpp"
+#include "bench/ops/ops.hpp"
+#include "kernels/dense/additive_scores.hpp"
+#include "kernels/dense/dot_scores.hpp"
+#include "kernels/dense/dropout.hpp"
+#include "kernels/dense/mean_probability.hpp"
+#include "kernels/dense/score_topk.hpp"
+#include "tests/reference/dense.hpp"
+#include "tests/reference/topk.hpp"
+
+namespace sheaf::bench {
+namespace {
+
+constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
+
+// A batch of users, each with its group of items, and room for what the score ops give back.
+class ScoreBatch : public Case {
+ public:
+  ScoreBatch(Context& context, const Shape& s)
+      : context_(context),
+        shape_{s["n_batch"], s["group"], s["dim"]},
+        n_items_(shape_.n_batch * shape_.group),
+        host_users_(test::random_floats(shape_.n_batch * shape_.dim, 70)),
+        host_items_(test::random_floats(n_items_ * shape_.dim, 71)),
+        host_user_bias_(test::random_floats(shape_.n_batch, 72)),
+        host_item_bias_(test::random_floats(n_items_, 73)),
+        host_w_user_(test::random_floats(shape_.dim, 74)),
+        host_w_item_(test::random_floats(shape_.dim, 75)),
+        host_d_logits_(test::random_floats(n_items_, 76)),
+        users_(context, host_users_),
+        items_(context, host_items_),
+        user_bias_(context, host_user_bias_),
+        item_bias_(context, host_item_bias_),
+        w_user_(context, host_w_user_),
+        w_item_(context, host_w_item_),
+        bias_(context, std::vector<float>{kBias}),
+        d_logits_(context, host_d_logits_),
+        logits_(poisoned<float>(context, n_items_)),
+        d_users_(poisoned<float>(context, users_.size())),
+        d_items_(poisoned<float>(context, items_.size())),
+        d_user_bias_(poisoned<float>(context, shape_.n_batch)),
+        d_w_user_(poisoned<float>(context, shape_.dim)),
+        d_w_item_(poisoned<float>(context, shape_.dim)),
+        d_bias_(poisoned<float>(context, 1)) {}
+
+ protected:
+  static constexpr float kBias = 0.125f;
+
+  MatrixView<const float> users() const { return users_.matrix(shape_.n_batch, shape_.dim); }
+  MatrixView<const float> items() const { return items_.matrix(n_items_, shape_.dim); }
+  MatrixView<const float> d_logits() const { return d_logits_.matrix(shape_.n_batch, shape_.group); }
+  static MatrixView<float> out(const Buffer<float>& buffer, int64_t rows, int64_t cols) {
+    return {buffer.data(), rows, cols};
+  }
+  static VectorView<float> out(const Buffer<float>& buffer) { return {buffer.data(), buffer.size()}; }
+  // The backward ops read users, items and d_logits, and write the gradients of the first two.
+  int64_t backward_bytes() const { return (2 * (users_.size() + items_.size()) + d_logits_.size()) * kFloat; }
+
+  Context& context_;
+  ref::Batch shape_;
+  int64_t n_items_;
+  std::vector<float> host_users_, host_items_, host_user_bias_, host_item_bias_, host_w_user_, host_w_item_,
+      host_d_logits_;
+  Buffer<float> users_, items_, user_bias_, item_bias_, w_user_, w_item_, bias_, d_logits_;
+  Buffer<float> logits_, d_users_, d_items_, d_user_bias_, d_w_user_, d_w_item_, d_bias_;
+};
+
+class DotScores final : public ScoreBatch {
+ public:
+  using ScoreBatch::ScoreBatch;
+  void run() override { dense::dot_scores(context_, args()); }
+  std::string fault() override {
+    return difference("logits", logits_.to_host(),
+                      ref::dot_scores(shape_, to_double(host_users_), to_double(host_items_),
+                                      to_double(host_user_bias_), to_double(host_item_bias_), kBias));
+  }
+  OpCost cost() const override { return dense::dot_scores_cost(args()); }
+
+ private:
+  dense::DotScoresArgs args() const {
+    return {users(),           items(),      user_bias_.view(),
+            item_bias_.view(), bias_.view(), out(logits_, shape_.n_batch, shape_.group)};
+  }
+};
+
+class DotScoresBackward final : public ScoreBatch {
+ public:
+  using ScoreBatch::ScoreBatch;
+  void run() override {
+    dense::dot_scores_backward(context_, {users(), items(), d_logits(), out(d_users_, shape_.n_batch, shape_.dim),
+                                          out(d_items_, n_items_, shape_.dim), out(d_user_bias_), out(d_bias_)});
+  }
+  std::string fault() override {
+    const ref::DotGradients expected =
+        ref::dot_scores_backward(shape_, to_double(host_users_), to_double(host_items_), to_double(host_d_logits_));
+    return first_of({difference("d_users", d_users_.to_host(), expected.users),
+                     difference("d_items", d_items_.to_host(), expected.items),
+                     difference("d_user_bias", d_user_bias_.to_host(), expected.user_bias),
+                     difference("d_bias", d_bias_.to_host(), expected.bias)});
+  }
+  OpCost cost() const override {
+    return {.bytes = backward_bytes() + d_user_bias_.size() * kFloat, .flops = 3 * items_.size() + 2 * n_items_};
+  }
+};
+
+class AdditiveScores final : public ScoreBatch {
+ public:
+  using ScoreBatch::ScoreBatch;
+  void run() override { dense::additive_scores(context_, args()); }
+  std::string fault() override {
+    return difference("logits", logits_.to_host(),
+                      ref::additive_scores(shape_, to_double(host_users_), to_double(host_items_),
+                                           to_double(host_w_user_), to_double(host_w_item_), kBias));
+  }
+  OpCost cost() const override { return dense::additive_scores_cost(args()); }
+
+ private:
+  dense::AdditiveScoresArgs args() const {
+    return {users(), items(), w_user_.view(), w_item_.view(), bias_.view(), out(logits_, shape_.n_batch, shape_.group)};
+  }
+};
+
+class AdditiveScoresBackward final : public ScoreBatch {
+ public:
+  using ScoreBatch::ScoreBatch;
+  void run() override {
+    dense::additive_scores_backward(
+        context_,
+        {users(), items(), w_user_.view(), w_item_.view(), d_logits(), out(d_users_, shape_.n_batch, shape_.dim),
+         out(d_items_, n_items_, shape_.dim), out(d_w_user_), out(d_w_item_), out(d_bias_)});
+  }
+  std::string fault() override {
+    const ref::AdditiveGradients expected =
+        ref::additive_scores_backward(shape_, to_double(host_users_), to_double(host_items_), to_double(host_w_user_),
+                                      to_double(host_w_item_), to_double(host_d_logits_));
+    return first_of({difference("d_users", d_users_.to_host(), expected.users),
+                     difference("d_items", d_items_.to_host(), expected.items),
+                     difference("d_w_user", d_w_user_.to_host(), expected.w_user),
+                     difference("d_w_item", d_w_item_.to_host(), expected.w_item),
+                     difference("d_bias", d_bias_.to_host(), expected.bias)});
+  }
+  OpCost cost() const override {
+    return {.bytes = backward_bytes() + 4 * shape_.dim * kFloat, .flops = 3 * items_.size() + 3 * users_.size()};
+  }
+};
+
+class ScoreTopk final : public Case {
+ public:
+  ScoreTopk(Context& context, const Shape& s)
+      : context_(context),
+        n_queries_(s["n_queries"]),
+        n_items_(s["n_items"]),
+        dim_(s["dim"]),
+        k_(s["k"]),
+        host_queries_(test::random_floats(n_queries_ * dim_, 80)),
+        host_items_(test::random_floats(n_items_ * dim_, 81)),
+        host_bias_(test::random_floats(n_items_, 82)),
+        host_exclude_(popular_csr(n_queries_, n_items_, 50, 83, false)),
+        queries_(context, host_queries_),
+        items_(context, host_items_),
+        bias_(context, host_bias_),
+        exclude_(context, host_exclude_),
+        top_items_(poisoned<int32_t>(context, n_queries_ * k_)),
+        top_scores_(poisoned<float>(context, n_queries_ * k_)),
+        args_{.queries = queries_.matrix(n_queries_, dim_),
+              .items = items_.matrix(n_items_, dim_),
+              .item_bias = bias_.view(),
+              .exclude = exclude_.view(),
+              .top_items = top_items_.matrix(n_queries_, k_),
+              .top_scores = top_scores_.matrix(n_queries_, k_)} {}
+
+  void run() override { dense::score_topk(context_, args_); }
+
+  std::string fault() override {
+    const std::vector<int32_t> ids = top_items_.to_host();
+    const std::vector<float> scores = top_scores_.to_host();
+    for (const int64_t q : spread(n_queries_, 10)) {
+      const std::string fault = ref::top_k_fault(candidates(q), ids.data() + q * k_, scores.data() + q * k_, k_,
+                                                 -std::numeric_limits<float>::infinity());
+      if (!fault.empty()) return "query " + std::to_string(q) + ": " + fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::score_topk_cost(args_); }
+
+ private:
+  std::vector<ref::Candidate> candidates(int64_t q) const {
+    std::vector<ref::Candidate> all(static_cast<size_t>(n_items_));
+    for (int64_t i = 0; i < n_items_; ++i) {
+      const ref::Dot dot = ref::dot(host_queries_.data() + q * dim_, host_items_.data() + i * dim_, dim_);
+      const auto at = static_cast<size_t>(i);
+      const double bias = host_bias_[at];
+      all[at].score = dot.value + bias;
+      all[at].bound = ref::sum_bound(dim_ + 1, dot.magnitude + std::abs(bias));
+    }
+    const auto row = static_cast<size_t>(q);
+    for (int64_t e = host_exclude_.row_offsets[row]; e < host_exclude_.row_offsets[row + 1]; ++e) {
+      ref::Candidate& candidate = all[static_cast<size_t>(host_exclude_.columns[static_cast<size_t>(e)])];
+      candidate.may = candidate.must = false;
+    }
+    return all;
+  }
+
+  Context& context_;
+  int64_t n_queries_, n_items_, dim_, k_;
+  std::vector<float> host_queries_, host_items_, host_bias_;
+  test::HostCsr host_exclude_;
+  Buffer<float> queries_, items_, bias_;
+  test::DeviceCsr exclude_;
+  Buffer<int32_t> top_items_;
+  Buffer<float> top_scores_;
+  dense::ScoreTopkArgs args_;
+};
+
+// In place: what is kept grows from call to call, to infinity in the end; multiplying takes the same time.
+class Dropout final : public Case {
+ public:
+  Dropout(Context& context, const Shape& s)
+      : context_(context),
+        cols_(s["cols"]),
+        host_(test::random_floats(s["rows"] * cols_, 84)),
+        x_(context, host_),
+        args_{.rate = 0.2f,
+              .key = {.seed = 85, .purpose = Purpose::dropout, .step = 3},
+              .first_row = 7,
+              .x = x_.matrix(s["rows"], cols_)} {}
+
+  void run() override { dense::dropout(context_, args_); }
+
+  std::string fault() override {
+    const std::vector<double> expected = ref::dropout(to_double(host_), cols_, args_.rate, args_.key, args_.first_row);
+    const std::vector<float> got = x_.to_host();
+    for (size_t i = 0; i < got.size(); ++i) {
+      // 1 - rate, its inverse and the product each round once.
+      const std::string fault =
+          difference("x", static_cast<int64_t>(i), got[i], expected[i], 4.0 * 0x1.0p-24 * std::abs(expected[i]));
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::dropout_cost(args_); }
+
+ private:
+  Context& context_;
+  int64_t cols_;
+  std::vector<float> host_;
+  Buffer<float> x_;
+  dense::DropoutArgs args_;
+};
+
+class MeanProbability final : public Case {
+ public:
+  MeanProbability(Context& context, const Shape& s)
+      : context_(context),
+        n_users_(s["n_users"]),
+        n_items_(s["n_items"]),
+        dim_(s["dim"]),
+        host_users_(test::random_floats(n_users_ * dim_, 86)),
+        host_items_(test::random_floats(n_items_ * dim_, 87)),
+        host_user_bias_(test::random_floats(n_users_, 88)),
+        host_item_bias_(test::random_floats(n_items_, 89)),
+        users_(context, host_users_),
+        items_(context, host_items_),
+        user_bias_(context, host_user_bias_),
+        item_bias_(context, host_item_bias_),
+        bias_(context, std::vector<float>{-2.0f}),
+        out_(poisoned<float>(context, n_items_)),
+        args_{.users = users_.matrix(n_users_, dim_),
+              .items = items_.matrix(n_items_, dim_),
+              .user_bias = user_bias_.view(),
+              .item_bias = item_bias_.view(),
+              .bias = bias_.view(),
+              .slope = 0.75f,
+              .offset = 0.25f,
+              .out = out_.view()} {}
+
+  void run() override { dense::mean_probability(context_, args_); }
+
+  std::string fault() override {
+    const std::vector<float> got = out_.to_host();
+    for (const int64_t i : spread(n_items_, 50)) {
+      double sum = 0.0, bound = 0.0;
+      for (int64_t u = 0; u < n_users_; ++u) {
+        const ref::Dot dot = ref::dot(host_users_.data() + u * dim_, host_items_.data() + i * dim_, dim_);
+        const double user_bias = host_user_bias_[static_cast<size_t>(u)];
+        const double item_bias = host_item_bias_[static_cast<size_t>(i)];
+        const double logit = dot.value + user_bias + item_bias - 2.0;
+        sum += 1.0 / (1.0 + std::exp(-(0.75 * logit + 0.25)));
+        // Sigmoid's slope is at most 1/4; eight roundings of values below 1 for itself.
+        const double error = ref::sum_bound(dim_ + 5, dot.magnitude + std::abs(user_bias) + std::abs(item_bias) + 2.5);
+        bound += error / 4.0 + 8.0 * 0x1.0p-24;
+      }
+      const auto n = static_cast<double>(n_users_);
+      const std::string fault = difference("out", i, got[static_cast<size_t>(i)], sum / n, bound / n);
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::mean_probability_cost(args_); }
+
+ private:
+  Context& context_;
+  int64_t n_users_, n_items_, dim_;
+  std::vector<float> host_users_, host_items_, host_user_bias_, host_item_bias_;
+  Buffer<float> users_, items_, user_bias_, item_bias_, bias_, out_;
+  dense::MeanProbabilityArgs args_;
+};
+
+}  // namespace
+
+void add_dense(Suite& suite) {
+  const std::vector<Shape> quick{{{"n_batch", 8192}, {"group", 5}, {"dim", 64}}};
+  const std::vector<Shape> full{{{"n_batch", 8192}, {"group", 5}, {"dim", 64}},
+                                {{"n_batch", 1 << 18}, {"group", 5}, {"dim", 64}}};
+  suite.add<DotScores>("dense", "dot_scores", quick, full);
+  suite.add<DotScoresBackward>("dense", "dot_scores_backward", quick, full);
+  suite.add<AdditiveScores>("dense", "additive_scores", quick, full);
+  suite.add<AdditiveScoresBackward>("dense", "additive_scores_backward", quick, full);
+  suite.add<ScoreTopk>("dense", "score_topk", {{{"n_queries", 512}, {"n_items", 20000}, {"dim", 64}, {"k", 20}}},
+                       {{{"n_queries", 4096}, {"n_items", 100000}, {"dim", 64}, {"k", 20}},
+                        {{"n_queries", 1024}, {"n_items", 1000000}, {"dim", 64}, {"k", 100}}});
+  suite.add<Dropout>("dense", "dropout", {{{"rows", 16384}, {"cols", 64}}}, {{{"rows", 1 << 20}, {"cols", 128}}});
+  suite.add<MeanProbability>("dense", "mean_probability", {{{"n_users", 2048}, {"n_items", 4000}, {"dim", 32}}},
+                             {{{"n_users", 16384}, {"n_items", 100000}, {"dim", 64}}});
+}
+
+}  // namespace sheaf::bench

@@ -1,0 +1,164 @@
+#include <algorithm>
+
+#include "bench/common/inputs.hpp"
+#include "bench/ops/ops.hpp"
+#include "kernels/embedding/bag.hpp"
+#include "kernels/embedding/sparse_update.hpp"
+#include "tests/reference/optim.hpp"
+
+namespace sheaf::bench {
+namespace {
+
+constexpr int64_t kCategories = 100;
+constexpr int64_t kBrands = 1000;
+
+// bag 1: every entity has its own row. bag 3: its category's, its brand's and its own, as items of a shop have.
+test::HostCsr entity_bags(int64_t n_rows, int64_t bag) {
+  test::HostCsr bags;
+  bags.n_columns = n_rows;
+  const int64_t shared = bag == 3 ? kCategories + kBrands : 0;
+  for (int64_t entity = 0; entity < n_rows - shared; ++entity) {
+    if (bag == 3) {
+      bags.columns.push_back(static_cast<int32_t>(entity % kCategories));
+      bags.columns.push_back(static_cast<int32_t>(kCategories + entity % kBrands));
+    }
+    bags.columns.push_back(static_cast<int32_t>(shared + entity));
+    bags.row_offsets.push_back(static_cast<int64_t>(bags.columns.size()));
+  }
+  return bags;
+}
+
+class Bag final : public Case {
+ public:
+  Bag(Context& context, const Shape& shape)
+      : context_(context),
+        dim_(shape["dim"]),
+        host_bags_(entity_bags(shape["n_rows"], shape["bag"])),
+        host_ids_(popular_ids(shape["ids"], host_bags_.n_rows(), 20)),
+        host_table_(test::random_floats(shape["n_rows"] * dim_, 21)),
+        table_(context, host_table_),
+        bags_(context, host_bags_),
+        ids_(context, host_ids_),
+        out_(poisoned<float>(context, ids_.size() * dim_)),
+        args_{.table = table_.matrix(shape["n_rows"], dim_),
+              .bags = bags_.view(),
+              .ids = ids_.view(),
+              .out = out_.matrix(ids_.size(), dim_)} {}
+
+  void run() override { embedding::bag(context_, args_); }
+
+  std::string fault() override {
+    std::vector<int32_t> ids;
+    std::vector<float> got;
+    const std::vector<float> out = out_.to_host();
+    for (const int64_t n : spread(ids_.size(), 1000)) {
+      ids.push_back(host_ids_[static_cast<size_t>(n)]);
+      got.insert(got.end(), out.begin() + n * dim_, out.begin() + (n + 1) * dim_);
+    }
+    return difference("out", got, ref::bag(to_double(host_table_), dim_, host_bags_, ids));
+  }
+
+  OpCost cost() const override { return embedding::bag_cost(args_); }
+  int64_t gathered_row_bytes() const override { return dim_ * static_cast<int64_t>(sizeof(float)); }
+
+ private:
+  Context& context_;
+  int64_t dim_;
+  test::HostCsr host_bags_;
+  std::vector<int32_t> host_ids_;
+  std::vector<float> host_table_;
+  Buffer<float> table_;
+  test::DeviceCsr bags_;
+  Buffer<int32_t> ids_;
+  Buffer<float> out_;
+  embedding::BagArgs args_;
+};
+
+class SparseUpdate final : public Case {
+ public:
+  SparseUpdate(Context& context, const Shape& shape)
+      : context_(context),
+        n_rows_(shape["n_rows"]),
+        dim_(shape["dim"]),
+        host_bags_(entity_bags(n_rows_, shape["bag"])),
+        host_ids_(popular_ids(shape["ids"], host_bags_.n_rows(), 22)),
+        host_grad_(test::random_floats(shape["ids"] * dim_, 23)),
+        host_table_(test::random_floats(n_rows_ * dim_, 24)),
+        grad_(context, host_grad_),
+        bags_(context, host_bags_),
+        ids_(context, host_ids_),
+        table_(context, host_table_),
+        moment1_(Buffer<float>::zeros(context, n_rows_ * dim_)),
+        moment2_(Buffer<float>::zeros(context, n_rows_ * dim_)),
+        args_{.grad = grad_.matrix(ids_.size(), dim_),
+              .bags = bags_.view(),
+              .max_bag = shape["bag"],
+              .ids = ids_.view(),
+              .adam = {},
+              .table = table_.matrix(n_rows_, dim_),
+              .moment1 = moment1_.matrix(n_rows_, dim_),
+              .moment2 = moment2_.matrix(n_rows_, dim_)} {}
+
+  void run() override { embedding::sparse_update(context_, args_); }
+
+  std::string fault() override {
+    const ref::Sums grad = ref::bag_backward(to_double(host_grad_), dim_, host_bags_, host_ids_);
+    const std::vector<float> table = table_.to_host();
+    for (size_t i = 0; i < table.size(); ++i) {
+      const ref::AdamElement before{host_table_[i], 0.0, 0.0};
+      const bool touched = grad.n_terms[i] > 0;
+      const double expected = touched ? ref::adam(grad.value[i], args_.adam, before).parameter : before.parameter;
+      const double bound = touched ? ref::adam_bound(grad.value[i], grad.bound(i), args_.adam, before).parameter : 0.0;
+      const std::string fault = difference("table", static_cast<int64_t>(i), table[i], expected, bound);
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  // sparse_update_cost() takes every entry for another row; here the rows are counted.
+  OpCost cost() const override {
+    std::vector<int32_t> rows;
+    for (const int32_t id : host_ids_) {
+      const auto entity = static_cast<size_t>(id);
+      rows.insert(rows.end(), host_bags_.columns.begin() + host_bags_.row_offsets[entity],
+                  host_bags_.columns.begin() + host_bags_.row_offsets[entity + 1]);
+    }
+    const auto entries = static_cast<int64_t>(rows.size());
+    std::sort(rows.begin(), rows.end());
+    const int64_t touched = std::unique(rows.begin(), rows.end()) - rows.begin();
+    const int64_t repeats = std::min(entries, n_rows_) - touched;
+    OpCost cost = embedding::sparse_update_cost(args_);
+    cost.bytes -= repeats * 6 * dim_ * static_cast<int64_t>(sizeof(float));
+    cost.flops -= repeats * 14 * dim_;
+    return cost;
+  }
+  int64_t gathered_row_bytes() const override { return dim_ * static_cast<int64_t>(sizeof(float)); }
+
+ private:
+  Context& context_;
+  int64_t n_rows_, dim_;
+  test::HostCsr host_bags_;
+  std::vector<int32_t> host_ids_;
+  std::vector<float> host_grad_, host_table_;
+  Buffer<float> grad_;
+  test::DeviceCsr bags_;
+  Buffer<int32_t> ids_;
+  Buffer<float> table_, moment1_, moment2_;
+  embedding::SparseUpdateArgs args_;
+};
+
+Shape shape(int64_t n_rows, int64_t dim, int64_t ids, int64_t bag) {
+  return {{"n_rows", n_rows}, {"dim", dim}, {"ids", ids}, {"bag", bag}};
+}
+
+}  // namespace
+
+void add_embedding(Suite& suite) {
+  const std::vector<Shape> quick{shape(100000, 64, 8192, 1), shape(100000, 64, 8192, 3)};
+  const std::vector<Shape> full{shape(1000000, 64, 1 << 20, 1), shape(1000000, 128, 1 << 20, 1),
+                                shape(1000000, 64, 1 << 20, 3)};
+  suite.add<Bag>("embedding", "bag", quick, full);
+  suite.add<SparseUpdate>("embedding", "sparse_update", quick, full);
+}
+
+}  // namespace sheaf::bench

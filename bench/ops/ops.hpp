@@ -1,0 +1,18 @@
+#pragma once
+/// Every family adds the benchmarks of its ops to a suite.
+
+#include "bench/common/op_case.hpp"
+
+namespace sheaf::bench {
+
+void add_core(Suite& suite);
+void add_embedding(Suite& suite);
+void add_dense(Suite& suite);
+void add_loss(Suite& suite);
+void add_optim(Suite& suite);
+void add_sample(Suite& suite);
+void add_association(Suite& suite);
+void add_metrics(Suite& suite);
+void add_genetic(Suite& suite);
+
+}  // namespace sheaf::bench
