@@ -15,7 +15,7 @@ jobs=$(nproc)
 
 sources() { git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh'; }
 build() {
-  cmake --preset "$1" -DSHEAF_TESTS=ON "${@:2}" >/dev/null
+  cmake --preset "$1" -DSHEAF_TESTS=ON -DSHEAF_BENCH=ON "${@:2}" >/dev/null
   cmake --build --preset "$1"
 }
 
