@@ -3,19 +3,21 @@
 #
 #   ./scripts/setup.sh          what the program needs
 #   ./scripts/setup.sh tests    and what the tests need
+#   ./scripts/setup.sh tidy     and clang-tidy
 #
 # Debian 12, Ubuntu 24.04 and their kin; as root, or with sudo. Running it again does nothing. quickstart.sh and test.sh call it.
 set -euo pipefail
 
 program_packages=(g++ cmake ninja-build git ca-certificates python3-minimal libfmt-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libfast-float-dev zlib1g-dev libssl-dev libopenblas-dev)
-test_packages=(libgtest-dev libbenchmark-dev libboost-context-dev clang-format-14 clang-tidy python3-pip)
+test_packages=(libgtest-dev libbenchmark-dev libboost-context-dev clang-format-14 python3-pip)
 
 packages=("${program_packages[@]}")
 case ${1:-program} in
   program) ;;
   tests) packages+=("${test_packages[@]}") ;;
-  *) echo "setup: unknown word '$1'; say nothing, or tests" >&2; exit 2 ;;
+  tidy) packages+=("${test_packages[@]}" clang-tidy) ;;
+  *) echo "setup: unknown word '$1'; say nothing, tests or tidy" >&2; exit 2 ;;
 esac
 
 is_installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }

@@ -15,8 +15,8 @@ jobs=$(nproc)
 
 sources() { git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh'; }
 build() {
-  cmake --preset "$1" -DSHEAF_TESTS=ON -DSHEAF_BENCH=ON "${@:2}" >/dev/null
-  cmake --build --preset "$1"
+  cmake --preset "$1" -DSHEAF_TESTS=ON -DSHEAF_BENCH=ON "${@:2}" >/dev/null &&
+    cmake --build --preset "$1"
 }
 
 part_format() { sources | xargs -P "$jobs" -n 32 clang-format-14 --dry-run -Werror; }
@@ -31,7 +31,11 @@ part_cuda() {
   build cuda -DSHEAF_NVCC="$nvcc" -DCMAKE_CUDA_ARCHITECTURES="${SHEAF_CUDA_ARCHITECTURES:-90a-real}"
 }
 part_docs() { ./scripts/check_docs.py .; }
-part_tidy() { sources | grep '\.cpp$' | grep -v '^tests/' | xargs -P "$jobs" -n 4 clang-tidy -p build/cpu --quiet; }
+part_tidy() {
+  ./scripts/setup.sh tidy
+  cmake --preset cpu -DSHEAF_TESTS=ON -DSHEAF_BENCH=ON >/dev/null
+  sources | grep '\.cpp$' | grep -v '^tests/' | xargs -P "$jobs" -n 4 clang-tidy -p build/cpu --quiet
+}
 
 for part in "${parts[@]}"; do
   declare -F "part_$part" >/dev/null || { echo "test: no part '$part'; see the head of this script" >&2; exit 2; }
