@@ -177,8 +177,8 @@ Case small_case(std::vector<int32_t> candidates, std::vector<float> probability)
 
 TEST_P(BundleTermsTest, ByHandFromAssociations) {
   Case c = small_case({2, -1, 0, 1}, {0.5f, 9.0f, 0.25f, 1.0f});
-  // (0, 1) = 3 and (1, 0) = 5: the larger; (0, 2) = 1 alone; (1, 2) = -1 and (2, 1) = -2: the larger.
-  c.association = {{0, 2, 4, 5}, {1, 2, 0, 2, 1}, {3, 1, 5, -1, -2}, 3};
+  // (0, 1) = 5 and (1, 0) = 3: the larger; (0, 2) = 1 alone; (1, 2) = -1 and (2, 1) = -2: the larger.
+  c.association = {{0, 2, 4, 5}, {1, 2, 0, 2, 1}, {5, 1, 3, -1, -2}, 3};
   c.first_is_must_have = true;
   const Output got = run(context(), c);
   EXPECT_EQ(got.linear, (std::vector<float>{0.5f * 16, 0, 0.25f * 6, 1.0f * 11}));

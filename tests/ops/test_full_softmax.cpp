@@ -107,6 +107,9 @@ TEST_P(FullSoftmaxTest, AgreesWithOracle) {
 
 // More than 64 MiB of scores, so that users go in two blocks; and more tiles of items than the 65535 that a grid is high.
 TEST_P(FullSoftmaxTest, SeveralBlocksOfUsers) {
+#if defined(__SANITIZE_THREAD__)
+  if (GetParam() == Backend::simt) GTEST_SKIP() << "a hundred million threads take ThreadSanitizer many minutes";
+#endif
   const Case c = random_case(17, (int64_t{1} << 20) + 9, 1, true);
   loss::FullSoftmaxArgs shape;
   shape.users.rows = c.n_users;
