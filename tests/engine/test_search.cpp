@@ -246,7 +246,7 @@ TEST_P(BundleSearchTest, ManyMustHavesPushOutTheLastCandidatesAlone) {
     for (int32_t i = 0; i < n_items_; ++i) by_score[static_cast<size_t>(i)] = i;
     std::ranges::sort(by_score, std::ranges::greater{}, [&](int32_t i) { return logit(u, i); });
     // Two that are no candidates, and the last that is: it stays, and the two before it go.
-    params_.must_have = {by_score[20], by_score[4], by_score[29]};
+    params_.must_have = {by_score[4], by_score[20], by_score[29]};
     std::vector<int32_t> expected{by_score[0], by_score[1], by_score[4], by_score[20], by_score[29]};
     std::ranges::sort(expected);
     const Bundle bundle = for_users({u}).bundles.front();

@@ -278,6 +278,25 @@ TEST_P(TrainerTest, PopularNegativesKeepPopularItemsDown) {
   EXPECT_LT(margin(), uniform);
 }
 
+TEST_P(TrainerTest, SoftmaxStartsFromPopularity) {
+  TrainParams params = params_of(LossKind::softmax);
+  params.epochs = 1;
+  params.learning_rate = 1e-20f;  // as good as no step
+  std::vector<double> expected(test::Planted::n_items, 0.5);
+  for (size_t e = 0; e < data_.train.columns.size(); ++e) {
+    expected[static_cast<size_t>(data_.train.columns[e])] += static_cast<double>(data_.train.values[e]);
+  }
+  double mean = 0;
+  for (double& x : expected) mean += (x = std::log(x)) / test::Planted::n_items;
+  const PreferenceState state = trained(PreferenceKind::factorization, params, true).state;
+  const auto table = std::ranges::find(state.tables, "item_bias", &PreferenceState::Table::name);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double bias = expected[i] - mean;
+    EXPECT_NEAR(table->values[i], bias, test::kRound * std::abs(bias) + 1e-13) << i;
+  }
+  for (size_t row = expected.size(); row < table->values.size(); ++row) EXPECT_NEAR(table->values[row], 0, 1e-19);
+}
+
 TEST_P(TrainerTest, TheRowsOfAFeatureLearnItsTaste) {
   constexpr size_t dim = 8;
   for (const LossKind loss : {LossKind::softmax, LossKind::bpr, LossKind::bce}) {
