@@ -16,6 +16,9 @@ if [[ ! -x $nvcc ]]; then
     echo "fetch_nvcc: could not fetch ${packages[*]}; install the CUDA toolkit instead, or leave out the part cuda" >&2
     exit 1
   }
+  # nvcc.profile links from lib64, and CMake looks for the name without a version; the wheels have neither.
+  ln -s lib "$folder.partial/nvidia/cu13/lib64"
+  ln -s libcudart.so.13 "$folder.partial/nvidia/cu13/lib/libcudart.so"
   rm -rf "$folder"
   mv "$folder.partial" "$folder"
 fi
