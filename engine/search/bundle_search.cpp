@@ -74,7 +74,7 @@ class Solver {
                                      .price = price.matrix(n, c),
                                      .category = category.matrix(n, c),
                                      .flags = flags.matrix(n, c)});
-    const Buffer<float> budget(context_, std::vector<float>(static_cast<size_t>(n), params_.budget));
+    const Buffer<float> budget(context_, std::vector<float>(static_cast<size_t>(n), budget_limit(params_)));
     const Buffer<int64_t> problem_ids(context_, ids);
     Buffer<int32_t> sets(context_, n * genetic::kMaxSize);
     Buffer<float> value(context_, n), violation(context_, n), history(context_, n * generations);
@@ -302,7 +302,7 @@ std::string explain_infeasible(const Bundle& nearest, const Catalog& catalog, co
     std::snprintf(text, sizeof text, "%.2f %s", amount, currency.c_str());
     return std::string(text);
   };
-  if (price > static_cast<double>(params.budget)) {
+  if (price > static_cast<double>(budget_limit(params))) {
     broken.push_back("it costs " + money(price) + ", " + money(price - static_cast<double>(params.budget)) +
                      " over the budget of " + money(static_cast<double>(params.budget)));
   }

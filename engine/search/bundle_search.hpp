@@ -16,7 +16,7 @@ namespace sheaf {
 struct SearchParams {
   int64_t candidates = 64;  // 2 .. 256 a problem
   int64_t min_size = 2, max_size = 4;
-  float budget = std::numeric_limits<float>::infinity();  // of a bundle's full price
+  float budget = std::numeric_limits<float>::infinity();  // of a bundle's full price; see budget_limit()
   int64_t min_categories = 2;
   std::vector<int32_t> must_have, forbidden;  // items
   float weight_association = 1.0f, weight_preference = 0.0f, weight_revenue = 0.0f;
@@ -69,6 +69,11 @@ std::vector<float> mean_probability(Context& context, const LinearScorer& scorer
 /// Feasible bundles by value (then subject), leaving out those that share more than `max_overlap` items with one already taken, and
 /// copies; at most `count`.
 std::vector<Bundle> select_bundles(const std::vector<Bundle>& bundles, int64_t max_overlap, int64_t count);
+
+/// What prices may sum to: the budget and two roundings, one of the prices' float32 and one of the budget's, so that 2.99 and 7.01 fit 10.
+inline float budget_limit(const SearchParams& params) {
+  return params.budget * (1.0f + 2 * std::numeric_limits<float>::epsilon());
+}
 
 /// Why nothing feasible was found: each broken constraint and by how much, one sentence.
 std::string explain_infeasible(const Bundle& nearest, const Catalog& catalog, const SearchParams& params,

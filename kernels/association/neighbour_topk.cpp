@@ -20,8 +20,9 @@ void neighbour_topk(Context& context, const NeighbourTopkArgs& args) {
   check_argument(args.top_items.rows == args.history.n_rows && args.top_scores.rows == args.history.n_rows &&
                      args.top_scores.cols == k,
                  kOp, "outputs must be [n_users, k]");
-  check_argument(args.exclude.n_rows == 0 || args.exclude.n_rows == args.history.n_rows, kOp,
-                 "exclude must have no rows or one a user");
+  check_argument(args.exclude.n_rows == 0 || (args.exclude.n_rows == args.history.n_rows &&
+                                              args.exclude.n_columns == args.similarity.n_columns),
+                 kOp, "exclude must be [n_users, n_items] or have no rows");
   if (args.history.n_rows > 0) SHEAF_DISPATCH(context, neighbour_topk, args);
 }
 

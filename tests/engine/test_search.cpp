@@ -425,6 +425,19 @@ TEST_P(BundleSearchTest, AnAnchorThatCannotBeIsExplained) {
   EXPECT_THROW(around({7}, all_others({7})), UsageError);
 }
 
+TEST_P(BundleSearchTest, PricesThatSumToTheBudgetFit) {
+  make_world(4);
+  catalog_.price = {2.99f, 7.01f, 20, 20};  // 10.0000002 as floats
+  params_.budget = 10;
+  params_.max_size = 2;
+  EXPECT_EQ(around({0}, all_others({0})).bundles.front().violation, 0.0f);
+  catalog_.price[1] = 7.02f;
+  const Bundle bundle = around({0}, all_others({0})).bundles.front();
+  EXPECT_GT(bundle.violation, 0.0f);
+  EXPECT_EQ(explain_infeasible(bundle, catalog_, params_, "EUR"),
+            "it costs 10.01 EUR, 0.01 EUR over the budget of 10.00 EUR");
+}
+
 TEST_P(BundleSearchTest, CanBeInterrupted) {
   make_world(13);
   const SearchSpace items = space();

@@ -250,6 +250,7 @@ TEST_P(NeighbourTopkTest, RefusesWrongArguments) {
   refuses([](Case& bad) { bad.shrink = -0.5f; });
   refuses([](Case& bad) { bad.shrink = std::numeric_limits<float>::quiet_NaN(); });
   refuses([](Case& bad) { bad.exclude = {{0, 0}, {}, {}, 10}; });
+  refuses([](Case& bad) { bad.exclude = {{0, 0, 0, 0}, {}, {}, 9}; });  // of 10 items
 }
 
 SHEAF_ON_EVERY_BACKEND(NeighbourTopkTest);
