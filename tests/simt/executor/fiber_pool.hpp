@@ -6,12 +6,13 @@
 #include <memory>
 #include <vector>
 
-#include "tests/simt/guarded_memory.hpp"
-#include "tests/simt/sanitizer.hpp"
+#include "tests/simt/executor/guarded_memory.hpp"
+#include "tests/simt/executor/sanitizer.hpp"
 
 namespace simt {
 
 constexpr size_t kStackBytes = 128 * 1024;
+constexpr size_t kMaxHistories = 4096;  // ThreadSanitizer holds 8128 threads
 
 /// A stack that runs one thread after another, as long as they do not wait.
 struct Fiber {
@@ -20,7 +21,7 @@ struct Fiber {
   size_t colour;  // stacks start at different offsets in their page, lest all compete for the same cache sets
   boost::context::detail::fcontext_t saved = nullptr;
   sanitizer::Stack sanitized;
-  bool busy = false;  // holds a thread, or a finished one's history
+  bool busy = false;  // holds a thread, or what one has left
 };
 
 class FiberPool {
@@ -35,8 +36,9 @@ class FiberPool {
   Fiber& take();
   /// The running fiber's thread is done; the fiber still has to switch.
   void finish();
-  /// All threads of a block are done.
+  /// All threads of a block, or of all blocks, are done.
   void end_block();
+  void end_launch();
   /// Fibers whose threads are not done start anew, nothing on them is unwound.
   void give_up();
 
@@ -59,7 +61,8 @@ class FiberPool {
   void* argument_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> free_;
-  std::vector<Fiber*> finished_;  // free when the block ends, where each thread has its own
+  std::vector<Fiber*> finished_;            // free when the block ends, where each thread has its own
+  std::vector<sanitizer::Stack> histories_;  // of threads that are done
   Fiber* running_ = nullptr;
   Context caller_ = nullptr;
   sanitizer::Stack caller_stack_;
