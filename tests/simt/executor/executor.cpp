@@ -31,6 +31,7 @@ namespace {
 constexpr size_t kMaxDynamicShared = 227 * 1024;  // the most that a block of current devices may ask for
 constexpr int kPoison = 0xff;                     // NaN as float and double, -1 as int
 constexpr unsigned kWarp = 32;
+constexpr uint64_t kMaxUnordered = 2048;  // threads of a grid; ThreadSanitizer holds 8128 and takes 0.1 ms for each
 
 enum class State : uint8_t { ready, at_barrier, in_warp, left };
 
@@ -148,6 +149,7 @@ class Executor {
   char end_key_ = 0;
   std::vector<Keys> block_keys_{1};
   Keys* keys_ = nullptr;  // of the block
+  bool blocks_unordered_ = false;  // for ThreadSanitizer
 
   std::exception_ptr error_;
 
@@ -268,15 +270,20 @@ void Executor::fail(const std::string& what) { throw Fault(here() + what); }
 
 // --- A launch --------------------------------------------------------------------------------------------------------------
 
+// ThreadSanitizer watches memset even here: it must see neither the block before nor this write.
+void refill(unsigned char* begin, size_t bytes) {
+  sanitizer::forget(begin, bytes);
+  std::memset(begin, kPoison, bytes);
+  sanitizer::forget(begin, bytes);
+}
+
 void Executor::poison_shared() {
   // A guard full of ones reads as done: CUDA runs no constructor for a __shared__ variable.
   for (const SharedVariable& variable : static_shared_) {
-    std::memset(static_base_ + variable.offset, kPoison, variable.bytes);
-    sanitizer::forget(static_base_ + variable.offset, variable.bytes);
+    refill(static_base_ + variable.offset, variable.bytes);
   }
   const auto dynamic_bytes = static_cast<size_t>(dynamic_memory_.end() - dynamic_shared_);
-  std::memset(dynamic_shared_, kPoison, dynamic_bytes);
-  sanitizer::forget(dynamic_shared_, dynamic_bytes);
+  refill(dynamic_shared_, dynamic_bytes);
 }
 
 void Executor::run_block(uint64_t linear_block, const Order& order) {
@@ -298,7 +305,7 @@ void Executor::run_block(uint64_t linear_block, const Order& order) {
   queue_.push_all(n_threads_);
 
   go_on_with(threads_[queue_.pop()]);
-  fibers_.end_block();
+  fibers_.end_block(blocks_unordered_);
   ++n_blocks_run_;
 }
 
@@ -343,8 +350,8 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   error_ = nullptr;
 
   const uint64_t n_blocks = uint64_t{gridDim.x} * gridDim.y * gridDim.z;
-  if (sanitizer::kWatchesOrder && block_keys_.size() < n_blocks) block_keys_.resize(n_blocks);
-  sanitizer::release(&begin_key_);
+  blocks_unordered_ = sanitizer::kWatchesOrder && n_blocks > 1 && n_blocks * n_threads_ <= kMaxUnordered;
+  if (blocks_unordered_ && block_keys_.size() < n_blocks) block_keys_.resize(n_blocks);
   std::vector<uint32_t> shuffled;
   if (order.kind == Order::Kind::shuffle) shuffled = shuffled_blocks(n_blocks, order.seed);
   for (uint64_t step = 0; step < n_blocks && !error_; ++step) {
@@ -353,10 +360,11 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
     if (order.kind == Order::Kind::shuffle) block = shuffled[step];
     blockIdx = {static_cast<unsigned>(block % gridDim.x), static_cast<unsigned>(block / gridDim.x % gridDim.y),
                 static_cast<unsigned>(block / (uint64_t{gridDim.x} * gridDim.y))};
-    keys_ = &block_keys_[sanitizer::kWatchesOrder ? step : 0];
+    keys_ = &block_keys_[blocks_unordered_ ? step : 0];
+    if (step == 0 || !blocks_unordered_) sanitizer::release(&begin_key_);
     run_block(block, order);
+    if (step + 1 == n_blocks || !blocks_unordered_ || error_) sanitizer::acquire(&end_key_);
   }
-  sanitizer::acquire(&end_key_);
   fibers_.end_launch();
   if (!error_) return;
 

@@ -58,16 +58,16 @@ void FiberPool::finish() {
   }
 }
 
-// A fiber of ThreadSanitizer is not used again in the same launch: blocks have no order.
-void FiberPool::end_block() {
+void FiberPool::end_block(bool renew) {
   for (Fiber* fiber : finished_) {
-    histories_.push_back(fiber->sanitized);
-    sanitizer::forget(fiber->stack.begin(), fiber->stack.size());
-    start(*fiber);
+    if (renew) {
+      histories_.push_back(fiber->sanitized);
+      sanitizer::forget(fiber->stack.begin(), fiber->stack.size());
+      start(*fiber);
+    }
     free(*fiber);
   }
   finished_.clear();
-  if (histories_.size() > kMaxHistories) end_launch();
 }
 
 void FiberPool::end_launch() {

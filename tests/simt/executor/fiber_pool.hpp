@@ -12,7 +12,6 @@
 namespace simt {
 
 constexpr size_t kStackBytes = 128 * 1024;
-constexpr size_t kMaxHistories = 4096;  // ThreadSanitizer holds 8128 threads
 
 /// A stack that runs one thread after another, as long as they do not wait.
 struct Fiber {
@@ -36,8 +35,8 @@ class FiberPool {
   Fiber& take();
   /// The running fiber's thread is done; the fiber still has to switch.
   void finish();
-  /// All threads of a block, or of all blocks, are done.
-  void end_block();
+  /// All threads of a block are done. `renew`: their fibers begin a new life, unordered with the old one until end_launch().
+  void end_block(bool renew);
   void end_launch();
   /// Fibers whose threads are not done start anew, nothing on them is unwound.
   void give_up();
