@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -114,7 +115,8 @@ TEST_P(FullSoftmaxTest, SeveralBlocksOfUsers) {
     const Case c = random_case(n_users, 40, 5, true);
     for (const int64_t block : {0, 1, 7, 16}) {
       const int64_t score_bytes = block * c.n_items * static_cast<int64_t>(sizeof(float));
-      loss::FullSoftmaxArgs shape{.score_bytes = score_bytes};
+      loss::FullSoftmaxArgs shape;
+      shape.score_bytes = score_bytes;
       shape.users.rows = c.n_users;
       shape.items.rows = c.n_items;
       ASSERT_EQ(loss::full_softmax_block(shape), std::max<int64_t>(block, 1));
