@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "engine/evaluate/baselines.hpp"
@@ -271,6 +272,13 @@ PairCounts count_training_pairs(Context& context, const Dataset& dataset, const 
   return count_pairs(context, dataset.purchases.train_baskets, config.associate.min_count);
 }
 
+static int64_t min_categories(const data::Prepared& prepared, const config::Config::Search& settings) {
+  constexpr int64_t kUsual = 3;
+  if (settings.min_categories > 0) return settings.min_categories;
+  const std::set<int32_t> categories(prepared.item_category.begin(), prepared.item_category.end());
+  return std::min({kUsual, int64_t{std::ssize(categories)}, settings.max_size});
+}
+
 SearchParams search_params(const data::Prepared& prepared, const config::Config& config) {
   const auto& s = config.search;
   SearchParams params;
@@ -278,7 +286,7 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
   params.min_size = s.min_size;
   params.max_size = s.max_size;
   params.budget = static_cast<float>(s.budget);
-  params.min_categories = s.min_categories;
+  params.min_categories = min_categories(prepared, s);
   for (const std::string& id : s.must_have) params.must_have.push_back(prepared.find_item(id));
   for (const std::string& id : s.forbidden) params.forbidden.push_back(prepared.find_item(id));
   params.weight_association = static_cast<float>(s.weight_association);

@@ -242,6 +242,29 @@ TEST_F(ProgramTest, ConstraintsHold) {
   EXPECT_GT(n, 0);
 }
 
+TEST_F(ProgramTest, DataWithoutCategoriesNeedsNoSetting) {
+  std::string settings = kImportToml;
+  const size_t column = settings.find("category = ");
+  ASSERT_NE(column, std::string::npos);
+  settings.erase(column, settings.find('\n', column) - column);
+  write_bytes(home() / "shop.toml", settings);
+  prepare_model();
+  const Finished search = must_run(small({"search", "data", "--model", "model", "--out", "bundles", "--json"}));
+  EXPECT_GE(nlohmann::json::parse(search.out.substr(0, search.out.find('\n')))["items"].size(), 2u);
+  expect_failure(
+      small({"search", "data", "--model", "model", "--out", "b", "--quiet", "--set", "search.min_categories=2"}), 3,
+      "1 fewer than search.min_categories");
+}
+
+TEST_F(ProgramTest, PairsSpanTwoCategoriesWithoutASetting) {
+  prepare_model();
+  const Finished search = must_run(
+      small({"search", "data", "--model", "model", "--out", "bundles", "--json", "--set", "search.max_size=2"}));
+  const auto items = nlohmann::json::parse(search.out.substr(0, search.out.find('\n')))["items"];
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_NE(items[0]["category"], items[1]["category"]);
+}
+
 TEST_F(ProgramTest, InfeasibleSaysWhichConstraintAndByHowMuch) {
   prepare_model();
   expect_failure(small({"search", "data", "--model", "model", "--out", "b", "--quiet", "--set", "search.budget=1"}), 3,
