@@ -58,7 +58,7 @@ check 'the sanitizer refuses the device' 0 FAKE_COMPUTE_SANITIZER=refuse --parts
 part memcheck 'not available'; shows '^passed, not available: memcheck$'
 check 'the sanitizer is required' 1 'FAKE_COMPUTE_SANITIZER=refuse SHEAF_REQUIRE=sanitizer' --parts ops,memcheck
 shows '^failed: memcheck$'
-check 'a part hangs' 1 FAKE_TEST_OPS=hang --parts ops,engine --limit 3
+check 'a part hangs' 1 FAKE_TEST_OPS=hang --parts ops,engine --limit 5
 part ops 'timed out'; part engine 'no time'
 check 'two runs differ' 1 FAKE_SHEAF=unsteady --parts repeat
 part repeat failed; shows 'users.csv'
