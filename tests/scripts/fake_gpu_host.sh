@@ -62,6 +62,7 @@ case $name in
     tool=$2 error=$4
     shift 6
     [[ $way == refuse ]] && { echo '========= Error: Device not supported'; exit 1; }
+    [[ $* != *test_ops* || $tool:$SHEAF_POISON == initcheck:0 || ($tool != initcheck && $SHEAF_POISON == 1) ]] || exit 1
     "$@" || exit
     [[ $way != "always:$tool" ]] || exit "$error"
     if [[ ${!#} == "$tool" && $way != "miss:$tool" ]]; then
