@@ -83,8 +83,10 @@ rm -rf result
 FAKE_TEST_ENGINE=hang "$folder/a host/gpu_check.sh" --out result --parts ops,engine,repeat >"$folder/log" 2>&1 &
 for ((i = 0; i < 100; ++i)); do grep -q 'engine \.\.\.' "$folder/log" && break; sleep 0.1; done
 sleep 0.3
+since=$SECONDS
 kill -TERM $!
 code=0; wait $! || code=$?
+((SECONDS - since < 30)) || fault 'waited for the part that hangs'
 ((code == 5)) || fault "ended with $code, not 5"
 part ops passed; part engine interrupted; part repeat 'not run'
 
