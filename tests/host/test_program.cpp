@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -406,6 +407,15 @@ TEST_F(ProgramTest, ConfigReadsItselfBack) {
 
 /// The main job on the data that ships inside.
 class DemoTest : public ProgramTest {};
+
+TEST_F(DemoTest, FindsItsDataWhereTheEnvironmentSays) {
+  setenv("SHEAF_DATASETS", home().c_str(), 1);
+  expect_failure({"demo", "--quiet"}, 3, "holds no complete_journey.toml");
+  fs::create_directory_symlink(SHEAF_DATASETS, home() / "data sets");
+  setenv("SHEAF_DATASETS", (home() / "data sets").c_str(), 1);
+  must_run({"demo", "--quiet", "--device", "cpu", "--set", "model.epochs=1"});
+  unsetenv("SHEAF_DATASETS");
+}
 
 TEST_F(DemoTest, BeatsTheBaselinesAndRepeatsItself) {
   const nlohmann::json result = nlohmann::json::parse(must_run({"demo", "--out", "demo", "--json", "--quiet"}).out);
