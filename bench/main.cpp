@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
+#include <new>
 #include <regex>
 
 #include "bench/common/ceilings.hpp"
@@ -109,6 +110,9 @@ void catch_signals() {
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+  // `sheaf bench` hands over a process that ignores it; a closed pipe ends this one.
+  action.sa_handler = SIG_DFL;
+  sigaction(SIGPIPE, &action, nullptr);
 }
 
 }  // namespace
@@ -152,5 +156,8 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "sheaf_bench: {}\n", error.what());
     if (!error.mend().empty()) fmt::print(stderr, "  {}\n", error.mend());
     return static_cast<int>(error.code());
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "sheaf_bench: out of memory\n  choose smaller shapes with --filter, or --suite quick\n");
+    return static_cast<int>(sheaf::ExitCode::device);
   }
 }

@@ -93,9 +93,10 @@ Measurement Meter::measure(const Benchmark& chosen) {
   result.gathered_row_bytes = op_case->gathered_row_bytes();
   op_case->run();
   context_.synchronize();
+  // Before fault(), which may run the op again.
+  if (!options_.arrays.empty()) op_case->export_arrays(ArrayFolder(options_.arrays / chosen.name()));
   result.fault = op_case->fault();
   if (!result.fault.empty()) return result;
-  if (!options_.arrays.empty()) op_case->export_arrays(ArrayFolder(options_.arrays / chosen.name()));
 
   benchmark::ClearRegisteredBenchmarks();
   benchmark::RegisterBenchmark(

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "bench/common/inputs.hpp"
+#include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/embedding/bag.hpp"
 #include "kernels/embedding/sparse_update.hpp"
@@ -26,6 +27,18 @@ test::HostCsr entity_bags(int64_t n_rows, int64_t bag) {
     bags.row_offsets.push_back(static_cast<int64_t>(bags.columns.size()));
   }
   return bags;
+}
+
+// The bags of the ids one after another, as other systems take them: rows of sample n at [offsets[n], offsets[n + 1]).
+void export_bags(const ArrayFolder& folder, const test::HostCsr& bags, const std::vector<int32_t>& ids) {
+  test::HostCsr samples;
+  for (const int32_t id : ids) {
+    const auto entity = static_cast<size_t>(id);
+    samples.columns.insert(samples.columns.end(), bags.columns.begin() + bags.row_offsets[entity],
+                           bags.columns.begin() + bags.row_offsets[entity + 1]);
+    samples.row_offsets.push_back(static_cast<int64_t>(samples.columns.size()));
+  }
+  folder.write("bags", samples);
 }
 
 class Bag final : public Case {
@@ -59,6 +72,11 @@ class Bag final : public Case {
   }
 
   OpCost cost() const override { return embedding::bag_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("table", host_table_, {args_.table.rows, dim_});
+    export_bags(folder, host_bags_, host_ids_);
+    folder.write("out", out_.to_host(), {ids_.size(), dim_});
+  }
   int64_t gathered_row_bytes() const override { return dim_ * static_cast<int64_t>(sizeof(float)); }
 
  private:
@@ -131,6 +149,15 @@ class SparseUpdate final : public Case {
     cost.bytes -= repeats * 6 * dim_ * static_cast<int64_t>(sizeof(float));
     cost.flops -= repeats * 14 * dim_;
     return cost;
+  }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("table", host_table_, {n_rows_, dim_});
+    export_bags(folder, host_bags_, host_ids_);
+    folder.write("grad", host_grad_, {ids_.size(), dim_});
+    folder.write("adam",
+                 std::vector<float>{args_.adam.learning_rate, args_.adam.beta1, args_.adam.beta2, args_.adam.epsilon},
+                 {4});
+    folder.write("table_after", table_.to_host(), {n_rows_, dim_});
   }
   int64_t gathered_row_bytes() const override { return dim_ * static_cast<int64_t>(sizeof(float)); }
 
