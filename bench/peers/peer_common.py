@@ -75,13 +75,13 @@ def difference(what: str, got, expected, bound) -> str:
 
     got, expected = numpy.asarray(got, numpy.float64), numpy.asarray(expected, numpy.float64)
     if got.shape != expected.shape:
-        return f"{what} has the shape {got.shape}, Sheaf's {expected.shape}"
+        return f"{what} has the shape {got.shape}, expected {expected.shape}"
     bound = numpy.broadcast_to(bound, got.shape)
     wrong = ~(abs(got - expected) <= bound)
     if not wrong.any():
         return ""
     place = tuple(int(i) for i in numpy.argwhere(wrong)[0])
-    return f"{what}{list(place)} is {got[place]:.9g}, Sheaf says {expected[place]:.9g} +- {bound[place]:.2g}"
+    return f"{what}{list(place)} is {got[place]:.9g}, expected {expected[place]:.9g} +- {bound[place]:.2g}"
 
 
 def lists_difference(ids, scores, sheaf_ids, sheaf_scores, bound) -> str:

@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import compare  # noqa: E402
 
-PEERS = ("torch_embedding", "torch_dense", "torch_optim", "scipy_cooccurrence", "faiss_topk")
+PEERS = ("torch_embedding", "torch_adagrad", "torch_dense", "torch_optim", "scipy_cooccurrence", "faiss_topk")
 CPU_ONLY = ("scipy_cooccurrence", "faiss_topk")
 
 

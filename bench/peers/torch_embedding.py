@@ -35,40 +35,48 @@ def bag(arrays: Arrays, axes: dict) -> Work:
     return Work(run, fault)
 
 
-def adam_bound(arrays: Arrays, n_rows: int):
-    """How far two fp32 first steps of Adam on the same gradients may lie apart.
-
-    The step is lr g / (|g| + eps): a sum g of n terms errs by n EPSILON of its magnitude, which may turn its sign. torch.optim.SparseAdam
-    adds eps before the bias correction, hence eps / sqrt(1 - beta2) here.
-    """
-    learning_rate, _, beta2, eps = (float(v) for v in arrays["adam"][:4])
+def gradients(arrays: Arrays, n_rows: int):
+    """Of the table, in double precision: the touched rows, their gradients, and how far an fp32 sum may be off."""
     entries = arrays.csr("bags", n_rows).astype(numpy.float64).T.tocsr()
-    grad = arrays["grad"].astype(numpy.float64)
-    g, magnitude = entries @ grad, abs(entries) @ abs(grad)
-    n_terms = numpy.diff(entries.indptr)[:, None]
-    error = (n_terms + 1) * EPSILON * magnitude
-    turn = numpy.minimum(2.0, (2 * error + eps / numpy.sqrt(1 - beta2)) / numpy.maximum(abs(g) - error, 1e-30))
-    step = learning_rate * (1e-5 + turn)
-    return (step + 4 * EPSILON * abs(arrays["table"])) * (n_terms > 0)
+    n_terms = numpy.diff(entries.indptr)
+    touched = numpy.flatnonzero(n_terms)
+    entries, grad = entries[touched], arrays["grad"].astype(numpy.float64)
+    return touched, entries @ grad, (n_terms[touched, None] + 1) * EPSILON * (abs(entries) @ abs(grad))
 
 
-def sparse_update(arrays: Arrays, axes: dict) -> Work:
-    """Backward of the bag and the optimizer's step. The forward pass, which Sheaf's op does not do either, is not timed."""
-    table = torch.nn.Parameter(tensor(arrays["table"]))
-    out = forward_of(arrays, table, sparse=True)()
-    grad = tensor(arrays["grad"])
-    learning_rate, beta1, beta2, eps = (float(v) for v in arrays["adam"][:4])
-    optimizer = torch.optim.SparseAdam([table], lr=learning_rate, betas=(beta1, beta2), eps=eps)
+def first_step_fault(table: torch.Tensor, expected: numpy.ndarray, arrays: Arrays, learning_rate: float, eps: float) -> str:
+    """A first step of Adam or Adagrad is lr g / (|g| + eps); an error of g near 0 turns its sign. The rows not touched stay as they were."""
+    touched, g, error = gradients(arrays, len(table))
+    turn = numpy.minimum(2.0, (2 * error + eps) / numpy.maximum(abs(g) - error, 1e-30))
+    before, got = arrays["table"], to_numpy(table)
+    bound = learning_rate * (1e-5 + turn) + 4 * EPSILON * abs(before[touched])
+    changed = numpy.delete(got, touched, axis=0) != numpy.delete(before, touched, axis=0)
+    return "rows that no bag holds were changed" if changed.any() else difference("touched rows", got[touched], expected, bound)
+
+
+def backward_and_step(arrays: Arrays, table: torch.nn.Parameter, optimizer: torch.optim.Optimizer):
+    out, grad = forward_of(arrays, table, sparse=True)(), tensor(arrays["grad"])
 
     def run():
         table.grad = None
         out.backward(grad, retain_graph=True)
         optimizer.step()
 
-    def fault() -> str:
-        return difference("table", to_numpy(table), arrays["table_after"], adam_bound(arrays, len(table)))
+    return run
 
-    return Work(run, fault)
+
+def sparse_update(arrays: Arrays, axes: dict) -> Work:
+    """Backward of the bag and the optimizer's step. The forward pass, which Sheaf's op does not do either, is not timed."""
+    table = torch.nn.Parameter(tensor(arrays["table"]))
+    learning_rate, beta1, beta2, eps = (float(v) for v in arrays["adam"])
+    optimizer = torch.optim.SparseAdam([table], lr=learning_rate, betas=(beta1, beta2), eps=eps)
+
+    def fault() -> str:
+        touched, _, _ = gradients(arrays, len(table))
+        # torch.optim.SparseAdam adds eps before the bias correction.
+        return first_step_fault(table, arrays["table_after"][touched], arrays, learning_rate, eps / numpy.sqrt(1 - beta2))
+
+    return Work(backward_and_step(arrays, table, optimizer), fault)
 
 
 if __name__ == "__main__":
