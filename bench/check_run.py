@@ -2,9 +2,13 @@
 """Runs the smallest benchmark and looks at what it leaves behind. Usage: check_run.py SHEAF_BENCH. Exit status 1 and one line a fault."""
 import json
 import pathlib
+import re
+import signal
 import subprocess
 import sys
 import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def bench(program: str, *arguments: str) -> subprocess.CompletedProcess:
@@ -23,12 +27,16 @@ def faults(program: str) -> list[str]:
 
     found = []
     names = [line["name"] for line in result["benchmarks"]]
+    if not result["complete"] or result["system"] != "sheaf":
+        found.append("the run does not say that it is a complete one of sheaf")
     if names != ["bce/n_batch:65536/group:5"]:
         found.append(f"wrong benchmarks: {names}")
-    for key in ("cpu", "cores", "threads", "device", "driver", "compiler", "flags", "revision", "date", "load"):
+    for key in ("cpu", "cores", "threads", "device", "driver", "compiler", "flags", "wait_policy", "revision", "date", "load"):
         if key not in result["machine"]:
             found.append(f"no machine.{key}")
-    if not all(result["ceilings"][key] > 0 for key in ("copy_gb_per_s", "fma_gflop_per_s", "matmul_gflop_per_s")):
+    ceilings = result["ceilings"]
+    if not all(rate > 0 for rate in (ceilings["copy_gb_per_s"], ceilings["fma_gflop_per_s"],
+                                     ceilings["matmul_gflop_per_s_by_type"]["fp32"])):
         found.append(f"ceilings: {result['ceilings']}")
     for line in result["benchmarks"]:
         for times in (line["warm"], line["cold"]):
@@ -41,6 +49,38 @@ def faults(program: str) -> list[str]:
                 found.append(f"{line['name']} is not in {where}")
     if bench(program, "--filter", "no such op").returncode != 2:
         found.append("a filter that matches nothing is not refused")
+    return found + interrupted_faults(program) + missing_ops(program)
+
+
+def interrupted_faults(program: str) -> list[str]:
+    """Ctrl-C after the first line: exit status 5, and that line is in the JSON."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder, "run.json")
+        command = [program, "--filter", "^(exclusive_scan|adam)/", "--device", "cpu", "--min-seconds", "0.002", "--repetitions", "60",
+                   "--out", str(out)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for line in child.stdout:
+            if line.startswith("exclusive_scan/"):
+                break
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate()
+        if child.returncode != 5:
+            return [f"Ctrl-C ends with {child.returncode}: {errors}"]
+        result = json.loads(out.read_text())
+    names = [line["op"] for line in result["benchmarks"]]
+    return [] if names == ["exclusive_scan"] and not result["complete"] else [f"after Ctrl-C the JSON holds {names}"]
+
+
+def missing_ops(program: str) -> list[str]:
+    """Every op of kernels/ has a line in both suites; the probes are what the others are measured against."""
+    ops = set()
+    for header in (ROOT / "kernels").rglob("*.hpp"):
+        ops.update(re.findall(r"^SHEAF_BACKENDS\((\w+), ", header.read_text(), re.MULTILINE))
+    ops = {op for op in ops if not op.startswith("probe_")} | {"cooccurrence", "cooccurrence_sizes"}
+    found = []
+    for suite in ("quick", "full"):
+        listed = {name.split("/")[0] for name in bench(program, "--suite", suite, "--list").stdout.split()}
+        found += [f"the {suite} suite has no benchmark of {op}" for op in sorted(ops - listed)]
     return found
 
 

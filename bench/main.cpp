@@ -1,10 +1,14 @@
-/// sheaf_bench: checks and times the ops of kernels/. Exit codes are those of the program: 0 done, 1 a result was wrong, 2 usage ...
+/// sheaf_bench: checks and times the ops of kernels/. Exit codes are those of the program: 0 done, 1 a result was wrong, 2 usage,
+/// 3 data, 4 device, 5 interrupted (the finished lines are kept).
 
 #include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
+#include <new>
 #include <regex>
 
 #include "bench/common/ceilings.hpp"
@@ -13,6 +17,8 @@
 #include "bench/ops/ops.hpp"
 #include "kernels/core/device.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+#include "kernels/core/wait_policy.hpp"
 
 namespace sheaf::bench {
 namespace {
@@ -23,7 +29,7 @@ struct Options {
   std::string device = "auto";
   std::string out, markdown;
   int threads = 0;
-  bool list = false;
+  bool list = false, json = false, quiet = false;
   MeasureOptions measure;
 };
 
@@ -60,35 +66,70 @@ int run(const Options& options) {
     for (const Benchmark& benchmark : chosen) fmt::print("{}\n", benchmark.name());
     return 0;
   }
+  // With --json the table is progress.
+  std::FILE* table = options.json ? stderr : stdout;
+  const auto show = [&](const std::string& text) {
+    if (options.quiet) return;
+    fmt::print(table, "{}", text);
+    std::fflush(table);
+  };
   Context context(resolve_device(options.device), {.n_threads = options.threads});
-  const Machine machine = describe_machine(context);
-  const Ceilings ceilings = measure_ceilings(context);
-  fmt::print("{}\n{}", header_text(machine, ceilings), table_head());
+  Report report{describe_machine(context), measure_ceilings(context), options.suite, false, {}};
+  show(header_text(report.machine, report.ceilings) + "\n" + table_head());
   Meter meter(context, options.measure);
-  std::vector<Line> lines;
+  const auto write = [&] {
+    write_file(options.out, json_text(report));
+    write_file(options.markdown, markdown_text(report));
+    if (options.json) fmt::print("{}", json_text(report));
+  };
   bool all_right = true;
-  for (const Benchmark& benchmark : chosen) {
-    lines.push_back({benchmark, meter.measure(benchmark), ceilings});
-    all_right = all_right && lines.back().measured.fault.empty();
-    fmt::print("{}", table_line(lines.back()));
-    std::fflush(stdout);
+  try {
+    for (const Benchmark& benchmark : chosen) {
+      report.lines.push_back({benchmark, meter.measure(benchmark), report.ceilings});
+      all_right = all_right && report.lines.back().measured.fault.empty();
+      show(table_line(report.lines.back()));
+    }
+  } catch (const Interrupted&) {
+    write();
+    throw;
   }
-  write_file(options.out, json_text(machine, ceilings, options.suite, lines));
-  write_file(options.markdown, markdown_text(machine, ceilings, options.suite, lines));
+  report.complete = true;
+  write();
   return all_right ? 0 : 1;
+}
+
+extern "C" void on_signal(int) {
+  // A second Ctrl-C ends the program at once.
+  if (interrupt_requested()) _exit(static_cast<int>(ExitCode::interrupted));
+  request_interrupt();
+}
+
+void catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+  // `sheaf bench` hands over a process that ignores it; a closed pipe ends this one.
+  action.sa_handler = SIG_DFL;
+  sigaction(SIGPIPE, &action, nullptr);
 }
 
 }  // namespace
 }  // namespace sheaf::bench
 
 int main(int argc, char** argv) {
+  sheaf::prefer_passive_waiting(argv);
+  sheaf::bench::catch_signals();
   sheaf::bench::Options options;
   CLI::App app("Checks and times the ops of Sheaf.", "sheaf_bench");
   app.add_option("--suite", options.suite, "quick (two CPU cores, a minute) or full (a GPU)")
       ->check(CLI::IsMember({"quick", "full"}))
       ->capture_default_str();
   app.add_option("--filter", options.filter, "only benchmarks whose name this regular expression finds");
-  app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")
+      ->envname("SHEAF_DEVICE")
+      ->capture_default_str();
   app.add_option("--threads", options.threads, "CPU threads; 0 takes OMP_NUM_THREADS or all cores")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--repetitions", options.measure.repetitions, "samples a median is taken of")
@@ -99,6 +140,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--out", options.out, "write the result as JSON");
   app.add_option("--markdown", options.markdown, "write the result as a Markdown table");
+  app.add_option("--arrays", options.measure.arrays,
+                 "write inputs and results as .npy into this folder, for bench/peers");
+  app.add_flag("--json", options.json, "print the result as JSON, and the table on stderr");
+  app.add_flag("--quiet", options.quiet, "no table");
   app.add_flag("--list", options.list, "print the names and stop");
   try {
     app.parse(argc, argv);
@@ -111,5 +156,8 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "sheaf_bench: {}\n", error.what());
     if (!error.mend().empty()) fmt::print(stderr, "  {}\n", error.mend());
     return static_cast<int>(error.code());
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "sheaf_bench: out of memory\n  choose smaller shapes with --filter, or --suite quick\n");
+    return static_cast<int>(sheaf::ExitCode::device);
   }
 }

@@ -21,7 +21,7 @@ MADE_BY_USE = ("build/", "sheaf-demo/", "nvidia/", "application/")
 
 def markdown_files(root):
     for path in sorted(root.rglob("*.md")):
-        if path.relative_to(root).parts[0] not in ("build", "sheaf-demo", ".git"):
+        if path.relative_to(root).parts[0] not in ("build", "sheaf-demo", ".git", ".venv", ".venv-peers"):
             yield path
 
 

@@ -6,12 +6,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 version=13.0
 folder=build/cuda-toolkit
-nvcc=$PWD/$folder/nvidia/cu13/bin/nvcc
-if [[ ! -x $nvcc ]]; then
+toolkit=$PWD/$folder/nvidia/cu13
+nvcc=$toolkit/bin/nvcc
+if [[ ! -x $nvcc || ! -e $toolkit/include/nvtx3/nvToolsExt.h ]]; then
   rm -rf "$folder.partial"
   mkdir -p build
   packages=()
-  for name in nvidia-cuda-nvcc nvidia-cuda-crt nvidia-nvvm nvidia-cuda-runtime nvidia-cuda-cccl; do packages+=("$name==$version.*"); done
+  for name in nvidia-cuda-nvcc nvidia-cuda-crt nvidia-nvvm nvidia-cuda-runtime nvidia-cuda-cccl nvidia-nvtx; do packages+=("$name==$version.*"); done
   python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --target "$folder.partial" "${packages[@]}" >&2 || {
     echo "fetch_nvcc: could not fetch ${packages[*]}; install the CUDA toolkit instead, or leave out the part cuda" >&2
     exit 1

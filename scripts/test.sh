@@ -29,6 +29,8 @@ part_cuda() {
   local nvcc
   nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || ./scripts/fetch_nvcc.sh)
   build cuda -DSHEAF_NVCC="$nvcc" -DCMAKE_CUDA_ARCHITECTURES="${SHEAF_CUDA_ARCHITECTURES:-90a-real}"
+  ./scripts/ptxas_table.py --check
+  ctest --preset cuda -R '^nvtx_ranges$'
 }
 part_docs() { ./scripts/check_docs.py .; }
 part_tidy() {

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <random>
 
+#include "bench/common/cublas.hpp"
 #include "kernels/core/blas_cpu.hpp"
 #include "kernels/core/buffer.hpp"
+#include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
 #include "kernels/core/probe.hpp"
 #include "kernels/core/stopwatch.hpp"
@@ -55,8 +58,7 @@ double measure_fma(Context& context) {
   return static_cast<double>(probe_fma_cost(args).flops) / best_seconds(context, [&] { probe_fma(context, args); });
 }
 
-double measure_matmul(Context& context) {
-  if (!context.on_cpu()) return 0.0;
+double measure_blas(Context& context) {
   constexpr int64_t kSize = 768, kRows = 128;
   std::vector<float> a(kSize * kSize, 0.5f), b(kSize * kSize, 0.25f), c(kSize * kSize);
   const double seconds = best_seconds(context, [&] {
@@ -78,6 +80,38 @@ double measure_matmul(Context& context) {
   return 2.0 * kSize * kSize * kSize / seconds;
 }
 
+// Random signs and mantissas, since a GPU clocks higher on constants; finite as fp32, fp16 and bf16 alike.
+std::vector<uint16_t> random_halves(int64_t n) {
+  std::mt19937 engine(2);
+  std::vector<uint16_t> bits(static_cast<size_t>(n));
+  for (uint16_t& b : bits) b = static_cast<uint16_t>((engine() & 0x83ffu) | 0x3800u);
+  return bits;
+}
+
+void measure_cublas(Context& context, Ceilings& ceilings) {
+  constexpr int kSize = 8192;
+  constexpr int64_t kHalves = int64_t{2} * kSize * kSize, kPiece = int64_t{1} << 22;
+  const std::unique_ptr<Cublas> cublas = Cublas::open(context);
+  if (cublas == nullptr) {
+    ceilings.matmul_note = "no libcublas on this machine";
+    return;
+  }
+  const std::vector<uint16_t> piece = random_halves(kPiece);
+  Buffer<uint16_t> a(context, kHalves), b(context, kHalves), c(context, kHalves);
+  for (Buffer<uint16_t>* buffer : {&a, &b}) {
+    for (int64_t at = 0; at < kHalves; at += kPiece) {
+      context.copy_from_host(buffer->data() + at, piece.data(), piece.size() * sizeof(uint16_t));
+    }
+  }
+  for (const MatmulType& type : Cublas::types()) {
+    check_interrupt("the ceilings");
+    bool can = true;
+    const double seconds =
+        best_seconds(context, [&] { can = cublas->matmul(type, kSize, a.data(), b.data(), c.data()) && can; });
+    if (can) ceilings.matmul.emplace_back(type.name, 2.0 * kSize * kSize * kSize / seconds);
+  }
+}
+
 }  // namespace
 
 double Ceilings::bandwidth(int64_t gathered_row_bytes) const {
@@ -87,6 +121,14 @@ double Ceilings::bandwidth(int64_t gathered_row_bytes) const {
     if (row_bytes <= gathered_row_bytes) found = bytes_per_second;
   }
   return found;
+}
+
+double Ceilings::flops() const {
+  double best = fma;
+  for (const auto& [type, rate] : matmul) {
+    if (type == "fp32") best = std::max(best, rate);
+  }
+  return best;
 }
 
 double Ceilings::floor_seconds(const OpCost& cost, int64_t gathered_row_bytes) const {
@@ -99,10 +141,15 @@ Ceilings measure_ceilings(Context& context) {
   Buffer<float> memory = Buffer<float>::zeros(context, kFloats);
   ceilings.copy = measure_copy(context, memory);
   for (int64_t row_bytes = 32; row_bytes <= 2048; row_bytes *= 2) {
+    check_interrupt("the ceilings");
     ceilings.gather.emplace_back(row_bytes, measure_gather(context, memory, row_bytes));
   }
   ceilings.fma = measure_fma(context);
-  ceilings.matmul = measure_matmul(context);
+  if (context.on_cpu()) {
+    ceilings.matmul.emplace_back("fp32", measure_blas(context));
+  } else {
+    measure_cublas(context, ceilings);
+  }
   return ceilings;
 }
 

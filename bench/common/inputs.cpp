@@ -24,6 +24,20 @@ std::vector<int32_t> popular_ids(int64_t n, int64_t n_values, uint32_t seed) {
   return ids;
 }
 
+std::vector<int32_t> zipf_ids(int64_t n, int64_t n_values, double exponent, uint32_t seed) {
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<double> uniform(0.0, 1.0);
+  // The inverse of the distribution function of x^-exponent on [1, n_values + 1).
+  const double power = 1.0 - exponent;
+  const double tail = std::pow(static_cast<double>(n_values + 1), power) - 1.0;
+  std::vector<int32_t> ids(static_cast<size_t>(n));
+  for (int32_t& id : ids) {
+    const double x = std::pow(1.0 + uniform(engine) * tail, 1.0 / power);
+    id = static_cast<int32_t>(std::clamp(x - 1.0, 0.0, static_cast<double>(n_values - 1)));
+  }
+  return ids;
+}
+
 test::HostCsr popular_csr(int64_t n_rows, int64_t n_columns, int64_t max_per_row, uint32_t seed, bool with_values) {
   std::mt19937 engine(seed);
   std::uniform_int_distribution<int64_t> length(1, max_per_row);

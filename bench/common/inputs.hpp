@@ -14,6 +14,9 @@ namespace sheaf::bench {
 /// Ids as shops see them: id i is drawn with density ~ i^(-2/3), so a few are asked for all the time.
 std::vector<int32_t> popular_ids(int64_t n, int64_t n_values, uint32_t seed);
 
+/// Ids by Zipf's law: id i with density ~ (i + 1)^-exponent, exponent > 1.
+std::vector<int32_t> zipf_ids(int64_t n, int64_t n_values, double exponent, uint32_t seed);
+
 /// Rows of up to max_per_row popular columns, unique and ascending; values, if any, in [0.1, 2).
 test::HostCsr popular_csr(int64_t n_rows, int64_t n_columns, int64_t max_per_row, uint32_t seed, bool with_values);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "bench/common/npy.hpp"
 #include "kernels/core/buffer.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
@@ -23,10 +24,12 @@ class Collector : public benchmark::BenchmarkReporter {
   bool ReportContext(const Context&) override { return true; }
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
-      if (run.run_type != Run::RT_Iteration) continue;
+      // Interrupted repetitions have no cold time.
+      const auto cold_seconds = run.counters.find(kColdSeconds);
+      if (run.run_type != Run::RT_Iteration || cold_seconds == run.counters.end()) continue;
       calls = static_cast<int64_t>(run.iterations);
       warm.push_back(run.real_accumulated_time / static_cast<double>(run.iterations));
-      cold.push_back(run.counters.at(kColdSeconds).value);
+      cold.push_back(cold_seconds->second.value);
     }
   }
 
@@ -37,6 +40,7 @@ class Collector : public benchmark::BenchmarkReporter {
 // One repetition: many warm calls, one cold one. A device gets short calls in batches, so that the time to launch is hidden.
 void time_case(benchmark::State& state, Context& context, Case& op_case, const std::function<void()>& sweep) {
   constexpr double kBatchSeconds = 1e-3;
+  if (interrupt_requested()) return state.SkipWithError("interrupted");
   Stopwatch watch(context);
   watch.start();
   op_case.run();
@@ -81,13 +85,16 @@ void Meter::sweep() {
 }
 
 Measurement Meter::measure(const Benchmark& chosen) {
-  check_interrupt("the benchmarks");
+  const std::string phase = "the benchmark " + chosen.name();
+  check_interrupt(phase.c_str());
   const std::unique_ptr<Case> op_case = chosen.make(context_, chosen.shape);
   Measurement result;
   result.cost = op_case->cost();
   result.gathered_row_bytes = op_case->gathered_row_bytes();
   op_case->run();
   context_.synchronize();
+  // Before fault(), which may run the op again.
+  if (!options_.arrays.empty()) op_case->export_arrays(ArrayFolder(options_.arrays / chosen.name()));
   result.fault = op_case->fault();
   if (!result.fault.empty()) return result;
 
@@ -100,6 +107,7 @@ Measurement Meter::measure(const Benchmark& chosen) {
       ->Repetitions(options_.repetitions);
   Collector collector;
   benchmark::RunSpecifiedBenchmarks(&collector, nullptr, ".");
+  check_interrupt(phase.c_str());
   result.warm = summarize(collector.warm);
   result.cold = summarize(collector.cold);
   result.calls = collector.calls;

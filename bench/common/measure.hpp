@@ -1,6 +1,7 @@
 #pragma once
 /// Runs one benchmark: makes its inputs, checks its result, times it warm and cold.
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -29,13 +30,15 @@ struct Measurement {
 
 struct MeasureOptions {
   int repetitions = 9;
-  double min_seconds = 0.03;  // of a warm repetition
+  double min_seconds = 0.03;     // of a warm repetition
+  std::filesystem::path arrays;  // not empty: the folder under which every benchmark writes its arrays, by its name
 };
 
 class Meter {
  public:
   /// The context must outlive it.
   Meter(Context& context, const MeasureOptions& options);
+  /// Interrupted on Ctrl-C.
   Measurement measure(const Benchmark& chosen);
 
  private:

@@ -14,6 +14,8 @@
 
 namespace sheaf::bench {
 
+class ArrayFolder;
+
 /// Named sizes in the order in which they are printed: {{"n_rows", 100000}, {"dim", 64}}.
 class Shape {
  public:
@@ -42,6 +44,8 @@ class Case {
   virtual OpCost cost() const = 0;
   /// Bytes of the rows that the op picks at random, 0 when it streams: decides which bandwidth limits it.
   virtual int64_t gathered_row_bytes() const { return 0; }
+  /// After one run(): writes inputs and results, for the ops that bench/peers does in other systems.
+  virtual void export_arrays(const ArrayFolder&) const {}
 };
 
 struct Benchmark {

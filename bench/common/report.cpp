@@ -83,12 +83,13 @@ Json line_json(const Line& line) {
 }
 
 Json ceilings_json(const Ceilings& ceilings) {
-  Json gather = Json::object();
+  Json gather = Json::object(), matmul = Json::object();
   for (const auto& [row_bytes, rate] : ceilings.gather) gather[std::to_string(row_bytes)] = rate * 1e-9;
+  for (const auto& [type, rate] : ceilings.matmul) matmul[type] = rate * 1e-9;
   return {{"copy_gb_per_s", ceilings.copy * 1e-9},
           {"gather_gb_per_s_by_row_bytes", gather},
           {"fma_gflop_per_s", ceilings.fma * 1e-9},
-          {"matmul_gflop_per_s", ceilings.matmul * 1e-9}};
+          {"matmul_gflop_per_s_by_type", matmul}};
 }
 
 std::string ceilings_text(const Ceilings& ceilings) {
@@ -97,8 +98,11 @@ std::string ceilings_text(const Ceilings& ceilings) {
     text += fmt::format(" {} B {:.1f}", row_bytes, rate * 1e-9) + ",";
   text.back() = ' ';
   text += fmt::format("GB/s; fp32 multiply-add {:.0f}", ceilings.fma * 1e-9);
-  if (ceilings.matmul > 0.0) text += fmt::format(", matrix product {:.0f}", ceilings.matmul * 1e-9);
-  return text + " GFLOP/s";
+  if (!ceilings.matmul.empty()) text += ", matrix product";
+  for (const auto& [type, rate] : ceilings.matmul) text += fmt::format(" {} {:.0f},", type, rate * 1e-9);
+  if (text.back() == ',') text.pop_back();
+  text += " GFLOP/s";
+  return ceilings.matmul_note.empty() ? text : text + "; no matrix product: " + ceilings.matmul_note;
 }
 
 }  // namespace
@@ -116,6 +120,7 @@ Machine describe_machine(const Context& context) {
   }
   machine.compiler = "g++ " __VERSION__;
   machine.flags = SHEAF_BENCH_FLAGS;
+  if (const char* policy = std::getenv("OMP_WAIT_POLICY")) machine.wait_policy = policy;
   machine.revision = SHEAF_REVISION;
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   machine.date = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
@@ -137,9 +142,11 @@ std::string table_line(const Line& line) {
   return fmt::format(kTableRow, c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8]);
 }
 
-std::string json_text(const Machine& machine, const Ceilings& ceilings, const std::string& suite,
-                      const std::vector<Line>& lines) {
-  Json json{{"suite", suite},
+std::string json_text(const Report& report) {
+  const Machine& machine = report.machine;
+  Json json{{"system", "sheaf"},
+            {"suite", report.suite},
+            {"complete", report.complete},
             {"machine",
              {{"cpu", machine.cpu},
               {"cores", machine.cores},
@@ -148,23 +155,26 @@ std::string json_text(const Machine& machine, const Ceilings& ceilings, const st
               {"driver", machine.driver},
               {"compiler", machine.compiler},
               {"flags", machine.flags},
+              {"wait_policy", machine.wait_policy},
               {"revision", machine.revision},
               {"date", machine.date},
               {"load", machine.load}}},
-            {"ceilings", ceilings_json(ceilings)},
+            {"ceilings", ceilings_json(report.ceilings)},
             {"benchmarks", Json::array()}};
-  for (const Line& line : lines) json["benchmarks"].push_back(line_json(line));
+  for (const Line& line : report.lines) json["benchmarks"].push_back(line_json(line));
   return json.dump(2) + "\n";
 }
 
-std::string markdown_text(const Machine& machine, const Ceilings& ceilings, const std::string& suite,
-                          const std::vector<Line>& lines) {
-  std::string text = fmt::format("# Suite {}, {}\n\n- {}\n- {}\n- Ceilings: {}\n\n", suite, machine.date.substr(0, 10),
-                                 machine_text(machine), build_text(machine), ceilings_text(ceilings));
+std::string markdown_text(const Report& report) {
+  const Machine& machine = report.machine;
+  std::string text =
+      fmt::format("# Suite {}, {}\n\n- {}\n- {}\n- Ceilings: {}\n\n", report.suite, machine.date.substr(0, 10),
+                  machine_text(machine), build_text(machine), ceilings_text(report.ceilings));
+  if (!report.complete) text += "Interrupted: only the first lines of the suite are here.\n\n";
   text += "Times are medians; bench/README.md explains the columns.\n\n";
   text += "| benchmark | warm | best | spread | cold | GB/s | GFLOP/s | warm/rf | cold/rf |\n";
   text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
-  for (const Line& line : lines) {
+  for (const Line& line : report.lines) {
     if (line.measured.fault.empty()) {
       text += fmt::format("| {} |\n", fmt::join(cells(line), " | "));
     } else {

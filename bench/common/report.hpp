@@ -16,6 +16,7 @@ struct Machine {
   std::string device;
   std::string driver;
   std::string compiler;
+  std::string wait_policy;  // OMP_WAIT_POLICY
   std::string flags;
   std::string revision;
   std::string date;   // UTC, ISO 8601
@@ -42,9 +43,15 @@ struct Line {
 std::string header_text(const Machine& machine, const Ceilings& ceilings);
 std::string table_head();
 std::string table_line(const Line& line);
-std::string json_text(const Machine& machine, const Ceilings& ceilings, const std::string& suite,
-                      const std::vector<Line>& lines);
-std::string markdown_text(const Machine& machine, const Ceilings& ceilings, const std::string& suite,
-                          const std::vector<Line>& lines);
+/// A whole run.
+struct Report {
+  Machine machine;
+  Ceilings ceilings;
+  std::string suite;
+  bool complete = false;  // false: interrupted, and only the first lines are here
+  std::vector<Line> lines;
+};
+std::string json_text(const Report& report);
+std::string markdown_text(const Report& report);
 
 }  // namespace sheaf::bench

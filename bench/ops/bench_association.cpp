@@ -2,6 +2,7 @@
 #include <map>
 
 #include "bench/common/inputs.hpp"
+#include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/association/cooccurrence.hpp"
 #include "kernels/association/cosine_topk.hpp"
@@ -76,6 +77,14 @@ class Cooccurrence : public Case {
     cost.bytes += n_pairs_ * 2 * static_cast<int64_t>(sizeof(int32_t));
     return cost;
   }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("baskets", host_baskets_);
+    folder.write("items", host_items_);
+    folder.write("min_count", std::vector<int32_t>{args_.min_count}, {1});
+    folder.write("row_offsets", row_offsets_.to_host(), {row_offsets_.size()});
+    folder.write("neighbours", neighbours_.to_host(), {n_pairs_});
+    folder.write("counts", counts_.to_host(), {n_pairs_});
+  }
 
  protected:
   /// By the oracle, from the baskets that hold the item.
@@ -117,6 +126,7 @@ class CooccurrenceSizes final : public Cooccurrence {
     return {};
   }
   OpCost cost() const override { return association::cooccurrence_cost(args_); }
+  void export_arrays(const ArrayFolder&) const override {}
 };
 
 class CosineTopk final : public Case {
@@ -151,6 +161,12 @@ class CosineTopk final : public Case {
   }
 
   OpCost cost() const override { return association::cosine_topk_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("vectors", host_vectors_, {n_items_, dim_});
+    folder.write("scale_and_min_score", std::vector<float>{args_.scale, args_.min_score}, {2});
+    folder.write("neighbours", lists_.ids.to_host(), {n_items_, lists_.k});
+    folder.write("scores", lists_.scores.to_host(), {n_items_, lists_.k});
+  }
 
  private:
   Context& context_;

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "bench/common/inputs.hpp"
+#include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/dense/additive_scores.hpp"
 #include "kernels/dense/dot_scores.hpp"
@@ -186,6 +187,14 @@ class ScoreTopk final : public Case {
   }
 
   OpCost cost() const override { return dense::score_topk_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("queries", host_queries_, {n_queries_, dim_});
+    folder.write("items", host_items_, {n_items_, dim_});
+    folder.write("item_bias", host_bias_, {n_items_});
+    folder.write("exclude", host_exclude_);
+    folder.write("top_items", top_items_.to_host(), {n_queries_, k_});
+    folder.write("top_scores", top_scores_.to_host(), {n_queries_, k_});
+  }
 
  private:
   std::vector<ref::Candidate> candidates(int64_t q) const {

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <numeric>
 
 #include "bench/common/inputs.hpp"
+#include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/embedding/bag.hpp"
 #include "kernels/embedding/sparse_update.hpp"
@@ -12,8 +14,19 @@ namespace {
 constexpr int64_t kCategories = 100;
 constexpr int64_t kBrands = 1000;
 
-// bag 1: every entity has its own row. bag 3: its category's, its brand's and its own, as items of a shop have.
-test::HostCsr entity_bags(int64_t n_rows, int64_t bag) {
+// Bags of `bag` rows drawn by Zipf's law, a row perhaps more than once, as the features of a recommender's samples are.
+test::HostCsr zipf_bags(int64_t n_rows, int64_t n_bags, int64_t bag) {
+  test::HostCsr bags;
+  bags.n_columns = n_rows;
+  bags.columns = zipf_ids(n_bags * bag, n_rows, 1.05, 25);
+  for (int64_t n = 1; n <= n_bags; ++n) bags.row_offsets.push_back(n * bag);
+  return bags;
+}
+
+// bag 1: every entity has its own row. bag 3: its category's, its brand's and its own, as items of a shop have. More: zipf_bags().
+test::HostCsr entity_bags(const Shape& shape) {
+  const int64_t n_rows = shape["n_rows"], bag = shape["bag"];
+  if (bag > 3) return zipf_bags(n_rows, shape["ids"], bag);
   test::HostCsr bags;
   bags.n_columns = n_rows;
   const int64_t shared = bag == 3 ? kCategories + kBrands : 0;
@@ -28,13 +41,33 @@ test::HostCsr entity_bags(int64_t n_rows, int64_t bag) {
   return bags;
 }
 
+// A few entities are asked for all the time; every one of zipf_bags() once.
+std::vector<int32_t> entity_ids(const Shape& shape, const test::HostCsr& bags, uint32_t seed) {
+  if (shape["bag"] <= 3) return popular_ids(shape["ids"], bags.n_rows(), seed);
+  std::vector<int32_t> ids(static_cast<size_t>(shape["ids"]));
+  std::iota(ids.begin(), ids.end(), 0);
+  return ids;
+}
+
+// The bags of the ids one after another, as other systems take them: rows of sample n at [offsets[n], offsets[n + 1]).
+void export_bags(const ArrayFolder& folder, const test::HostCsr& bags, const std::vector<int32_t>& ids) {
+  test::HostCsr samples;
+  for (const int32_t id : ids) {
+    const auto entity = static_cast<size_t>(id);
+    samples.columns.insert(samples.columns.end(), bags.columns.begin() + bags.row_offsets[entity],
+                           bags.columns.begin() + bags.row_offsets[entity + 1]);
+    samples.row_offsets.push_back(static_cast<int64_t>(samples.columns.size()));
+  }
+  folder.write("bags", samples);
+}
+
 class Bag final : public Case {
  public:
   Bag(Context& context, const Shape& shape)
       : context_(context),
         dim_(shape["dim"]),
-        host_bags_(entity_bags(shape["n_rows"], shape["bag"])),
-        host_ids_(popular_ids(shape["ids"], host_bags_.n_rows(), 20)),
+        host_bags_(entity_bags(shape)),
+        host_ids_(entity_ids(shape, host_bags_, 20)),
         host_table_(test::random_floats(shape["n_rows"] * dim_, 21)),
         table_(context, host_table_),
         bags_(context, host_bags_),
@@ -59,6 +92,11 @@ class Bag final : public Case {
   }
 
   OpCost cost() const override { return embedding::bag_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("table", host_table_, {args_.table.rows, dim_});
+    export_bags(folder, host_bags_, host_ids_);
+    folder.write("out", out_.to_host(), {ids_.size(), dim_});
+  }
   int64_t gathered_row_bytes() const override { return dim_ * static_cast<int64_t>(sizeof(float)); }
 
  private:
@@ -80,8 +118,8 @@ class SparseUpdate final : public Case {
       : context_(context),
         n_rows_(shape["n_rows"]),
         dim_(shape["dim"]),
-        host_bags_(entity_bags(n_rows_, shape["bag"])),
-        host_ids_(popular_ids(shape["ids"], host_bags_.n_rows(), 22)),
+        host_bags_(entity_bags(shape)),
+        host_ids_(entity_ids(shape, host_bags_, 22)),
         host_grad_(test::random_floats(shape["ids"] * dim_, 23)),
         host_table_(test::random_floats(n_rows_ * dim_, 24)),
         grad_(context, host_grad_),
@@ -132,6 +170,15 @@ class SparseUpdate final : public Case {
     cost.flops -= repeats * 14 * dim_;
     return cost;
   }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("table", host_table_, {n_rows_, dim_});
+    export_bags(folder, host_bags_, host_ids_);
+    folder.write("grad", host_grad_, {ids_.size(), dim_});
+    folder.write("adam",
+                 std::vector<float>{args_.adam.learning_rate, args_.adam.beta1, args_.adam.beta2, args_.adam.epsilon},
+                 {4});
+    folder.write("table_after", table_.to_host(), {n_rows_, dim_});
+  }
   int64_t gathered_row_bytes() const override { return dim_ * static_cast<int64_t>(sizeof(float)); }
 
  private:
@@ -156,7 +203,7 @@ Shape shape(int64_t n_rows, int64_t dim, int64_t ids, int64_t bag) {
 void add_embedding(Suite& suite) {
   const std::vector<Shape> quick{shape(100000, 64, 8192, 1), shape(100000, 64, 8192, 3)};
   const std::vector<Shape> full{shape(1000000, 64, 1 << 20, 1), shape(1000000, 128, 1 << 20, 1),
-                                shape(1000000, 64, 1 << 20, 3)};
+                                shape(1000000, 64, 1 << 20, 3), shape(1000000, 64, 4096, 20)};
   suite.add<Bag>("embedding", "bag", quick, full);
   suite.add<SparseUpdate>("embedding", "sparse_update", quick, full);
 }

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "bench/common/inputs.hpp"
+#include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/loss/bce.hpp"
 #include "kernels/loss/bpr.hpp"
@@ -113,6 +114,15 @@ class FullSoftmax final : public Case {
   }
 
   OpCost cost() const override { return loss::full_softmax_cost(args(n_users_)); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("users", host_users_, {n_users_, dim_});
+    folder.write("items", host_items_, {n_items_, dim_});
+    folder.write("item_bias", host_bias_, {n_items_});
+    folder.write("targets", host_targets_);
+    folder.write("d_users", d_users_.to_host(), {n_users_, dim_});
+    folder.write("d_items", d_items_.to_host(), {n_items_, dim_});
+    folder.write("d_item_bias", d_bias_.to_host(), {n_items_});
+  }
 
  private:
   struct Value {

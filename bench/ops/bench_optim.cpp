@@ -1,4 +1,5 @@
 #include "bench/common/inputs.hpp"
+#include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/optim/adam.hpp"
 #include "tests/reference/optim.hpp"
@@ -38,6 +39,14 @@ class Adam final : public Case {
   }
 
   OpCost cost() const override { return optim::adam_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    const AdamParams& adam = args_.adam;
+    folder.write("grad", host_grad_, {grad_.size()});
+    folder.write("parameters", host_parameters_, {grad_.size()});
+    folder.write("adam",
+                 std::vector<float>{adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon, adam.weight_decay}, {5});
+    folder.write("parameters_after", parameters_.to_host(), {grad_.size()});
+  }
 
  private:
   Context& context_;

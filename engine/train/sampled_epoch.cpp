@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "kernels/core/interrupt.hpp"
+#include "kernels/core/range.hpp"
 #include "kernels/dense/additive_scores.hpp"
 #include "kernels/dense/dot_scores.hpp"
 #include "kernels/dense/dropout.hpp"
@@ -98,6 +99,7 @@ class TrainStep {
       : context_(context), model_(model), positives_(positives), params_(params), group_(params.negatives + 1) {}
 
   void run(uint32_t epoch, int64_t first, int64_t n_batch, VectorView<double> loss) {
+    const Range range("training step");
     ScratchScope scratch(context_);
     const int64_t n_items = n_batch * group_;
     const int64_t dim = model_.dim();

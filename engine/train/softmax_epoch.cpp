@@ -5,6 +5,7 @@
 
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
+#include "kernels/core/range.hpp"
 #include "kernels/embedding/bag.hpp"
 #include "kernels/loss/full_softmax.hpp"
 #include "kernels/optim/adam.hpp"
@@ -58,6 +59,7 @@ class SoftmaxEpoch : public Epoch {
 
   double run(int64_t epoch) override {
     check_interrupt("training");
+    const Range range("training step");
     const int64_t n_items = model_.n_items(), dim = model_.dim(), n_rows = model_.item_table.rows;
     loss_.fill_bytes(0);
     const auto ids = std::as_const(item_ids_).view();

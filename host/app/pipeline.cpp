@@ -6,12 +6,14 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "engine/evaluate/baselines.hpp"
 #include "engine/evaluate/calibration.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
+#include "kernels/core/range.hpp"
 #include "kernels/metrics/binary.hpp"
 
 namespace sheaf::app {
@@ -219,6 +221,7 @@ Dataset::Dataset(data::Prepared prepared_set, const config::Config& config)
 
 TrainedModel train_model(Context& context, const Dataset& dataset, const config::Config& config,
                          const std::function<void(const EpochReport&)>& on_epoch) {
+  const Range range("train");
   const auto start = Clock::now();
   const TrainParams params = train_params(config);
   TrainedModel trained{PreferenceModel(context, parse_preference(config.model.preference), dataset.prepared.n_users,
@@ -258,6 +261,7 @@ void check_fits(const PreferenceModel& model, const std::string& trained_on, con
 
 Partners associate(Context& context, const PreferenceModel* model, const PairCounts& counts,
                    const config::Config& config, int64_t k) {
+  const Range range("associate");
   const auto min_score = static_cast<float>(config.associate.min_score);
   if (config.associate.by != "cosine") {
     return counted_partners(context, counts, parse_measure(config.associate.by), k, min_score);
@@ -268,7 +272,15 @@ Partners associate(Context& context, const PreferenceModel* model, const PairCou
 }
 
 PairCounts count_training_pairs(Context& context, const Dataset& dataset, const config::Config& config) {
+  const Range range("associate");
   return count_pairs(context, dataset.purchases.train_baskets, config.associate.min_count);
+}
+
+static int64_t min_categories(const data::Prepared& prepared, const config::Config::Search& settings) {
+  constexpr int64_t kUsual = 3;
+  if (settings.min_categories > 0) return settings.min_categories;
+  const std::set<int32_t> categories(prepared.item_category.begin(), prepared.item_category.end());
+  return std::min({kUsual, int64_t{std::ssize(categories)}, settings.max_size});
 }
 
 SearchParams search_params(const data::Prepared& prepared, const config::Config& config) {
@@ -278,7 +290,7 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
   params.min_size = s.min_size;
   params.max_size = s.max_size;
   params.budget = static_cast<float>(s.budget);
-  params.min_categories = s.min_categories;
+  params.min_categories = min_categories(prepared, s);
   for (const std::string& id : s.must_have) params.must_have.push_back(prepared.find_item(id));
   for (const std::string& id : s.forbidden) params.forbidden.push_back(prepared.find_item(id));
   params.weight_association = static_cast<float>(s.weight_association);
@@ -295,6 +307,7 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
 
 CatalogSearch search_catalog(Context& context, const Dataset& dataset, const PreferenceModel& model,
                              const PairCounts& counts, const config::Config& config) {
+  const Range range("search");
   const auto start = Clock::now();
   const SearchParams params = search_params(dataset.prepared, config);
   const LinearScorer scorer = model.scorer(context);
@@ -345,6 +358,7 @@ std::vector<int32_t> all_ids(int64_t n) {
 
 SearchResult search_users(Context& context, const Dataset& dataset, const PreferenceModel& model,
                           const PairCounts& counts, const config::Config& config, const std::vector<int32_t>& users) {
+  const Range range("search");
   const SearchParams params = search_params(dataset.prepared, config);
   const SearchSpace space = make_space(context, dataset, model, counts, params, config);
   SearchResult result = search_for_users(context, model.scorer(context), space, params, users);
@@ -368,6 +382,7 @@ double at_least_two(const std::vector<double>& probabilities) {
 
 Quality evaluate(Context& context, const Dataset& dataset, const PreferenceModel& model, const config::Config& config,
                  const std::vector<Bundle>& user_bundles) {
+  const Range range("evaluate");
   Quality quality;
   const Purchases& purchases = dataset.purchases;
   const bool mask = config.evaluate.mask_seen;

@@ -14,5 +14,7 @@ void run_score(const Options& options);
 void run_evaluate(const Options& options);
 void run_devices(const Options& options);
 void run_config(const Options& options);
+/// Ends this process with sheaf_bench's exit code, or throws.
+void run_bench(const Options& options);
 
 }  // namespace sheaf::cli

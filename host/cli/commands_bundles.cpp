@@ -14,6 +14,7 @@
 #include "host/cli/workspace.hpp"
 #include "host/report/report.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/range.hpp"
 
 namespace sheaf::cli {
 namespace {
@@ -35,6 +36,7 @@ std::vector<std::string> read_ids(const std::filesystem::path& path) {
 }
 
 report::UserScores score_users(Workspace& work, const PreferenceModel& model, const std::vector<int32_t>& users) {
+  const Range range("score");
   const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config);
   report::UserScores scores;
   scores.users = users;

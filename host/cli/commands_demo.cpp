@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <utility>
 
 #include "engine/checkpoint/file_io.hpp"
 #include "engine/checkpoint/model_io.hpp"
@@ -16,6 +18,7 @@
 #include "host/data/import.hpp"
 #include "host/report/report.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/range.hpp"
 
 namespace sheaf::cli {
 namespace {
@@ -27,9 +30,14 @@ constexpr const char* kDefaultOut = "sheaf-demo";
 constexpr size_t kOffersShown = 10;
 constexpr int64_t kHeatItems = 24;
 
-/// Beside the program, where it was built or installed, or where its sources were.
+/// What SHEAF_DATASETS names; else beside the program, where it was built or installed, or where its sources were.
 fs::path find_datasets() {
   std::error_code error;
+  if (const char* named = std::getenv("SHEAF_DATASETS")) {
+    if (fs::exists(fs::path(named) / "complete_journey.toml", error)) return named;
+    throw DataError(fmt::format("SHEAF_DATASETS names {}, which holds no complete_journey.toml", named),
+                    "name the folder datasets of the sources, or unset it");
+  }
   const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
   const std::vector<fs::path> places{program / "../share/sheaf/datasets", program / "../../../datasets",
                                      SHEAF_DATASETS};
@@ -38,7 +46,7 @@ fs::path find_datasets() {
   }
   throw DataError("the data that ships inside was not found in " + places.front().lexically_normal().string() + " or " +
                       places.back().string(),
-                  "run the program from the folder where it was built, or use `sheaf import`");
+                  "set SHEAF_DATASETS to the folder datasets of the sources, or use `sheaf import`");
 }
 
 /// Prints each phase with its time when it is over.
@@ -63,6 +71,21 @@ double peak_memory_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) * 1024;
+}
+
+/// The best items and the bundle of every user, and the convergence of those searches.
+std::pair<report::UserScores, std::vector<double>> score_everyone(Context& context, const app::Dataset& dataset,
+                                                                  const PreferenceModel& model,
+                                                                  const PairCounts& counts,
+                                                                  const config::Config& config) {
+  const Range range("score");
+  report::UserScores scores;
+  scores.users = app::all_ids(dataset.prepared.n_users);
+  SearchResult own = app::search_users(context, dataset, model, counts, config, scores.users);
+  scores.length = std::min(config.search.top_items, dataset.prepared.n_items);
+  scores.items = top_items(context, model.scorer(context), nullptr, scores.length).items.to_host();
+  scores.bundles = std::move(own.bundles);
+  return {std::move(scores), std::move(own.convergence)};
 }
 
 }  // namespace
@@ -108,26 +131,21 @@ void run_demo(const Options& options) {
   phases.done("search", fmt::format("{} of {} searches feasible, {} bundles chosen", search.n_feasible,
                                     search.n_anchors, search.offers.size()));
 
-  const std::vector<int32_t> users = app::all_ids(dataset.prepared.n_users);
-  const SearchResult own = app::search_users(*context, dataset, trained.model, counts, config, users);
-  report::UserScores scores;
-  scores.users = users;
-  scores.length = std::min(config.search.top_items, dataset.prepared.n_items);
-  scores.items = top_items(*context, trained.model.scorer(*context), nullptr, scores.length).items.to_host();
-  scores.bundles = own.bundles;
+  auto [scores, convergence] = score_everyone(*context, dataset, trained.model, counts, config);
   phases.done("score",
               fmt::format("{} users, each with a bundle of their own", report::with_commas(dataset.prepared.n_users)));
 
-  const app::Quality quality = app::evaluate(*context, dataset, trained.model, config, own.bundles);
+  const app::Quality quality = app::evaluate(*context, dataset, trained.model, config, scores.bundles);
   phases.done("evaluate",
               fmt::format("{} users with purchases in the test period", quality.ranked.front().at.front().n_users));
 
+  const Range range("report");
   report::Page page{.dataset = &dataset,
                     .config = &config,
                     .training = &trained.report,
                     .partners = &partners,
                     .search = &search,
-                    .user_convergence = &own.convergence,
+                    .user_convergence = &convergence,
                     .quality = &quality,
                     .heat_items = {},
                     .heat_values = {},

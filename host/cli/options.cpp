@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 namespace sheaf::cli {
 
 config::Config load_settings(const Options& options) {
   std::vector<std::string> assignments = options.set;
+  const char* device = std::getenv("SHEAF_DEVICE");
+  if (device != nullptr && *device != '\0')
+    assignments.insert(assignments.begin(), std::string("run.device=") + device);
   if (!options.device.empty()) assignments.push_back("run.device=" + options.device);
   if (options.seed) assignments.push_back(fmt::format("run.seed={}", *options.seed));
   return config::load_config(options.settings, assignments);

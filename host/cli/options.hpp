@@ -30,9 +30,12 @@ struct Options {
   std::vector<std::string> users;       // search, score: ids; score: empty for all
   std::filesystem::path users_file;     // score: ids, one a line
   bool no_measure = false;              // devices
+  std::string suite, filter;            // bench
+  std::filesystem::path markdown;       // bench: the table as a file
+  bool list = false;                    // bench: the names alone
 };
 
-/// Defaults, the settings file, --set, then --device and --seed.
+/// Defaults, the settings file, SHEAF_DEVICE, --set, then --device and --seed.
 config::Config load_settings(const Options& options);
 /// A context on the device that the settings name.
 std::unique_ptr<Context> make_context(const config::Config& config);

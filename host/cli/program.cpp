@@ -96,6 +96,16 @@ std::vector<Command> make_commands() {
        }},
       {"config", "print all settings as TOML", "sheaf config --set search.max_size=3 > my.toml", run_config,
        [](CLI::App&, Options&) {}},
+      {"bench", "check and time the ops, as shares of what this machine can do at best",
+       "sheaf bench --suite quick --filter '^(bag|adam)/' --out bench.json", run_bench,
+       [](CLI::App& app, Options& o) {
+         app.add_option("--suite", o.suite, "quick (two CPU cores, a minute) or full (a GPU)")
+             ->check(CLI::IsMember({"quick", "full"}));
+         app.add_option("--filter", o.filter, "only benchmarks whose name this regular expression finds");
+         app.add_option("--out", o.out, "write the result as JSON into this file");
+         app.add_option("--markdown", o.markdown, "write the result as a Markdown table into this file");
+         app.add_flag("--list", o.list, "print the names and stop");
+       }},
   };
 }
 

@@ -223,7 +223,8 @@ std::vector<Key> make_registry() {
   search.integer("min_size", &S::min_size, 1, 16, "items in a bundle, at least");
   search.integer("max_size", &S::max_size, 1, 16, "items in a bundle, at most");
   search.number("budget", &S::budget, 0.0, kInfinity, "price of a bundle, at most, in the currency of the data");
-  search.integer("min_categories", &S::min_categories, 1, 16, "different categories in a bundle, at least");
+  search.integer("min_categories", &S::min_categories, 0, 16,
+                 "different categories in a bundle, at least; 0: three, or as many as the data and max_size allow");
   search.ids("must_have", &S::must_have, "items that are in every bundle");
   search.ids("forbidden", &S::forbidden, "items that are in no bundle");
   search.integer("population", &S::population, 4, 256, "bundles alive in a generation");

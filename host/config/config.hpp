@@ -42,9 +42,9 @@ struct Config {
     int64_t min_size = 2;
     int64_t max_size = 4;
     double budget = std::numeric_limits<double>::infinity();  // currency of the data
-    int64_t min_categories = 3;
-    std::vector<std::string> must_have;  // item ids
-    std::vector<std::string> forbidden;  // item ids
+    int64_t min_categories = 0;                               // 0: three, or as many as the data and max_size allow
+    std::vector<std::string> must_have;                       // item ids
+    std::vector<std::string> forbidden;                       // item ids
     int64_t population = 64;
     int64_t generations = 60;
     double mutation_rate = 0.3;

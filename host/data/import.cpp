@@ -12,6 +12,7 @@
 #include "host/data/rows.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
+#include "kernels/core/range.hpp"
 
 namespace sheaf::data {
 namespace {
@@ -100,6 +101,7 @@ const ImportReport::Rule& ImportReport::rule(const std::string& name) const {
 
 std::pair<Prepared, ImportReport> import_file(const std::filesystem::path& path, const ImportConfig& config,
                                               int n_threads) {
+  const Range range("import");
   const auto start = std::chrono::steady_clock::now();
   const Context context(Device{}, ContextOptions{0, n_threads, false});
   std::pair<Prepared, ImportReport> result;

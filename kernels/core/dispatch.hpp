@@ -1,8 +1,9 @@
 #pragma once
-/// SHEAF_DISPATCH(context, op, args...) calls cpu::op or cuda::op, looked up from the op's own namespace.
+/// SHEAF_DISPATCH(context, op, args...) calls cpu::op or cuda::op, looked up from the op's own namespace, in a range of the op's name.
 /// The executor of the tests runs the CUDA sources, so Backend::simt goes to cuda::op as well.
 
 #include "kernels/core/context.hpp"
+#include "kernels/core/range.hpp"
 
 /// Declares an op's two implementations beside its contract.
 #define SHEAF_BACKENDS(op, Args)                        \
@@ -17,6 +18,7 @@
 #if SHEAF_DEVICE_KERNELS
 #define SHEAF_DISPATCH(context, op, ...) \
   do {                                   \
+    const ::sheaf::Range op_range(#op);  \
     if ((context).on_cpu()) {            \
       cpu::op(context, __VA_ARGS__);     \
     } else {                             \

@@ -1,6 +1,7 @@
 #include "tests/common/op_test.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <set>
 #include <string>
@@ -20,13 +21,35 @@ bool required(Backend backend) {
   return list.find("," + std::string(to_string(backend)) + ",") != std::string::npos;
 }
 
+bool poisons() {
+  const char* text = std::getenv("SHEAF_POISON");
+  return !text || std::string(text) != "0";
+}
+
+// Without the device that SHEAF_REQUIRE names nothing can pass: one message and the exit code of the program for it.
+class RequiredDevices : public ::testing::Environment {
+ public:
+  void SetUp() override {
+    for (const Backend backend : {Backend::cpu, Backend::simt, Backend::cuda}) {
+      if (!required(backend)) continue;
+      try {
+        resolve_device(to_string(backend));
+      } catch (const DeviceError& error) {
+        std::fprintf(stderr, "SHEAF_REQUIRE names %s: %s\n", to_string(backend), error.what());
+        std::exit(static_cast<int>(error.code()));
+      }
+    }
+  }
+};
+[[maybe_unused]] const auto* const required_devices = ::testing::AddGlobalTestEnvironment(new RequiredDevices);
+
 }  // namespace
 
 void OpTest::SetUp() {
   try {
     context_ = make_context(2);
   } catch (const DeviceError& error) {
-    if (required(GetParam())) FAIL() << "SHEAF_REQUIRE names " << to_string(GetParam()) << ": " << error.what();
+    if (required(GetParam())) FAIL() << error.what();
     GTEST_SKIP() << error.what();
   }
 }
@@ -38,7 +61,7 @@ void OpTest::TearDown() {
 std::unique_ptr<Context> OpTest::make_context(int n_threads) const {
   const Device device = resolve_device(to_string(GetParam()));
   return std::make_unique<Context>(device,
-                                   ContextOptions{.seed = kSeed, .n_threads = n_threads, .poison_memory = true});
+                                   ContextOptions{.seed = kSeed, .n_threads = n_threads, .poison_memory = poisons()});
 }
 
 HostCsr random_csr(int64_t n_rows, int64_t n_columns, int64_t max_per_row, uint32_t seed, bool with_values) {

@@ -1,6 +1,7 @@
 #pragma once
 /// One test body, every backend that this build holds. Where the build has CUDA and the machine has no GPU, the test shows as
-/// skipped; SHEAF_REQUIRE=cuda (a comma-separated list of backends) turns that skip into a failure.
+/// skipped; SHEAF_REQUIRE=cuda (a comma-separated list of backends) turns that skip into a failure: the program ends with 4 before
+/// the first test. SHEAF_POISON=0 leaves memory as it is, for initcheck: poison counts as written.
 ///
 ///   class BagTest : public sheaf::test::OpTest {};
 ///   TEST_P(BagTest, AgreesWithOracle) { Context& ctx = context(); ... }

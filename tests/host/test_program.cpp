@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -118,7 +119,7 @@ std::vector<std::string> small(std::vector<std::string> arguments) {
 TEST_F(ProgramTest, HelpNamesEverySubcommandAndShowsAnExample) {
   const Finished help = must_run({"--help"});
   for (const char* name :
-       {"demo", "import", "train", "associate", "search", "score", "evaluate", "devices", "config"}) {
+       {"demo", "import", "train", "associate", "search", "score", "evaluate", "devices", "config", "bench"}) {
     EXPECT_TRUE(has(help.out, name));
     const Finished own = must_run({name, "--help"});
     EXPECT_TRUE(has(own.out, std::string("Example: sheaf ") + name)) << own.out;
@@ -240,6 +241,29 @@ TEST_F(ProgramTest, ConstraintsHold) {
     EXPECT_LE(offer["offer_price"], offer["price"]);
   }
   EXPECT_GT(n, 0);
+}
+
+TEST_F(ProgramTest, DataWithoutCategoriesNeedsNoSetting) {
+  std::string settings = kImportToml;
+  const size_t column = settings.find("category = ");
+  ASSERT_NE(column, std::string::npos);
+  settings.erase(column, settings.find('\n', column) - column);
+  write_bytes(home() / "shop.toml", settings);
+  prepare_model();
+  const Finished search = must_run(small({"search", "data", "--model", "model", "--out", "bundles", "--json"}));
+  EXPECT_GE(nlohmann::json::parse(search.out.substr(0, search.out.find('\n')))["items"].size(), 2u);
+  expect_failure(
+      small({"search", "data", "--model", "model", "--out", "b", "--quiet", "--set", "search.min_categories=2"}), 3,
+      "1 fewer than search.min_categories");
+}
+
+TEST_F(ProgramTest, PairsSpanTwoCategoriesWithoutASetting) {
+  prepare_model();
+  const Finished search = must_run(
+      small({"search", "data", "--model", "model", "--out", "bundles", "--json", "--set", "search.max_size=2"}));
+  const auto items = nlohmann::json::parse(search.out.substr(0, search.out.find('\n')))["items"];
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_NE(items[0]["category"], items[1]["category"]);
 }
 
 TEST_F(ProgramTest, InfeasibleSaysWhichConstraintAndByHowMuch) {
@@ -381,8 +405,100 @@ TEST_F(ProgramTest, ConfigReadsItselfBack) {
   EXPECT_EQ(must_run({"config", "--settings", "my.toml"}).out, shown.out);
 }
 
+TEST_F(ProgramTest, TheDeviceOfTheEnvironmentYieldsToTheCommandLine) {
+  ASSERT_EQ(setenv("SHEAF_DEVICE", "cuda:99", 1), 0);
+  const Finished taken = run({"config"});
+  const Finished set = run({"config", "--set", "run.device=cpu"});
+  const Finished named = run({"config", "--device", "cpu", "--set", "run.device=cuda:98"});
+  ASSERT_EQ(unsetenv("SHEAF_DEVICE"), 0);
+  EXPECT_TRUE(has(taken.out, "device = \"cuda:99\"")) << taken.out;
+  EXPECT_TRUE(has(set.out, "device = \"cpu\"")) << set.out;
+  EXPECT_TRUE(has(named.out, "device = \"cpu\"")) << named.out;
+}
+
+/// `sheaf bench`, which is the program sheaf_bench beside it.
+class BenchTest : public ProgramTest {
+ protected:
+  /// A copy of the program in a folder of its own, beside what stands in for sheaf_bench.
+  fs::path program_beside(const std::string& script) const {
+    const fs::path bin = folder_.path() / "bin of its own";
+    fs::create_directory(bin);
+    fs::copy_file(SHEAF_PROGRAM, bin / "sheaf", fs::copy_options::overwrite_existing);
+    if (!script.empty()) {
+      write_bytes(bin / "sheaf_bench", "#!/bin/sh\n" + script);
+      fs::permissions(bin / "sheaf_bench", fs::perms::owner_all);
+    }
+    return bin / "sheaf";
+  }
+  Finished bench(const std::string& script, std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), "bench");
+    return test::Process(program_beside(script).string(), arguments, home()).finish();
+  }
+};
+
+TEST_F(BenchTest, PassesOptionsOutputAndExitCode) {
+  const Finished plain = bench("for word; do echo \"[$word]\"; done; exit 1\n", {});
+  EXPECT_EQ(plain.code, 1);
+  EXPECT_EQ(plain.out, "[--device]\n[auto]\n[--threads]\n[0]\n");
+  const Finished all = bench("for word; do echo \"[$word]\"; done\n",
+                             {"--suite", "full", "--filter", "^(a|b c)/", "--device", "cpu", "--set", "run.threads=3",
+                              "--out", "a b.json", "--markdown", "t.md", "--list", "--json", "--quiet"});
+  EXPECT_EQ(all.code, 0);
+  EXPECT_EQ(all.out,
+            "[--device]\n[cpu]\n[--threads]\n[3]\n[--suite]\n[full]\n[--filter]\n[^(a|b c)/]\n[--out]\n[a b.json]\n"
+            "[--markdown]\n[t.md]\n[--list]\n[--json]\n[--quiet]\n");
+}
+
+TEST_F(BenchTest, CtrlCReachesIt) {
+  const fs::path program =
+      program_beside("trap 'echo stopped; exit 5' INT\necho started >&2\nwhile :; do sleep 0.01; done\n");
+  test::Process process(program.string(), {"bench"}, home());
+  ASSERT_TRUE(process.wait_for("started"));
+  process.signal(SIGINT);
+  const Finished finished = process.finish();
+  EXPECT_EQ(finished.code, 5);
+  EXPECT_EQ(finished.out, "stopped\n");
+}
+
+TEST_F(BenchTest, SaysHowToBuildIt) {
+  const Finished finished = bench("", {});
+  EXPECT_EQ(finished.code, 2);
+  EXPECT_TRUE(has(finished.err, "bin of its own/sheaf_bench is not built")) << finished.err;
+  EXPECT_TRUE(has(finished.err, "-DSHEAF_BENCH=ON")) << finished.err;
+}
+
+TEST_F(BenchTest, WrongUsage) {
+  expect_failure({"bench", "--suite", "slow"}, 2, "--suite");
+  expect_failure({"bench", "--seed", "3"}, 2, "fixed seeds");
+}
+
+#ifdef SHEAF_BENCH_PROGRAM
+TEST_F(BenchTest, TheRealOne) {
+  const Finished listed = must_run({"bench", "--list"});
+  EXPECT_TRUE(has(listed.out, "adam/n:1048576\n")) << listed.out;
+  const Finished done = must_run({"bench", "--filter", "^bpr/", "--device", "cpu", "--json", "--out", "bpr.json"});
+  const nlohmann::json result = nlohmann::json::parse(done.out);
+  ASSERT_EQ(result["benchmarks"].size(), 1u);
+  EXPECT_EQ(result["benchmarks"][0]["axes"]["n_batch"], 65536);
+  EXPECT_EQ(result["machine"]["wait_policy"], "passive");
+  EXPECT_EQ(read("bpr.json"), done.out);
+  EXPECT_TRUE(has(done.err, "bpr/n_batch:65536/group:5")) << "the table is progress";
+  expect_failure({"bench", "--filter", "no such op"}, 2, "matches no benchmark");
+  expect_failure({"bench", "--device", "cuda:99"}, 4, "cuda:99");
+}
+#endif
+
 /// The main job on the data that ships inside.
 class DemoTest : public ProgramTest {};
+
+TEST_F(DemoTest, FindsItsDataWhereTheEnvironmentSays) {
+  setenv("SHEAF_DATASETS", home().c_str(), 1);
+  expect_failure({"demo", "--quiet"}, 3, "holds no complete_journey.toml");
+  fs::create_directory_symlink(SHEAF_DATASETS, home() / "data sets");
+  setenv("SHEAF_DATASETS", (home() / "data sets").c_str(), 1);
+  must_run({"demo", "--quiet", "--device", "cpu", "--set", "model.epochs=1"});
+  unsetenv("SHEAF_DATASETS");
+}
 
 TEST_F(DemoTest, BeatsTheBaselinesAndRepeatsItself) {
   const nlohmann::json result = nlohmann::json::parse(must_run({"demo", "--out", "demo", "--json", "--quiet"}).out);

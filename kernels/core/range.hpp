@@ -1,0 +1,24 @@
+#pragma once
+/// A named stretch of host time, shown by Nsight (NVTX, default domain): phases, ops and training steps have one each.
+///
+///   const Range range("train");
+///
+/// Costs one load and a branch while no profiler listens, and nothing in builds without CUDA.
+
+namespace sheaf {
+
+class Range {
+ public:
+#if SHEAF_DEVICE_KERNELS
+  /// `name` is copied.
+  explicit Range(const char* name);
+  ~Range();
+#else
+  explicit Range(const char* /*name*/) {}
+  ~Range() {}
+#endif
+  Range(const Range&) = delete;
+  Range& operator=(const Range&) = delete;
+};
+
+}  // namespace sheaf
