@@ -64,8 +64,8 @@ TEST_P(TileTest, ProductAgreesWithOracle) {
             double sum = c[at], magnitude = std::fabs(c[at]);
             for (int i = 0; i < k; ++i) {
               const int at_b = by_column ? column * k + i : i * 8 + column;
-              const double product = rounded(format, a[static_cast<size_t>(row * k + i)]) *
-                                     rounded(format, b[static_cast<size_t>(at_b)]);
+              const double product =
+                  rounded(format, a[static_cast<size_t>(row * k + i)]) * rounded(format, b[static_cast<size_t>(at_b)]);
               sum += product;
               magnitude += std::fabs(product);
             }
@@ -77,12 +77,34 @@ TEST_P(TileTest, ProductAgreesWithOracle) {
   }
 }
 
+// Element (row, column) of matrix m is 64 m + 8 row + column.
+TEST_P(TileTest, LanesGetTheirRowOrColumn) {
+  for (const int n_matrices : {1, 2, 4}) {
+    std::vector<uint32_t> matrices;
+    for (uint32_t i = 0; i < static_cast<uint32_t>(n_matrices) * 64; i += 2) matrices.push_back(i | (i + 1) << 16);
+    const Buffer<uint32_t> of_matrices(context(), matrices);
+    for (const bool transposed : {false, true}) {
+      test::Guarded<uint32_t> of_registers(context(), n_matrices * 32);
+      test::load_tiles(context(), transposed, n_matrices, of_matrices.data(), of_registers.data());
+      of_registers.expect_intact();
+      const auto registers = of_registers.to_host();
+      for (uint32_t i = 0; i < registers.size(); ++i) {
+        const uint32_t matrix = i / 32, line = i % 32 / 4, place = i % 4 * 2;
+        const uint32_t low = matrix * 64 + (transposed ? place * 8 + line : line * 8 + place);
+        ASSERT_EQ(registers[i], low | (low + (transposed ? 8 : 1)) << 16)
+            << "lane " << i % 32 << " of matrix " << matrix << ", " << n_matrices << " at once";
+      }
+    }
+  }
+}
+
 TEST_P(TileTest, HalvesRoundToNearestEven) {
   std::vector<float> values = test::random_floats(2000, 4, -100.0f, 100.0f);
   // Halfway between neighbours, one ulp of float beside it, the least normal and subnormal.
   for (const float x : {1.0f + 0x1p-8f, 1.0f + 0x3p-8f, 1.0f + 0x1p-11f, 1.0f + 0x3p-11f, -1.0f - 0x1p-8f, 0.0f, -0.0f,
                         0x1p-14f, 0x1.8p-24f, 0x1p-25f, 0x1p-126f, 65504.0f}) {
-    for (const float neighbour : {x, std::nextafterf(x, 1e30f), std::nextafterf(x, -1e30f)}) values.push_back(neighbour);
+    for (const float neighbour : {x, std::nextafterf(x, 1e30f), std::nextafterf(x, -1e30f)})
+      values.push_back(neighbour);
   }
   if (values.size() % 2) values.push_back(1.0f);
   const Buffer<float> of_values(context(), values);

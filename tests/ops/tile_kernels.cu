@@ -45,6 +45,17 @@ __global__ void multiply_tf32_kernel(const float* a, const float* b, const float
   for (int i = 0; i < 4; ++i) d[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = of_d[i];
 }
 
+template <bool kTransposed, int kMatrices>
+__global__ void load_matrices_kernel(const uint32_t* matrices, uint32_t* registers) {
+  alignas(16) __shared__ uint32_t tile[kMatrices * 32];
+  const int lane = static_cast<int>(threadIdx.x);
+  for (int i = 0; i < kMatrices; ++i) tile[i * 32 + lane] = matrices[i * 32 + lane];
+  __syncwarp();
+  uint32_t mine[kMatrices];
+  load_matrices<kTransposed>(mine, &tile[lane % (kMatrices * 8) * 4]);
+  for (int i = 0; i < kMatrices; ++i) registers[i * 32 + lane] = mine[i];
+}
+
 template <Half kType>
 __global__ void round_kernel(const float* values, int n, uint16_t* halves) {
   const int pair = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
@@ -88,6 +99,15 @@ void multiply_tile(Context& context, TileType type, bool b_by_column, const floa
     case TileType::f16:
       return launch(multiply_halves_kernel<Half::f16>, 1, kWarpThreads, 0, context, b_by_column, a, b, c, d);
     case TileType::tf32: return launch(multiply_tf32_kernel, 1, kWarpThreads, 0, context, a, b, c, d);
+  }
+}
+
+void load_tiles(Context& context, bool transposed, int n_matrices, const uint32_t* matrices, uint32_t* registers) {
+  const auto run = [&](auto kernel) { launch(kernel, 1, kWarpThreads, 0, context, matrices, registers); };
+  switch (n_matrices) {
+    case 1: return run(transposed ? load_matrices_kernel<true, 1> : load_matrices_kernel<false, 1>);
+    case 2: return run(transposed ? load_matrices_kernel<true, 2> : load_matrices_kernel<false, 2>);
+    default: return run(transposed ? load_matrices_kernel<true, 4> : load_matrices_kernel<false, 4>);
   }
 }
 
