@@ -119,7 +119,7 @@ bool depends_on_order(Kernel kernel) {
   return seen.size() > 1;
 }
 
-[[noreturn]] void run_and_exit(Kernel kernel) {
+[[noreturn, maybe_unused]] void run_and_exit(Kernel kernel) {
   result(kernel);
   std::exit(0);
 }
@@ -158,7 +158,7 @@ TEST_P(SimtPlantDeathTest, IsCaught) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Simt, SimtPlantDeathTest, ::testing::ValuesIn(kPlants),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& plant) { return std::string(plant.param.name); });
 
 }  // namespace
 }  // namespace simt::test

@@ -40,8 +40,7 @@ void vote(void* const operands[32], uint32_t lanes) {
 }
 
 void shuffle(void* const operands[32], uint32_t lanes) {
-  for_each(operands, lanes,
-           [&](unsigned, Operand& mine) { mine.result = operand_of(operands, mine.argument).value; });
+  for_each(operands, lanes, [&](unsigned, Operand& mine) { mine.result = operand_of(operands, mine.argument).value; });
 }
 
 void match(void* const operands[32], uint32_t lanes) {

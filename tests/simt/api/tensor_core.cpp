@@ -63,9 +63,8 @@ void load(void* const operands[32], uint32_t) {
   for (unsigned lane = 0; lane < 32; ++lane) {
     const unsigned r = lane / 4, c = lane % 4 * 2;
     for (unsigned m = 0; m < 4; ++m) {
-      static_cast<LoadOperand*>(operands[lane])->result[m] = kTransposed
-                                                                 ? element(m, c, r) | element(m, c + 1, r) << 16
-                                                                 : element(m, r, c) | element(m, r, c + 1) << 16;
+      static_cast<LoadOperand*>(operands[lane])->result[m] =
+          kTransposed ? element(m, c, r) | element(m, c + 1, r) << 16 : element(m, r, c) | element(m, r, c + 1) << 16;
     }
   }
 }
@@ -84,7 +83,9 @@ uint16_t to_bf16(float x) {
   return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
-uint16_t to_f16(float x) { return std::isnan(x) ? uint16_t{0x7fff} : std::bit_cast<uint16_t>(static_cast<_Float16>(x)); }
+uint16_t to_f16(float x) {
+  return std::isnan(x) ? uint16_t{0x7fff} : std::bit_cast<uint16_t>(static_cast<_Float16>(x));
+}
 
 uint32_t to_tf32(float x) {
   const auto bits = std::bit_cast<uint32_t>(x);

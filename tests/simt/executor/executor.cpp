@@ -148,7 +148,7 @@ class Executor {
   char begin_key_ = 0;  // of the launch
   char end_key_ = 0;
   std::vector<Keys> block_keys_{1};
-  Keys* keys_ = nullptr;  // of the block
+  Keys* keys_ = nullptr;           // of the block
   bool blocks_unordered_ = false;  // for ThreadSanitizer
 
   std::exception_ptr error_;

@@ -60,7 +60,7 @@ class FiberPool {
   void* argument_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> free_;
-  std::vector<Fiber*> finished_;            // free when the block ends, where each thread has its own
+  std::vector<Fiber*> finished_;             // free when the block ends, where each thread has its own
   std::vector<sanitizer::Stack> histories_;  // of threads that are done
   Fiber* running_ = nullptr;
   Context caller_ = nullptr;

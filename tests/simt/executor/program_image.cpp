@@ -92,7 +92,8 @@ std::vector<SharedVariable> shared_variables() {
   size_t n_symbols = 0;
   for_each_symbol(program_bytes(), [&](const ElfW(Sym) & symbol, const std::string& name) {
     ++n_symbols;
-    if (type_of(symbol) == STT_TLS && name.find(SIMT_SHARED_TAG) != name.npos) found.push_back({symbol.st_value, symbol.st_size});
+    if (type_of(symbol) == STT_TLS && name.find(SIMT_SHARED_TAG) != name.npos)
+      found.push_back({symbol.st_value, symbol.st_size});
     return true;
   });
   if (n_symbols == 0) throw std::runtime_error("simt: the program is stripped; the executor needs its symbol table");
