@@ -8,9 +8,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -328,8 +330,16 @@ void check_shape(const Launch& launch) {
               std::to_string(launch.shared_bytes) + " bytes of dynamic shared memory");
 }
 
+// A line for each kernel that this process runs, in the file that SHEAF_SIMT_KERNEL_LOG names.
+void log_kernel(const void* kernel) {
+  static const char* const path = std::getenv("SHEAF_SIMT_KERNEL_LOG");
+  static std::set<const void*> logged;
+  if (path && logged.insert(kernel).second) std::ofstream(path, std::ios::app) << function_name(kernel) + "\n";
+}
+
 void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   check_shape(launch);
+  log_kernel(launch.kernel);
   const char* order_text = std::getenv("SHEAF_SIMT_ORDER");
   const Order order = parse_order(order_text ? order_text : "");
   use_signal_stack();
