@@ -1,4 +1,4 @@
-#include "tests/simt/runtime_api.hpp"
+#include "tests/simt/api/runtime_api.hpp"
 
 #include <sys/sysinfo.h>
 
