@@ -1,6 +1,8 @@
 #pragma once
 /// What both backends of cosine_topk do to one pair.
 
+#include <bit>
+
 #include "kernels/association/cosine_topk.hpp"
 #include "kernels/core/hd.hpp"
 
@@ -48,5 +50,12 @@ SHEAF_HD inline float product_bound(float score, float scale) {
   const float bound = score / scale * (1.0f - 0x1.0p-21f);
   return bound > kSmallest ? bound : kSmallest;
 }
+
+/// Score and id in one number that is larger for what ranks before, and 0 for no pair: scores are positive, so their bits ascend.
+SHEAF_HD inline uint64_t to_key(float score, int32_t id) {
+  return uint64_t{std::bit_cast<uint32_t>(score)} << 32 | static_cast<uint32_t>(~id);
+}
+SHEAF_HD inline float score_of(uint64_t key) { return std::bit_cast<float>(static_cast<uint32_t>(key >> 32)); }
+SHEAF_HD inline int32_t id_of(uint64_t key) { return static_cast<int32_t>(~static_cast<uint32_t>(key)); }
 
 }  // namespace sheaf::association

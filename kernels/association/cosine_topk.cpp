@@ -37,8 +37,8 @@ void cosine_topk(Context& context, const CosineTopkArgs& given) {
                  "category_pairs must be square");
   check_argument(args.exclude.n_rows == 0 || args.exclude.n_rows == args.queries.rows, kOp,
                  "exclude must have a row for every query");
-  check_argument(args.counters.empty() || args.counters.size == 2, kOp, "counters must be [2]");
-  if (!args.counters.empty()) context.fill_bytes(args.counters.data, 0, 2 * sizeof(int64_t));
+  check_argument(args.n_rescored.size <= 1, kOp, "n_rescored must be [1]");
+  if (!args.n_rescored.empty()) context.fill_bytes(args.n_rescored.data, 0, sizeof(int64_t));
   if (args.queries.rows > 0) SHEAF_DISPATCH(context, cosine_topk, args);
 }
 

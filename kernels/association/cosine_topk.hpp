@@ -10,10 +10,9 @@
 /// A row of zero length (or with a value that is not finite) has no neighbours and is nobody's neighbour. Pairs with A == 0 are never
 /// listed. Unused places hold id -1 and score 0.
 ///
-/// Exact: the lists are those of float products of the normalised vectors. Where a backend sifts by 16-bit products first, it proves
-/// by the rounding bound of each pair or list that nothing is left out, and computes again in float what it cannot prove
-/// (kernels/association/README.md). Deterministic; the CPU result has the same bits on any number of threads and with any
-/// instruction set that has fused multiply-adds.
+/// Exact: the lists are those of float products of the normalised vectors. Where a backend sifts by 16-bit products first, every pair
+/// that their rounding bound cannot rule out is computed again in float (kernels/association/README.md). Deterministic; the CPU result
+/// has the same bits on any number of threads and with any instruction set that has fused multiply-adds.
 ///
 /// More items than fit a device: give them piece by piece with first_item and merge = true; the lists after the last piece are those of
 /// one call.
@@ -48,8 +47,8 @@ struct CosineTopkArgs {
   int64_t first_query = -1;  // id of the first query; -1: with `queries` they are no items, else the items' own
   bool merge = false;        // go on from what neighbours and scores hold
 
-  VectorView<int64_t> counters =
-      {};  // [2] i64, or empty: pairs computed again in float; rows that had to be computed again as a whole
+  VectorView<int64_t> n_rescored =
+      {};  // [1] i64, or empty: pairs computed again in float; depends on blocks and threads
 };
 
 void cosine_topk(Context& context, const CosineTopkArgs& args);

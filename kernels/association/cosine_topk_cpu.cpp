@@ -26,13 +26,6 @@ constexpr int64_t kBlockBytes = int64_t{240}
 constexpr int64_t kHits = 4096;         // offered together
 constexpr float kNever = std::numeric_limits<float>::infinity();
 
-/// Score and id in one number that is larger for what ranks before: scores are positive, so their bits ascend.
-uint64_t to_key(float score, int32_t id) {
-  return uint64_t{std::bit_cast<uint32_t>(score)} << 32 | static_cast<uint32_t>(~id);
-}
-float score_of(uint64_t key) { return std::bit_cast<float>(static_cast<uint32_t>(key >> 32)); }
-int32_t id_of(uint64_t key) { return static_cast<int32_t>(~static_cast<uint32_t>(key)); }
-
 /// The list of the query at a place.
 struct ListState {
   uint64_t worst;     // of k; 0 while there is room
@@ -111,7 +104,7 @@ class CosineTopk {
       settle(queries);
     }
     finish(queries);
-    if (!args_.counters.empty()) args_.counters[0] = n_rescored_.load();
+    if (!args_.n_rescored.empty()) args_.n_rescored[0] = n_rescored_.load();
   }
 
  private:
