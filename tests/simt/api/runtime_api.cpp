@@ -18,7 +18,7 @@ struct SimtEvent {
 namespace {
 
 constexpr size_t kAlignment = 256;
-constexpr int kProcessors = 4;  // blocks run one after the other; persistent kernels should see more than one
+constexpr int kProcessors = 2;  // blocks run one after the other; persistent kernels should see more than one
 thread_local cudaError_t last_error = cudaSuccess;
 
 cudaError_t noted(cudaError_t error) {
