@@ -67,7 +67,7 @@ int32_t usable_scan_kernels(const ScanKernel** kernels, int32_t capacity) {
   return n;
 }
 
-static const ScanKernel& choose_scan_kernel() {
+const ScanKernel& scan_kernel() {
   const ScanKernel* kernels[4];
   const int32_t n = usable_scan_kernels(kernels, 4);
   const char* wanted = std::getenv("SHEAF_SCAN");
@@ -79,11 +79,6 @@ static const ScanKernel& choose_scan_kernel() {
   }
   throw UsageError("SHEAF_SCAN=" + std::string(wanted) + " is not an instruction set of this machine",
                    "use one of " + usable);
-}
-
-const ScanKernel& scan_kernel() {
-  static const ScanKernel& chosen = choose_scan_kernel();
-  return chosen;
 }
 
 }  // namespace sheaf::association::cpu

@@ -38,7 +38,7 @@ struct ScanKernel {
   void (*residuals)(const float* vectors, int64_t count, int64_t dim, float* residuals);
 };
 
-/// The fastest that this machine runs; SHEAF_SCAN=portable|avx2|avx512|bf16 chooses another (for tests and measurements).
+/// The fastest that this machine runs, or the one that SHEAF_SCAN=portable|avx2|avx512|bf16 names (for tests and measurements).
 const ScanKernel& scan_kernel();
 /// Every one that this machine runs, the fastest first.
 int32_t usable_scan_kernels(const ScanKernel** kernels, int32_t capacity);

@@ -211,7 +211,7 @@ class SiftBlock {
     if (tile < end_tile_) {
       copy_chunk<kTileColumns>(column_tiles_ + stage * kColumnChunkBytes, sift_.items, sift_.half_stride,
                                int64_t{tile} * kTileColumns, chunk);
-      if (!kRowsStay) copy_rows(chunk, stage);
+      if constexpr (!kRowsStay) copy_rows(chunk, stage);
     }
     async_commit();
   }

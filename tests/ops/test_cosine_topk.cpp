@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "kernels/association/cosine_scan.hpp"
 #include "kernels/association/cosine_topk.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/op_test.hpp"
@@ -308,6 +310,26 @@ TEST_P(CosineTopkTest, SameBitsOnEveryRunAndAnyThreads) {
   c.queries = test::random_floats(100 * 20, 29);
   const Lists of_queries = run(context(), c);
   for (const int threads : {1, 3}) EXPECT_EQ(run(*make_context(threads), c), of_queries) << threads;
+}
+
+// By another instruction set, or sifted in bf16 first. (SHEAF_SCAN is the CPU's: elsewhere it changes nothing.)
+TEST_P(CosineTopkTest, SameBitsByEveryInstructionSet) {
+  Case c{400, 37, 16, 0.5f, 0.0f, test::random_floats(400 * 37, 30)};
+  c.exclude.resize(400);
+  c.exclude[5] = {3, 7, 200};
+  const Lists first = run(context(), c);
+  expect_right(c, first);
+  const association::cpu::ScanKernel* kernels[4];
+  const int32_t n = association::cpu::usable_scan_kernels(kernels, 4);
+  for (int32_t i = 0; i < n; ++i) {
+    setenv("SHEAF_SCAN", kernels[i]->name, 1);
+    EXPECT_EQ(run(context(), c), first) << kernels[i]->name;
+  }
+  setenv("SHEAF_SCAN", "abacus", 1);
+  if (context().on_cpu()) {
+    EXPECT_THROW(run(context(), c), UsageError);
+  }
+  unsetenv("SHEAF_SCAN");
 }
 
 TEST_P(CosineTopkTest, RefusesWrongArguments) {
