@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -112,10 +113,16 @@ std::string pairs_table(const data::Prepared& prepared, const std::vector<PairFa
   return table.str();
 }
 
-/// Each pair once, the highest scores first.
+/// Each pair once, whichever way comes first.
+void keep_one_way(std::vector<PairFacts>& pairs) {
+  std::set<std::pair<int32_t, int32_t>> seen;
+  std::erase_if(pairs, [&](const PairFacts& p) { return !seen.insert(std::minmax(p.item, p.partner)).second; });
+}
+
+/// The highest scores first.
 std::vector<PairFacts> best_pairs(std::vector<PairFacts> pairs) {
   std::ranges::stable_sort(pairs, std::ranges::greater{}, &PairFacts::score);
-  std::erase_if(pairs, [](const PairFacts& p) { return p.item > p.partner; });
+  keep_one_way(pairs);
   pairs.resize(std::min(pairs.size(), kPairsShown));
   return pairs;
 }
@@ -123,8 +130,9 @@ std::vector<PairFacts> best_pairs(std::vector<PairFacts> pairs) {
 /// Listed pairs that are bought together less often than chance would have it: those that miss the most baskets first.
 std::vector<PairFacts> separate_pairs(std::vector<PairFacts> pairs) {
   const auto missing = [](const PairFacts& p) { return p.expected - static_cast<double>(p.baskets); };
-  std::erase_if(pairs, [](const PairFacts& p) { return p.item > p.partner || p.lift() >= 1.0; });
+  std::erase_if(pairs, [](const PairFacts& p) { return p.lift() >= 1.0; });
   std::ranges::stable_sort(pairs, std::ranges::greater{}, missing);
+  keep_one_way(pairs);
   pairs.resize(std::min(pairs.size(), kSeparateShown));
   return pairs;
 }

@@ -1,7 +1,16 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <limits>
+#include <map>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/associate/association.hpp"
 #include "engine/associate/graph_vectors.hpp"
@@ -211,6 +220,39 @@ TEST_P(AssociationTest, VectorsThatAreNotFiniteAreNamed) {
     EXPECT_NE(std::string(error.what()).find("item no. 4500 is not finite: value 1 is nan"), std::string::npos)
         << error.what();
   }
+}
+
+// Rules of two items at support 0.006 and confidence 0.25: 150 of the 463 published rules, and the two of the highest lift among them
+// (arules' walk-through in Lantz, Machine Learning with R, 2013).
+TEST_P(AssociationTest, GroceriesRulesAsPublished) {
+  const char* folder = std::getenv("SHEAF_DATA");
+  const std::filesystem::path source = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+  const auto root = folder ? std::filesystem::path(folder) : source.parent_path() / "shared" / "data";
+  std::ifstream in(root / "groceries" / "groceries_baskets.csv");
+  if (!in) GTEST_SKIP() << "no groceries in " << root << "; set SHEAF_DATA to the folder of the public data sets";
+  std::map<std::string, int32_t> ids;
+  std::vector<std::vector<int32_t>> baskets;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream fields(line);
+    auto& basket = baskets.emplace_back();
+    for (std::string name; std::getline(fields, name, ',');) {
+      basket.push_back(ids.try_emplace(name, static_cast<int32_t>(ids.size())).first->second);
+    }
+    std::ranges::sort(basket);
+  }
+  const auto n_items = static_cast<int64_t>(ids.size());
+  const PairCounts counts = count_pairs(context(), test::pattern(baskets, n_items), 60);  // 0.006 * 9835 = 59.01
+  const HostCsr rules = counted_partners(context(), counts, Measure::confidence, n_items - 1, 0.25f).to_csr();
+  EXPECT_EQ(rules.nnz(), 150);
+  const auto expect_rule = [&](const char* from, const char* to, double support, double confidence, double lift) {
+    const int32_t i = ids.at(from), j = ids.at(to);
+    EXPECT_TRUE(rules.contains(i, j));
+    EXPECT_NEAR(counts.measure(Measure::support, i, j), support, 5e-10);  // as printed, to nine places
+    EXPECT_NEAR(counts.measure(Measure::confidence, i, j), confidence, 5e-8);
+    EXPECT_NEAR(counts.measure(Measure::lift, i, j), lift, 5e-7);
+  };
+  expect_rule("herbs", "root vegetables", 0.007015760, 0.4312500, 3.956477);
+  expect_rule("berries", "whipped/sour cream", 0.009049314, 0.2721713, 3.796886);
 }
 
 SHEAF_ON_EVERY_BACKEND(AssociationTest);
