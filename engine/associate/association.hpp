@@ -2,6 +2,7 @@
 /// Which items belong together: by learned vectors (cosine) or by counted baskets (support, confidence, lift, ...).
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,28 @@ Partners cosine_partners(Context& context, MatrixView<const float> vectors, int6
 Partners counted_partners(Context& context, const PairCounts& counts, association::Measure measure, int64_t k,
                           float min_score);
 
-/// "support", "confidence", "lift", "leverage", "conviction", "jaccard", "cosine".
+/// DataError that names the first row with a value that is not finite by `name_of(row)`.
+void check_finite_rows(Context& context, MatrixView<const float> vectors,
+                       const std::function<std::string(int64_t)>& name_of);
+
+/// The union of the lists read both ways, on request: (i, j) is in the result if i lists j or j lists i, and both ways score the larger
+/// of what the lists say. Rows may be longer than the lists were. The result equals its transpose.
+HostCsr symmetrised(const HostCsr& lists);
+
+/// Which categories may meet in a pair. A negative category is unknown: it meets none under any rule but `any`.
+struct PairRule {
+  enum class Kind { any, same, different, table };
+  Kind kind = Kind::any;
+  std::vector<int32_t> category;  // [n_items]
+  int64_t n_categories = 0;
+  std::vector<uint8_t> allowed;  // [n_categories, n_categories] for `table`: item's, partner's
+
+  bool allows(int32_t i, int32_t j) const;
+};
+/// The counts of the pairs (row, companion) that the rule allows; the items' own counts stay.
+PairCounts allowed_pairs(const PairCounts& counts, const PairRule& rule);
+
+/// "support", "confidence", "lift", "leverage", "conviction", "jaccard", "count-cosine".
 const char* to_string(association::Measure measure);
 /// UsageError for any other text.
 association::Measure parse_measure(const std::string& text);
