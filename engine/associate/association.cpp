@@ -24,9 +24,30 @@ constexpr std::array<std::pair<Measure, const char*>, 7> kMeasures{{{Measure::su
                                                                     {Measure::cosine, "count-cosine"}}};
 constexpr int64_t kMaxPartners = 256;
 
-int64_t usable_k(int64_t k, int64_t n_items) {
-  return std::clamp<int64_t>(k, 1, std::clamp<int64_t>(n_items - 1, 1, kMaxPartners));
-}
+/// Partners while they are on the device.
+class PartnerLists {
+ public:
+  PartnerLists(Context& context, int64_t k, int64_t n_items)
+      : n_items_(n_items),
+        k_(std::clamp<int64_t>(k, 1, std::clamp<int64_t>(n_items - 1, 1, kMaxPartners))),
+        items_(context, n_items_ * k_),
+        scores_(context, n_items_ * k_) {}
+  MatrixView<int32_t> items() { return items_.matrix(n_items_, k_); }
+  MatrixView<float> scores() { return scores_.matrix(n_items_, k_); }
+  Partners to_host() const {
+    Partners partners;
+    partners.n_items = n_items_;
+    partners.k = k_;
+    partners.items = items_.to_host();
+    partners.scores = scores_.to_host();
+    return partners;
+  }
+
+ private:
+  int64_t n_items_, k_;
+  Buffer<int32_t> items_;
+  Buffer<float> scores_;
+};
 
 }  // namespace
 
@@ -78,31 +99,27 @@ HostCsr Partners::to_csr() const {
   return csr;
 }
 
-Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score) {
-  Partners partners;
-  partners.n_items = vectors.rows;
-  partners.k = usable_k(k, vectors.rows);
-  Buffer<int32_t> items(context, partners.n_items * partners.k);
-  Buffer<float> scores(context, partners.n_items * partners.k);
+Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score,
+                         const PairRule& rule) {
+  PartnerLists lists(context, k, vectors.rows);
+  const Buffer<int32_t> category(context, rule.category);
+  const Buffer<uint8_t> allowed(context, rule.allowed);
   association::cosine_topk(context, {.vectors = vectors,
                                      .scale = scale,
                                      .min_score = min_score,
-                                     .neighbours = items.matrix(partners.n_items, partners.k),
-                                     .scores = scores.matrix(partners.n_items, partners.k)});
-  partners.items = items.to_host();
-  partners.scores = scores.to_host();
-  return partners;
+                                     .neighbours = lists.items(),
+                                     .scores = lists.scores(),
+                                     .rule = rule.kind,
+                                     .item_categories = category.view(),
+                                     .category_pairs = allowed.matrix(rule.n_categories, rule.n_categories)});
+  return lists.to_host();
 }
 
 Partners counted_partners(Context& context, const PairCounts& counts, Measure measure, int64_t k, float min_score) {
-  Partners partners;
-  partners.n_items = static_cast<int64_t>(counts.item_counts.size());
-  partners.k = usable_k(k, partners.n_items);
+  PartnerLists lists(context, k, static_cast<int64_t>(counts.item_counts.size()));
   const Buffer<int64_t> row_offsets(context, counts.row_offsets);
   const Buffer<int32_t> companions(context, counts.companions), pair_counts(context, counts.counts),
       item_counts(context, counts.item_counts);
-  Buffer<int32_t> items(context, partners.n_items * partners.k);
-  Buffer<float> scores(context, partners.n_items * partners.k);
   association::count_topk(context, {.row_offsets = row_offsets.view(),
                                     .companions = companions.view(),
                                     .counts = pair_counts.view(),
@@ -110,11 +127,9 @@ Partners counted_partners(Context& context, const PairCounts& counts, Measure me
                                     .n_baskets = counts.n_baskets,
                                     .measure = measure,
                                     .min_score = min_score,
-                                    .neighbours = items.matrix(partners.n_items, partners.k),
-                                    .scores = scores.matrix(partners.n_items, partners.k)});
-  partners.items = items.to_host();
-  partners.scores = scores.to_host();
-  return partners;
+                                    .neighbours = lists.items(),
+                                    .scores = lists.scores()});
+  return lists.to_host();
 }
 
 void check_finite_rows(Context& context, MatrixView<const float> vectors,

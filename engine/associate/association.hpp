@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/data/csr.hpp"
+#include "kernels/association/cosine_topk.hpp"
 #include "kernels/association/measure.hpp"
 
 namespace sheaf {
@@ -40,8 +41,21 @@ struct Partners {
   HostCsr to_csr() const;
 };
 
-/// A(i, j) = scale * max(0, cos(e_i, e_j)); vectors is [n_items, dim]. k is cut to the number of other items.
-Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score);
+/// Which categories may meet in a pair. A negative category is unknown: it meets none under any rule but `any`.
+struct PairRule {
+  using Kind = association::CategoryRule;
+  Kind kind = Kind::any;
+  std::vector<int32_t> category;  // [n_items]
+  int64_t n_categories = 0;
+  std::vector<uint8_t> allowed;  // [n_categories, n_categories] for `table`: item's, partner's
+
+  bool allows(int32_t i, int32_t j) const;
+};
+
+/// A(i, j) = scale * max(0, cos(e_i, e_j)) of the pairs that the rule allows; vectors is [n_items, dim]. k is cut to the number of other
+/// items.
+Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score,
+                         const PairRule& rule = {});
 Partners counted_partners(Context& context, const PairCounts& counts, association::Measure measure, int64_t k,
                           float min_score);
 
@@ -53,16 +67,6 @@ void check_finite_rows(Context& context, MatrixView<const float> vectors,
 /// of what the lists say. Rows may be longer than the lists were. The result equals its transpose.
 HostCsr symmetrised(const HostCsr& lists);
 
-/// Which categories may meet in a pair. A negative category is unknown: it meets none under any rule but `any`.
-struct PairRule {
-  enum class Kind { any, same, different, table };
-  Kind kind = Kind::any;
-  std::vector<int32_t> category;  // [n_items]
-  int64_t n_categories = 0;
-  std::vector<uint8_t> allowed;  // [n_categories, n_categories] for `table`: item's, partner's
-
-  bool allows(int32_t i, int32_t j) const;
-};
 /// The counts of the pairs (row, companion) that the rule allows; the items' own counts stay.
 PairCounts allowed_pairs(const PairCounts& counts, const PairRule& rule);
 

@@ -91,13 +91,9 @@ Partners associate(Context& context, const Dataset& dataset, const PreferenceMod
     if (rule.kind == PairRule::Kind::any) return counted_partners(context, counts, measure, k, min_score);
     return counted_partners(context, allowed_pairs(counts, rule), measure, k, min_score);
   }
-  if (rule.kind != PairRule::Kind::any) {
-    throw UsageError("associate.category_rule needs a counted measure, associate.by is " + config.associate.by,
-                     "use --by lift or another counted measure, or --category-rule any");
-  }
   const Buffer<float> vectors = association_vectors(context, dataset, *model, config);
   return cosine_partners(context, vectors.matrix(model->n_items(), model->dim()), k, association_scale(*model, config),
-                         min_score);
+                         min_score, rule);
 }
 
 PairCounts count_training_pairs(Context& context, const Dataset& dataset, int64_t min_count) {

@@ -55,7 +55,7 @@ SearchSpace make_space(Context& context, const Dataset& dataset, const Preferenc
     throw UsageError("associate.by = conviction has no upper end, so that a bundle's value would have none",
                      "search by lift, confidence or another measure");
   }
-  if (is_learned(config)) {
+  if (is_learned(config) && config.associate.category_rule == "any") {
     space.vectors = association_vectors(context, dataset, model, config);
     space.dim = model.dim();
     space.scale = association_scale(model, config);
@@ -102,6 +102,7 @@ class PairAssociation {
       const double there = rule_.allows(i, j) ? counts_.measure(measure, i, j) : 0.0;
       return std::max(there, rule_.allows(j, i) ? counts_.measure(measure, j, i) : 0.0);
     }
+    if (!rule_.allows(i, j) && !rule_.allows(j, i)) return 0.0;
     double ij = 0, ii = 0, jj = 0;
     for (int64_t c = 0; c < dim_; ++c) {
       const double a = at(i, c), b = at(j, c);

@@ -151,6 +151,28 @@ TEST_P(AssociationTest, CosinePartnersAreTheStrongest) {
   }
 }
 
+TEST_P(AssociationTest, CosinePartnersObeyTheRule) {
+  constexpr int64_t dim = 5;
+  const Buffer<float> vectors(context(), test::random_floats(kItems * dim, 4));
+  PairRule rule;
+  rule.category = test::random_ints(kItems, 5, -1, 2);
+  rule.n_categories = 3;
+  rule.allowed = {0, 1, 0, 0, 0, 1, 1, 0, 1};
+  const auto all = cosine_partners(context(), vectors.matrix(kItems, dim), kItems, 1.0f, 0.0f).to_csr();
+  for (const auto kind : {PairRule::Kind::same, PairRule::Kind::different, PairRule::Kind::table}) {
+    rule.kind = kind;
+    const auto kept = cosine_partners(context(), vectors.matrix(kItems, dim), kItems, 1.0f, 0.0f, rule).to_csr();
+    std::vector<int32_t> expected;
+    for (int32_t i = 0; i < kItems; ++i) {
+      for (const int32_t j : all.row(i)) {
+        if (rule.allows(i, j)) expected.push_back(j);
+      }
+    }
+    EXPECT_EQ(kept.columns, expected);
+    EXPECT_FALSE(expected.empty());
+  }
+}
+
 TEST_P(AssociationTest, OneItemHasNoPartners) {
   const Buffer<float> vectors(context(), std::vector<float>{1, 2});
   EXPECT_EQ(cosine_partners(context(), vectors.matrix(1, 2), 5, 1.0f, 0.0f).items, std::vector<int32_t>{-1});
