@@ -15,7 +15,8 @@
 
 // The vectors are cut into blocks of panels. A task is a pair of blocks: its products are found once and offered to the lists of both
 // sides where items meet items. Rounds of tasks that share no block run side by side, so that no list is ever written by two threads.
-// A list is its k best so far, unordered, in the outputs, and the candidates since then; when these are many the k best of all remain.
+// A list is its k best of earlier chunks, unordered, in the outputs, and candidates with approximate products. When these are many, those
+// go that can no longer be among the k best; the rest get their float products when the two chunks have met.
 namespace sheaf::association::cpu {
 namespace {
 
@@ -26,12 +27,18 @@ constexpr int64_t kBlockBytes = int64_t{240}
 constexpr int64_t kHits = 4096;         // offered together
 constexpr float kNever = std::numeric_limits<float>::infinity();
 
+/// A pair that may be in a list.
+struct Candidate {
+  float product;  // that the scan found
+  int32_t place;  // of the other vector, in its chunk
+};
+
 /// The list of the query at a place.
 struct ListState {
-  uint64_t worst;     // of k; 0 while there is room
-  float bound;        // least product that is worth an offer
+  float bound;        // no product below this has a place among the k best
+  float limit;        // nor has a pair for which the scan finds less than this, while two chunks meet
   int32_t n_best;     // in the outputs
-  int32_t n_pending;  // candidates since
+  int32_t n_pending;  // candidates
 };
 
 /// Rows of one matrix, in an order that brings categories together, normalised and packed. Places are positions in that order.
@@ -43,11 +50,12 @@ struct Side {
 
   // Of the places [first, first + count) that are packed now, zeros up to a whole panel.
   int64_t first = 0, count = 0;
-  float* unit;             // [count, dim]
-  uint32_t* panels;        // [count / width, n_units, width]
-  uint64_t* pending;       // [count, n_pending] keys
-  float* residuals;        // [count]
-  float* block_residuals;  // [blocks] the largest of a block
+  float* unit;         // [count, dim]
+  uint32_t* panels;    // [count / width, n_units, width]
+  Candidate* pending;  // [count, most_pending]
+  float* residuals;    // [count]
+  float residual;      // the largest of them
+  const Side* other;   // whom this side meets
 
   int32_t category(int64_t place) const { return categories[order[place]]; }
 };
@@ -61,6 +69,19 @@ void normalize_row(const float* row, int64_t dim, float* unit) {
     unit[c] = inverse > 0 ? static_cast<float>(static_cast<double>(row[c]) * inverse) : 0.0f;
 }
 
+/// A number from `low` on that at least k of the values reach, close below the k-th best of them; `low` if no more than that many
+/// reach it. Counting has no branches: it is quicker than selecting, and a sieve's limit need not be one of the values.
+float nearly_kth_best(const float* values, int64_t n, int64_t k, float low) {
+  float high = 1.0f + 0x1.0p-6f;  // products of unit vectors, and what 16 bits may add
+  for (int step = 0; step < 12; ++step) {
+    const float middle = 0.5f * (low + high);
+    int32_t count = 0;
+    for (int64_t i = 0; i < n; ++i) count += values[i] >= middle;
+    (count >= k ? low : high) = middle;
+  }
+  return low;
+}
+
 class CosineTopk {
  public:
   CosineTopk(Context& context, const CosineTopkArgs& args)
@@ -69,11 +90,13 @@ class CosineTopk {
     is_symmetric_ = args.queries.data == args.vectors.data && args.queries.rows == args.vectors.rows &&
                     args.first_query == args.first_item;
     n_units_ = kernel_.n_units(dim_);
-    most_pending_ = std::clamp<int64_t>(2 * k_, 32, 256);
+    most_pending_ = std::clamp<int64_t>(4 * k_, 64, 512);
     const int64_t n_panels = std::min(panels_of(args.queries.rows), panels_of(args.vectors.rows));
     const int64_t most = std::max(int64_t{1}, kBlockBytes / (dim_ * 4 * kernel_.width));
     block_ = std::clamp(n_panels / (8 * context.n_threads()), int64_t{1}, most) * kernel_.width;
-    chunk_ = std::max(block_, kWorkspaceBytes / (dim_ * 4 + n_units_ * 4 + most_pending_ * 8) / block_ * block_);
+    const int64_t most_rows = kWorkspaceBytes / (dim_ * 4 + n_units_ * 4 + most_pending_ * 8);
+    const bool fits = is_symmetric_ && args.vectors.rows <= 2 * most_rows;  // then there is no other side
+    chunk_ = std::max(block_, (fits ? args.vectors.rows + block_ - 1 : most_rows) / block_ * block_);
     // Sums of floats and of bf16 each err by half a unit in the last place a term, their sizes are at most 1 + residual.
     rounding_ = kernel_.is_exact ? 0.0f : static_cast<float>(dim_ + 8) * 0x1.0p-22f;
     least_ = product_bound(std::max(args_.min_score, 0.0f), args_.scale);
@@ -91,17 +114,17 @@ class CosineTopk {
       take_pending(items);
     }
     hits_ = scratch_.take<Hit>(context_.n_threads() * hit_capacity());
-    limits_ = scratch_.take<float>(context_.n_threads() * 4 * block_);
+    limits_ = scratch_.take<float>(context_.n_threads() * 2 * block_);
     keys_ = scratch_.take<uint64_t>(context_.n_threads() * (k_ + most_pending_));
+    values_ = scratch_.take<float>(context_.n_threads() * (k_ + most_pending_));
+    survivors_ = scratch_.take<Hit>(context_.n_threads() * most_pending_);
     for (int64_t q = 0; q < args_.queries.rows; q += chunk_) {
       pack(queries, q);
       if (is_symmetric_) meet_itself(queries);
       for (int64_t i = is_symmetric_ ? q + chunk_ : 0; i < args_.vectors.rows; i += chunk_) {
         pack(items, i);
         meet(queries, items);
-        if (is_symmetric_) settle(items);
       }
-      settle(queries);
     }
     finish(queries);
     if (!args_.n_rescored.empty()) args_.n_rescored[0] = n_rescored_.load();
@@ -131,11 +154,10 @@ class CosineTopk {
     side.unit = scratch_.take<float>(capacity * dim_);
     side.panels = scratch_.take<uint32_t>(capacity * n_units_);
     side.residuals = scratch_.take<float>(capacity);
-    side.block_residuals = scratch_.take<float>(capacity / block_ + 1);
   }
 
   void take_pending(Side& side) {
-    side.pending = scratch_.take<uint64_t>(std::min(side.vectors.rows, chunk_) * most_pending_);
+    side.pending = scratch_.take<Candidate>(std::min(side.vectors.rows, chunk_) * most_pending_);
   }
 
   void start_lists(Side& queries) {
@@ -145,49 +167,100 @@ class CosineTopk {
       for (int64_t place = begin; place < end; ++place) {
         const int64_t q = queries.order[place];
         ListState& list = queries.lists[place];
-        list = {0, least_, 0, 0};
+        list = {least_, least_, 0, 0};
         while (args_.merge && list.n_best < k_ && args_.neighbours(q, list.n_best) >= 0) ++list.n_best;
-        if (list.n_best == k_) raise(list, to_key(args_.scores(q, k_ - 1), args_.neighbours(q, k_ - 1)));
+        if (list.n_best == k_) raise(list, args_.scores(q, k_ - 1));
       }
     });
   }
 
-  void raise(ListState& list, uint64_t worst) const {
-    list.worst = worst;
-    list.bound = std::max(least_, product_bound(score_of(worst), args_.scale));
+  void raise(ListState& list, float worst_score) const {
+    list.bound = std::max(least_, product_bound(worst_score, args_.scale));
   }
 
-  /// The k best of a list's best and pending.
-  void settle(const Side& side, int64_t place, uint64_t* keys) const {
+  /// How far the scan may be from the float product. |a b - a' b'| <= |a - a'| |b| + |a'| |b - b'|, lengths at most 1 + their residual.
+  float slack(const Side& side, int64_t place) const {
+    const float own = side.residuals[place], other = side.other->residual;
+    return (own + other + own * other) * 1.001f + rounding_;
+  }
+
+  void start_meeting(Side& side, const Side& other) const {
+    side.other = &other;
+    parallel_for(context_, side.count, 4096, [&](int64_t begin, int64_t end) {
+      for (int64_t place = begin; place < end; ++place) {
+        ListState& list = side.lists[side.first + place];
+        list.limit = list.bound - slack(side, place);
+      }
+    });
+  }
+
+  /// The candidates that can no longer be among the k best go: k products are at least the k-th best approximation less the slack, and
+  /// what is below that by another slack is less than all of these.
+  void prune(const Side& side, int64_t place, int thread) const {
+    ListState& list = side.lists[side.first + place];
+    Candidate* pending = side.pending + place * most_pending_;
+    const int64_t n = list.n_best + list.n_pending;
+    if (n < k_) return;
+    float* values = values_ + thread * (k_ + most_pending_);
+    const float* scores = args_.scores.row(side.order[side.first + place]);
+    for (int32_t r = 0; r < list.n_best; ++r) values[r] = product_bound(scores[r], args_.scale);
+    for (int32_t r = 0; r < list.n_pending; ++r) values[list.n_best + r] = pending[r].product;
+    const float error = slack(side, place);
+    const float worst = nearly_kth_best(values, n, k_, list.limit) - error;
+    list.limit = std::max(list.limit, product_bound(cosine_score(worst, args_.scale), args_.scale) - error);
+    int32_t n_kept = 0;
+    for (int32_t r = 0; r < list.n_pending; ++r) {
+      pending[n_kept] = pending[r];
+      n_kept += pending[r].product >= list.limit;
+    }
+    list.n_pending = n_kept;
+  }
+
+  /// Candidates get their float products; the k best of them and of the list remain.
+  void certify(const Side& side, int64_t place, int thread) {
     ListState& list = side.lists[side.first + place];
     if (list.n_pending == 0) return;
+    const Candidate* pending = side.pending + place * most_pending_;
+    Hit* hits = survivors_ + thread * most_pending_;
+    for (int32_t r = 0; r < list.n_pending; ++r) hits[r] = {0, pending[r].place, pending[r].product};
+    kernel_.rescore(side.unit + place * dim_, side.other->unit, dim_, hits, list.n_pending);
     const int64_t q = side.order[side.first + place];
     float* scores = args_.scores.row(q);
     int32_t* ids = args_.neighbours.row(q);
-    for (int64_t r = 0; r < list.n_best; ++r) keys[r] = to_key(scores[r], ids[r]);
-    std::copy_n(side.pending + place * most_pending_, list.n_pending, keys + list.n_best);
-    const int64_t n = list.n_best + list.n_pending;
+    uint64_t* keys = keys_ + thread * (k_ + most_pending_);
+    int64_t n = 0;
+    for (; n < list.n_best; ++n) keys[n] = to_key(scores[n], ids[n]);
+    for (int32_t r = 0; r < list.n_pending; ++r) {
+      const float score = cosine_score(hits[r].product, args_.scale);
+      if (!(score > 0.0f && score >= args_.min_score)) continue;
+      const int64_t item = side.other->order[side.other->first + hits[r].column];
+      keys[n++] = to_key(score, static_cast<int32_t>(args_.first_item + item));
+    }
+    if (!kernel_.is_exact) n_rescored_.fetch_add(list.n_pending, std::memory_order_relaxed);
     if (n > k_) std::nth_element(keys, keys + k_ - 1, keys + n, std::greater<>());
     list.n_best = static_cast<int32_t>(std::min(n, k_));
     list.n_pending = 0;
-    if (list.n_best == k_) raise(list, n > k_ ? keys[k_ - 1] : *std::min_element(keys, keys + k_));
+    if (list.n_best == k_) raise(list, score_of(n > k_ ? keys[k_ - 1] : *std::min_element(keys, keys + k_)));
+    list.limit = std::max(list.limit, list.bound - slack(side, place));
     for (int64_t r = 0; r < list.n_best; ++r) {
       scores[r] = score_of(keys[r]);
       ids[r] = id_of(keys[r]);
     }
   }
 
-  uint64_t* own_keys(int thread) const { return keys_ + thread * (k_ + most_pending_); }
-
+  /// After a meeting: lists without candidates.
   void settle(const Side& side) {
     parallel_for(context_, side.count, 256, [&](int64_t begin, int64_t end, int thread) {
-      for (int64_t place = begin; place < end; ++place) settle(side, place, own_keys(thread));
+      for (int64_t place = begin; place < end; ++place) {
+        prune(side, place, thread);
+        certify(side, place, thread);
+      }
     });
   }
 
   void finish(const Side& queries) {
     parallel_for(context_, args_.queries.rows, 256, [&](int64_t begin, int64_t end, int thread) {
-      uint64_t* keys = own_keys(thread);
+      uint64_t* keys = keys_ + thread * (k_ + most_pending_);
       for (int64_t place = begin; place < end; ++place) {
         const int64_t q = queries.order[place];
         const int64_t n = queries.lists[place].n_best;
@@ -211,15 +284,16 @@ class CosineTopk {
       }
       std::fill(side.unit + end * dim_, side.unit + padded * dim_, 0.0f);
       kernel_.residuals(side.unit + begin * dim_, end - begin, dim_, side.residuals + begin);
-      side.block_residuals[begin / block_] = *std::max_element(side.residuals + begin, side.residuals + end);
       for (int64_t r = begin; r < end; r += kernel_.width) {
         kernel_.pack(side.unit + r * dim_, dim_, side.panels + r * n_units_);
       }
     });
+    side.residual = *std::max_element(side.residuals, side.residuals + side.count);
   }
 
   // A tournament: in each round every block of the chunk meets another one.
-  void meet_itself(const Side& side) {
+  void meet_itself(Side& side) {
+    start_meeting(side, side);
     const int64_t n = (side.count + block_ - 1) / block_;
     parallel_for(context_, n, 1, [&](int64_t b, int64_t, int thread) { scan<false>(side, b, side, b, thread); });
     const int64_t n_seats = n + n % 2;
@@ -233,10 +307,13 @@ class CosineTopk {
         if (std::max(a, b) < n) scan<true>(side, std::min(a, b), side, std::max(a, b), thread);
       });
     }
+    settle(side);
   }
 
   // All blocks of one side with all of the other; no block twice in a round.
-  void meet(const Side& rows, const Side& columns) {
+  void meet(Side& rows, Side& columns) {
+    start_meeting(rows, columns);
+    if (is_symmetric_) start_meeting(columns, rows);
     const int64_t n_rows = (rows.count + block_ - 1) / block_;
     const int64_t n_columns = (columns.count + block_ - 1) / block_;
     const int64_t n_rounds = std::max(n_rows, n_columns);
@@ -252,6 +329,8 @@ class CosineTopk {
         }
       });
     }
+    settle(rows);
+    if (is_symmetric_) settle(columns);
   }
 
   bool may_meet(const Side& rows, int64_t row, const Side& columns, int64_t column) const {
@@ -276,98 +355,81 @@ class CosineTopk {
     return false;
   }
 
-  /// What a product of the panels must reach so that the exact one may reach a row's bound: lower by the slack.
-  struct Limits {
-    float* limit;  // [block]
-    float* slack;  // [block]
-  };
-
-  // |a b - a' b'| <= |a - a'| |b| + |a'| |b - b'|, lengths at most 1 + their residual.
-  void set_limits(const Side& side, int64_t block, float other_residual, const Limits& limits) const {
-    const int64_t begin = block * block_;
-    const int64_t count = std::min(block_, side.count - begin);
-    for (int64_t r = 0; r < count; ++r) {
-      const float residual = side.residuals[begin + r];
-      limits.slack[r] = (residual + other_residual + residual * other_residual) * 1.001f + rounding_;
-      limits.limit[r] = side.lists[side.first + begin + r].bound - limits.slack[r];
-    }
-    std::fill(limits.limit + count, limits.limit + block_, kNever);
+  void copy_limits(const Side& side, int64_t first, float* limits) const {
+    const int64_t count = std::min(block_, side.count - first);
+    for (int64_t r = 0; r < count; ++r) limits[r] = side.lists[side.first + first + r].limit;
+    std::fill(limits + count, limits + block_, kNever);
   }
 
-  /// A pair of blocks that meet now, counted in their chunks.
+  /// A pair of blocks that meet now, counted in their chunks, and what the scan must find for a pair of each row.
   struct Task {
     const Side& rows;
     const Side& columns;
     int64_t first_row, first_column;
-    Limits row_limits, column_limits;
+    float* row_limits;     // [block]
+    float* column_limits;  // [block]
     int thread;
   };
 
   template <bool kBothSides>
   void scan(const Side& rows, int64_t row, const Side& columns, int64_t column, int thread) {
     if (!may_meet(rows, row, columns, column)) return;
-    float* const own = limits_ + int64_t{thread} * 4 * block_;
-    const Task task{
-        rows,  columns, row * block_, column * block_, {own, own + block_}, {own + 2 * block_, own + 3 * block_},
-        thread};
-    set_limits(rows, row, columns.block_residuals[column], task.row_limits);
+    float* const own = limits_ + int64_t{thread} * 2 * block_;
+    const Task task{rows, columns, row * block_, column * block_, own, own + block_, thread};
+    copy_limits(rows, task.first_row, task.row_limits);
     if (kBothSides) {
-      set_limits(columns, column, rows.block_residuals[row], task.column_limits);
+      copy_limits(columns, task.first_column, task.column_limits);
     } else {
-      std::fill(task.column_limits.limit, task.column_limits.limit + block_, kNever);
+      std::fill(task.column_limits, task.column_limits + block_, kNever);
     }
     const int64_t n_rows = std::min(block_, rows.count - task.first_row);
     const int64_t n_columns = std::min(block_, columns.count - task.first_column);
     const uint32_t* row_panels = rows.panels + task.first_row * n_units_;
     const uint32_t* column_panels = columns.panels + task.first_column * n_units_;
     Hit* hits = hits_ + thread * hit_capacity();
-    int64_t n_hits = 0, n_rescored = 0;
+    int64_t n_hits = 0;
     for (int64_t c = 0; c < n_columns; c += kernel_.width) {
       for (int64_t r = 0; r < n_rows; r += kernel_.width) {
         for (int32_t first = 0; first < kernel_.width && r + first < n_rows; first += kernel_.rows) {
-          const int32_t n = kernel_.scan(row_panels + r * n_units_, first, column_panels + c * n_units_,
-                                         static_cast<int32_t>(n_units_), task.row_limits.limit + r,
-                                         task.column_limits.limit + c, hits + n_hits);
+          const int32_t n =
+              kernel_.scan(row_panels + r * n_units_, first, column_panels + c * n_units_,
+                           static_cast<int32_t>(n_units_), task.row_limits + r, task.column_limits + c, hits + n_hits);
           for (const int64_t end = n_hits + n; n_hits < end; ++n_hits) {
             hits[n_hits].row += static_cast<int32_t>(r);
             hits[n_hits].column += static_cast<int32_t>(c);
           }
           if (n_hits < kHits) continue;
-          offer<kBothSides>(task, hits, n_hits);
-          n_rescored += std::exchange(n_hits, 0);
+          offer<kBothSides>(task, hits, std::exchange(n_hits, 0));
         }
       }
-      offer<kBothSides>(task, hits, n_hits);
-      n_rescored += std::exchange(n_hits, 0);
+      offer<kBothSides>(task, hits, std::exchange(n_hits, 0));
     }
-    if (!kernel_.is_exact) n_rescored_.fetch_add(n_rescored, std::memory_order_relaxed);
   }
 
   template <bool kBothSides>
-  void offer(const Task& task, Hit* hits, int64_t n_hits) {
-    kernel_.rescore(task.rows.unit + task.first_row * dim_, task.columns.unit + task.first_column * dim_, dim_, hits,
-                    static_cast<int32_t>(n_hits));
+  void offer(const Task& task, const Hit* hits, int64_t n_hits) {
     for (int64_t h = 0; h < n_hits; ++h) {
-      const float score = cosine_score(hits[h].product, args_.scale);
-      if (!(score > 0.0f && score >= args_.min_score)) continue;
-      const int64_t row = task.first_row + hits[h].row, column = task.first_column + hits[h].column;
-      offer(task.rows, row, task.columns, column, score, task.row_limits, hits[h].row, task.thread);
-      if (kBothSides)
-        offer(task.columns, column, task.rows, row, score, task.column_limits, hits[h].column, task.thread);
+      const Hit& hit = hits[h];
+      offer(task.rows, task.first_row + hit.row, task.columns, task.first_column + hit.column, hit.product,
+            task.row_limits[hit.row], task.thread);
+      if (kBothSides) {
+        offer(task.columns, task.first_column + hit.column, task.rows, task.first_row + hit.row, hit.product,
+              task.column_limits[hit.column], task.thread);
+      }
     }
   }
 
-  /// The item at a place of `others` to the list of the query at a place of `side`.
-  void offer(const Side& side, int64_t place, const Side& others, int64_t other, float score, const Limits& limits,
-             int64_t at, int thread) {
+  /// The item at a place of `others` to the list of the query at a place of `side`, whose limit may rise.
+  void offer(const Side& side, int64_t place, const Side& others, int64_t other, float product, float& limit,
+             int thread) {
+    if (product < limit) return;
+    if (!pair_allowed(args_, side.order[side.first + place], others.order[others.first + other])) return;
     ListState& list = side.lists[side.first + place];
-    const int64_t item = others.order[others.first + other];
-    const uint64_t key = to_key(score, static_cast<int32_t>(args_.first_item + item));
-    if (key <= list.worst || !pair_allowed(args_, side.order[side.first + place], item)) return;
-    side.pending[place * most_pending_ + list.n_pending++] = key;
+    side.pending[place * most_pending_ + list.n_pending++] = {product, static_cast<int32_t>(other)};
     if (list.n_pending < most_pending_) return;
-    settle(side, place, own_keys(thread));
-    limits.limit[at] = list.bound - limits.slack[at];
+    prune(side, place, thread);
+    if (list.n_pending > most_pending_ * 3 / 4) certify(side, place, thread);
+    limit = list.limit;
   }
 
   Context& context_;
@@ -379,6 +441,8 @@ class CosineTopk {
   float rounding_, least_;
   Hit* hits_ = nullptr;
   float* limits_ = nullptr;
+  Hit* survivors_ = nullptr;
+  float* values_ = nullptr;
   uint64_t* keys_ = nullptr;
   std::atomic<int64_t> n_rescored_{0};
 };
