@@ -47,6 +47,8 @@ struct CosineTopkArgs {
   int64_t first_query = -1;  // id of the first query; -1: with `queries` they are no items, else the items' own
   bool merge = false;        // go on from what neighbours and scores hold
 
+  int64_t cpu_workspace_bytes = int64_t{176}
+                                << 20;  // at most this for packed vectors and candidates, but for a few blocks
   VectorView<int64_t> n_rescored =
       {};  // [1] i64, or empty: pairs computed again in float; depends on blocks and threads
 };

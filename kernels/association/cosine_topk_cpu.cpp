@@ -20,8 +20,6 @@
 namespace sheaf::association::cpu {
 namespace {
 
-constexpr int64_t kWorkspaceBytes = int64_t{88}
-                                    << 20;  // of the packed vectors and lists of one side; there are at most two
 constexpr int64_t kBlockBytes = int64_t{240}
                                 << 10;  // a block's floats: two blocks and their panels stay in a 1 MiB cache
 constexpr int64_t kHits = 4096;         // offered together
@@ -94,9 +92,9 @@ class CosineTopk {
     const int64_t n_panels = std::min(panels_of(args.queries.rows), panels_of(args.vectors.rows));
     const int64_t most = std::max(int64_t{1}, kBlockBytes / (dim_ * 4 * kernel_.width));
     block_ = std::clamp(n_panels / (8 * context.n_threads()), int64_t{1}, most) * kernel_.width;
-    const int64_t most_rows = kWorkspaceBytes / (dim_ * 4 + n_units_ * 4 + most_pending_ * 8);
-    const bool fits = is_symmetric_ && args.vectors.rows <= 2 * most_rows;  // then there is no other side
-    chunk_ = std::max(block_, (fits ? args.vectors.rows + block_ - 1 : most_rows) / block_ * block_);
+    const int64_t most_rows = args.cpu_workspace_bytes / (dim_ * 4 + n_units_ * 4 + most_pending_ * 8);
+    const bool has_one_side = is_symmetric_ && args.vectors.rows <= most_rows;
+    chunk_ = std::max(block_, (has_one_side ? args.vectors.rows + block_ - 1 : most_rows / 2) / block_ * block_);
     // Sums of floats and of bf16 each err by half a unit in the last place a term, their sizes are at most 1 + residual.
     rounding_ = kernel_.is_exact ? 0.0f : static_cast<float>(dim_ + 8) * 0x1.0p-22f;
     least_ = product_bound(std::max(args_.min_score, 0.0f), args_.scale);

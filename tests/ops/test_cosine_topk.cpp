@@ -31,6 +31,7 @@ struct Case {
   std::vector<uint8_t> category_pairs = {};  // [n_categories, n_categories]
   int64_t n_categories = 0;
   std::vector<std::vector<int32_t>> exclude = {};  // ascending ids, of each query
+  int64_t cpu_workspace_bytes = CosineTopkArgs{}.cpu_workspace_bytes;
 
   int64_t n_rows() const { return n_queries < 0 ? n_items : n_queries; }
 };
@@ -81,6 +82,7 @@ Lists run_pieces(Context& context, const Case& c, const std::vector<int64_t>& be
     }
     if (!c.exclude.empty()) args.exclude = excluded.view();
     args.merge = piece > 0;
+    args.cpu_workspace_bytes = c.cpu_workspace_bytes;
     args.n_rescored = rescored.view();
     association::cosine_topk(context, args);
     total += rescored.to_host()[0];
@@ -241,6 +243,22 @@ TEST_P(CosineTopkTest, PiecesGiveTheListsOfTheWhole) {
 
 // Vectors whose order 16-bit products cannot tell: nearly parallel, with equals among them. Nearly every pair is a candidate, so that
 // lists fill up between tiles.
+TEST_P(CosineTopkTest, ChunksGiveTheListsOfTheWhole) {
+  Case c{700, 9, 24, 1.0f, 0.1f, test::random_floats(700 * 9, 45)};
+  const Lists whole = run(context(), c);
+  expect_right(c, whole);
+  for (int64_t bytes : {1, 100'000, 250'000}) {
+    c.cpu_workspace_bytes = bytes;
+    EXPECT_EQ(run(context(), c), whole) << bytes;
+  }
+  c.n_queries = 300;
+  c.queries = test::random_floats(300 * 9, 46);
+  c.cpu_workspace_bytes = CosineTopkArgs{}.cpu_workspace_bytes;
+  const Lists of_queries = run(context(), c);
+  c.cpu_workspace_bytes = 50'000;
+  EXPECT_EQ(run(context(), c), of_queries);
+}
+
 TEST_P(CosineTopkTest, NearTiesAreToldApart) {
   Case c{450, 24, 9, 1.0f, 0.0f, {}};
   const std::vector<float> base = test::random_floats(24, 27), noise = test::random_floats(450 * 24, 28);
