@@ -5,7 +5,7 @@
 ///
 /// A Team offers: V, a float or a vector of them; load(p, j); store(p, j, v); lanes(stride, f): f(j) for the lanes' shares of 0 .. stride - 1,
 /// then a barrier; reduce(V score, V code): the highest score and of equal ones the lowest code; members(mask, f): f(rank, i) for the
-/// members; leader(f): one lane runs f, then a barrier; ids(j): the V of places j, j + 1 ...; conflicts(view, i, j): V of 0 or 1;
+/// members, each by one lane, then a barrier; leader(f): one lane runs f, then a barrier; ids(j): the V of places j, j + 1 ...; conflicts(view, i, j): V of 0 or 1;
 /// draw(key ...): four random words. Nothing here may be an ordinary inline function: the files that include it are compiled
 /// for different processors.
 
@@ -33,7 +33,8 @@ struct SearchView {
   const float* weight = nullptr;  // [n_limits, stride]
   const double* upper = nullptr;  // [n_limits]
   const float* closed = nullptr;  // [stride] 0, or -inf for forbidden candidates and padding
-  const float* category = nullptr;  // [stride] the lowest candidate of its category; null without side rules, so the next
+  const float* category =
+      nullptr;  // [stride] the lowest candidate of its category; null without side rules, so the next
   const float* category_min = nullptr;
   const float* category_max = nullptr;
   const float* conflict_rows = nullptr;     // [n, stride] 1 for conflicts, or null
@@ -126,14 +127,18 @@ class Chain {
     change<-1>(i);
   }
 
-  /// The set of `mask`, built anew in ascending order, so that the value depends on the set alone.
+  /// The set of `mask`, built anew in ascending order, so that the value depends on the set alone. Members far beyond the largest size are
+  /// left out: there are no rows for them.
   SHEAF_TEAM void rebuild(const uint32_t* mask) {
     uint32_t words[kMaskWords];
     for (int32_t w = 0; w < kMaskWords; ++w) words[w] = mask[w];
     team_.sync();
     clear();
     for (int32_t w = 0; w < kMaskWords; ++w) {
-      for (uint32_t bits = words[w]; bits != 0; bits &= bits - 1) add(32 * w + __builtin_ctz(bits));
+      for (uint32_t bits = words[w]; bits != 0; bits &= bits - 1) {
+        const int32_t i = 32 * w + Team::lowest(bits);
+        if (size_ <= view_.max_size || must(i)) add(i);
+      }
     }
   }
 
@@ -371,7 +376,7 @@ class Chain {
         continue;
       }
       for (; rank > 0; --rank) bits &= bits - 1;
-      return 32 * w + __builtin_ctz(bits);
+      return 32 * w + Team::lowest(bits);
     }
     return kNone;
   }
@@ -626,7 +631,7 @@ class Chain {
   }
 
   const Team team_;
-  const SearchView view_;
+  const SearchView& view_;
   const ChainMemory<kLimits> m_;
   const ChainJob job_;
   float value_ = 0.0f, best_value_ = kNever, best_violation_ = 0.0f;

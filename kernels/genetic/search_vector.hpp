@@ -22,6 +22,7 @@ struct VectorTeam {
     return a * b;
   }
   static int32_t bits(uint32_t word) { return __builtin_popcount(word); }
+  static int32_t lowest(uint32_t word) { return __builtin_ctz(word); }
   static int32_t leading_zeros(uint32_t word) { return __builtin_clz(word); }
   static V ids(int32_t j) {
     const V first = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
