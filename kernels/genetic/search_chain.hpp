@@ -13,11 +13,16 @@
 
 #include "kernels/genetic/search.hpp"
 
-/// In a CUDA source teams exist on the device only.
+/// In a CUDA source teams exist on the device only. What is used in several places stays a call there, and loops over limits stay loops:
+/// with all of it inlined and unrolled, ptxas takes minutes.
 #if defined(__CUDACC__)
 #define SHEAF_TEAM __device__
+#define SHEAF_TEAM_CALL __device__ __noinline__
+#define SHEAF_ROLLED _Pragma("unroll 1")
 #else
 #define SHEAF_TEAM
+#define SHEAF_TEAM_CALL
+#define SHEAF_ROLLED
 #endif
 
 namespace sheaf::genetic {
@@ -89,7 +94,7 @@ class Chain {
 
   // ---- state -----------------------------------------------------------------------------------------------------------------
 
-  SHEAF_TEAM void clear() {
+  SHEAF_TEAM_CALL void clear() {
     team_.lanes(view_.stride, [&](int32_t j) {
       team_.store(m_.h, j, team_.load(view_.linear, j));
       team_.store(m_.in, j, team_.load(view_.closed, j));
@@ -129,7 +134,7 @@ class Chain {
 
   /// The set of `mask`, built anew in ascending order, so that the value depends on the set alone. Members far beyond the largest size are
   /// left out: there are no rows for them.
-  SHEAF_TEAM void rebuild(const uint32_t* mask) {
+  SHEAF_TEAM_CALL void rebuild(const uint32_t* mask) {
     uint32_t words[kMaskWords];
     for (int32_t w = 0; w < kMaskWords; ++w) words[w] = mask[w];
     team_.sync();
@@ -151,8 +156,9 @@ class Chain {
     return wrong;
   }
 
-  SHEAF_TEAM float violation() const {
+  SHEAF_TEAM_CALL float violation() const {
     double broken = static_cast<double>(broken_counts());
+    SHEAF_ROLLED
     for (int32_t r = 0; r < kLimits; ++r) {
       if (r >= view_.n_limits) break;
       const double upper = view_.upper[r], over = load_[r] - upper;
@@ -170,8 +176,9 @@ class Chain {
   };
 
   /// The penalty of the present set.
-  SHEAF_TEAM float penalty() const {
+  SHEAF_TEAM_CALL float penalty() const {
     float sum = Team::times(factor_, broken_counts());
+    SHEAF_ROLLED
     for (int32_t r = 0; r < kLimits; ++r) {
       if (r >= view_.n_limits) break;
       const float over = static_cast<float>(load_[r] - view_.upper[r]);
@@ -182,7 +189,7 @@ class Chain {
 
   /// The best move that is not tabu or leads to a new best. kTabu false: of all moves.
   template <bool kTabu>
-  SHEAF_TEAM Move best_move(float iteration) {
+  SHEAF_TEAM_CALL Move best_move(float iteration) {
     const int32_t n_rows = lay_rows(m_.mask, kTabu ? iteration : -1.0f, true);
     const float need = best_violation_ > 0.0f ? kNever : best_value_ - value_;
     const auto judge = [&](const V& delta, const V& pen, const V& bar) -> V {
@@ -195,7 +202,7 @@ class Chain {
 
   /// The outsider of the highest key (over its cost) that breaks nothing more, of positive key while the set has its least size; kNone for
   /// none. `skip` and `within` are masks, null for none and for all.
-  SHEAF_TEAM int32_t best_newcomer(const float* key, bool per_cost, const uint32_t* skip, const uint32_t* within) {
+  SHEAF_TEAM_CALL int32_t best_newcomer(const float* key, bool per_cost, const uint32_t* skip, const uint32_t* within) {
     if (size_ >= view_.max_size) return kNone;
     lay_rows(m_.mask, -1.0f, true);
     if (size_ >= view_.n) return kNone;
@@ -210,6 +217,7 @@ class Chain {
       if (per_cost) gain = gain / team_.load(view_.cost, j);
       gain += team_.load(m_.in, j);
       gain = wrong_after(row, j) > now ? never : gain;
+      SHEAF_ROLLED
       for (int32_t r = 0; r < kLimits; ++r) {
         if (r >= view_.n_limits) break;
         gain = team_.load(view_.weight + r * view_.stride, j) > row.room[r] ? never : gain;
@@ -226,7 +234,7 @@ class Chain {
   }
 
   /// A random acceptable move of one row: `row` a member that leaves, kNone for an add, -1 for a drop.
-  SHEAF_TEAM Move random_move(int32_t row, int32_t offset, float threshold) {
+  SHEAF_TEAM_CALL Move random_move(int32_t row, int32_t offset, float threshold) {
     uint32_t words[kMaskWords] = {};
     if (row >= 0 && row < kNone) words[row / 32] = 1u << (row % 32);
     const float now = penalty();
@@ -250,7 +258,7 @@ class Chain {
     note_best();
   }
 
-  SHEAF_TEAM void note_best() {
+  SHEAF_TEAM_CALL void note_best() {
     const float violation = this->violation();
     const bool better = violation < best_violation_ || (violation == best_violation_ && value_ > best_value_);
     if (!better) return;
@@ -262,11 +270,12 @@ class Chain {
   }
 
   /// Factors of the penalties from the gains at hand: `strength` times what a typical member brings.
-  SHEAF_TEAM void set_prices(float strength) {
+  SHEAF_TEAM_CALL void set_prices(float strength) {
     const float gain = Team::times(scale(), strength);
     factor_ = gain;
     least_ = gain * 0x1.0p-8f;
     most_ = gain * 0x1.0p12f;
+    SHEAF_ROLLED
     for (int32_t r = 0; r < kLimits; ++r) {
       if (r >= view_.n_limits) break;
       price_[r] = gain / view_.heaviest[r];
@@ -274,7 +283,7 @@ class Chain {
   }
 
   /// The largest |h|, never 0.
-  SHEAF_TEAM float scale() const {
+  SHEAF_TEAM_CALL float scale() const {
     V most{};
     team_.lanes(view_.stride, [&](int32_t j) {
       const V h = team_.load(m_.h, j);
@@ -288,7 +297,7 @@ class Chain {
   }
 
   /// Best moves while they improve, at most `most_moves`.
-  SHEAF_TEAM void descend(int32_t most_moves) {
+  SHEAF_TEAM_CALL void descend(int32_t most_moves) {
     for (int32_t i = 0; i < most_moves; ++i) {
       const Move move = best_move<false>(0.0f);
       if (!(move.score > -penalty())) break;
@@ -298,7 +307,7 @@ class Chain {
   }
 
   /// Best moves under strong penalties while they improve; ends feasible where single moves lead there.
-  SHEAF_TEAM void repair() {
+  SHEAF_TEAM_CALL void repair() {
     set_prices(16.0f);
     for (int32_t i = 0; i < 2 * kMostSearched && violation() > 0.0f; ++i) {
       const Move move = best_move<false>(0.0f);
@@ -308,7 +317,7 @@ class Chain {
     note_best();
   }
 
-  SHEAF_TEAM void tabu(int32_t iterations) {
+  SHEAF_TEAM_CALL void tabu(int32_t iterations) {
     set_prices(0.5f);
     for (int32_t i = 1; i <= iterations; ++i) {
       const auto now = static_cast<float>(i);
@@ -329,7 +338,7 @@ class Chain {
   }
 
   /// `first` and `last`: temperatures at the start and at the end.
-  SHEAF_TEAM void anneal(int32_t iterations, float first, float last) {
+  SHEAF_TEAM_CALL void anneal(int32_t iterations, float first, float last) {
     const float step = (last - first) / static_cast<float>(iterations);
     float temperature = first;
     for (int32_t i = 0; i < iterations; ++i, temperature += step) {
@@ -349,7 +358,7 @@ class Chain {
 
   // ---- random numbers --------------------------------------------------------------------------------------------------------
 
-  SHEAF_TEAM uint32_t next() {
+  SHEAF_TEAM_CALL uint32_t next() {
     if (drawn_ % 4 == 0) team_.draw(job_, drawn_ / 4, four_);
     return four_[drawn_++ % 4];
   }
@@ -367,7 +376,7 @@ class Chain {
   }
 
   /// The member of a rank.
-  SHEAF_TEAM int32_t member(int32_t rank) const {
+  SHEAF_TEAM_CALL int32_t member(int32_t rank) const {
     for (int32_t w = 0; w < kMaskWords; ++w) {
       uint32_t bits = m_.mask[w];
       const int32_t here = Team::bits(bits);
@@ -388,8 +397,9 @@ class Chain {
 
  protected:
   template <int kSign>
-  SHEAF_TEAM void change(int32_t i) {
+  SHEAF_TEAM_CALL void change(int32_t i) {
     const float* row = view_.pair + static_cast<int64_t>(i) * view_.stride;
+    SHEAF_ROLLED
     for (int32_t r = 0; r < kLimits; ++r) {
       if (r >= view_.n_limits) break;
       const auto weight = static_cast<double>(view_.weight[r * view_.stride + i]);
@@ -458,6 +468,7 @@ class Chain {
     row.loss = none ? 0.0f : m_.h[i];
     row.bar = !none && m_.until[i] > iteration && iteration >= 0.0f ? kNever : 0.0f;
     row.wrong = size_wrong(none ? size_ + 1 : size_);
+    SHEAF_ROLLED
     for (int32_t r = 0; r < kLimits; ++r) {
       if (r >= view_.n_limits) break;
       const float slack = static_cast<float>(view_.upper[r] - load_[r]);
@@ -476,7 +487,7 @@ class Chain {
   }
 
   /// Rows of the members in `mask` that may leave, and of the add; returns how many.
-  SHEAF_TEAM int32_t lay_rows(const uint32_t* mask, float iteration, bool with_add) {
+  SHEAF_TEAM_CALL int32_t lay_rows(const uint32_t* mask, float iteration, bool with_add) {
     const int32_t first = with_add && size_ <= view_.max_size && size_ < view_.n ? 1 : 0;
     uint32_t words[kMaskWords];
     int32_t n_rows = first;
@@ -525,6 +536,7 @@ class Chain {
         V delta = h - row.loss;
         if (row.id != kNone) delta -= team_.load(row.pair, j);
         V pen = Team::times(factor_, wrong_after(row, j) + missing_musts);
+        SHEAF_ROLLED
         for (int32_t r = 0; r < kLimits; ++r) {
           if (r >= view_.n_limits) break;
           const V over = team_.load(view_.weight + r * view_.stride, j) - row.room[r];
@@ -576,6 +588,7 @@ class Chain {
         wrong += missing > 0.0f ? missing : zero;
       }
       V pen = Team::times(factor_, wrong);
+      SHEAF_ROLLED
       for (int32_t r = 0; r < kLimits; ++r) {
         if (r >= view_.n_limits) break;
         const V over = static_cast<float>(load_[r] - view_.upper[r]) - team_.load(view_.weight + r * view_.stride, j);
@@ -616,13 +629,14 @@ class Chain {
   }
 
   /// Factors grow while their constraint is broken and shrink while it holds.
-  SHEAF_TEAM void adapt_prices() {
+  SHEAF_TEAM_CALL void adapt_prices() {
     constexpr float kUp = 1.125f, kDown = 0.96875f;
     const auto turn = [&](bool broken, float& factor, float least, float most) {
       factor = broken ? Team::times(factor, kUp) : Team::times(factor, kDown);
       factor = factor < least ? least : (factor > most ? most : factor);
     };
     turn(broken_counts() > 0.0f, factor_, least_, most_);
+    SHEAF_ROLLED
     for (int32_t r = 0; r < kLimits; ++r) {
       if (r >= view_.n_limits) break;
       const float heaviest = view_.heaviest[r];

@@ -39,14 +39,14 @@ class Recipes : public Chain<Team, kLimits, kSide> {
     });
   }
 
-  SHEAF_TEAM void take_musts() {
+  SHEAF_TEAM_CALL void take_musts() {
     for (int32_t i = 0; i < this->view_.n; ++i) {
-      if (this->must(i) && !this->has(i)) this->add(i);
+      if (this->must(i) && !this->has(i) && !(this->view_.closed[i] < 0.0f)) this->add(i);
     }
   }
 
   /// Adds the best newcomers. `noisy`: a random quarter of the candidates is left out of each choice.
-  SHEAF_TEAM void grow(bool noisy, const uint32_t* within = nullptr) {
+  SHEAF_TEAM_CALL void grow(bool noisy, const uint32_t* within = nullptr) {
     for (int32_t step = 0; step < this->view_.n; ++step) {
       uint32_t skip[kMaskWords];
       if (noisy) {
@@ -62,7 +62,7 @@ class Recipes : public Chain<Team, kLimits, kSide> {
   }
 
   /// Greedy from nothing; `loose` begins from a few random ones.
-  SHEAF_TEAM void start(bool noisy) {
+  SHEAF_TEAM_CALL void start(bool noisy) {
     this->clear();
     take_musts();
     if (noisy) add_random(1 + this->below(3));
@@ -108,13 +108,13 @@ class Recipes : public Chain<Team, kLimits, kSide> {
     return differ;
   }
 
-  SHEAF_TEAM void mutate(int32_t strength) {
+  SHEAF_TEAM_CALL void mutate(int32_t strength) {
     drop_random(strength);
     add_random(this->below(strength + 1));
     grow(true);
   }
 
-  SHEAF_TEAM void breed(int32_t rounds, bool noisy, bool mutated, int32_t strength) {
+  SHEAF_TEAM_CALL void breed(int32_t rounds, bool noisy, bool mutated, int32_t strength) {
     const SearchSet& a = this->job_.pool[tournament(rounds)];
     const SearchSet& b = this->job_.pool[tournament(rounds)];
     const bool differ = cross(a, b, noisy);
@@ -192,7 +192,7 @@ class Recipes : public Chain<Team, kLimits, kSide> {
   }
 
   /// Gradient ascent on value(x) - sum of price * (load(x) - upper) for x = (1 + theta / (1 + |theta|)) / 2; then a set by descending theta.
-  SHEAF_TEAM void relax(bool noisy) {
+  SHEAF_TEAM_CALL void relax(bool noisy) {
     constexpr int32_t kSteps = 32;
     this->clear();
     const Team& team = this->team_;
@@ -222,12 +222,14 @@ class Recipes : public Chain<Team, kLimits, kSide> {
         const float* row = view.pair + static_cast<int64_t>(i) * view.stride;
         team.lanes(view.stride,
                    [&](int32_t j) { team.store(h, j, team.load(h, j) + Team::times(xi, team.load(row, j))); });
+        SHEAF_ROLLED
         for (int32_t r = 0; r < kLimits; ++r) {
           if (r >= view.n_limits) break;
           load[r] += static_cast<double>(Team::times(xi, view.weight[r * view.stride + i]));
         }
       }
       const float gain = this->scale();
+      SHEAF_ROLLED
       for (int32_t r = 0; r < kLimits; ++r) {
         if (r >= view.n_limits) break;
         // In units of the gains over the heaviest weight; the step shrinks with the bound.
@@ -238,6 +240,7 @@ class Recipes : public Chain<Team, kLimits, kSide> {
       }
       team.lanes(view.stride, [&](int32_t j) {
         V slope = team.load(h, j) / gain;
+        SHEAF_ROLLED
         for (int32_t r = 0; r < kLimits; ++r) {
           if (r >= view.n_limits) break;
           slope -= Team::times(price[r], team.load(view.weight + r * view.stride, j) / view.heaviest[r]);
@@ -248,7 +251,7 @@ class Recipes : public Chain<Team, kLimits, kSide> {
     round_by(theta, x);
   }
 
-  SHEAF_TEAM void round_by(const float* theta, float* key) {
+  SHEAF_TEAM_CALL void round_by(const float* theta, float* key) {
     this->team_.lanes(this->view_.stride, [&](int32_t j) {
       const V t = this->team_.load(theta, j), size = t < 0.0f ? -t : t;
       this->team_.store(key, j, t / (size + 1.0f) + 1.0f);  // positive: any may be taken
