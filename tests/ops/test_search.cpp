@@ -124,7 +124,7 @@ TEST_P(SearchTest, FindsTheEnumeratedOptimumUnderAllConstraints) {
     }
   }
   EXPECT_GE(100 * found, 99 * total) << found << " of " << total;
-  EXPECT_GT(2 * feasible, total) << "the problems are worth solving";
+  EXPECT_GE(2 * feasible, total) << "the problems are worth solving";
 }
 
 TEST_P(SearchTest, EveryRecipeTellsTheTruth) {
