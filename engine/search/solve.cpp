@@ -105,8 +105,8 @@ class DeviceProblem {
 
   void set_flags(Context& context, const BundleProblem& problem) {
     std::vector<uint8_t> flags(static_cast<size_t>(n_), 0);
-    for (const int32_t id : problem.must_have) flags[static_cast<size_t>(id)] |= genetic::kMustTake;
-    for (const int32_t id : problem.forbidden) flags[static_cast<size_t>(id)] |= genetic::kMustLeave;
+    for (const int32_t id : problem.must_have) flags[static_cast<size_t>(id)] |= genetic::kMustHave;
+    for (const int32_t id : problem.forbidden) flags[static_cast<size_t>(id)] |= genetic::kForbidden;
     flags_ = Buffer<uint8_t>(context, flags);
     view_.flags = flags_.data();
   }
@@ -123,7 +123,7 @@ class DeviceProblem {
     for (const int32_t category : problem.category) {
       const auto found = ranges.find(category);
       least.push_back(found == ranges.end() ? 0 : found->second->min_items);
-      most.push_back(found == ranges.end() ? genetic::kMostSearched : found->second->max_items);
+      most.push_back(found == ranges.end() ? genetic::kMaxCandidates : found->second->max_items);
     }
     category_min_ = Buffer<int32_t>(context, least);
     category_max_ = Buffer<int32_t>(context, most);
@@ -161,7 +161,7 @@ class DeviceProblem {
 
 std::vector<int32_t> items_of(const genetic::SearchSet& set) {
   std::vector<int32_t> items;
-  for (int32_t id = 0; id < genetic::kMostSearched; ++id) {
+  for (int32_t id = 0; id < genetic::kMaxCandidates; ++id) {
     if ((set.mask[id / 32] >> (id % 32) & 1u) != 0) items.push_back(id);
   }
   return items;

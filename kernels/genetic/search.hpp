@@ -20,7 +20,7 @@
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
 #include "kernels/core/dispatch.hpp"
-#include "kernels/genetic/search_problem.hpp"
+#include "kernels/genetic/problem.hpp"
 
 namespace sheaf::genetic {
 

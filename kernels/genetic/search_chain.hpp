@@ -27,7 +27,7 @@
 
 namespace sheaf::genetic {
 
-inline constexpr int32_t kNone = kMostSearched;  // no candidate
+inline constexpr int32_t kNone = kMaxCandidates;  // no candidate
 inline constexpr float kNever = -__builtin_huge_valf();
 
 /// A problem made ready: rows padded to `stride` candidates.
@@ -164,6 +164,7 @@ class Chain {
       const double upper = view_.upper[r], over = load_[r] - upper;
       const double size = upper < 0 ? -upper : upper;
       if (over > 0.0) broken += over / (size > 1.0 ? size : 1.0);
+      if (over != over) broken += 0x1.0p100;  // a weight that is no number never fits
     }
     return static_cast<float>(broken);
   }
@@ -309,7 +310,7 @@ class Chain {
   /// Best moves under strong penalties while they improve; ends feasible where single moves lead there.
   SHEAF_TEAM_CALL void repair() {
     set_prices(16.0f);
-    for (int32_t i = 0; i < 2 * kMostSearched && violation() > 0.0f; ++i) {
+    for (int32_t i = 0; i < 2 * kMaxCandidates && violation() > 0.0f; ++i) {
       const Move move = best_move<false>(0.0f);
       if (!(move.score > -penalty())) break;
       apply(move);

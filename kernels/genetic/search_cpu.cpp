@@ -66,10 +66,10 @@ class Island {
     float* cost = cost_.take(view_.stride);
     std::fill_n(must_, kMaskWords, 0u);
     for (int32_t j = 0; j < view_.stride; ++j) {
-      const bool open = j < view_.n && !is_flagged(problems, p, j, kMustLeave);
+      const bool open = j < view_.n && !is_flagged(problems, p, j, kForbidden);
       closed[j] = open ? 0.0f : kNever;
       cost[j] = j < view_.n ? candidate_cost(problems, p, j) : 1.0f;
-      if (j < view_.n && is_flagged(problems, p, j, kMustTake)) must_[j / 32] |= 1u << (j % 32);
+      if (j < view_.n && is_flagged(problems, p, j, kMustHave)) must_[j / 32] |= 1u << (j % 32);
     }
     view_.closed = closed;
     view_.cost = cost;
@@ -83,7 +83,7 @@ class Island {
     for (int32_t j = 0; j < view_.n; ++j) {
       category[j] = static_cast<float>(category_head(problems, p, j));
       least[j] = problems.category_min == nullptr ? 0.0f : static_cast<float>(problems.category_min[p * n + j]);
-      most[j] = problems.category_max == nullptr ? static_cast<float>(kMostSearched)
+      most[j] = problems.category_max == nullptr ? static_cast<float>(kMaxCandidates)
                                                  : static_cast<float>(problems.category_max[p * n + j]);
     }
     view_.category = category;

@@ -138,20 +138,20 @@ __device__ void load_problem(const SearchProblems& problems, int64_t p, const La
   auto* must = reinterpret_cast<uint32_t*>(shared + at.must);
   for (int32_t j = thread; j < n; j += threads) {
     floats(at.linear)[j] = problems.linear[p * n + j];
-    floats(at.closed)[j] = is_flagged(problems, p, j, kMustLeave) ? kNever : 0.0f;
+    floats(at.closed)[j] = is_flagged(problems, p, j, kForbidden) ? kNever : 0.0f;
     floats(at.cost)[j] = candidate_cost(problems, p, j);
     if (!at.side) continue;
     floats(at.category)[j] = static_cast<float>(category_head(problems, p, j));
     floats(at.category_min)[j] =
         problems.category_min == nullptr ? 0.0f : static_cast<float>(problems.category_min[p * n + j]);
     floats(at.category_max)[j] = problems.category_max == nullptr
-                                     ? static_cast<float>(kMostSearched)
+                                     ? static_cast<float>(kMaxCandidates)
                                      : static_cast<float>(problems.category_max[p * n + j]);
   }
   for (int32_t w = thread; w < kMaskWords; w += threads) {
     uint32_t word = 0;
     for (int32_t j = 32 * w; j < 32 * w + 32 && j < n; ++j) {
-      word |= is_flagged(problems, p, j, kMustTake) ? 1u << (j % 32) : 0u;
+      word |= is_flagged(problems, p, j, kMustHave) ? 1u << (j % 32) : 0u;
     }
     must[w] = word;
   }

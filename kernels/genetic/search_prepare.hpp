@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/core/hd.hpp"
-#include "kernels/genetic/search_problem.hpp"
+#include "kernels/genetic/problem.hpp"
 
 namespace sheaf::genetic {
 

@@ -165,14 +165,14 @@ class Recipes : public Chain<Team, kLimits, kSide> {
     start(this->job_.chain > 0 || this->job_.round > 0);
     this->begin();
     this->repair();
-    this->descend(kMostSearched);
+    this->descend(kMaxCandidates);
   }
 
   SHEAF_TEAM void relax_and_round(bool plain) {
     relax(!plain);
     this->begin();
     this->repair();
-    this->descend(kMostSearched);
+    this->descend(kMaxCandidates);
   }
 
   /// A geometric ladder from a 2^-9 of the gains to half of them.
@@ -188,7 +188,7 @@ class Recipes : public Chain<Team, kLimits, kSide> {
     for (int32_t c = 8 * this->job_.chain / this->job_.params.chains; c < 8; ++c) temperature *= 0.5f;
     this->anneal(iterations(), temperature, temperature);
     write(current);
-    this->descend(kMostSearched);
+    this->descend(kMaxCandidates);
   }
 
   /// Gradient ascent on value(x) - sum of price * (load(x) - upper) for x = (1 + theta / (1 + |theta|)) / 2; then a set by descending theta.

@@ -75,12 +75,12 @@ int64_t run_one(const SearchView& view, const ChainJob& job, unsigned char* memo
   float** arrays[] = {&m.h, &m.until, &m.in, &m.count, &m.conflict, &m.x};
   for (float** array : arrays) {
     *array = floats;
-    floats += kMostSearched;
+    floats += kMaxCandidates;
   }
   m.mask = reinterpret_cast<uint32_t*>(floats);
   m.best_mask = m.mask + kMaskWords;
   m.rows = reinterpret_cast<SwapRow<kLimits>*>(m.best_mask + kMaskWords);
-  static_assert(sizeof(SwapRow<kMostUpper>) * (kMostSearched + 1) + 4 * (6 * kMostSearched + 2 * kMaskWords) <=
+  static_assert(sizeof(SwapRow<kMostUpper>) * (kMaxCandidates + 1) + 4 * (6 * kMaxCandidates + 2 * kMaskWords) <=
                 kChainBytes);
   Recipes<VectorTeam, kLimits, kSide> chain(VectorTeam{}, view, m, job);
   chain.run(current, out);

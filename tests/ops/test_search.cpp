@@ -205,10 +205,10 @@ TEST_P(SearchTest, RoundsMayComeInSeveralCalls) {
 TEST_P(SearchTest, InfeasibleProblemsEndAtTheLeastViolation) {
   // More must-haves than room.
   ref::SearchCases host = ref::plain_search_cases(1, 20, 0, 2, 16, 17);
-  host.flags.assign(20, genetic::kMustTake);
+  host.flags.assign(20, genetic::kMustHave);
   EXPECT_EQ(run(context(), host, params()).best().violation, 4.0f);
   // Fewer candidates than needed.
-  host.flags.assign(20, genetic::kMustLeave);
+  host.flags.assign(20, genetic::kForbidden);
   host.flags[3] = host.flags[7] = 0;
   host.min_size = 5;
   const Result few = run(context(), host, params());
@@ -218,7 +218,7 @@ TEST_P(SearchTest, InfeasibleProblemsEndAtTheLeastViolation) {
   // A must-have that is forbidden.
   host.min_size = 0;
   host.flags.assign(20, 0);
-  host.flags[4] = genetic::kMustTake | genetic::kMustLeave;
+  host.flags[4] = genetic::kMustHave | genetic::kForbidden;
   EXPECT_EQ(run(context(), host, params()).best().violation, 1.0f);
   // More categories than there are.
   host.flags.clear();
@@ -254,7 +254,7 @@ TEST_P(SearchTest, SmallestAndLargestShapes) {
 TEST_P(SearchTest, NoRoomAtAll) {
   ref::SearchCases host = ref::plain_search_cases(1, 10, 1, 0, 0, 23);
   EXPECT_TRUE(ref::ids_of(run(context(), host, params()).best()).empty());
-  host.flags.assign(10, genetic::kMustLeave);
+  host.flags.assign(10, genetic::kForbidden);
   host.max_size = 10;
   EXPECT_TRUE(ref::ids_of(run(context(), host, params()).best()).empty());
 }
@@ -347,7 +347,7 @@ struct ScalarTeam {
   template <class Body>
   static void members(const uint32_t* mask, const Body& body) {
     int32_t rank = 0;
-    for (int32_t i = 0; i < genetic::kMostSearched; ++i) {
+    for (int32_t i = 0; i < genetic::kMaxCandidates; ++i) {
       if ((mask[i / 32] >> (i % 32) & 1u) != 0) body(rank++, i);
     }
   }

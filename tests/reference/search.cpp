@@ -64,7 +64,7 @@ struct Oracle {
     }
     if (size == cases.max_size) return;
     for (int32_t j = next; j < cases.n_candidates; ++j) {
-      if (!cases.flags.empty() && (cases.flags[at(p * cases.n_candidates + j)] & genetic::kMustLeave) != 0) continue;
+      if (!cases.flags.empty() && (cases.flags[at(p * cases.n_candidates + j)] & genetic::kForbidden) != 0) continue;
       chosen.push_back(j);
       if (!hopeless(j)) visit(j + 1);
       chosen.pop_back();
@@ -83,7 +83,7 @@ struct Oracle {
     }
     const int32_t first = chosen.size() < 2 ? 0 : chosen[chosen.size() - 2] + 1;
     for (int32_t i = first; !cases.flags.empty() && i < j; ++i) {
-      if ((cases.flags[at(p * n + i)] & genetic::kMustTake) != 0) return true;
+      if ((cases.flags[at(p * n + i)] & genetic::kMustHave) != 0) return true;
     }
     return false;
   }
@@ -128,14 +128,14 @@ SearchCases full_search_cases(int64_t n_problems, int32_t n_candidates, int32_t 
       const int32_t category = dice(0, kCategories - 1);
       cases.category[at(p * n + j)] = 7 * category;
       if (category == wanted) cases.category_min[at(p * n + j)] = 1;
-      if (dice(0, 9) == 0) cases.flags[at(p * n + j)] = genetic::kMustLeave;
+      if (dice(0, 9) == 0) cases.flags[at(p * n + j)] = genetic::kForbidden;
       for (int64_t i = 0; i < j; ++i) {
         if (dice(0, 9) != 0) continue;
         cases.conflict[at((p * n + i) * genetic::kMaskWords + j / 32)] |= 1u << (j % 32);
         cases.conflict[at((p * n + j) * genetic::kMaskWords + i / 32)] |= 1u << (i % 32);
       }
     }
-    cases.flags[at(p * n + dice(0, n_candidates - 1))] = genetic::kMustTake;
+    cases.flags[at(p * n + dice(0, n_candidates - 1))] = genetic::kMustHave;
   }
   return cases;
 }
@@ -198,7 +198,7 @@ SearchScore score(const SearchCases& cases, int64_t p, const std::vector<int32_t
     const int64_t i = set[a];
     result.value += static_cast<double>(cases.linear[at(p * n + i)]);
     if (!cases.category.empty()) ++counts[cases.category[at(p * n + i)]];
-    if (!cases.flags.empty()) broken += (cases.flags[at(p * n + i)] & genetic::kMustLeave) != 0;
+    if (!cases.flags.empty()) broken += (cases.flags[at(p * n + i)] & genetic::kForbidden) != 0;
     for (size_t b = 0; b < a; ++b) {
       result.value += static_cast<double>(cases.pair[at((p * n + i) * n + set[b])]);
       if (cases.conflict.empty()) continue;
@@ -206,7 +206,7 @@ SearchScore score(const SearchCases& cases, int64_t p, const std::vector<int32_t
     }
   }
   for (int64_t j = 0; j < n && !cases.flags.empty(); ++j) {
-    broken += (cases.flags[at(p * n + j)] & genetic::kMustTake) != 0 && !has(j);
+    broken += (cases.flags[at(p * n + j)] & genetic::kMustHave) != 0 && !has(j);
   }
   if (!cases.category_min.empty() || !cases.category_max.empty()) {
     std::map<int32_t, int64_t> first;  // a candidate of each category
@@ -237,7 +237,7 @@ SearchScore best_score(const SearchCases& cases, int64_t p) {
 
 std::vector<int32_t> ids_of(const genetic::SearchSet& set) {
   std::vector<int32_t> ids;
-  for (int32_t j = 0; j < genetic::kMostSearched; ++j) {
+  for (int32_t j = 0; j < genetic::kMaxCandidates; ++j) {
     if ((set.mask[j / 32] >> (j % 32) & 1u) != 0) ids.push_back(j);
   }
   return ids;

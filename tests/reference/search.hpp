@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/core/buffer.hpp"
-#include "kernels/genetic/search_problem.hpp"
+#include "kernels/genetic/problem.hpp"
 
 namespace sheaf::ref {
 
