@@ -191,7 +191,7 @@ SearchResult search_for_users(Context& context, const LinearScorer& scorer, cons
   const LinearScorer probabilities = probability_scorer(context, scorer);
   const LinearScorer part = scorer_of(context, scorer, users);
   Candidates candidates;
-  candidates.width = std::min({params.candidates, scorer.n_items, genetic::kMaxCandidates});
+  candidates.width = std::min({params.candidates, scorer.n_items, int64_t{genetic::kMaxCandidates}});
   const std::vector<int32_t> top = top_items(context, part, nullptr, candidates.width).items.to_host();
   for (size_t first = 0; first < users.size(); first += kBatch) {
     check_interrupt("the bundle search");

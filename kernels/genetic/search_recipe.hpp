@@ -39,8 +39,9 @@ class Recipes : public Chain<Team, kLimits, kSide> {
     });
   }
 
+  /// As many as there is room for, lowest first.
   SHEAF_TEAM_CALL void take_musts() {
-    for (int32_t i = 0; i < this->view_.n; ++i) {
+    for (int32_t i = 0; i < this->view_.n && this->size_ < this->view_.max_size; ++i) {
       if (this->must(i) && !this->has(i) && !(this->view_.closed[i] < 0.0f)) this->add(i);
     }
   }
