@@ -25,8 +25,8 @@ inline constexpr int64_t kMostLimits = 8;
 
 /// lower <= sum of weights over S <= upper. Weights may be negative.
 struct WeightLimit {
-  std::string name;             // for messages; may be empty
-  std::vector<double> weights;  // [n]
+  std::string name{};             // for messages; may be empty
+  std::vector<double> weights{};  // [n]
   double lower = -std::numeric_limits<double>::infinity();
   double upper = std::numeric_limits<double>::infinity();
 };
@@ -78,10 +78,10 @@ struct SolveParams {
   int64_t problem_id = 0;  // keys the random draws, with the seed
   double time_limit =
       0.0;  // seconds; 0: `rounds` alone ends the search, and the answer is the same on every run and backend
-  int64_t rounds = 16;         // most rounds of the search; with a time limit, 0 for as many as fit
-  int64_t chains = 16;         // sets that are improved side by side in a round, 4 .. 32
-  int64_t iterations = 0;      // moves of a chain in a round; 0: by the number of candidates
-  std::vector<int32_t> start;  // a set to begin with (warm start), or empty
+  int64_t rounds = 16;           // most rounds of the search; with a time limit, 0 for as many as fit
+  int64_t chains = 16;           // sets that are improved side by side in a round, 4 .. 32
+  int64_t iterations = 0;        // moves of a chain in a round; 0: by the number of candidates
+  std::vector<int32_t> start{};  // a set to begin with (warm start), or empty
   double target =
       std::numeric_limits<double>::infinity();  // stop at a feasible value that reaches it: an upper bound, say
 };
