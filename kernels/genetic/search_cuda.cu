@@ -226,7 +226,7 @@ __device__ void end_round(const SearchArgs& args, int32_t step, SearchSet* sets,
 
 /// A block is a problem, a warp runs its chains in turn; all rounds in one launch.
 template <int kLimits, bool kSide>
-__global__ void __launch_bounds__(kMostWarps* kWarp) search_problem_per_block_kernel(SearchArgs args, Layout at) {
+__global__ void __launch_bounds__(kMostWarps* kWarp, 1) search_problem_per_block_kernel(SearchArgs args, Layout at) {
   SHEAF_DYNAMIC_SHARED(shared);
   const SearchParams& params = args.params;
   const int64_t p = blockIdx.x;
