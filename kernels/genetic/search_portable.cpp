@@ -2,6 +2,6 @@
 
 namespace sheaf::genetic::cpu {
 
-const SearchKernel kPortableSearch{"portable", run};
+const SearchKernel kPortableSearch{"portable", run<VectorTeam>};
 
 }  // namespace sheaf::genetic::cpu

@@ -5,6 +5,9 @@
 #include "kernels/genetic/search_kernel.hpp"
 #include "kernels/genetic/search_recipe.hpp"
 
+// Vectors of 64 bytes pass between functions of one file only.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 namespace sheaf::genetic::cpu {
 namespace {
 
@@ -67,7 +70,7 @@ struct VectorTeam {
   static void draw(const ChainJob& job, uint32_t block, uint32_t* four) { draw_four(job, block, four); }
 };
 
-template <int kLimits, bool kSide>
+template <class Team, int kLimits, bool kSide>
 int64_t run_one(const SearchView& view, const ChainJob& job, unsigned char* memory, SearchSet* current,
                 SearchSet* out) {
   ChainMemory<kLimits> m;
@@ -82,19 +85,20 @@ int64_t run_one(const SearchView& view, const ChainJob& job, unsigned char* memo
   m.rows = reinterpret_cast<SwapRow<kLimits>*>(m.best_mask + kMaskWords);
   static_assert(sizeof(SwapRow<kMostUpper>) * (kMaxCandidates + 1) + 4 * (6 * kMaxCandidates + 2 * kMaskWords) <=
                 kChainBytes);
-  Recipes<VectorTeam, kLimits, kSide> chain(VectorTeam{}, view, m, job);
+  Recipes<Team, kLimits, kSide> chain(Team{}, view, m, job);
   chain.run(current, out);
   return chain.evaluations();
 }
 
+template <class Team>
 int64_t run(const SearchView& view, const ChainJob& job, unsigned char* memory, SearchSet* current, SearchSet* out) {
   const bool side = view.category != nullptr;
   if (view.n_limits <= 1) {
-    return side ? run_one<1, true>(view, job, memory, current, out)
-                : run_one<1, false>(view, job, memory, current, out);
+    return side ? run_one<Team, 1, true>(view, job, memory, current, out)
+                : run_one<Team, 1, false>(view, job, memory, current, out);
   }
-  return side ? run_one<kMostUpper, true>(view, job, memory, current, out)
-              : run_one<kMostUpper, false>(view, job, memory, current, out);
+  return side ? run_one<Team, kMostUpper, true>(view, job, memory, current, out)
+              : run_one<Team, kMostUpper, false>(view, job, memory, current, out);
 }
 
 }  // namespace
