@@ -84,7 +84,7 @@ TEST_P(EvaluateSetsTest, RealNumbersWithinTheBound) {
 
 TEST_P(EvaluateSetsTest, RefusesWrongArguments) {
   ref::SearchCases host = ref::plain_search_cases(1, 5, 1, 2, 3, 58);
-  EXPECT_THROW(evaluate(context(), host, -1, 1, {}), UsageError);
+  EXPECT_THROW(evaluate(context(), host, 1, 257, std::vector<int32_t>(257, -1)), UsageError);
   host.min_size = 4;
   EXPECT_THROW(evaluate(context(), host, 1, 3, std::vector<int32_t>(3, -1)), UsageError);
 }
