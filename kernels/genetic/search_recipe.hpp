@@ -215,19 +215,19 @@ class Recipes : public Chain<Team, kLimits, kSide> {
         const V open = team.load(view.closed, j);
         const V share = t / (size + 1.0f) * 0.5f + 0.5f;
         team.store(x, j, open < 0.0f ? V{} : share);
-        team.store(h, j, team.load(view.linear, j));
+      });
+      team.lanes(view.stride, [&](int32_t j) {
+        V sum = team.load(view.linear, j);
+        const float* row = view.pair;
+        for (int32_t i = 0; i < view.n; ++i, row += view.stride) sum += Team::times(x[i], team.load(row, j));
+        team.store(h, j, sum);
       });
       double load[kLimits] = {};
-      for (int32_t i = 0; i < view.n; ++i) {
-        const float xi = x[i];
-        const float* row = view.pair + static_cast<int64_t>(i) * view.stride;
-        team.lanes(view.stride,
-                   [&](int32_t j) { team.store(h, j, team.load(h, j) + Team::times(xi, team.load(row, j))); });
-        SHEAF_ROLLED
-        for (int32_t r = 0; r < kLimits; ++r) {
-          if (r >= view.n_limits) break;
-          load[r] += static_cast<double>(Team::times(xi, view.weight[r * view.stride + i]));
-        }
+      SHEAF_ROLLED
+      for (int32_t r = 0; r < kLimits; ++r) {
+        if (r >= view.n_limits) break;
+        const float* weight = view.weight + r * view.stride;
+        for (int32_t i = 0; i < view.n; ++i) load[r] += static_cast<double>(Team::times(x[i], weight[i]));
       }
       const float gain = this->scale();
       SHEAF_ROLLED
