@@ -221,7 +221,8 @@ class Chain {
       SHEAF_ROLLED
       for (int32_t r = 0; r < kLimits; ++r) {
         if (r >= view_.n_limits) break;
-        gain = team_.load(view_.weight + r * view_.stride, j) > row.room[r] ? never : gain;
+        const float room = row.room[r] > 0.0f ? row.room[r] : 0.0f;  // over it already: nothing that adds to it
+        gain = team_.load(view_.weight + r * view_.stride, j) > room ? never : gain;
       }
       if (skip != nullptr) gain = team_.of_mask(skip, j) > 0.0f ? never : gain;
       if (within != nullptr) gain = team_.of_mask(within, j) > 0.0f ? gain : never;

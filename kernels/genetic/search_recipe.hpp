@@ -201,14 +201,16 @@ class Recipes : public Chain<Team, kLimits, kSide> {
     float* theta = this->m_.until;
     float* x = this->m_.x;
     float* h = this->m_.h;
-    team.lanes(view.stride, [&](int32_t j) { team.store(theta, j, V{}); });
-    if (noisy) {
-      for (int32_t k = 0; k < view.n; ++k) {
-        const float draw = this->uniform() - 0.5f;
-        team.leader([&] { theta[k] = draw; });
-      }
+    float* trust = this->m_.count;  // in a candidate's gain; free until the set is built
+    team.lanes(view.stride, [&](int32_t j) {
+      team.store(theta, j, V{});
+      team.store(trust, j, V{} + 1.0f);
+    });
+    for (int32_t k = 0; noisy && k < view.n; ++k) {
+      const float draw = this->uniform() + 0.5f;
+      team.leader([&] { trust[k] = draw; });
     }
-    float price[kLimits] = {};
+    float price[kLimits] = {}, size_price = 0.0f;
     for (int32_t step = 0; step < kSteps; ++step) {
       team.lanes(view.stride, [&](int32_t j) {
         const V t = team.load(theta, j), size = t < 0.0f ? -t : t;
@@ -229,18 +231,17 @@ class Recipes : public Chain<Team, kLimits, kSide> {
         const float* weight = view.weight + r * view.stride;
         for (int32_t i = 0; i < view.n; ++i) load[r] += static_cast<double>(Team::times(x[i], weight[i]));
       }
+      double size = 0.0;
+      for (int32_t i = 0; i < view.n; ++i) size += static_cast<double>(x[i]);
       const float gain = this->scale();
+      raise(size_price, size, static_cast<double>(view.max_size));
       SHEAF_ROLLED
       for (int32_t r = 0; r < kLimits; ++r) {
         if (r >= view.n_limits) break;
-        // In units of the gains over the heaviest weight; the step shrinks with the bound.
-        const double upper = view.upper[r] < 0 ? -view.upper[r] : view.upper[r];
-        const auto over = static_cast<float>((load[r] - view.upper[r]) / (upper > 1.0 ? upper : 1.0));
-        price[r] += over > -1.0f ? Team::times(0.25f, over < 4.0f ? over : 4.0f) : -0.25f;
-        price[r] = price[r] > 0.0f ? price[r] : 0.0f;
+        raise(price[r], load[r], view.upper[r]);
       }
       team.lanes(view.stride, [&](int32_t j) {
-        V slope = team.load(h, j) / gain;
+        V slope = Team::times(team.load(trust, j), team.load(h, j) / gain) - size_price;
         SHEAF_ROLLED
         for (int32_t r = 0; r < kLimits; ++r) {
           if (r >= view.n_limits) break;
@@ -250,6 +251,14 @@ class Recipes : public Chain<Team, kLimits, kSide> {
       });
     }
     round_by(theta, x);
+  }
+
+  /// A price in units of the gains over the heaviest weight; the step is by the share that the load is over its bound.
+  SHEAF_TEAM static void raise(float& price, double load, double upper) {
+    const double size = upper < 0 ? -upper : upper;
+    const auto over = static_cast<float>((load - upper) / (size > 1.0 ? size : 1.0));
+    price += over > -1.0f ? Team::times(0.25f, over < 4.0f ? over : 4.0f) : -0.25f;
+    price = price > 0.0f ? price : 0.0f;
   }
 
   SHEAF_TEAM_CALL void round_by(const float* theta, float* key) {
