@@ -9,7 +9,9 @@ void run_demo(const Options& options);
 void run_import(const Options& options);
 void run_train(const Options& options);
 void run_associate(const Options& options);
+/// With --problem run_problem(), else the bundles of a data set.
 void run_search(const Options& options);
+void run_problem(const Options& options);
 void run_score(const Options& options);
 void run_evaluate(const Options& options);
 void run_devices(const Options& options);

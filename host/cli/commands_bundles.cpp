@@ -54,6 +54,13 @@ report::UserScores score_users(Workspace& work, const PreferenceModel& model, co
 }  // namespace
 
 void run_search(const Options& options) {
+  if (!options.problem.empty()) {
+    run_problem(options);
+    return;
+  }
+  if (options.data.empty() || options.model.empty() || options.out.empty()) {
+    throw UsageError("a search needs DATA, --model and --out, or --problem", "sheaf search --help shows an example");
+  }
   const Progress progress(options.quiet);
   checkpoint::check_target(options.out, kBundlesKind);
   Workspace work(options);

@@ -31,6 +31,12 @@ struct Options {
   std::vector<std::string> users;       // search, score: ids; score: empty for all
   std::filesystem::path users_file;     // score: ids, one a line
   std::string item;                     // associate: id or part of the name
+  std::filesystem::path problem;        // search: a problem of its own
+  std::string format = "toml";          // search: of the problem
+  std::string method = "portfolio";     // search: of the problem
+  double time_limit = 0.0;              // search: seconds; 0: the same work on every machine
+  bool maximize = false;                // search: a QUBO file
+  bool no_bound = false;                // search: of the problem
   bool no_measure = false;              // devices
   std::string suite, filter;            // bench
   std::filesystem::path markdown;       // bench: the table as a file

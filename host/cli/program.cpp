@@ -88,10 +88,18 @@ std::vector<Command> make_commands() {
       {"search", "find the bundles that sell, for the catalog or for named users",
        "sheaf search data --model model --out bundles --set search.budget=20", run_search,
        [](CLI::App& app, Options& o) {
-         add_data(app, o);
-         add_model(app, o, true);
-         add_out(app, o, true);
+         app.add_option("DATA", o.data, "folder of a prepared set (sheaf import)");
+         add_model(app, o, false);
+         add_out(app, o, false);
          app.add_option("--user", o.users, "search for this user; may be given several times");
+         app.add_option("--problem", o.problem,
+                        "solve the problem of this file instead; needs no DATA, --model, --out");
+         app.add_option("--format", o.format, "of the problem: toml, qkp or qubo");
+         app.add_option("--method", o.method, "for the problem: portfolio, genetic, anneal, greedy, relaxed or exact");
+         app.add_option("--time-limit", o.time_limit, "seconds for the problem; 0: the same work on every machine")
+             ->check(CLI::NonNegativeNumber);
+         app.add_flag("--maximize", o.maximize, "a QUBO file is maximised, not minimised");
+         app.add_flag("--no-bound", o.no_bound, "no upper bound and no proof beside the answer");
        }},
       {"score", "for every user the items and the bundle that suit best", "sheaf score data --model model --out scores",
        run_score,

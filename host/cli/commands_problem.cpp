@@ -1,0 +1,129 @@
+// search --problem: one bundle problem from a file.
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "engine/search/bound.hpp"
+#include "engine/search/exact.hpp"
+#include "host/cli/commands.hpp"
+#include "host/cli/console.hpp"
+#include "host/data/problem_file.hpp"
+#include "kernels/core/error.hpp"
+
+namespace sheaf::cli {
+namespace {
+
+constexpr int64_t kProofNodes = 100000;  // without a time limit: a second at 256 candidates
+
+/// Shares of the time limit when a bound is asked for.
+struct Times {
+  double search, bound, proof;
+};
+
+Times split_time(const Options& options) {
+  const double all = options.time_limit;
+  return options.no_bound ? Times{all, 0.0, 0.0} : Times{0.5 * all, 0.25 * all, 0.25 * all};
+}
+
+/// The search, then a bound, then, where they differ, branch and bound from the answer.
+BundleAnswer find_answer(Context& context, const BundleProblem& problem, const Options& options, uint64_t seed) {
+  const SearchMethod method = search_method(options.method);
+  const Times times = split_time(options);
+  if (method == SearchMethod::exact) {
+    BundleAnswer answer = solve_exact(problem, {.time_limit = options.time_limit});
+    if (!answer.proven && !options.no_bound) {
+      answer.upper_bound = upper_bound(context, problem,
+                                       {.time_limit = times.bound, .value = answer.value, .has_value = answer.feasible})
+                               .bound;
+    }
+    return answer;
+  }
+  SolveParams params;
+  params.method = method;
+  params.seed = seed;
+  params.time_limit = times.search;
+  if (options.time_limit > 0.0) params.rounds = 0;
+  BundleAnswer answer = solve(context, problem, params);
+  if (options.no_bound) return answer;
+  const UpperBound bound =
+      upper_bound(context, problem, {.time_limit = times.bound, .value = answer.value, .has_value = answer.feasible});
+  answer.upper_bound = bound.bound;
+  answer.seconds += bound.seconds;
+  answer.proven = answer.feasible ? bound.bound <= answer.value : std::isinf(bound.bound) && bound.bound < 0.0;
+  if (answer.proven) return answer;
+  ExactParams exact{.time_limit = times.proof, .node_limit = options.time_limit > 0.0 ? 0 : kProofNodes};
+  if (answer.feasible) exact.start = answer.items;
+  const BundleAnswer proof = solve_exact(problem, exact);
+  answer.seconds += proof.seconds;
+  answer.evaluations += proof.evaluations;
+  answer.proven = proof.proven;
+  if (proof.feasible) {
+    answer.items = proof.items;
+    answer.value = proof.value;
+    answer.violation = proof.violation;
+    answer.feasible = true;
+  }
+  if (proof.proven) answer.upper_bound = answer.feasible ? answer.value : -std::numeric_limits<double>::infinity();
+  return answer;
+}
+
+nlohmann::json finite_or_null(double x) { return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(); }
+
+std::string as_json(const data::ProblemFile& file, const BundleAnswer& answer) {
+  nlohmann::ordered_json json;
+  std::vector<int32_t> items(answer.items);
+  for (int32_t& item : items) item += file.first;
+  json["value"] = file.sign * answer.value + 0.0;
+  json["items"] = items;
+  json["items_count_from"] = file.first;
+  if (!file.problem.names.empty()) {
+    json["names"] = nlohmann::json::array();
+    for (const int32_t item : answer.items) json["names"].push_back(file.problem.names[static_cast<size_t>(item)]);
+  }
+  json["feasible"] = answer.feasible;
+  json["violation"] = answer.violation;
+  json["bound"] = finite_or_null(file.sign * answer.upper_bound + 0.0);
+  json["gap"] = answer.feasible ? finite_or_null(gap_of(answer.upper_bound, answer.value)) : nlohmann::json();
+  json["proven"] = answer.proven;
+  json["method"] = name_of(answer.method);
+  json["evaluations"] = answer.evaluations;
+  json["seconds"] = answer.seconds;
+  return json.dump() + "\n";
+}
+
+std::string as_text(const data::ProblemFile& file, const BundleAnswer& answer) {
+  std::string items;
+  for (const int32_t item : answer.items) {
+    items += items.empty() ? "" : " ";
+    items +=
+        file.problem.names.empty() ? std::to_string(item + file.first) : file.problem.names[static_cast<size_t>(item)];
+  }
+  std::string text = fmt::format("value     {}\nitems     {}\nfeasible  {}\n", file.sign * answer.value + 0.0, items,
+                                 answer.feasible ? "yes" : fmt::format("no, violation {:.6g}", answer.violation));
+  if (std::isfinite(answer.upper_bound)) {
+    text += fmt::format("bound     {}\n", file.sign * answer.upper_bound + 0.0);
+    const double gap = gap_of(answer.upper_bound, answer.value);
+    if (answer.feasible && std::isfinite(gap)) text += fmt::format("gap       {:.4f} %\n", 100.0 * gap);
+  }
+  if (answer.feasible) text += fmt::format("proven    {}\n", answer.proven ? "optimal" : "no");
+  return text;
+}
+
+}  // namespace
+
+void run_problem(const Options& options) {
+  const data::ProblemFile file =
+      data::read_problem(options.problem, data::problem_format(options.format), options.maximize);
+  const config::Config config = load_settings(options);
+  const std::unique_ptr<Context> context = make_context(config);
+  const BundleAnswer answer = find_answer(*context, file.problem, options, static_cast<uint64_t>(config.run.seed));
+  print(options.json ? as_json(file, answer) : as_text(file, answer));
+  if (answer.feasible) return;
+  throw DataError(options.problem.string() + (answer.proven ? ": no set meets all constraints"
+                                                            : ": no set was found that meets all constraints"),
+                  answer.proven ? "relax a constraint" : "relax a constraint, or give a longer --time-limit");
+}
+
+}  // namespace sheaf::cli

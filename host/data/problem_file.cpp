@@ -1,0 +1,176 @@
+#include "host/data/problem_file.hpp"
+
+#include <fast_float/fast_float.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+#include <string_view>
+
+#include "host/data/csv.hpp"
+#include "host/data/problem_toml.hpp"
+#include "kernels/core/error.hpp"
+
+namespace sheaf::data {
+namespace {
+
+/// Numbers between blanks, and the line of each.
+class Numbers {
+ public:
+  explicit Numbers(const std::filesystem::path& path) : path_(path.string()), text_(read_text(path)) {
+    skip();
+    if (at_ == text_.size()) throw DataError(path_ + ": the file is empty", "give a problem in the format's order");
+  }
+
+  double real(const char* what) {
+    const std::string_view word = next(what);
+    double value = 0.0;
+    const auto [end, error] = fast_float::from_chars(word.data(), word.data() + word.size(), value);
+    if (error != std::errc() || end != word.data() + word.size() || !std::isfinite(value)) {
+      fail(fmt::format("'{}' is not a finite number ({})", word.substr(0, 40), what),
+           "write a number such as 12 or 0.5");
+    }
+    return value;
+  }
+
+  int64_t whole(const char* what, int64_t low, int64_t high) {
+    const double value = real(what);
+    if (value != std::floor(value) || value < static_cast<double>(low) || value > static_cast<double>(high)) {
+      fail(fmt::format("{} is {}", what, value), fmt::format("give a whole number of {} .. {}", low, high));
+    }
+    return static_cast<int64_t>(value);
+  }
+
+  void finish() {
+    skip();
+    if (at_ == text_.size()) return;
+    line_of_last_ = line_;
+    fail("more numbers than the counts announce", "mend the counts or remove what follows");
+  }
+
+  [[noreturn]] void fail(const std::string& what, const std::string& mend) const {
+    throw DataError(fmt::format("{} line {}: {}", path_, line_of_last_, what), mend);
+  }
+
+ private:
+  static bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+  void skip() {
+    for (; at_ < text_.size() && blank(text_[at_]); ++at_) line_ += text_[at_] == '\n' ? 1 : 0;
+  }
+
+  std::string_view next(const char* what) {
+    skip();
+    line_of_last_ = line_;
+    if (at_ == text_.size())
+      fail(fmt::format("the file ends before {}", what), "the file is truncated; fetch it again");
+    const size_t first = at_;
+    while (at_ < text_.size() && !blank(text_[at_])) ++at_;
+    return std::string_view(text_).substr(first, at_ - first);
+  }
+
+  std::string path_, text_;
+  size_t at_ = 0;
+  int64_t line_ = 1, line_of_last_ = 1;
+};
+
+void start(BundleProblem& problem, int64_t n) {
+  problem.n = n;
+  problem.linear.assign(static_cast<size_t>(n), 0.0);
+  problem.pair.assign(static_cast<size_t>(n * n), 0.0);
+}
+
+BundleProblem read_qkp(const std::filesystem::path& path) {
+  Numbers numbers(path);
+  BundleProblem problem;
+  start(problem, numbers.whole("the number of candidates", 1, kMostCandidates));
+  const auto n = static_cast<size_t>(problem.n);
+  for (double& term : problem.linear) term = numbers.real("a linear term");
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = i + 1; j < n; ++j) problem.pair[i * n + j] = problem.pair[j * n + i] = numbers.real("a pair term");
+  }
+  WeightLimit limit;
+  limit.name = "capacity";
+  limit.upper = numbers.real("the capacity");
+  if (limit.upper < 0.0) numbers.fail(fmt::format("the capacity is {}", limit.upper), "it must not be negative");
+  for (size_t i = 0; i < n; ++i) {
+    limit.weights.push_back(numbers.real("a weight"));
+    if (limit.weights.back() < 0.0) {
+      numbers.fail(fmt::format("the weight of candidate {} is {}", i + 1, limit.weights.back()),
+                   "weights must not be negative here; the TOML format allows them");
+    }
+  }
+  numbers.finish();
+  problem.limits.push_back(std::move(limit));
+  return problem;
+}
+
+BundleProblem read_qubo(const std::filesystem::path& path, double sign) {
+  Numbers numbers(path);
+  BundleProblem problem;
+  start(problem, numbers.whole("the number of variables", 1, kMostCandidates));
+  const auto n = static_cast<size_t>(problem.n);
+  const int64_t nnz = numbers.whole("the number of entries", 0, problem.n * problem.n);
+  std::map<std::pair<int64_t, int64_t>, double> entries;
+  for (int64_t k = 0; k < nnz; ++k) {
+    const int64_t i = numbers.whole("an index", 1, problem.n);
+    const int64_t j = numbers.whole("an index", 1, problem.n);
+    const double value = numbers.real("an entry");
+    if (!entries.emplace(std::pair{i, j}, value).second) {
+      numbers.fail(fmt::format("the entry {} {} stands twice", i, j), "add the two up into one");
+    }
+    const auto other = entries.find({j, i});
+    if (i != j && other != entries.end() && other->second != value) {
+      numbers.fail(fmt::format("the entry {} {} is {}, but {} {} is {}", i, j, value, j, i, other->second),
+                   "give one triangle alone, or both alike");
+    }
+  }
+  numbers.finish();
+  // x'Qx as it is written: an entry above the diagonal and its twin below both count.
+  for (const auto& [place, value] : entries) {
+    const auto i = static_cast<size_t>(place.first - 1), j = static_cast<size_t>(place.second - 1);
+    if (i == j) {
+      problem.linear[i] += sign * value;
+    } else {
+      problem.pair[i * n + j] += sign * value;
+      problem.pair[j * n + i] += sign * value;
+    }
+  }
+  return problem;
+}
+
+}  // namespace
+
+ProblemFormat problem_format(const std::string& name) {
+  if (name == "toml") return ProblemFormat::toml;
+  if (name == "qkp") return ProblemFormat::qkp;
+  if (name == "qubo") return ProblemFormat::qubo;
+  throw UsageError("no problem format is called " + name, "use one of toml, qkp, qubo");
+}
+
+ProblemFile read_problem(const std::filesystem::path& path, ProblemFormat format, bool maximize) {
+  if (maximize && format != ProblemFormat::qubo) {
+    throw UsageError("--maximize is for QUBO files", "leave it out: the other formats are maximised");
+  }
+  ProblemFile file;
+  try {
+    switch (format) {
+      case ProblemFormat::toml: file.problem = read_problem_toml(path); break;
+      case ProblemFormat::qkp: file.problem = read_qkp(path); break;
+      case ProblemFormat::qubo:
+        file.first = 1;
+        file.sign = maximize ? 1.0 : -1.0;
+        file.problem = read_qubo(path, file.sign);
+        break;
+    }
+    file.problem.validate();
+  } catch (const UsageError& error) {
+    // What is wrong with a file is an error of data, and names the file.
+    const std::string what = error.what();
+    throw DataError(what.starts_with(path.string()) ? what : path.string() + ": " + what, error.mend());
+  }
+  file.problem.integral = is_integral(file.problem);
+  return file;
+}
+
+}  // namespace sheaf::data

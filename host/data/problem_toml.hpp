@@ -1,0 +1,13 @@
+#pragma once
+/// A whole bundle problem as TOML; the schema: host/data/README.md.
+
+#include <filesystem>
+
+#include "engine/search/problem.hpp"
+
+namespace sheaf::data {
+
+/// UsageError with file, line, value and mend.
+BundleProblem read_problem_toml(const std::filesystem::path& path);
+
+}  // namespace sheaf::data
