@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 
 #include "kernels/core/parallel.hpp"
 #include "kernels/embedding/table_bag.hpp"
@@ -25,20 +26,33 @@ void add_row(float weight, const T* row, float* __restrict sum, int64_t dim) {
   for (int64_t c = 0; c < dim; ++c) sum[c] += weight * to_float(row[c]);
 }
 
-// The sum of a narrow bag of floats stays in registers.
+// Eight floats in a register; written out, since the compiler does not keep an array of 64 sums in registers by itself.
+using Vector = float __attribute__((vector_size(32)));
+
+Vector load(const float* from) {
+  Vector v;
+  std::memcpy(&v, from, sizeof(v));
+  return v;
+}
+
+// Asks for the row of the entry that comes kPrefetchAhead later, in this bag or the next.
+template <class T>
+void prefetch_row(const TableBagArgs& args, const TableRange& range, int64_t e, int64_t dim) {
+  if (e + kPrefetchAhead >= args.bags.ids.size) return;
+  const auto ahead = static_cast<uint64_t>(static_cast<int64_t>(args.bags.ids[e + kPrefetchAhead]));
+  if (ahead >= static_cast<uint64_t>(range.n_rows)) return;
+  const T* row = static_cast<const T*>(args.tables.data) + (range.first + static_cast<int64_t>(ahead)) * dim;
+  for (int64_t c = 0; c < dim; c += kLineBytes / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(row + c);
+}
+
+// Rows of kDim floats: the sum stays in registers.
 template <int kDim>
 void sum_bag_of_width(const TableBagArgs& args, const TableRange& range, BagRange entries, float scale, float* out) {
+  constexpr int kVectors = kDim / 8;
   const float* table = static_cast<const float*>(args.tables.data);
-  float sum[kDim] = {};
-  const int64_t last = args.bags.ids.size;
+  Vector sum[kVectors] = {};
   for (int64_t e = entries.begin; e < entries.end; ++e) {
-    if (e + kPrefetchAhead < last) {
-      const auto ahead = static_cast<uint64_t>(args.bags.ids[e + kPrefetchAhead]);
-      if (ahead < static_cast<uint64_t>(range.n_rows)) {
-        const float* row = table + (range.first + static_cast<int64_t>(ahead)) * kDim;
-        for (int64_t c = 0; c < kDim; c += kLineBytes / 4) __builtin_prefetch(row + c);
-      }
-    }
+    prefetch_row<float>(args, range, e, kDim);
     const int64_t id = args.bags.ids[e];
     if (id < 0 || id >= range.n_rows) {
       note_fault(args.fault, e);
@@ -46,10 +60,13 @@ void sum_bag_of_width(const TableBagArgs& args, const TableRange& range, BagRang
     }
     const float* row = table + (range.first + id) * kDim;
     const float weight = args.bags.weights ? args.bags.weights[e] : 1.0f;
-#pragma GCC unroll 64
-    for (int c = 0; c < kDim; ++c) sum[c] += weight * row[c];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sum[v] += weight * load(row + 8 * v);
   }
-  for (int c = 0; c < kDim; ++c) out[c] = sum[c] * scale;
+  for (int v = 0; v < kVectors; ++v) {
+    sum[v] *= scale;
+    std::memcpy(out + 8 * v, &sum[v], sizeof(Vector));
+  }
 }
 
 template <class T>
@@ -58,13 +75,7 @@ void sum_bag(const TableBagArgs& args, const TableRange& range, BagRange entries
   const T* table = static_cast<const T*>(args.tables.data);
   std::fill_n(out, dim, 0.0f);
   for (int64_t e = entries.begin; e < entries.end; ++e) {
-    if (e + kPrefetchAhead < args.bags.ids.size) {
-      const auto ahead = static_cast<uint64_t>(args.bags.ids[e + kPrefetchAhead]);
-      if (ahead < static_cast<uint64_t>(range.n_rows)) {
-        const T* row = table + (range.first + static_cast<int64_t>(ahead)) * dim;
-        for (int64_t c = 0; c < dim; c += kLineBytes / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(row + c);
-      }
-    }
+    prefetch_row<T>(args, range, e, dim);
     const int64_t id = args.bags.ids[e];
     if (id < 0 || id >= range.n_rows) {
       note_fault(args.fault, e);
