@@ -45,12 +45,14 @@ void prefetch_row(const TableBagArgs& args, const TableRange& range, int64_t e, 
   for (int64_t c = 0; c < dim; c += kLineBytes / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(row + c);
 }
 
-// Rows of kDim floats: the sum stays in registers.
+// Rows of kDim floats. Every loop over the sum is unrolled: one that is not would put it into memory.
 template <int kDim>
 void sum_bag_of_width(const TableBagArgs& args, const TableRange& range, BagRange entries, float scale, float* out) {
   constexpr int kVectors = kDim / 8;
   const float* table = static_cast<const float*>(args.tables.data);
-  Vector sum[kVectors] = {};
+  Vector sum[kVectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) sum[v] = Vector{};
   for (int64_t e = entries.begin; e < entries.end; ++e) {
     prefetch_row<float>(args, range, e, kDim);
     const int64_t id = args.bags.ids[e];
@@ -63,9 +65,10 @@ void sum_bag_of_width(const TableBagArgs& args, const TableRange& range, BagRang
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) sum[v] += weight * load(row + 8 * v);
   }
+#pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v) {
-    sum[v] *= scale;
-    std::memcpy(out + 8 * v, &sum[v], sizeof(Vector));
+    const Vector scaled = scale * sum[v];
+    std::memcpy(out + 8 * v, &scaled, sizeof(Vector));
   }
 }
 
