@@ -2,13 +2,13 @@
 # Boost.Context switches between the fibers; no other build needs it.
 find_package(Boost CONFIG REQUIRED COMPONENTS context)
 
-file(GLOB simt_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/simt/*.cpp)
-list(FILTER simt_sources EXCLUDE REGEX "/test_[^/]*$")
+file(GLOB simt_sources CONFIGURE_DEPENDS
+  ${CMAKE_SOURCE_DIR}/tests/simt/executor/*.cpp ${CMAKE_SOURCE_DIR}/tests/simt/api/*.cpp)
 add_library(sheaf_simt STATIC ${simt_sources})
 target_link_libraries(sheaf_simt PUBLIC sheaf_options PRIVATE Boost::context)
-target_include_directories(sheaf_simt SYSTEM PUBLIC ${CMAKE_SOURCE_DIR}/tests/simt/shim)
+target_include_directories(sheaf_simt SYSTEM PUBLIC ${CMAKE_SOURCE_DIR}/tests/simt/api/shim)
 target_compile_definitions(sheaf_simt PUBLIC SHEAF_SIMT=1)
-# Sanitizers watch the kernels and not the executor, which tells them of its stacks (tests/simt/sanitizer.hpp).
+# Sanitizers watch the kernels and not the executor, which tells them of its stacks (tests/simt/executor/sanitizer.hpp).
 if(SHEAF_SANITIZE STREQUAL "address")
   target_compile_definitions(sheaf_simt PRIVATE SIMT_ASAN=1)
 elseif(SHEAF_SANITIZE STREQUAL "thread")

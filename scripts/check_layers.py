@@ -22,7 +22,7 @@ def allowed(path: str, include: str) -> bool:
         return True
     if included_room == "tests":
         if path == "kernels/core/cuda/launch.cuh":
-            return include == "tests/simt/executor.hpp"
+            return include == "tests/simt/executor/executor.hpp"
         return room == "tests" or (room == "bench" and include.startswith("tests/reference/"))
     if room == "kernels":
         if included_room != "kernels":

@@ -30,8 +30,8 @@ OpCost full_softmax_cost(const FullSoftmaxArgs& args) {
 }
 
 int64_t full_softmax_block(const FullSoftmaxArgs& args) {
-  constexpr int64_t kScores = (int64_t{64} << 20) / static_cast<int64_t>(sizeof(float));
-  return std::clamp<int64_t>(kScores / args.items.rows, 1, std::max<int64_t>(args.users.rows, 1));
+  const int64_t n_scores = args.score_bytes / static_cast<int64_t>(sizeof(float));
+  return std::clamp<int64_t>(n_scores / args.items.rows, 1, std::max<int64_t>(args.users.rows, 1));
 }
 
 }  // namespace sheaf::loss

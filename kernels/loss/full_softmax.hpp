@@ -27,12 +27,13 @@ struct FullSoftmaxArgs {
   MatrixView<float> d_items;      // [n_items, dim] f32
   VectorView<float> d_item_bias;  // [n_items] f32
   VectorView<double> loss;        // [1] f64; added to
+  int64_t score_bytes = int64_t{64} << 20;  // for the scores of a block of users
 };
 
 void full_softmax(Context& context, const FullSoftmaxArgs& args);
 OpCost full_softmax_cost(const FullSoftmaxArgs& args);
 
-/// Users whose scores are held at a time: as many as fit 64 MiB, at least one.
+/// Users whose scores are held at a time: as many as fit score_bytes, at least one.
 int64_t full_softmax_block(const FullSoftmaxArgs& args);
 
 SHEAF_BACKENDS(full_softmax, FullSoftmaxArgs);

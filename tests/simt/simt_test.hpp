@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/simt/executor.hpp"
+#include "tests/simt/executor/executor.hpp"
 
 namespace simt::test {
 

@@ -1,4 +1,4 @@
-#include "tests/simt/guarded_memory.hpp"
+#include "tests/simt/executor/guarded_memory.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "tests/simt/executor.hpp"
+#include "tests/simt/executor/executor.hpp"
 
 #include <signal.h>
 #include <unistd.h>
@@ -8,18 +8,20 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fstream>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "tests/simt/fiber_pool.hpp"
-#include "tests/simt/guarded_memory.hpp"
-#include "tests/simt/program_image.hpp"
-#include "tests/simt/ready_queue.hpp"
-#include "tests/simt/sanitizer.hpp"
-#include "tests/simt/warp.hpp"
+#include "tests/simt/executor/fiber_pool.hpp"
+#include "tests/simt/executor/guarded_memory.hpp"
+#include "tests/simt/executor/program_image.hpp"
+#include "tests/simt/executor/ready_queue.hpp"
+#include "tests/simt/executor/sanitizer.hpp"
 
 uint3 threadIdx;
 uint3 blockIdx;
@@ -31,6 +33,8 @@ namespace {
 
 constexpr size_t kMaxDynamicShared = 227 * 1024;  // the most that a block of current devices may ask for
 constexpr int kPoison = 0xff;                     // NaN as float and double, -1 as int
+constexpr unsigned kWarp = 32;
+constexpr uint64_t kMaxUnordered = 2048;  // threads of a grid; ThreadSanitizer holds 8128 and takes 0.3 ms for each
 
 enum class State : uint8_t { ready, at_barrier, in_warp, left };
 
@@ -41,6 +45,22 @@ struct Thread {
   Fiber* fiber = nullptr;  // null before the thread has started
 };
 
+struct Lane {
+  const Collective* collective;
+  uint32_t mask;
+  Where where;
+  unsigned n_exchanges;  // this one's number, from 0 for each block
+  uint32_t partners;     // lanes that this one was let go with
+  uint32_t odd_lanes;    // those of them whose number is odd
+};
+
+struct Warp {
+  uint32_t waiting;  // lanes inside an exchange
+  uint32_t left;     // lanes that have left the kernel, or that the block does not have
+  Lane lanes[kWarp];
+  void* operands[kWarp];
+};
+
 struct Barrier {
   unsigned n_waiting = 0;
   unsigned n_true = 0;
@@ -48,6 +68,21 @@ struct Barrier {
   unsigned n_passed = 0;
   Where where;
 };
+
+template <class Visit>
+void for_each_lane(uint32_t lanes, const Visit& visit) {
+  for (; lanes; lanes &= lanes - 1) visit(static_cast<unsigned>(std::countr_zero(lanes)));
+}
+
+bool same_place(const Where& a, const Where& b) {
+  return a.line() == b.line() && a.column() == b.column() &&
+         (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
+}
+
+/// Those of `mask` that an exchange waits for.
+uint32_t awaited(const Warp& warp, const Lane& slot) {
+  return slot.collective->tolerates_absence ? slot.mask & ~warp.left : slot.mask;
+}
 
 std::string text_of(const Where& where) {
   return std::string(where.file_name()) + ":" + std::to_string(where.line()) + " (" + where.function_name() + ")";
@@ -58,6 +93,13 @@ std::string text_of_index(const Index& i) {
   return "(" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " + std::to_string(i.z) + ")";
 }
 
+/// Addresses that stand for orderings of memory in a block. Two of each kind: a thread that is let go late must not see what
+/// others have released at the next barrier meanwhile.
+struct Keys {
+  char barrier[2];
+  char warp[kMaxThreads][2];
+};
+
 /// The kernel that runs now, one at a time in the program.
 class Executor {
  public:
@@ -65,18 +107,20 @@ class Executor {
   void run(const Launch& launch, detail::Body body, const void* state);
 
   int block_barrier(bool predicate, const Where& where);
-  uint64_t warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsigned source, const Where& where);
+  void warp_exchange(const Collective& collective, uint32_t mask, void* operand, const Where& where);
   void yield();
   void preempt() {
     if (queue_.is_shuffled()) yield();
   }
-  unsigned lane() const { return current_->linear % kWarp; }
+  unsigned thread_number() const { return current_->linear; }
+  uint64_t block_number() const { return n_blocks_run_; }
   unsigned char* dynamic_shared() const { return dynamic_shared_; }
   [[noreturn]] void fail(const std::string& what);
   /// Text of a memory fault at `address`; empty when no kernel runs.
   std::string describe_crash(const void* address) const;
 
  private:
+  unsigned lane() const { return current_->linear % kWarp; }
   void run_threads();
   void run_block(uint64_t linear_block, const Order& order);
   void poison_shared();
@@ -101,19 +145,22 @@ class Executor {
   ReadyQueue queue_;
   Barrier barrier_;
   unsigned n_left_ = 0;
+  uint64_t n_blocks_run_ = 0;
   Thread* current_ = nullptr;
 
-  // Addresses that stand for orderings of memory. Two of each kind: a thread that is let go late must not see what others
-  // have released at the next barrier meanwhile.
-  char launch_key_ = 0;
-  char barrier_keys_[2] = {};
-  char warp_keys_[kMaxThreads][2] = {};
+  char begin_key_ = 0;  // of the launch
+  char end_key_ = 0;
+  std::vector<Keys> block_keys_{1};
+  Keys* keys_ = nullptr;  // of the block
+  bool blocks_unordered_ =
+      false;  // for ThreadSanitizer: of a kernel's small grids the first, second, fourth, eighth, ...
+  std::map<const void*, uint64_t> n_small_grids_;
 
   std::exception_ptr error_;
 
   GuardedMemory dynamic_memory_{kMaxDynamicShared, GuardedMemory::Guard::above};
   unsigned char* dynamic_shared_ = nullptr;
-  std::vector<ThreadVariable> static_shared_ = function_thread_variables();
+  std::vector<SharedVariable> static_shared_ = shared_variables();
   unsigned char* static_base_ = nullptr;  // of the OS thread that called run()
 };
 
@@ -133,7 +180,6 @@ void on_memory_fault(int signal, siginfo_t* info, void*) {
   sigaction(signal, signal == SIGSEGV ? &previous_segv : &previous_bus, nullptr);
 }
 
-// Not inside the functions: those are the kernels' shared memory.
 thread_local std::unique_ptr<unsigned char[]> signal_stack;
 thread_local bool inside_launch = false;
 
@@ -172,7 +218,7 @@ void Executor::run_threads() {
     run_thread();
     // Threads that have not started run on this very stack; one that waits elsewhere goes on there.
     Thread* next = queue_.empty() ? nullptr : &threads_[queue_.pop()];
-    if (next && !next->fiber && !sanitizer::kStackPerThread) {
+    if (next && !next->fiber && !sanitizer::kWatchesOrder) {
       next->fiber = fibers_.running();
       enter(*next);
       continue;
@@ -188,9 +234,9 @@ void Executor::run_threads() {
 
 void Executor::run_thread() {
   try {
-    sanitizer::acquire(&launch_key_);
+    sanitizer::acquire(&begin_key_);
     body_(state_);
-    sanitizer::release(&launch_key_);
+    sanitizer::release(&end_key_);
     leave_kernel();
     if (queue_.empty() && n_left_ < n_threads_) report_deadlock();
   } catch (...) {
@@ -229,12 +275,20 @@ void Executor::fail(const std::string& what) { throw Fault(here() + what); }
 
 // --- A launch --------------------------------------------------------------------------------------------------------------
 
+// ThreadSanitizer watches memset even here: it must see neither the block before nor this write.
+void refill(unsigned char* begin, size_t bytes) {
+  sanitizer::forget(begin, bytes);
+  std::memset(begin, kPoison, bytes);
+  sanitizer::forget(begin, bytes);
+}
+
 void Executor::poison_shared() {
   // A guard full of ones reads as done: CUDA runs no constructor for a __shared__ variable.
-  for (const ThreadVariable& variable : static_shared_) {
-    std::memset(static_base_ + variable.offset, kPoison, variable.bytes);
+  for (const SharedVariable& variable : static_shared_) {
+    refill(static_base_ + variable.offset, variable.bytes);
   }
-  std::memset(dynamic_shared_, kPoison, static_cast<size_t>(dynamic_memory_.end() - dynamic_shared_));
+  const auto dynamic_bytes = static_cast<size_t>(dynamic_memory_.end() - dynamic_shared_);
+  refill(dynamic_shared_, dynamic_bytes);
 }
 
 void Executor::run_block(uint64_t linear_block, const Order& order) {
@@ -255,10 +309,9 @@ void Executor::run_block(uint64_t linear_block, const Order& order) {
   queue_.reset(order.kind, order.seed * 0x9E3779B97F4A7C15u + linear_block);
   queue_.push_all(n_threads_);
 
-  sanitizer::release(&launch_key_);
   go_on_with(threads_[queue_.pop()]);
-  sanitizer::acquire(&launch_key_);
-  fibers_.end_block();
+  fibers_.end_block(blocks_unordered_);
+  ++n_blocks_run_;
 }
 
 std::vector<uint32_t> shuffled_blocks(uint64_t n_blocks, uint64_t seed) {
@@ -280,8 +333,16 @@ void check_shape(const Launch& launch) {
               std::to_string(launch.shared_bytes) + " bytes of dynamic shared memory");
 }
 
+// A line for each kernel that this process runs, in the file that SHEAF_SIMT_KERNEL_LOG names.
+void log_kernel(const void* kernel) {
+  static const char* const path = std::getenv("SHEAF_SIMT_KERNEL_LOG");
+  static std::set<const void*> logged;
+  if (path && logged.insert(kernel).second) std::ofstream(path, std::ios::app) << function_name(kernel) + "\n";
+}
+
 void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   check_shape(launch);
+  log_kernel(launch.kernel);
   const char* order_text = std::getenv("SHEAF_SIMT_ORDER");
   const Order order = parse_order(order_text ? order_text : "");
   use_signal_stack();
@@ -302,6 +363,9 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   error_ = nullptr;
 
   const uint64_t n_blocks = uint64_t{gridDim.x} * gridDim.y * gridDim.z;
+  blocks_unordered_ = sanitizer::kWatchesOrder && n_blocks > 1 && n_blocks * n_threads_ <= kMaxUnordered &&
+                      std::has_single_bit(++n_small_grids_[launch.kernel]);
+  if (blocks_unordered_ && block_keys_.size() < n_blocks) block_keys_.resize(n_blocks);
   std::vector<uint32_t> shuffled;
   if (order.kind == Order::Kind::shuffle) shuffled = shuffled_blocks(n_blocks, order.seed);
   for (uint64_t step = 0; step < n_blocks && !error_; ++step) {
@@ -310,8 +374,12 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
     if (order.kind == Order::Kind::shuffle) block = shuffled[step];
     blockIdx = {static_cast<unsigned>(block % gridDim.x), static_cast<unsigned>(block / gridDim.x % gridDim.y),
                 static_cast<unsigned>(block / (uint64_t{gridDim.x} * gridDim.y))};
+    keys_ = &block_keys_[blocks_unordered_ ? step : 0];
+    if (step == 0 || !blocks_unordered_) sanitizer::release(&begin_key_);
     run_block(block, order);
+    if (step + 1 == n_blocks || !blocks_unordered_ || error_) sanitizer::acquire(&end_key_);
   }
+  fibers_.end_launch();
   if (!error_) return;
 
   // Threads that wait are given up where they stand; their stacks begin anew.
@@ -334,7 +402,7 @@ int Executor::block_barrier(bool predicate, const Where& where) {
         std::find_if(threads_.begin(), threads_.end(), [](const Thread& t) { return t.state == State::at_barrier; });
     fail("waits at the block barrier " + text_of(where) + ", but thread " + doing(*other));
   }
-  char* key = &barrier_keys_[barrier_.n_passed % 2];
+  char* key = &keys_->barrier[barrier_.n_passed % 2];
   sanitizer::release(key);
   ++barrier_.n_waiting;
   barrier_.n_true += predicate ? 1 : 0;
@@ -362,65 +430,55 @@ void Executor::leave_kernel() {
   }
   Warp& warp = warps_[current_->linear / kWarp];
   warp.left |= 1u << lane();
-  for (uint32_t rest = warp.waiting; rest; rest &= rest - 1) {
-    const auto other = static_cast<unsigned>(std::countr_zero(rest));
+  for_each_lane(warp.waiting, [&](unsigned other) {
     if (warp.waiting >> other & 1u) settle(current_->linear / kWarp, other);
-  }
+  });
 }
 
-uint64_t Executor::warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsigned source, const Where& where) {
+void Executor::warp_exchange(const Collective& collective, uint32_t mask, void* operand, const Where& where) {
   const unsigned self = lane();
   const unsigned warp = current_->linear / kWarp;
-  if (!(mask >> self & 1u))
-    fail("its own lane is not in the mask of the " + std::string(name_of(op)) + " " + text_of(where));
-  if (op == WarpOp::shuffle && !(mask >> source & 1u)) {
-    fail("reads lane " + std::to_string(source) + ", which is not in the mask of the shuffle " + text_of(where));
+  if (!(mask >> self & 1u)) {
+    fail("its own lane is not in the mask of the " + std::string(collective.name) + " " + text_of(where));
   }
   Lane& slot = warps_[warp].lanes[self];
-  slot = {op, mask, source, value, 0, where, slot.n_exchanges + 1, 0, 0};
+  slot = {&collective, mask, where, slot.n_exchanges + 1, 0, 0};
+  warps_[warp].operands[self] = operand;
   warps_[warp].waiting |= 1u << self;
   current_->state = State::in_warp;
-  // Of all exchanges, CUDA lets only __syncwarp order memory.
-  if (op == WarpOp::sync) sanitizer::release(&warp_keys_[current_->linear][slot.n_exchanges % 2]);
+  if (collective.orders_memory) sanitizer::release(&keys_->warp[current_->linear][slot.n_exchanges % 2]);
   settle(warp, self);
   wait();
-  if (op == WarpOp::sync) {
-    for (uint32_t rest = slot.partners; rest; rest &= rest - 1) {
-      const auto other = static_cast<unsigned>(std::countr_zero(rest));
-      sanitizer::acquire(&warp_keys_[warp * kWarp + other][slot.odd_lanes >> other & 1u]);
-    }
-  }
-  return slot.result;
+  if (!collective.orders_memory) return;
+  for_each_lane(slot.partners, [&](unsigned other) {
+    sanitizer::acquire(&keys_->warp[warp * kWarp + other][slot.odd_lanes >> other & 1u]);
+  });
 }
 
 // Lets the group of this lane go on when all of it has come.
 void Executor::settle(unsigned warp_number, unsigned lane_number) {
   Warp& warp = warps_[warp_number];
   const Lane& slot = warp.lanes[lane_number];
-  const uint32_t expected = tolerates_absence(slot.op) ? slot.mask & ~warp.left : slot.mask;
+  const uint32_t expected = awaited(warp, slot);
   if ((warp.waiting & expected) != expected) return;
+  uint32_t odd_lanes = 0;
   for (uint32_t rest = expected; rest; rest &= rest - 1) {
     const auto other = static_cast<unsigned>(std::countr_zero(rest));
     const Lane& there = warp.lanes[other];
     if (there.mask != slot.mask) return;  // it is in another group, and may come to this one later
-    if (there.op != slot.op || !same_place(there.where, slot.where)) {
-      fail("is in the " + std::string(name_of(slot.op)) + " " + text_of(slot.where) + ", but thread " +
+    if (there.collective != slot.collective || !same_place(there.where, slot.where)) {
+      fail("is in the " + std::string(slot.collective->name) + " " + text_of(slot.where) + ", but thread " +
            doing(threads_[warp_number * kWarp + other]));
     }
+    odd_lanes |= (there.n_exchanges & 1u) << other;
   }
-  compute(warp, expected);
+  if (slot.collective->compute) slot.collective->compute(warp.operands, expected);
   warp.waiting &= ~expected;
-  uint32_t odd_lanes = 0;
-  for (uint32_t rest = expected; rest; rest &= rest - 1) {
-    const auto other = static_cast<unsigned>(std::countr_zero(rest));
-    odd_lanes |= (warp.lanes[other].n_exchanges & 1u) << other;
-  }
-  for (uint32_t rest = expected; rest; rest &= rest - 1) {
-    const auto other = static_cast<unsigned>(std::countr_zero(rest));
+  for_each_lane(expected, [&](unsigned other) {
     threads_[warp_number * kWarp + other].state = State::ready;
     warp.lanes[other].partners = expected;
     warp.lanes[other].odd_lanes = odd_lanes;
-  }
+  });
   queue_.push_lanes(warp_number * kWarp, expected);
 }
 
@@ -437,7 +495,7 @@ std::string Executor::doing(const Thread& thread) const {
   switch (thread.state) {
     case State::left: return name + "has left the kernel";
     case State::at_barrier: return name + "waits at the block barrier " + text_of(barrier_.where);
-    case State::in_warp: return name + "waits in the " + name_of(slot.op) + " " + text_of(slot.where);
+    case State::in_warp: return name + "waits in the " + slot.collective->name + " " + text_of(slot.where);
     case State::ready: return name + "runs";
   }
   return name;
@@ -449,16 +507,14 @@ void Executor::report_deadlock() {
     if (threads_[i].state != State::in_warp) continue;
     const Warp& warp = warps_[i / kWarp];
     const Lane& slot = warp.lanes[i % kWarp];
-    for (uint32_t rest = slot.mask; rest; rest &= rest - 1) {
-      const auto other = static_cast<unsigned>(std::countr_zero(rest));
+    for_each_lane(awaited(warp, slot), [&](unsigned other) {
       const unsigned missing = i / kWarp * kWarp + other;
-      const bool waits_too = (warp.waiting >> other & 1u) && warp.lanes[other].mask == slot.mask;
-      if (waits_too || (tolerates_absence(slot.op) && (warp.left >> other & 1u))) continue;
+      if ((warp.waiting >> other & 1u) && warp.lanes[other].mask == slot.mask) return;
       current_ = &threads_[i];
-      fail("waits for ever in the " + std::string(name_of(slot.op)) + " " + text_of(slot.where) + " for lane " +
+      fail("waits for ever in the " + std::string(slot.collective->name) + " " + text_of(slot.where) + " for lane " +
            std::to_string(other) + ": " +
            (missing < n_threads_ ? "thread " + doing(threads_[missing]) : "the block has no such thread"));
-    }
+    });
   }
   fail("no thread of the block can go on");
 }
@@ -482,12 +538,13 @@ void run(const Launch& launch, Body body, const void* state) {
 
 unsigned char* dynamic_shared() noexcept { return executor().dynamic_shared(); }
 int block_barrier(bool predicate, const Where& where) { return executor().block_barrier(predicate, where); }
-uint64_t warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsigned source, const Where& where) {
-  return executor().warp_exchange(op, mask, value, source, where);
+void warp_exchange(const Collective& collective, uint32_t mask, void* operand, const Where& where) {
+  executor().warp_exchange(collective, mask, operand, where);
 }
-unsigned lane() noexcept { return executor().lane(); }
+unsigned thread_number() noexcept { return executor().thread_number(); }
+uint64_t block_number() noexcept { return executor().block_number(); }
 void yield() { executor().yield(); }
 void preempt() { executor().preempt(); }
-void fail(const char* what, const Where& where) { executor().fail(std::string(what) + " " + text_of(where)); }
+void fail(const std::string& what, const Where& where) { executor().fail(what + " " + text_of(where)); }
 
 }  // namespace simt

@@ -1,4 +1,4 @@
-#include "tests/simt/program_image.hpp"
+#include "tests/simt/executor/program_image.hpp"
 
 #include <cxxabi.h>
 #include <elf.h>
@@ -87,14 +87,13 @@ std::string function_name(const void* address) {
   return without_parameters(name ? name.get() : mangled);
 }
 
-std::vector<ThreadVariable> function_thread_variables() {
-  std::vector<ThreadVariable> found;
+std::vector<SharedVariable> shared_variables() {
+  std::vector<SharedVariable> found;
   size_t n_symbols = 0;
   for_each_symbol(program_bytes(), [&](const ElfW(Sym) & symbol, const std::string& name) {
     ++n_symbols;
-    // Itanium C++ ABI, 5.1.4 and 5.1.6: _ZZ begins a local name, _ZGVZ the guard of one.
-    const bool is_local = name.starts_with("_ZZ") || name.starts_with("_ZGVZ");
-    if (type_of(symbol) == STT_TLS && is_local) found.push_back({symbol.st_value, symbol.st_size});
+    if (type_of(symbol) == STT_TLS && name.find(SIMT_SHARED_TAG) != name.npos)
+      found.push_back({symbol.st_value, symbol.st_size});
     return true;
   });
   if (n_symbols == 0) throw std::runtime_error("simt: the program is stripped; the executor needs its symbol table");

@@ -10,15 +10,17 @@
 #include <sanitizer/common_interface_defs.h>
 #elif defined(SIMT_TSAN)
 #include <sanitizer/tsan_interface.h>
+extern "C" void __tsan_java_alloc(uintptr_t begin, uintptr_t bytes);
+extern "C" void __tsan_java_free(uintptr_t begin, uintptr_t bytes);
 #endif
 
 namespace simt::sanitizer {
 
-/// ThreadSanitizer orders what one stack runs, so there each thread of a block needs a stack of its own.
+/// ThreadSanitizer orders what one fiber of its own runs, so there each thread of the grid needs one.
 #if defined(SIMT_TSAN)
-inline constexpr bool kStackPerThread = true;
+inline constexpr bool kWatchesOrder = true;
 #else
-inline constexpr bool kStackPerThread = false;
+inline constexpr bool kWatchesOrder = false;
 #endif
 
 struct Stack {
@@ -33,8 +35,14 @@ inline void begin([[maybe_unused]] Stack& stack) {
 #if defined(SIMT_ASAN)
   __asan_unpoison_memory_region(stack.bottom, stack.bytes);
 #elif defined(SIMT_TSAN)
-  if (stack.tsan_fiber) __tsan_destroy_fiber(stack.tsan_fiber);
   stack.tsan_fiber = __tsan_create_fiber(0);
+#endif
+}
+
+/// What remembers a stack's past is not needed any more.
+inline void end([[maybe_unused]] Stack& stack) {
+#if defined(SIMT_TSAN)
+  __tsan_destroy_fiber(stack.tsan_fiber);
 #endif
 }
 
@@ -68,6 +76,18 @@ inline void leave([[maybe_unused]] Stack& from, [[maybe_unused]] const Stack& to
 inline void arrive([[maybe_unused]] Stack& self, [[maybe_unused]] Stack& from) {
 #if defined(SIMT_ASAN)
   __sanitizer_finish_switch_fiber(self.fake_stack, &from.bottom, &from.bytes);
+#endif
+}
+
+/// Accesses to this memory until now are none of what comes next in it.
+inline void forget([[maybe_unused]] const void* begin, [[maybe_unused]] size_t bytes) {
+#if defined(SIMT_TSAN)
+  // Meant for Java's heap: clears all that is known of whole 8-byte words.
+  const uintptr_t first = reinterpret_cast<uintptr_t>(begin) / 8 * 8;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(begin) + bytes + 7) / 8 * 8;
+  if (first == end) return;
+  __tsan_java_free(first, end - first);
+  __tsan_java_alloc(first, end - first);
 #endif
 }
 

@@ -6,8 +6,8 @@
 #include <memory>
 #include <vector>
 
-#include "tests/simt/guarded_memory.hpp"
-#include "tests/simt/sanitizer.hpp"
+#include "tests/simt/executor/guarded_memory.hpp"
+#include "tests/simt/executor/sanitizer.hpp"
 
 namespace simt {
 
@@ -20,7 +20,7 @@ struct Fiber {
   size_t colour;  // stacks start at different offsets in their page, lest all compete for the same cache sets
   boost::context::detail::fcontext_t saved = nullptr;
   sanitizer::Stack sanitized;
-  bool busy = false;  // holds a thread, or a finished one's history
+  bool busy = false;  // holds a thread, or what one has left
 };
 
 class FiberPool {
@@ -35,8 +35,9 @@ class FiberPool {
   Fiber& take();
   /// The running fiber's thread is done; the fiber still has to switch.
   void finish();
-  /// All threads of a block are done.
-  void end_block();
+  /// All threads of a block are done. `renew`: their fibers begin a new life, unordered with the old one until end_launch().
+  void end_block(bool renew);
+  void end_launch();
   /// Fibers whose threads are not done start anew, nothing on them is unwound.
   void give_up();
 
@@ -59,7 +60,8 @@ class FiberPool {
   void* argument_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> free_;
-  std::vector<Fiber*> finished_;  // free when the block ends, where each thread has its own
+  std::vector<Fiber*> finished_;             // free when the block ends, where each thread has its own
+  std::vector<sanitizer::Stack> histories_;  // of threads that are done
   Fiber* running_ = nullptr;
   Context caller_ = nullptr;
   sanitizer::Stack caller_stack_;

@@ -9,7 +9,8 @@
 #include <cstring>
 #include <type_traits>
 
-#include "tests/simt/executor.hpp"
+#include "tests/simt/api/collectives.hpp"
+#include "tests/simt/executor/program_image.hpp"
 
 #define __global__
 #define __device__
@@ -20,9 +21,9 @@
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 
-// One OS thread runs a block, so that its thread_local variables are the block's. That they are thread_local tells the executor
-// which variables of functions to poison: g++ ignores the attribute `section` in templates.
-#define __shared__ static thread_local
+// One OS thread runs a block, so that its thread_local variables are the block's. The tag in their names tells the executor which
+// ones to poison; host code may have others.
+#define __shared__ [[gnu::abi_tag(SIMT_SHARED_TAG)]] static thread_local
 
 // --- Barriers -------------------------------------------------------------------------------------------------------------
 
@@ -37,19 +38,19 @@ inline int __syncthreads_or(int predicate, simt::Where where = simt::Where::curr
   return simt::block_barrier(predicate != 0, where) != 0;
 }
 inline void __syncwarp(unsigned mask = 0xffffffffu, simt::Where where = simt::Where::current()) {
-  simt::warp_exchange(simt::WarpOp::sync, mask, 0, 0, where);
+  simt::warp_exchange(simt::kSyncWarp, mask, nullptr, where);
 }
 
 // --- Votes ----------------------------------------------------------------------------------------------------------------
 
 inline unsigned __ballot_sync(unsigned mask, int predicate, simt::Where where = simt::Where::current()) {
-  return static_cast<unsigned>(simt::warp_exchange(simt::WarpOp::vote, mask, predicate != 0, 0, where));
+  return static_cast<unsigned>(simt::exchange(simt::kVote, mask, predicate != 0, 0, where));
 }
 inline int __any_sync(unsigned mask, int predicate, simt::Where where = simt::Where::current()) {
-  return simt::warp_exchange(simt::WarpOp::vote, mask, predicate != 0, 0, where) != 0;
+  return simt::exchange(simt::kVote, mask, predicate != 0, 0, where) != 0;
 }
 inline int __all_sync(unsigned mask, int predicate, simt::Where where = simt::Where::current()) {
-  return simt::warp_exchange(simt::WarpOp::vote, mask, predicate == 0, 0, where) == 0;
+  return simt::exchange(simt::kVote, mask, predicate == 0, 0, where) == 0;
 }
 /// The lanes that run together are this one: always a possible answer, and the one that shows who relies on more.
 inline unsigned __activemask() { return 1u << simt::lane(); }
@@ -81,7 +82,10 @@ T shuffle(unsigned mask, T value, unsigned source, int width, const Where& where
   if (width < 1 || width > warpSize || !std::has_single_bit(static_cast<unsigned>(width))) {
     fail("the width of a shuffle must be a power of two up to 32", where);
   }
-  return from_bits<T>(warp_exchange(WarpOp::shuffle, mask, to_bits(value), source, where));
+  if (!(mask >> source & 1u)) {
+    fail("reads lane " + std::to_string(source) + ", which is not in the mask of the shuffle", where);
+  }
+  return from_bits<T>(exchange(kShuffle, mask, to_bits(value), source, where));
 }
 
 /// First lane of the segment of `width` lanes that the running lane belongs to.
@@ -124,7 +128,7 @@ auto __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize
 
 template <simt::detail::Exchangeable T>
 unsigned __match_any_sync(unsigned mask, T value, simt::Where where = simt::Where::current()) {
-  return static_cast<unsigned>(simt::warp_exchange(simt::WarpOp::match, mask, simt::detail::to_bits(value), 0, where));
+  return static_cast<unsigned>(simt::exchange(simt::kMatch, mask, simt::detail::to_bits(value), 0, where));
 }
 
 template <simt::detail::Exchangeable T>
@@ -138,31 +142,32 @@ template <class T>
 concept Word = std::same_as<T, int> || std::same_as<T, unsigned>;
 
 template <Word T>
-T reduce(WarpOp for_signed, WarpOp for_unsigned, unsigned mask, T value, const Where& where) {
-  return from_bits<T>(warp_exchange(std::is_signed_v<T> ? for_signed : for_unsigned, mask, to_bits(value), 0, where));
+T reduce(Reduction for_signed, Reduction for_unsigned, unsigned mask, T value, const Where& where) {
+  const auto reduction = static_cast<unsigned>(std::is_signed_v<T> ? for_signed : for_unsigned);
+  return from_bits<T>(exchange(kReduce, mask, to_bits(value), reduction, where));
 }
 }  // namespace simt::detail
 
 template <simt::detail::Word T>
 T __reduce_add_sync(unsigned mask, T value, simt::Where where = simt::Where::current()) {
-  return simt::detail::reduce(simt::WarpOp::add, simt::WarpOp::add, mask, value, where);
+  return simt::detail::reduce(simt::Reduction::add, simt::Reduction::add, mask, value, where);
 }
 template <simt::detail::Word T>
 T __reduce_min_sync(unsigned mask, T value, simt::Where where = simt::Where::current()) {
-  return simt::detail::reduce(simt::WarpOp::min_signed, simt::WarpOp::min_unsigned, mask, value, where);
+  return simt::detail::reduce(simt::Reduction::min_signed, simt::Reduction::min_unsigned, mask, value, where);
 }
 template <simt::detail::Word T>
 T __reduce_max_sync(unsigned mask, T value, simt::Where where = simt::Where::current()) {
-  return simt::detail::reduce(simt::WarpOp::max_signed, simt::WarpOp::max_unsigned, mask, value, where);
+  return simt::detail::reduce(simt::Reduction::max_signed, simt::Reduction::max_unsigned, mask, value, where);
 }
 inline unsigned __reduce_and_sync(unsigned mask, unsigned value, simt::Where where = simt::Where::current()) {
-  return simt::detail::reduce(simt::WarpOp::conjunction, simt::WarpOp::conjunction, mask, value, where);
+  return simt::detail::reduce(simt::Reduction::conjunction, simt::Reduction::conjunction, mask, value, where);
 }
 inline unsigned __reduce_or_sync(unsigned mask, unsigned value, simt::Where where = simt::Where::current()) {
-  return simt::detail::reduce(simt::WarpOp::disjunction, simt::WarpOp::disjunction, mask, value, where);
+  return simt::detail::reduce(simt::Reduction::disjunction, simt::Reduction::disjunction, mask, value, where);
 }
 inline unsigned __reduce_xor_sync(unsigned mask, unsigned value, simt::Where where = simt::Where::current()) {
-  return simt::detail::reduce(simt::WarpOp::exclusive_or, simt::WarpOp::exclusive_or, mask, value, where);
+  return simt::detail::reduce(simt::Reduction::exclusive_or, simt::Reduction::exclusive_or, mask, value, where);
 }
 
 // --- Atomics: one OS thread runs all and would need none, but ThreadSanitizer must see them as such ------------------------

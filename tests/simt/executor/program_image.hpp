@@ -10,13 +10,16 @@ namespace simt {
 /// Demangled name of the function at this address, local functions included; its number when the program is stripped.
 std::string function_name(const void* address);
 
-/// Where the thread_local variables of functions stand, and the guards of their initialisation: offset in the block of
+/// What marks the names of __shared__ variables: their ABI tag. A named section would too, but g++ ignores it in templates.
+#define SIMT_SHARED_TAG "simt_shared"
+
+/// Where the __shared__ variables of kernels stand, and the guards of their initialisation: offset in the block of
 /// thread_block() and bytes. Throws std::runtime_error when the program has no symbol table.
-struct ThreadVariable {
+struct SharedVariable {
   size_t offset;
   size_t bytes;
 };
-std::vector<ThreadVariable> function_thread_variables();
+std::vector<SharedVariable> shared_variables();
 
 /// The calling thread's instance of the program's thread_local variables; null when it has none.
 unsigned char* thread_block();

@@ -1,4 +1,4 @@
-#include "tests/simt/ready_queue.hpp"
+#include "tests/simt/executor/ready_queue.hpp"
 
 #include <algorithm>
 #include <bit>

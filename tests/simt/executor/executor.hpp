@@ -6,8 +6,9 @@
 #include <cstdint>
 #include <source_location>
 #include <stdexcept>
+#include <string>
 
-#include "tests/simt/vector_types.hpp"
+#include "tests/simt/api/vector_types.hpp"
 
 // Of the CUDA thread that runs now; kernels read them and never write them.
 extern uint3 threadIdx;
@@ -53,28 +54,20 @@ unsigned char* dynamic_shared() noexcept;
 /// Counts the threads whose predicate holds, when all threads of the block have come.
 int block_barrier(bool predicate, const Where& where);
 
-enum class WarpOp : uint8_t {
-  sync,
-  vote,
-  shuffle,
-  match,
-  add,
-  min_signed,
-  min_unsigned,
-  max_signed,
-  max_unsigned,
-  conjunction,
-  disjunction,
-  exclusive_or
+/// Something that lanes of a warp do together. Each brings an operand; the last to come computes for all of them.
+struct Collective {
+  const char* name;
+  bool tolerates_absence;  // lanes that have left the kernel are not waited for; in the others they are a fault
+  bool orders_memory;      // of all collectives, CUDA lets only __syncwarp
+  void (*compute)(void* const operands[32], uint32_t lanes);
 };
 
-/// Waits until all lanes of `mask` have come here. Result by `op`: shuffle gives the value of lane `source`; vote the mask of
-/// lanes with a value other than 0; match the mask of lanes with the same value; the others the reduction of 32-bit values.
-/// Lanes that have left the kernel count as absent in sync and vote; in the others they are a fault.
-uint64_t warp_exchange(WarpOp op, uint32_t mask, uint64_t value, unsigned source, const Where& where);
+/// Waits until all lanes of `mask` have come to this collective and this place.
+void warp_exchange(const Collective& collective, uint32_t mask, void* operand, const Where& where);
 
-/// Lane of the running thread.
-unsigned lane() noexcept;
+/// Number of the running thread in its block, and of its block among all that the program has run.
+unsigned thread_number() noexcept;
+uint64_t block_number() noexcept;
 
 /// Lets other threads of the block run before this one goes on.
 void yield();
@@ -83,6 +76,6 @@ void yield();
 void preempt();
 
 /// Ends the launch with a Fault that names this thread and this place.
-[[noreturn]] void fail(const char* what, const Where& where);
+[[noreturn]] void fail(const std::string& what, const Where& where);
 
 }  // namespace simt

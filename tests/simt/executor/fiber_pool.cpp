@@ -1,9 +1,9 @@
-#include "tests/simt/fiber_pool.hpp"
+#include "tests/simt/executor/fiber_pool.hpp"
 
 #include <algorithm>
 #include <utility>
 
-#include "tests/simt/ready_queue.hpp"
+#include "tests/simt/executor/ready_queue.hpp"
 
 namespace simt {
 
@@ -23,7 +23,7 @@ FiberPool::FiberPool(Main main, void* argument) : main_(main), argument_(argumen
 
 void FiberPool::begin(unsigned n_threads) {
   sanitizer::begin_native(caller_stack_);
-  while (sanitizer::kStackPerThread && fibers_.size() < n_threads) add();
+  while (sanitizer::kWatchesOrder && fibers_.size() < n_threads) add();
 }
 
 void FiberPool::start(Fiber& fiber) {
@@ -51,16 +51,28 @@ Fiber& FiberPool::take() {
 }
 
 void FiberPool::finish() {
-  if (sanitizer::kStackPerThread) {
+  if (sanitizer::kWatchesOrder) {
     finished_.push_back(running_);
   } else {
     free(*running_);
   }
 }
 
-void FiberPool::end_block() {
-  for (Fiber* fiber : finished_) free(*fiber);
+void FiberPool::end_block(bool renew) {
+  for (Fiber* fiber : finished_) {
+    if (renew) {
+      histories_.push_back(fiber->sanitized);
+      sanitizer::forget(fiber->stack.begin(), fiber->stack.size());
+      start(*fiber);
+    }
+    free(*fiber);
+  }
   finished_.clear();
+}
+
+void FiberPool::end_launch() {
+  for (sanitizer::Stack& history : histories_) sanitizer::end(history);
+  histories_.clear();
 }
 
 void FiberPool::give_up() {
@@ -68,6 +80,7 @@ void FiberPool::give_up() {
   for (const auto& fiber : fibers_) {
     if (!fiber->busy) continue;
     sanitizer::give_up(fiber->sanitized, caller_stack_);
+    sanitizer::end(fiber->sanitized);
     start(*fiber);
     free(*fiber);
   }

@@ -1,0 +1,129 @@
+#include "tests/ops/tile_kernels.hpp"
+
+#include "kernels/core/cuda/async_copy.cuh"
+#include "kernels/core/cuda/launch.cuh"
+#include "kernels/core/cuda/mma.cuh"
+
+namespace sheaf::test {
+namespace {
+
+constexpr int kWarpThreads = 32;
+
+template <Half kType>
+__global__ void multiply_halves_kernel(bool b_by_column, const float* a, const float* b, const float* c, float* d) {
+  alignas(16) __shared__ uint32_t tile_a[16][8];  // [16, 16] halves
+  alignas(16) __shared__ uint32_t tile_b[64];     // [16, 8] or [8, 16]
+  const int lane = static_cast<int>(threadIdx.x);
+  for (int i = lane; i < 128; i += kWarpThreads) tile_a[i / 8][i % 8] = pack_halves<kType>(a[2 * i], a[2 * i + 1]);
+  for (int i = lane; i < 64; i += kWarpThreads) tile_b[i] = pack_halves<kType>(b[2 * i], b[2 * i + 1]);
+  __syncwarp();
+  // Matrices of 8 x 8: rows 0 and 8 of the left half, then of the right.
+  uint32_t of_a[4], of_b[2];
+  load_matrices<false>(of_a, &tile_a[lane % 16][lane / 16 * 4]);
+  if (b_by_column) {
+    load_matrices<false>(of_b, &tile_b[lane % 8 * 8 + lane / 8 % 2 * 4]);
+  } else {
+    load_matrices<true>(of_b, &tile_b[lane % 16 * 4]);
+  }
+  const int row = lane / 4, column = lane % 4 * 2;
+  const float of_c[4] = {c[row * 8 + column], c[row * 8 + column + 1], c[(row + 8) * 8 + column],
+                         c[(row + 8) * 8 + column + 1]};
+  float of_d[4];
+  mma_m16n8k16<kType>(of_d, of_a, of_b, of_c);
+  for (int i = 0; i < 4; ++i) d[(row + i / 2 * 8) * 8 + column + i % 2] = of_d[i];
+}
+
+__global__ void multiply_tf32_kernel(const float* a, const float* b, const float* c, float* d) {
+  const int lane = static_cast<int>(threadIdx.x);
+  const int g = lane / 4, t = lane % 4;
+  const uint32_t of_a[4] = {to_tf32(a[g * 8 + t]), to_tf32(a[(g + 8) * 8 + t]), to_tf32(a[g * 8 + t + 4]),
+                            to_tf32(a[(g + 8) * 8 + t + 4])};
+  const uint32_t of_b[2] = {to_tf32(b[g * 8 + t]), to_tf32(b[g * 8 + t + 4])};
+  float of_c[4], of_d[4];
+  for (int i = 0; i < 4; ++i) of_c[i] = c[(g + i / 2 * 8) * 8 + 2 * t + i % 2];
+  mma_m16n8k8_tf32(of_d, of_a, of_b, of_c);
+  for (int i = 0; i < 4; ++i) d[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = of_d[i];
+}
+
+template <bool kTransposed, int kMatrices>
+__global__ void load_matrices_kernel(const uint32_t* matrices, uint32_t* registers) {
+  alignas(16) __shared__ uint32_t tile[kMatrices * 32];
+  const int lane = static_cast<int>(threadIdx.x);
+  for (int i = 0; i < kMatrices; ++i) tile[i * 32 + lane] = matrices[i * 32 + lane];
+  __syncwarp();
+  uint32_t mine[kMatrices];
+  load_matrices<kTransposed>(mine, &tile[lane % (kMatrices * 8) * 4]);
+  for (int i = 0; i < kMatrices; ++i) registers[i * 32 + lane] = mine[i];
+}
+
+template <Half kType>
+__global__ void round_kernel(const float* values, int n, uint16_t* halves) {
+  const int pair = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (2 * pair >= n) return;
+  const uint32_t packed = pack_halves<kType>(values[2 * pair], values[2 * pair + 1]);
+  halves[2 * pair] = static_cast<uint16_t>(packed);
+  halves[2 * pair + 1] = static_cast<uint16_t>(packed >> 16);
+}
+
+template <int kBytes>
+__global__ void sum_rows_kernel(const float* in, int n_rows, int n, float* out) {
+  constexpr int kEach = kBytes / 4;
+  alignas(16) __shared__ float tiles[2][256];
+  const int i = static_cast<int>(threadIdx.x);
+  const auto fetch = [&](int row) {
+    const bool valid = row < n_rows;
+    if (i * kEach < n) async_copy<kBytes>(&tiles[row % 2][i * kEach], valid ? in + row * n + i * kEach : in, valid);
+    async_commit();
+  };
+  fetch(0);
+  float sum = 0;
+  for (int row = 0; row < n_rows; ++row) {
+    fetch(row + 1);
+    async_wait<1>();
+    __syncthreads();
+    if (i < n) sum += tiles[row % 2][i];
+    __syncthreads();
+  }
+  async_wait<0>();
+  __syncthreads();
+  if (i < n) out[i] = sum + tiles[n_rows % 2][i];  // the row past the end: zeros
+}
+
+}  // namespace
+
+void multiply_tile(Context& context, TileType type, bool b_by_column, const float* a, const float* b, const float* c,
+                   float* d) {
+  switch (type) {
+    case TileType::bf16:
+      return launch(multiply_halves_kernel<Half::bf16>, 1, kWarpThreads, 0, context, b_by_column, a, b, c, d);
+    case TileType::f16:
+      return launch(multiply_halves_kernel<Half::f16>, 1, kWarpThreads, 0, context, b_by_column, a, b, c, d);
+    case TileType::tf32: return launch(multiply_tf32_kernel, 1, kWarpThreads, 0, context, a, b, c, d);
+  }
+}
+
+void load_tiles(Context& context, bool transposed, int n_matrices, const uint32_t* matrices, uint32_t* registers) {
+  const auto run = [&](auto kernel) { launch(kernel, 1, kWarpThreads, 0, context, matrices, registers); };
+  switch (n_matrices) {
+    case 1: return run(transposed ? load_matrices_kernel<true, 1> : load_matrices_kernel<false, 1>);
+    case 2: return run(transposed ? load_matrices_kernel<true, 2> : load_matrices_kernel<false, 2>);
+    default: return run(transposed ? load_matrices_kernel<true, 4> : load_matrices_kernel<false, 4>);
+  }
+}
+
+void round_to_halves(Context& context, TileType type, const float* values, int n, uint16_t* halves) {
+  const unsigned n_blocks = blocks_for(n / 2, kWarpThreads);
+  if (type == TileType::bf16) {
+    launch(round_kernel<Half::bf16>, n_blocks, kWarpThreads, 0, context, values, n, halves);
+  } else {
+    launch(round_kernel<Half::f16>, n_blocks, kWarpThreads, 0, context, values, n, halves);
+  }
+}
+
+void sum_rows_by_copies(Context& context, int bytes, const float* in, int n_rows, int n, float* out) {
+  if (bytes == 4) return launch(sum_rows_kernel<4>, 1, 256, 0, context, in, n_rows, n, out);
+  if (bytes == 8) return launch(sum_rows_kernel<8>, 1, 256, 0, context, in, n_rows, n, out);
+  launch(sum_rows_kernel<16>, 1, 256, 0, context, in, n_rows, n, out);
+}
+
+}  // namespace sheaf::test

@@ -1,0 +1,27 @@
+#pragma once
+/// Kernels that only the tests have: one warp that multiplies one tile by the wrappers of kernels/core/cuda, and what surrounds it.
+
+#include <cstdint>
+
+#include "kernels/core/context.hpp"
+
+namespace sheaf::test {
+
+enum class TileType { bf16, f16, tf32 };
+
+/// d [16, 8] = a [16, k] b + c, where k is 16, for tf32 8. b is [k, 8], or [8, k] when `b_by_column` (always for tf32). All float, on the
+/// device; rounded to the type there.
+void multiply_tile(Context& context, TileType type, bool b_by_column, const float* a, const float* b, const float* c,
+                   float* d);
+
+/// The registers [n_matrices, 32 lanes] that ldmatrix fills from matrices [n_matrices, 8, 8] of halves; n_matrices is 1, 2 or 4.
+void load_tiles(Context& context, bool transposed, int n_matrices, const uint32_t* matrices, uint32_t* registers);
+
+/// The halves that n floats round to, n even.
+void round_to_halves(Context& context, TileType type, const float* values, int n, uint16_t* halves);
+
+/// out [n] of the sums of all rows of in [n_rows, n], through two tiles in shared memory of which one is always being copied; n <= 256 and
+/// a multiple of bytes / 4, bytes (4, 8 or 16) a copy.
+void sum_rows_by_copies(Context& context, int bytes, const float* in, int n_rows, int n, float* out);
+
+}  // namespace sheaf::test

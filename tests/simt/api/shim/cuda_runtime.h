@@ -1,0 +1,7 @@
+#pragma once
+/// Stands in for the toolkit's header in SIMT builds.
+
+#include "tests/simt/api/async_copy.hpp"
+#include "tests/simt/api/intrinsics.hpp"
+#include "tests/simt/api/runtime_api.hpp"
+#include "tests/simt/api/tensor_core.hpp"
