@@ -123,6 +123,7 @@ class TableBag final : public Case {
     folder.write("bags", in_.csr());
     folder.write("out", out_.to_host(), {in_.n_bags, in_.dim});
   }
+  Units units() const override { return {static_cast<double>(in_.n_bags * in_.bag), "lookups"}; }
   int64_t gathered_row_bytes() const override { return in_.dim * embedding::bytes_of(in_.type); }
 
  private:
@@ -204,6 +205,7 @@ class TableUpdate final : public Case {
     folder.write("adam", std::vector<float>{adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon}, {4});
     folder.write("table_after", table_now(), {in_.n_rows, in_.dim});
   }
+  Units units() const override { return {static_cast<double>(in_.n_bags * in_.bag), "lookups"}; }
   int64_t gathered_row_bytes() const override { return in_.dim * embedding::bytes_of(in_.type); }
 
  private:

@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "kernels/core/parallel.hpp"
+#include "kernels/embedding/row_sum.hpp"
 #include "kernels/embedding/table_bag.hpp"
 
 namespace sheaf::embedding::cpu {
@@ -26,15 +29,6 @@ void add_row(float weight, const T* row, float* __restrict sum, int64_t dim) {
   for (int64_t c = 0; c < dim; ++c) sum[c] += weight * to_float(row[c]);
 }
 
-// Eight floats in a register; written out, since the compiler does not keep an array of 64 sums in registers by itself.
-using Vector = float __attribute__((vector_size(32)));
-
-Vector load(const float* from) {
-  Vector v;
-  std::memcpy(&v, from, sizeof(v));
-  return v;
-}
-
 // Asks for the row of the entry that comes kPrefetchAhead later, in this bag or the next.
 template <class T>
 void prefetch_row(const TableBagArgs& args, const TableRange& range, int64_t e, int64_t dim) {
@@ -43,33 +37,6 @@ void prefetch_row(const TableBagArgs& args, const TableRange& range, int64_t e, 
   if (ahead >= static_cast<uint64_t>(range.n_rows)) return;
   const T* row = static_cast<const T*>(args.tables.data) + (range.first + static_cast<int64_t>(ahead)) * dim;
   for (int64_t c = 0; c < dim; c += kLineBytes / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(row + c);
-}
-
-// Rows of kDim floats. Every loop over the sum is unrolled: one that is not would put it into memory.
-template <int kDim>
-void sum_bag_of_width(const TableBagArgs& args, const TableRange& range, BagRange entries, float scale, float* out) {
-  constexpr int kVectors = kDim / 8;
-  const float* table = static_cast<const float*>(args.tables.data);
-  Vector sum[kVectors];
-#pragma GCC unroll 8
-  for (int v = 0; v < kVectors; ++v) sum[v] = Vector{};
-  for (int64_t e = entries.begin; e < entries.end; ++e) {
-    prefetch_row<float>(args, range, e, kDim);
-    const int64_t id = args.bags.ids[e];
-    if (id < 0 || id >= range.n_rows) {
-      note_fault(args.fault, e);
-      continue;
-    }
-    const float* row = table + (range.first + id) * kDim;
-    const float weight = args.bags.weights ? args.bags.weights[e] : 1.0f;
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) sum[v] += weight * load(row + 8 * v);
-  }
-#pragma GCC unroll 8
-  for (int v = 0; v < kVectors; ++v) {
-    const Vector scaled = scale * sum[v];
-    std::memcpy(out + 8 * v, &scaled, sizeof(Vector));
-  }
 }
 
 template <class T>
@@ -119,8 +86,38 @@ void max_bag(const TableBagArgs& args, const TableRange& range, BagRange entries
   }
 }
 
+RowElement element_of(TableType type) {
+  switch (type) {
+    case TableType::f32: return RowElement::f32;
+    case TableType::f16: return RowElement::f16;
+    case TableType::bf16: return RowElement::bf16;
+    case TableType::i8: return RowElement::i8;
+  }
+  return RowElement::f32;
+}
+
+/// The fastest that this machine runs, or the one that SHEAF_ROW_SUM=avx512|avx2|portable names (for tests); null: sum_bag().
+SumRows choose_sum_rows(const Tables& tables) {
+#if defined(__x86_64__)
+  const char* wanted = std::getenv("SHEAF_ROW_SUM");
+  const auto is_wanted = [&](const RowSums& sums) {
+    return wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, sums.name) == 0;
+  };
+  __builtin_cpu_init();
+  const bool has_avx512 =
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  const bool has_avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  for (const auto& [usable, sums] : {std::pair{has_avx512, &kAvx512RowSums}, std::pair{has_avx2, &kAvx2RowSums}}) {
+    if (!usable || !is_wanted(*sums)) continue;
+    if (const SumRows sum = sums->choose(element_of(tables.type), tables.dim)) return sum;
+  }
+#endif
+  return nullptr;
+}
+
 template <class T>
-void one_bag(const TableBagArgs& args, int64_t b) {
+void one_bag(const TableBagArgs& args, SumRows sum_rows, int64_t b) {
   const BagRange entries = bag_range(args.bags, b);
   const TableRange range = table_range(args.tables, args.bags, b);
   float* out = args.out.row(b);
@@ -130,20 +127,22 @@ void one_bag(const TableBagArgs& args, int64_t b) {
   }
   const bool divides = args.pooling == Pooling::mean && entries.end > entries.begin;
   const float scale = divides ? 1.0f / static_cast<float>(entries.end - entries.begin) : 1.0f;
-  if constexpr (std::is_same_v<T, float>) {
-    if (args.tables.dim == 64) return sum_bag_of_width<64>(args, range, entries, scale, out);
-    if (args.tables.dim == 32) return sum_bag_of_width<32>(args, range, entries, scale, out);
-  }
-  sum_bag<T>(args, range, entries, scale, out);
+  if (sum_rows == nullptr) return sum_bag<T>(args, range, entries, scale, out);
+  const T* rows = static_cast<const T*>(args.tables.data) + range.first * args.tables.dim;
+  const float* scales = args.tables.scales ? args.tables.scales + range.first : nullptr;
+  const int64_t fault = sum_rows({rows, scales, args.bags.ids.data, args.bags.weights, range.n_rows, args.tables.dim,
+                                  args.bags.ids.size, entries.begin, entries.end, scale, out});
+  if (fault >= 0) note_fault(args.fault, fault);
 }
 
 }  // namespace
 
 void table_bag(Context& context, const TableBagArgs& args) {
   constexpr int64_t kGrain = 64;
+  const SumRows sum_rows = choose_sum_rows(args.tables);
   with_element(args.tables.type, [&]<class T>(T) {
     parallel_for(context, args.bags.n_bags, kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b) one_bag<T>(args, b);
+      for (int64_t b = begin; b < end; ++b) one_bag<T>(args, sum_rows, b);
     });
   });
 }

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <string>
 #include <vector>
@@ -182,6 +183,23 @@ TEST_P(TableBagTest, AgreesWithOracle) {
         expect_right(c, device.forward());
         EXPECT_NO_THROW(device.raise());
       }
+    }
+  }
+}
+
+TEST_P(TableBagTest, SameBitsByEveryInstructionSet) {
+  for (const TableType type : {TableType::f32, TableType::f16, TableType::bf16, TableType::i8}) {
+    for (const int64_t dim : {1, 8, 15, 16, 40, 64, 96, 100, 250, 256, 264}) {
+      const Case c = random_case(dim, type, Pooling::mean, true, 2);
+      OnDevice fastest(context(), c);
+      const std::vector<float> out = fastest.forward();
+      expect_right(c, out);
+      for (const char* name : {"avx512", "avx2", "portable"}) {
+        setenv("SHEAF_ROW_SUM", name, 1);
+        OnDevice by_name(context(), c);
+        EXPECT_EQ(by_name.forward(), out) << name << ", dim " << dim;
+      }
+      unsetenv("SHEAF_ROW_SUM");
     }
   }
 }
