@@ -6,6 +6,7 @@
 #include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/embedding/table_bag.hpp"
+#include "kernels/embedding/table_sort.hpp"
 #include "kernels/embedding/table_update.hpp"
 #include "tests/reference/optim.hpp"
 
@@ -133,6 +134,39 @@ class TableBag final : public Case {
   embedding::TableBagArgs args_;
 };
 
+class TableSort final : public Case {
+ public:
+  TableSort(Context& context, const Shape& shape)
+      : context_(context),
+        in_(context, shape),
+        rows_(poisoned<uint32_t>(context, in_.n_bags * in_.bag)),
+        entries_(poisoned<uint32_t>(context, in_.n_bags * in_.bag)),
+        bags_(poisoned<int32_t>(context, in_.n_bags * in_.bag)),
+        args_{in_.tables(), in_.bags(), in_.fault.data(), {rows_.view(), entries_.view(), bags_.view()}} {}
+  void run() override { embedding::table_sort(context_, args_); }
+  std::string fault() override {
+    std::vector<std::pair<uint32_t, uint32_t>> expected;
+    for (int64_t e = 0; e < in_.n_bags * in_.bag; ++e) {
+      expected.emplace_back(static_cast<uint32_t>(in_.storage_row(e)), static_cast<uint32_t>(e));
+    }
+    std::sort(expected.begin(), expected.end());
+    const std::vector<uint32_t> rows = rows_.to_host(), entries = entries_.to_host();
+    for (size_t i = 0; i < expected.size(); ++i) {
+      if (std::pair{rows[i], entries[i]} != expected[i]) return "place " + std::to_string(i) + " is out of order";
+    }
+    return {};
+  }
+  OpCost cost() const override { return embedding::table_sort_cost(args_); }
+  Units units() const override { return {static_cast<double>(in_.n_bags * in_.bag), "entries"}; }
+
+ private:
+  Context& context_;
+  Inputs in_;
+  Buffer<uint32_t> rows_, entries_;
+  Buffer<int32_t> bags_;
+  embedding::TableSortArgs args_;
+};
+
 // moments: 0 SGD, 1 row-wise Adagrad, 2 Adam; the first step from zero state.
 class TableUpdate final : public Case {
  public:
@@ -252,6 +286,7 @@ void add_tables(Suite& suite) {
                        shape({1, kMillion, 64, 8, 4096, 20, 105}), shape({1, kMillion, 64, 32, 1 << 16, 1, 0}),
                        shape({10, 100000, 128, 32, 1024, 10, 105}), shape({1, kMillion, 17, 32, 4096, 20, 105}),
                        shape({1, 100000, 512, 32, 1024, 20, 0})});
+  suite.add<TableSort>("embedding", "table_sort", {shape(small)}, {shape(recommender), shape(uniform)});
   suite.add<TableUpdate>("embedding", "table_update", {shape(small, 1)},
                          {shape(recommender, 1), shape(recommender, 2), shape(uniform, 1), shape(uniform, 2),
                           shape(narrow, 1), shape(recommender, 0), shape({10, 100000, 128, 32, 1024, 10, 105}, 2)});

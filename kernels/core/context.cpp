@@ -63,6 +63,16 @@ void Context::synchronize() {
 #endif
 }
 
+void Context::wait_for(const Context& other) {
+  if (!(device_ == other.device_)) {
+    throw UsageError("a context of " + to_string(device_) + " cannot wait for one of " + to_string(other.device_),
+                     "make both on the same device");
+  }
+#if SHEAF_DEVICE_KERNELS
+  if (!on_cpu()) device_runtime::wait_for(stream_, other.stream_);
+#endif
+}
+
 void* Context::allocate(size_t bytes) {
   void* pointer = nullptr;
   const size_t rounded = std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);

@@ -11,6 +11,10 @@ namespace sheaf::embedding {
 /// Sorted places per segment of a row's sum.
 constexpr int64_t kSegment = 512;
 
+inline EntriesByRow<uint32_t, int32_t> take_entries(ScratchScope& scratch, int64_t n) {
+  return {{scratch.take<uint32_t>(n), n}, {scratch.take<uint32_t>(n), n}, {scratch.take<int32_t>(n), n}};
+}
+
 /// TableUpdateArgs with what a call works out once.
 struct RowStep {
   explicit RowStep(const Context& context, const TableUpdateArgs& update)

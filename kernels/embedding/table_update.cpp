@@ -23,6 +23,9 @@ void table_update(Context& context, const TableUpdateArgs& args) {
   }
   check_argument(args.optimizer == Optimizer::sgd || args.state1, kOp, "the optimizer needs state1");
   check_argument(args.optimizer != Optimizer::adam || args.state2, kOp, "adam needs state2");
+  for (const int64_t size : {args.sorted.rows.size, args.sorted.entries.size, args.sorted.bags.size}) {
+    check_argument(size == (args.sorted.rows.empty() ? 0 : args.bags.ids.size), kOp, "sorted must be of n_entries");
+  }
   if (args.bags.ids.empty() || args.bags.n_bags == 0) return;
   check_argument(args.grad.data != nullptr, kOp, "null view");
   SHEAF_DISPATCH(context, table_update, args);

@@ -20,7 +20,7 @@
 #include "kernels/core/cost.hpp"
 #include "kernels/core/dispatch.hpp"
 #include "kernels/core/philox.hpp"
-#include "kernels/embedding/table.hpp"
+#include "kernels/embedding/table_sort.hpp"
 
 namespace sheaf::embedding {
 
@@ -31,13 +31,14 @@ struct TableUpdateArgs {
   Tables tables;                 // updated in place
   Bags bags;                     // n_entries < 2^31
   Pooling pooling = Pooling::sum;
-  MatrixView<const int32_t> winners;  // [n_bags, dim] of table_bag, for max
-  uint64_t* fault = nullptr;          // [1], see table.hpp
+  MatrixView<const int32_t> winners = {};  // [n_bags, dim] of table_bag, for max
+  uint64_t* fault = nullptr;               // [1], see table.hpp
   Optimizer optimizer = Optimizer::sgd;
-  AdamParams params;  // learning_rate, epsilon, weight_decay and step hold for all; beta2 is rmsprop's decay
+  AdamParams params = {};  // learning_rate, epsilon, weight_decay and step hold for all; beta2 is rmsprop's decay
   bool stochastic_rounding = true;  // for 16-bit tables
   float* state1 = nullptr;          // adam: m [n_rows, dim]; rowwise_adagrad: s [n_rows]; rmsprop: v [n_rows, dim]
   float* state2 = nullptr;          // adam: v [n_rows, dim]
+  SortedEntries sorted = {};        // of table_sort for these tables and bags; empty: the op sorts
 };
 
 void table_update(Context& context, const TableUpdateArgs& args);

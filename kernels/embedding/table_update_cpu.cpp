@@ -1,66 +1,23 @@
 #include <algorithm>
-#include <atomic>
-#include <bit>
 
 #include "kernels/core/parallel.hpp"
 #include "kernels/core/simd.hpp"
-#include "kernels/core/sort.hpp"
 #include "kernels/embedding/row_step.hpp"
 
 namespace sheaf::embedding::cpu {
 namespace {
 
-constexpr int64_t kGrain = 64;
-
-// Entries in the order of their rows.
-struct Sorted {
-  const uint32_t* rows;     // [n] row of the storage; n_rows for an id out of range
-  const uint32_t* entries;  // [n]
-  const int32_t* bag_of;    // [n] by entry
-  int64_t n;
-};
-
-Sorted sort_entries(Context& context, ScratchScope& scratch, const TableUpdateArgs& args) {
-  const int64_t n = args.bags.ids.size;
-  uint32_t* rows = scratch.take<uint32_t>(n);
-  uint32_t* entries = scratch.take<uint32_t>(n);
-  int32_t* bag_of = scratch.take<int32_t>(n);
-  std::atomic_ref<uint64_t> fault(*args.fault);
-  parallel_for(context, args.bags.n_bags, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      const TableRange range = table_range(args.tables, args.bags, b);
-      const BagRange bag = bag_range(args.bags, b);
-      for (int64_t e = bag.begin; e < bag.end; ++e) {
-        const int64_t id = args.bags.ids[e];
-        const bool valid = id >= 0 && id < range.n_rows;
-        rows[e] = static_cast<uint32_t>(valid ? range.first + id : args.tables.n_rows);
-        entries[e] = static_cast<uint32_t>(e);
-        bag_of[e] = static_cast<int32_t>(b);
-        uint64_t lowest = fault.load(std::memory_order_relaxed);
-        while (!valid && static_cast<uint64_t>(e) < lowest &&
-               !fault.compare_exchange_weak(lowest, static_cast<uint64_t>(e), std::memory_order_relaxed)) {
-        }
-      }
-    }
-  });
-  uint32_t* sorted_rows = scratch.take<uint32_t>(n);
-  uint32_t* sorted_entries = scratch.take<uint32_t>(n);
-  const int key_bits = std::max(1, static_cast<int>(std::bit_width(static_cast<uint64_t>(args.tables.n_rows))));
-  sheaf::sort_pairs(context, {{rows, n}, {entries, n}, key_bits, {sorted_rows, n}, {sorted_entries, n}});
-  return {sorted_rows, sorted_entries, bag_of, n};
-}
-
-void sum_segment(const RowStep& step, const Sorted& sorted, int64_t begin, int64_t end, float* sum) {
+void sum_segment(const RowStep& step, const SortedEntries& sorted, int64_t begin, int64_t end, float* sum) {
   constexpr int64_t kAhead = 8;
   const int64_t dim = step.args.tables.dim;
   std::fill_n(sum, dim, 0.0f);
   for (int64_t i = begin; i < end; ++i) {
-    if (i + kAhead < sorted.n) {
-      const float* next = step.args.grad.row(sorted.bag_of[sorted.entries[i + kAhead]]);
+    if (i + kAhead < sorted.rows.size) {
+      const float* next = step.args.grad.row(sorted.bags[sorted.entries[i + kAhead]]);
       for (int64_t c = 0; c < dim; c += 16) __builtin_prefetch(next + c);
     }
     const int64_t e = sorted.entries[i];
-    const int64_t b = sorted.bag_of[e];
+    const int64_t b = sorted.bags[e];
     const float* grad = step.args.grad.row(b);
     if (step.args.pooling == Pooling::max) {
       const auto place = static_cast<int32_t>(e - bag_range(step.args.bags, b).begin);
@@ -115,10 +72,15 @@ void table_update(Context& context, const TableUpdateArgs& args) {
   const RowStep step(context, args);
   const int64_t dim = args.tables.dim;
   ScratchScope scratch(context);
-  const Sorted sorted = sort_entries(context, scratch, args);
+  SortedEntries sorted = args.sorted;
+  if (sorted.rows.empty()) {
+    const EntriesByRow<uint32_t, int32_t> own = take_entries(scratch, args.bags.ids.size);
+    table_sort(context, {args.tables, args.bags, args.fault, own});
+    sorted = {own.rows, own.entries, own.bags};
+  }
 
   // Segments that share their row with a neighbour leave their sum; the others step their row at once.
-  const int64_t n_tiles = (sorted.n + kSegment - 1) / kSegment;
+  const int64_t n_tiles = (sorted.rows.size + kSegment - 1) / kSegment;
   float* heads = scratch.take<float>(n_tiles * dim);  // of the row that came from the tile before
   float* tails = scratch.take<float>(n_tiles * dim);  // of the row that begins here and goes on
   float* sums = scratch.take<float>(dim * context.n_threads());
@@ -129,13 +91,13 @@ void table_update(Context& context, const TableUpdateArgs& args) {
   };
   with_type([&]<class T>(T) {
     parallel_for(context, n_tiles, 1, [&](int64_t tile, int64_t, int thread) {
-      const int64_t last = std::min(sorted.n, (tile + 1) * kSegment);
+      const int64_t last = std::min(sorted.rows.size, (tile + 1) * kSegment);
       for (int64_t begin = tile * kSegment, end; begin < last; begin = end) {
         const uint32_t row = sorted.rows[begin];
         end = begin + 1;
         while (end < last && sorted.rows[end] == row) ++end;
         if (row >= args.tables.n_rows) return;
-        if (end + 4 < sorted.n && sorted.rows[end + 4] < args.tables.n_rows) {
+        if (end + 4 < sorted.rows.size && sorted.rows[end + 4] < args.tables.n_rows) {
           const auto ahead = static_cast<int64_t>(sorted.rows[end + 4]);
           const T* next = step.row<T>(ahead);
           for (int64_t c = 0; c < dim; c += 16) {
@@ -147,7 +109,7 @@ void table_update(Context& context, const TableUpdateArgs& args) {
           }
         }
         const bool from_before = begin > 0 && sorted.rows[begin - 1] == row;
-        const bool goes_on = end < sorted.n && sorted.rows[end] == row;
+        const bool goes_on = end < sorted.rows.size && sorted.rows[end] == row;
         float* sum = from_before ? heads + tile * dim : goes_on ? tails + tile * dim : sums + thread * dim;
         sum_segment(step, sorted, begin, end, sum);
         if (!from_before && !goes_on) step_row<T>(step, row, sum);

@@ -1,6 +1,3 @@
-#include <bit>
-
-#include "kernels/core/sort.hpp"
 #include "kernels/embedding/row_step.hpp"
 #include "kernels/embedding/table.cuh"
 
@@ -8,30 +5,6 @@ namespace sheaf::embedding::cuda {
 namespace {
 
 constexpr int kBlock = 256;
-
-struct Sorted {
-  const uint32_t* rows;     // [n] row of the storage; n_rows for an id out of range
-  const uint32_t* entries;  // [n]
-  const int32_t* bag_of;    // [n] by entry
-  int64_t n;
-};
-
-// `lanes` threads a bag over its entries: a warp, or one where every entry is a bag.
-__global__ void expand_bags_kernel(TableUpdateArgs args, int lanes, uint32_t* rows, uint32_t* entries,
-                                   int32_t* bag_of) {
-  const int64_t b = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / lanes;
-  if (b >= args.bags.n_bags) return;
-  const BagRange bag = bag_range(args.bags, b);
-  const TableRange range = table_range(args.tables, args.bags, b);
-  for (int64_t e = bag.begin + static_cast<int>(threadIdx.x) % lanes; e < bag.end; e += lanes) {
-    const int64_t id = args.bags.ids[e];
-    const bool valid = id >= 0 && id < range.n_rows;
-    if (!valid) note_fault(args.fault, e);
-    rows[e] = static_cast<uint32_t>(valid ? range.first + id : args.tables.n_rows);
-    entries[e] = static_cast<uint32_t>(e);
-    bag_of[e] = static_cast<int32_t>(b);
-  }
-}
 
 // What a lane holds of a row's gradient: kPasses packs of kVec columns, `lanes` packs apart.
 template <int kVec, int kPasses>
@@ -106,28 +79,28 @@ __device__ void step_row(const RowStep& step, bool step_it, int64_t r, const Row
 // several segments: heads[tile] of the row that came from the tile before, tails[tile] of the one that begins here and goes on.
 template <class T, int kVec, int kPasses>
 __global__ void __launch_bounds__(kBlock)
-    segment_kernel(RowStep step, Sorted sorted, int lanes, float* heads, float* tails) {
+    segment_kernel(RowStep step, SortedEntries sorted, int lanes, float* heads, float* tails) {
   const int lane = static_cast<int>(threadIdx.x) % lanes;
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / lanes;
   const int64_t dim = step.args.tables.dim;
-  const uint32_t row = at < sorted.n ? sorted.rows[at] : 0;
-  const bool from_before = at > 0 && at < sorted.n && sorted.rows[at - 1] == row;
-  const bool is_head = at < sorted.n && row < step.args.tables.n_rows && (!from_before || at % kSegment == 0);
+  const uint32_t row = at < sorted.rows.size ? sorted.rows[at] : 0;
+  const bool from_before = at > 0 && at < sorted.rows.size && sorted.rows[at - 1] == row;
+  const bool is_head = at < sorted.rows.size && row < step.args.tables.n_rows && (!from_before || at % kSegment == 0);
   RowPart<kVec, kPasses> sum;
   sum.clear();
   bool goes_on = false;
   if (is_head) {
     const int64_t tile_end = (at / kSegment + 1) * kSegment;
-    const int64_t last = tile_end < sorted.n ? tile_end : sorted.n;
+    const int64_t last = tile_end < sorted.rows.size ? tile_end : sorted.rows.size;
     int64_t i = at;
     for (; i < last && sorted.rows[i] == row; ++i) {
       const int64_t e = sorted.entries[i];
-      const int64_t b = sorted.bag_of[e];
+      const int64_t b = sorted.bags[e];
       const int32_t* winners = step.args.winners.data ? step.args.winners.row(b) : nullptr;
       const auto place = static_cast<int32_t>(e - bag_range(step.args.bags, b).begin);
       sum.add(step.args.grad.row(b), winners ? 1.0f : step.weight(b, e), winners, place, dim, lane, lanes);
     }
-    goes_on = i == tile_end && i < sorted.n && sorted.rows[i] == row;
+    goes_on = i == tile_end && i < sorted.rows.size && sorted.rows[i] == row;
     if (from_before || goes_on) sum.store((from_before ? heads : tails) + at / kSegment * dim, dim, lane, lanes);
   }
   step_row<T>(step, is_head && !from_before && !goes_on, row, sum, lane, lanes);
@@ -136,14 +109,14 @@ __global__ void __launch_bounds__(kBlock)
 // A group a tile: adds the segments of the row that begins in it and goes on, in order.
 template <class T, int kVec, int kPasses>
 __global__ void __launch_bounds__(kBlock)
-    join_segments_kernel(RowStep step, Sorted sorted, int lanes, const float* heads, const float* tails) {
+    join_segments_kernel(RowStep step, SortedEntries sorted, int lanes, const float* heads, const float* tails) {
   const int lane = static_cast<int>(threadIdx.x) % lanes;
   const int64_t tile = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / lanes;
   const int64_t dim = step.args.tables.dim;
   const int64_t border = (tile + 1) * kSegment;
   uint32_t row = 0;
   bool joins = false;
-  if (border < sorted.n) {
+  if (border < sorted.rows.size) {
     row = sorted.rows[border - 1];
     joins = row < step.args.tables.n_rows && sorted.rows[border] == row &&
             (tile == 0 || sorted.rows[tile * kSegment - 1] != row);
@@ -152,7 +125,7 @@ __global__ void __launch_bounds__(kBlock)
   sum.clear();
   if (joins) {
     sum.add(tails + tile * dim, 1.0f, nullptr, 0, dim, lane, lanes);
-    for (int64_t t = tile + 1; t * kSegment < sorted.n && sorted.rows[t * kSegment] == row; ++t) {
+    for (int64_t t = tile + 1; t * kSegment < sorted.rows.size && sorted.rows[t * kSegment] == row; ++t) {
       sum.add(heads + t * dim, 1.0f, nullptr, 0, dim, lane, lanes);
     }
   }
@@ -160,22 +133,22 @@ __global__ void __launch_bounds__(kBlock)
 }
 
 template <class T, int kVec, int kPasses>
-void update_rows(Context& context, const RowStep& step, const Sorted& sorted) {
+void update_rows(Context& context, const RowStep& step, const SortedEntries& sorted) {
   const int64_t dim = step.args.tables.dim;
   const int lanes = group_lanes(dim, kVec);
-  const int64_t n_tiles = (sorted.n + kSegment - 1) / kSegment;
+  const int64_t n_tiles = (sorted.rows.size + kSegment - 1) / kSegment;
   ScratchScope scratch(context);
   float* heads = scratch.take<float>(n_tiles * dim);
   float* tails = scratch.take<float>(n_tiles * dim);
-  launch(segment_kernel<T, kVec, kPasses>, blocks_for(sorted.n, kBlock / lanes), kBlock, 0, context, step, sorted,
-         lanes, heads, tails);
+  launch(segment_kernel<T, kVec, kPasses>, blocks_for(sorted.rows.size, kBlock / lanes), kBlock, 0, context, step,
+         sorted, lanes, heads, tails);
   launch(join_segments_kernel<T, kVec, kPasses>, blocks_for(n_tiles, kBlock / lanes), kBlock, 0, context, step, sorted,
          lanes, heads, tails);
 }
 
 // The fewest passes that reach the row's end: registers for kVec * kPasses sums.
 template <class T>
-void update_rows_of_width(Context& context, const RowStep& step, const Sorted& sorted) {
+void update_rows_of_width(Context& context, const RowStep& step, const SortedEntries& sorted) {
   const int64_t dim = step.args.tables.dim;
   if (dim % 4 == 0 && aligned(step.args.grad.data, 16)) {
     if (dim <= 128) return update_rows<T, 4, 1>(context, step, sorted);
@@ -189,20 +162,14 @@ void update_rows_of_width(Context& context, const RowStep& step, const Sorted& s
 }  // namespace
 
 void table_update(Context& context, const TableUpdateArgs& args) {
-  const int64_t n = args.bags.ids.size;
   ScratchScope scratch(context);
-  const VectorView<uint32_t> rows{scratch.take<uint32_t>(n), n};
-  const VectorView<uint32_t> entries{scratch.take<uint32_t>(n), n};
-  const VectorView<uint32_t> sorted_rows{scratch.take<uint32_t>(n), n};
-  const VectorView<uint32_t> sorted_entries{scratch.take<uint32_t>(n), n};
-  int32_t* bag_of = scratch.take<int32_t>(n);
-  const int lanes = args.bags.offsets ? kWarp : 1;
-  launch(expand_bags_kernel, blocks_for(args.bags.n_bags, kBlock / lanes), kBlock, 0, context, args, lanes, rows.data,
-         entries.data, bag_of);
-  const int key_bits = static_cast<int>(std::bit_width(static_cast<uint64_t>(args.tables.n_rows)));
-  sheaf::sort_pairs(context, {rows, entries, key_bits < 1 ? 1 : key_bits, sorted_rows, sorted_entries});
+  SortedEntries sorted = args.sorted;
+  if (sorted.rows.empty()) {
+    const EntriesByRow<uint32_t, int32_t> own = take_entries(scratch, args.bags.ids.size);
+    table_sort(context, {args.tables, args.bags, args.fault, own});
+    sorted = {own.rows, own.entries, own.bags};
+  }
   const RowStep step(context, args);
-  const Sorted sorted{sorted_rows.data, sorted_entries.data, bag_of, n};
   with_element(args.tables.type, [&]<class T>(T) {
     if constexpr (!std::is_same_v<T, int8_t>) update_rows_of_width<T>(context, step, sorted);
   });

@@ -1,11 +1,14 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/core/error.hpp"
 #include "kernels/embedding/table_bag.hpp"
+#include "kernels/embedding/table_sort.hpp"
 #include "kernels/embedding/table_update.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/common/op_test.hpp"
@@ -411,6 +414,7 @@ void expect_right(const Case& c, const std::vector<float>& grad, const Step& ste
   }
 }
 
+class TableSortTest : public test::OpTest {};
 class TableUpdateTest : public test::OpTest {};
 
 TEST_P(TableUpdateTest, AgreesWithOracle) {
@@ -428,6 +432,77 @@ TEST_P(TableUpdateTest, AgreesWithOracle) {
       }
     }
   }
+}
+
+TEST_P(TableSortTest, OrdersEntriesByRow) {
+  Case c = random_case(4, TableType::f32, Pooling::sum, false, 3, 40, 30, 9);
+  c.bags.ids[17] = -3;
+  for (const bool has_offsets : {true, false}) {
+    if (!has_offsets) {
+      c = random_case(4, TableType::f32, Pooling::sum, false, 1, 40, 30, 1);
+      c.has_offsets = false;
+      c.bags.offsets.clear();
+      for (size_t e = 0; e <= c.bags.ids.size(); ++e) c.bags.offsets.push_back(static_cast<int64_t>(e));
+    }
+    OnDevice d(context(), c);
+    const auto n = static_cast<int64_t>(c.bags.ids.size());
+    test::Guarded<uint32_t> rows(context(), n), entries(context(), n);
+    test::Guarded<int32_t> bags(context(), n);
+    embedding::table_sort(context(),
+                          {d.tables(), d.bags(), d.fault.data(), {rows.view(), entries.view(), bags.view()}});
+    std::vector<std::pair<uint32_t, uint32_t>> expected;
+    std::vector<int32_t> bag_of;
+    for (int64_t b = 0; b < c.bags.n_bags(); ++b) {
+      const auto t = static_cast<size_t>(b / (c.bags.n_bags() / d.tables().n_tables));
+      for (auto e = static_cast<size_t>(c.bags.offsets[static_cast<size_t>(b)]);
+           e < static_cast<size_t>(c.bags.offsets[static_cast<size_t>(b) + 1]); ++e) {
+        const int64_t row = c.bags.ids[e] < 0 ? c.n_rows() : c.bags.first_row[t] + c.bags.ids[e];
+        expected.emplace_back(static_cast<uint32_t>(row), static_cast<uint32_t>(e));
+        bag_of.push_back(static_cast<int32_t>(b));
+      }
+    }
+    std::ranges::sort(expected);
+    const std::vector<uint32_t> got_rows = rows.to_host(), got_entries = entries.to_host();
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ(got_rows[i], expected[i].first) << i;
+      EXPECT_EQ(got_entries[i], expected[i].second) << i;
+    }
+    EXPECT_EQ(bags.to_host(), bag_of);
+    rows.expect_intact();
+    entries.expect_intact();
+    bags.expect_intact();
+    if (has_offsets) {
+      EXPECT_THROW(d.raise(), DataError);
+    }
+  }
+}
+
+TEST_P(TableSortTest, BesideTheForwardPassTheUpdateIsTheSame) {
+  const Case c = random_case(20, TableType::f32, Pooling::sum, true, 2, 60, 25, 8);
+  const auto n = static_cast<int64_t>(c.bags.ids.size());
+  const Buffer<float> grad(context(), test::random_floats(c.bags.n_bags() * c.dim, 63));
+  OnDevice alone(context(), c), both(context(), c);
+  const auto update = [&](OnDevice& d, const embedding::SortedEntries& sorted) {
+    embedding::table_update(context(), {.grad = grad.matrix(c.bags.n_bags(), c.dim),
+                                        .tables = d.tables(),
+                                        .bags = d.bags(),
+                                        .fault = d.fault.data(),
+                                        .sorted = sorted});
+    return d.table();
+  };
+  const std::vector<float> expected = update(alone, {});
+  Context side(context().device(), {.n_threads = 1});
+  Buffer<uint32_t> rows(side, n), entries(side, n);
+  Buffer<int32_t> bags(side, n);
+  side.wait_for(context());  // the ids are there
+  embedding::table_sort(side,
+                        {both.tables(), both.bags(), both.fault.data(), {rows.view(), entries.view(), bags.view()}});
+  both.forward();
+  context().wait_for(side);
+  EXPECT_EQ(update(both, {std::as_const(rows).view(), std::as_const(entries).view(), std::as_const(bags).view()}),
+            expected);
+  EXPECT_NE(expected, c.values);
+  EXPECT_THROW(update(both, {{rows.data(), n - 1}, {entries.data(), n - 1}, {bags.data(), n - 1}}), UsageError);
 }
 
 TEST_P(TableUpdateTest, WidestRows) {
@@ -548,6 +623,7 @@ TEST_P(TableUpdateTest, RefusesWrongArguments) {
   EXPECT_THROW(update(context(), f, grad, {.params = {.decoupled_decay = 0.1f}}), UsageError);
 }
 
+SHEAF_ON_EVERY_BACKEND(TableSortTest);
 SHEAF_ON_EVERY_BACKEND(TableUpdateTest);
 
 template <class T>
