@@ -26,7 +26,7 @@ void note_fault(uint64_t* fault, int64_t place) {
 template <class T>
 void add_row(float weight, const T* row, float* __restrict sum, int64_t dim) {
 #pragma omp simd
-  for (int64_t c = 0; c < dim; ++c) sum[c] += weight * to_float(row[c]);
+  for (int64_t c = 0; c < dim; ++c) sum[c] = __builtin_fmaf(weight, to_float(row[c]), sum[c]);
 }
 
 // Asks for the row of the entry that comes kPrefetchAhead later, in this bag or the next.
