@@ -35,8 +35,8 @@ struct Options {
 
 std::vector<Benchmark> choose(const Options& options) {
   Suite suite(options.suite == "full");
-  for (const auto add : {add_core, add_embedding, add_dense, add_loss, add_optim, add_sample, add_association,
-                         add_propagate, add_metrics, add_genetic, add_search}) {
+  for (const auto add : {add_core, add_embedding, add_tables, add_dense, add_loss, add_optim, add_sample,
+                         add_association, add_propagate, add_metrics, add_genetic, add_search}) {
     add(suite);
   }
   std::vector<Benchmark> chosen;

@@ -379,70 +379,122 @@ struct ScalarTeam {
   }
 };
 
-TEST(SearchChain, AMillionMovesLeaveWhatASumFromNothingSays) {
-  constexpr int32_t kN = 48, kLimits = genetic::kMostUpper;
-  const ref::SearchCases host = ref::full_search_cases(1, kN, 3, 20, 28);
-  std::vector<float> closed(kN, 0.0f), category(kN), least(kN), most(kN), arrays(6 * kN), heaviest(3, 1.0f);
-  for (size_t j = 0; j < kN; ++j) {
-    category[j] = static_cast<float>(std::ranges::find(host.category, host.category[j]) - host.category.begin());
-    least[j] = static_cast<float>(host.category_min[j]);
-    most[j] = static_cast<float>(host.category_max[j]);
+/// A chain on a problem with every kind of rule but must-haves and forbidden candidates.
+class ChainWorld {
+ public:
+  static constexpr int32_t kN = 48, kLimits = genetic::kMostUpper;
+  using TestChain = genetic::Chain<ScalarTeam, kLimits, true>;
+
+  explicit ChainWorld(uint32_t seed) : host(ref::full_search_cases(1, kN, 3, 20, seed)) {
+    host.flags.clear();
+    for (size_t j = 0; j < kN; ++j) {
+      category_[j] = static_cast<float>(std::ranges::find(host.category, host.category[j]) - host.category.begin());
+      least_[j] = static_cast<float>(host.category_min[j]);
+      most_[j] = static_cast<float>(host.category_max[j]);
+    }
+    view_.n = view_.stride = kN;
+    view_.n_limits = host.n_limits;
+    view_.min_size = host.min_size;
+    view_.max_size = host.max_size;
+    view_.min_categories = host.min_categories;
+    view_.linear = host.linear.data();
+    view_.pair = host.pair.data();
+    view_.weight = host.weight.data();
+    view_.upper = host.upper.data();
+    view_.closed = closed_.data();
+    view_.category = category_.data();
+    view_.category_min = least_.data();
+    view_.category_max = most_.data();
+    view_.conflict_bits = host.conflict.data();
+    view_.must = must_.data();
+    view_.heaviest = heaviest_.data();
   }
-  std::vector<uint32_t> must(genetic::kMaskWords, 0), masks(2 * genetic::kMaskWords, 0);
-  std::vector<genetic::SwapRow<kLimits>> rows(kN + 1);
-  genetic::SearchView view;
-  view.n = view.stride = kN;
-  view.n_limits = host.n_limits;
-  view.min_size = host.min_size;
-  view.max_size = host.max_size;
-  view.min_categories = host.min_categories;
-  view.linear = host.linear.data();
-  view.pair = host.pair.data();
-  view.weight = host.weight.data();
-  view.upper = host.upper.data();
-  view.closed = closed.data();
-  view.category = category.data();
-  view.category_min = least.data();
-  view.category_max = most.data();
-  view.conflict_bits = host.conflict.data();
-  view.must = must.data();
-  view.heaviest = heaviest.data();
-  const genetic::ChainMemory<kLimits> memory{arrays.data(),
-                                             arrays.data() + kN,
-                                             arrays.data() + 2 * kN,
-                                             arrays.data() + 3 * kN,
-                                             arrays.data() + 4 * kN,
-                                             arrays.data() + 5 * kN,
-                                             rows.data(),
-                                             masks.data(),
-                                             masks.data() + genetic::kMaskWords};
-  genetic::Chain<ScalarTeam, kLimits, true> chain({}, view, memory, {});
+  TestChain chain() { return {{}, view_, memory(), {}}; }
+  genetic::ChainMemory<kLimits> memory() {
+    const auto array = [&](int64_t k) { return arrays_.data() + k * kN; };
+    return {array(0),     array(1),      array(2),
+            array(3),     array(4),      array(5),
+            rows_.data(), masks_.data(), masks_.data() + genetic::kMaskWords};
+  }
+  std::vector<int32_t> ids(const TestChain& chain) const {
+    SearchSet set{};
+    std::copy_n(chain.mask(), genetic::kMaskWords, set.mask);
+    return ref::ids_of(set);
+  }
+
+  ref::SearchCases host;
+
+ private:
+  std::vector<float> closed_ = std::vector<float>(kN, 0.0f), category_ = closed_, least_ = closed_, most_ = closed_,
+                     arrays_ = std::vector<float>(6 * kN), heaviest_ = std::vector<float>(3, 16.0f);
+  std::vector<uint32_t> must_ = std::vector<uint32_t>(genetic::kMaskWords, 0),
+                        masks_ = std::vector<uint32_t>(2 * genetic::kMaskWords, 0);
+  std::vector<genetic::SwapRow<kLimits>> rows_ = std::vector<genetic::SwapRow<kLimits>>(kN + 1);
+  genetic::SearchView view_;
+};
+
+TEST(SearchChain, AMillionMovesLeaveWhatASumFromNothingSays) {
+  ChainWorld world(28);
+  ChainWorld::TestChain chain = world.chain();
   chain.clear();
-  ref::SearchCases loose = host;  // must-haves and forbidden ones are not the chain's matter here
-  loose.flags.clear();
   std::mt19937 engine(29);
   constexpr int kMoves = kSanitized ? 50000 : 1000000;
   for (int move = 1; move <= kMoves; ++move) {
-    const auto i = static_cast<int32_t>(engine() % kN);
+    const auto i = static_cast<int32_t>(engine() % ChainWorld::kN);
     if (chain.has(i)) {
       chain.drop(i);
     } else {
       chain.add(i);
     }
     if (move % (kMoves / 20) != 0) continue;
-    SearchSet set{};
-    std::copy_n(chain.mask(), genetic::kMaskWords, set.mask);
-    const std::vector<int32_t> ids = ref::ids_of(set);
-    const ref::SearchScore expected = ref::score(loose, 0, ids);
+    const std::vector<int32_t> ids = world.ids(chain);
+    const ref::SearchScore expected = ref::score(world.host, 0, ids);
     ASSERT_EQ(chain.value(), expected.value) << "after " << move << " moves";
     ASSERT_NEAR(chain.violation(), expected.violation, expected.violation * 0x1.0p-23);
-    for (int32_t j = 0; j < kN; ++j) {
-      double field = static_cast<double>(host.linear[static_cast<size_t>(j)]);
-      for (const int32_t k : ids)
-        field += k == j ? 0.0 : static_cast<double>(host.pair[static_cast<size_t>(j * kN + k)]);
-      ASSERT_EQ(memory.h[j], field) << "field " << j << " after " << move << " moves";
+    for (int32_t j = 0; j < ChainWorld::kN; ++j) {
+      double field = static_cast<double>(world.host.linear[static_cast<size_t>(j)]);
+      for (const int32_t k : ids) {
+        field += k == j ? 0.0 : static_cast<double>(world.host.pair[static_cast<size_t>(j * ChainWorld::kN + k)]);
+      }
+      ASSERT_EQ(world.memory().h[j], field) << "field " << j << " after " << move << " moves";
     }
   }
+}
+
+// A judged move scores what the set after it does: its gain less the penalty, for adds, drops and swaps.
+TEST(SearchChain, TheBestMoveIsTheBestOfAllTried) {
+  using Move = ChainWorld::TestChain::Move;
+  int64_t swaps = 0;
+  for (uint32_t seed = 30; seed < 60; ++seed) {
+    ChainWorld world(seed);
+    ChainWorld::TestChain chain = world.chain();
+    chain.clear();
+    std::mt19937 engine(seed);
+    for (uint32_t k = 0; k < seed % 22; ++k) {
+      const auto i = static_cast<int32_t>(engine() % ChainWorld::kN);
+      if (!chain.has(i)) chain.add(i);
+    }
+    chain.begin();
+    chain.set_prices(0x1.0p-4f);  // so that the value counts as much as the rules
+    const float value = chain.value();
+    Move best;
+    for (int32_t in = 0; in <= genetic::kNone; in += in == ChainWorld::kN - 1 ? genetic::kNone - in : 1) {
+      for (int32_t out = 0; out <= genetic::kNone; out += out == ChainWorld::kN - 1 ? genetic::kNone - out : 1) {
+        const bool adds = in != genetic::kNone, drops = out != genetic::kNone;
+        if ((!adds && !drops) || (adds && chain.has(in)) || (drops && !chain.has(out))) continue;
+        if (adds && !drops && chain.size() > world.host.max_size) continue;
+        Move move{.in = in, .out = out};
+        chain.apply(move);
+        move.score = chain.value() - value - chain.penalty();
+        chain.apply({.in = out, .out = in});
+        if (move.score > best.score) best = move;
+      }
+    }
+    const Move found = chain.best_move<false>(0.0f);
+    ASSERT_NEAR(found.score, best.score, std::abs(best.score) * 8 * 0x1.0p-24) << "seed " << seed;
+    swaps += found.in != genetic::kNone && found.out != genetic::kNone;
+  }
+  EXPECT_GT(swaps, 5);
 }
 
 }  // namespace
