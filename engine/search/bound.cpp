@@ -14,6 +14,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kLimitTolerance = 1e-9;  // as violation_of() has it
 constexpr double kRounding = 1e-10;       // of the sum of all terms' sizes: far above what 2^16 additions lose
+constexpr int64_t kGrain = 32;            // inner problems a thread takes: fewer cost less than waking another
 constexpr int64_t kPatience = 15;         // steps without progress before they are halved
 
 /// sum of weight <= upper.
@@ -187,7 +188,7 @@ class Split {
 
   double evaluate(Context& context) {
     std::vector<double> profit(n_);
-    parallel_for(context, static_cast<int64_t>(n_), 8, [&](int64_t first, int64_t last) {
+    parallel_for(context, static_cast<int64_t>(n_), kGrain, [&](int64_t first, int64_t last) {
       for (int64_t j = first; j < last; ++j) {
         const auto at = static_cast<size_t>(j);
         inner_[at] = relaxation_.best(share_.data() + at * n_, j);

@@ -109,13 +109,28 @@ TEST(ExactSearch, EqualsTheBestOfAllSets) {
 
 TEST(ExactSearch, LargerSizesAreSolved) {
   for (const auto& [n, size] : {std::pair{64, 4}, std::pair{40, 6}, std::pair{32, 8}}) {
-    BundleProblem problem = some_problem(n, 77, true);
-    problem.min_size = 2;
-    problem.max_size = size;
-    problem.must_have.clear();
-    const BundleAnswer answer = solve_exact(problem, {});
-    EXPECT_TRUE(answer.proven);
-    RecordProperty("seconds_" + std::to_string(n), std::to_string(answer.seconds));
+    int feasible = 0;
+    for (uint32_t seed = 0; seed < 8; ++seed) {
+      BundleProblem problem = some_problem(n, seed, true);
+      problem.min_size = 2;
+      problem.max_size = size;
+      const BundleAnswer answer = solve_exact(problem, {});
+      EXPECT_TRUE(answer.proven);
+      feasible += answer.feasible;
+      // No swap improves an optimum.
+      for (size_t k = 0; answer.feasible && k < answer.items.size(); ++k) {
+        for (int32_t other = 0; other < n; ++other) {
+          std::vector<int32_t> items(answer.items);
+          if (std::ranges::count(items, other) > 0) continue;
+          items[k] = other;
+          if (violation_of(problem, items) == 0.0) {
+            EXPECT_LE(value_of(problem, items), answer.value);
+          }
+        }
+      }
+      RecordProperty("seconds_" + std::to_string(n) + "_" + std::to_string(seed), std::to_string(answer.seconds));
+    }
+    EXPECT_GE(feasible, 4);
   }
 }
 

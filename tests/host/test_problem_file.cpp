@@ -1,0 +1,153 @@
+// Bundle problems from files, through the reader and through the program.
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "host/data/problem_file.hpp"
+#include "kernels/core/error.hpp"
+#include "tests/common/process.hpp"
+#include "tests/common/temp_folder.hpp"
+
+namespace sheaf::problem_file_test {
+namespace {
+
+using data::ProblemFormat;
+
+constexpr const char* kQkp = "3\n1 2 4\n8 0\n16\n5\n2 3 9\n";  // 0 and 1 fit: 1 + 2 + 8
+constexpr const char* kQubo = "3 4\n1 1 -2\n2 2 -3\n1 2 4\n3 3 1\n";
+constexpr const char* kToml = R"(linear = [1, 2.5, 4]
+names = ["tea", "milk", "cup"]
+pairs = [[0, 1, 8], [2, 1, 16]]
+min_size = 1
+max_size = 2
+category = [0, 0, 1]
+forbidden_pairs = [[2, 1]]
+[[limit]]
+name = "price"
+weights = [2, 3, 9]
+upper = 12
+[[category_range]]
+category = 1
+min = 0
+max = 1
+)";
+
+class ProblemFileTest : public ::testing::Test {
+ protected:
+  std::filesystem::path file(const std::string& text) const {
+    test::write_bytes(folder_.path() / "problem", text);
+    return folder_.path() / "problem";
+  }
+  data::ProblemFile read(const std::string& text, ProblemFormat format, bool maximize = false) const {
+    return data::read_problem(file(text), format, maximize);
+  }
+  /// What the reader says of a bad file, with its mend.
+  std::string refusal(const std::string& text, ProblemFormat format) const {
+    try {
+      read(text, format);
+    } catch (const DataError& error) {
+      return std::string(error.what()) + " | " + error.mend();
+    }
+    return "accepted";
+  }
+  void expect_refused(const std::string& text, ProblemFormat format, const std::string& part) const {
+    const std::string message = refusal(text, format);
+    EXPECT_NE(message.find(part), std::string::npos) << text << "\n-> " << message;
+    EXPECT_NE(message.find(folder_.path().string()), std::string::npos) << message;
+  }
+
+  test::TempFolder folder_;
+};
+
+TEST_F(ProblemFileTest, ReadsQkp) {
+  const BundleProblem problem = read(kQkp, ProblemFormat::qkp).problem;
+  EXPECT_EQ(value_of(problem, {0, 1}), 11.0);
+  EXPECT_EQ(value_of(problem, {0, 1, 2}), 31.0);
+  EXPECT_EQ(violation_of(problem, {0, 1}), 0.0);
+  EXPECT_GT(violation_of(problem, {2}), 0.0);
+  EXPECT_TRUE(problem.integral);
+}
+
+TEST_F(ProblemFileTest, QuboIsMinimisedUnlessTold) {
+  const data::ProblemFile least = read(kQubo, ProblemFormat::qubo);
+  EXPECT_EQ(least.sign * value_of(least.problem, {0, 1}), -1.0);
+  const data::ProblemFile most = read(kQubo, ProblemFormat::qubo, true);
+  EXPECT_EQ(most.sign * value_of(most.problem, {0, 1}), -1.0);
+  EXPECT_EQ(value_of(least.problem, {1}), 3.0);
+  // Both triangles: x'Qx holds both.
+  const data::ProblemFile both = read("2 2\n1 2 3\n2 1 3\n", ProblemFormat::qubo, true);
+  EXPECT_EQ(value_of(both.problem, {0, 1}), 6.0);
+}
+
+TEST_F(ProblemFileTest, ReadsToml) {
+  const BundleProblem problem = read(kToml, ProblemFormat::toml).problem;
+  EXPECT_EQ(value_of(problem, {0, 1}), 11.5);
+  EXPECT_EQ(violation_of(problem, {0, 2}), 0.0);
+  EXPECT_EQ(violation_of(problem, {1, 2}), 1.0);
+  EXPECT_EQ(problem.limits[0].name, "price");
+  EXPECT_FALSE(problem.integral);
+}
+
+TEST_F(ProblemFileTest, BadFilesAreRefusedByLineAndValue) {
+  for (const ProblemFormat format : {ProblemFormat::qkp, ProblemFormat::qubo}) {
+    expect_refused("", format, "empty");
+    expect_refused("257 1\n", format, "line 1: the number of");
+    expect_refused("0\n", format, "is 0");
+    expect_refused("x\n", format, "'x' is not a finite number");
+  }
+  expect_refused("3\n1 2 4\n8 0\n16\n5\n2 3", ProblemFormat::qkp, "truncated");
+  expect_refused("3\n1 nan 4\n", ProblemFormat::qkp, "line 2: 'nan'");
+  expect_refused("3\n1 2 4\n8 0\n16\n5\n2 -3 9\n", ProblemFormat::qkp, "line 6: the weight of candidate 2 is -3");
+  expect_refused(std::string(kQkp) + "7\n", ProblemFormat::qkp, "line 7: more numbers");
+  expect_refused("2 2\n1 2 3\n2 1 4\n", ProblemFormat::qubo, "line 3: the entry 2 1 is 4, but 1 2 is 3");
+  expect_refused("2 1\n1 3 3\n", ProblemFormat::qubo, "line 2: an index is 3");
+  expect_refused("2 2\n1 2 3\n1 2 3\n", ProblemFormat::qubo, "stands twice");
+  expect_refused("2 2\n1 2 3\n", ProblemFormat::qubo, "truncated");
+  expect_refused("linear = [1, nan]\n", ProblemFormat::toml, "line 1: linear is not a finite number");
+  expect_refused("lnear = [1]\n", ProblemFormat::toml, "did you mean 'linear'");
+  expect_refused("linear = [1, 2]\npairs = [[0, 2, 1]]\n", ProblemFormat::toml, "line 2: pairs is 2");
+  expect_refused("linear = [1, 2]\npairs = [[0, 1, 1], [1, 0, 2]]\n", ProblemFormat::toml, "stands twice");
+  expect_refused("linear = [1, 2]\n[[limit]]\nweights = [1]\n", ProblemFormat::toml, "line 3: weights has 1 values");
+  expect_refused("linear = [1, 2]\nmin_size = 2\nmax_size = 1\n", ProblemFormat::toml, "sizes 2 .. 1");
+  expect_refused("linear = [1\n", ProblemFormat::toml, "line");
+  EXPECT_THROW(data::read_problem(folder_.path() / "none", ProblemFormat::qkp, false), DataError);
+  EXPECT_THROW(read(kQkp, ProblemFormat::qkp, true), UsageError);
+}
+
+TEST_F(ProblemFileTest, TheProgramPrintsValueItemsBoundAndGap) {
+  const auto search = [&](const std::string& text, const std::vector<std::string>& more) {
+    std::vector<std::string> words{"search", "--problem", file(text).string(), "--json", "--device", "cpu"};
+    words.insert(words.end(), more.begin(), more.end());
+    return test::Process(SHEAF_PROGRAM, words, folder_.path()).finish();
+  };
+  for (const char* method : {"portfolio", "exact"}) {
+    const auto done = search(kQkp, {"--format", "qkp", "--method", method});
+    ASSERT_EQ(done.code, 0) << done.err;
+    const auto json = nlohmann::json::parse(done.out);
+    EXPECT_EQ(json["value"], 11.0);
+    EXPECT_EQ(json["items"], (std::vector<int>{0, 1}));
+    EXPECT_EQ(json["feasible"], true);
+    EXPECT_EQ(json["bound"], 11.0);
+    EXPECT_EQ(json["gap"], 0.0);
+    EXPECT_EQ(json["proven"], true);
+  }
+  const auto least = nlohmann::json::parse(search(kQubo, {"--format", "qubo"}).out);
+  EXPECT_EQ(least["value"], -3.0);
+  EXPECT_EQ(least["items"], std::vector<int>{2});
+  EXPECT_EQ(least["bound"], -3.0);
+  const auto most = nlohmann::json::parse(search(kQubo, {"--format", "qubo", "--maximize"}).out);
+  EXPECT_EQ(most["value"], 1.0);
+  EXPECT_EQ(most["items"], std::vector<int>{3});
+
+  const auto nothing = search("linear = [1, 2]\nmust_have = [0]\nforbidden = [0]\n", {});
+  EXPECT_EQ(nothing.code, 3);
+  EXPECT_NE(nothing.err.find("no set meets all constraints"), std::string::npos) << nothing.err;
+  EXPECT_EQ(nlohmann::json::parse(nothing.out)["feasible"], false);
+  EXPECT_EQ(search("", {"--format", "qkp"}).code, 3);
+  EXPECT_EQ(search(kQkp, {"--format", "qpk"}).code, 2);
+  EXPECT_EQ(search(kQkp, {"--format", "qkp", "--method", "best"}).code, 2);
+}
+
+}  // namespace
+}  // namespace sheaf::problem_file_test
