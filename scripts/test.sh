@@ -4,7 +4,8 @@
 #   ./scripts/test.sh           everything, as the CI does
 #   ./scripts/test.sh PART...   some of it: format cpu simt asan tsan cuda docs tidy
 #
-# simt runs the CUDA sources on the CPU (tests/simt); cuda compiles them with nvcc, which is fetched where it is missing.
+# simt runs the CUDA sources on the CPU (tests/simt), asan and tsan both backends under sanitizers; cuda compiles with nvcc, which is fetched
+# where it is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -21,10 +22,14 @@ build() {
 
 part_format() { sources | xargs -P "$jobs" -n 32 clang-format-14 --dry-run -Werror; }
 part_cpu() { build cpu && ctest --preset cpu -j "$jobs"; }
-part_simt() { build cpu-simt && ctest --preset cpu-simt -j "$jobs"; }
-part_asan() { build cpu-asan && ctest --preset cpu-asan -j "$jobs"; }
-# What threads share is in the ops and the engine.
-part_tsan() { build cpu-tsan && ctest --preset cpu-tsan -j "$jobs"; }
+# The executor's tests, then what they are for: a kernel that none of them has run fails the part.
+part_simt() {
+  rm -f build/simt/kernels.txt
+  build simt && ctest --preset simt -j "$jobs" && ./scripts/kernel_backends.py simt=build/simt/kernels.txt >build/simt/kernel_backends.txt
+}
+# One build serves both backends' tests: cpu-asan and cpu-tsan are those without the executor.
+part_asan() { build simt-asan && ctest --preset simt-asan -j "$jobs"; }
+part_tsan() { build simt-tsan && ctest --preset simt-tsan -j "$jobs"; }
 part_cuda() {
   local nvcc
   nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || ./scripts/fetch_nvcc.sh)

@@ -9,8 +9,13 @@
 namespace sheaf::cuda {
 
 #if defined(SHEAF_SIMT)
-// The executor's memory is host memory: the CPU scan is CUB's twin there.
-void exclusive_scan(Context& context, const ExclusiveScanArgs& args) { cpu::exclusive_scan(context, args); }
+// The executor's memory is host memory: the CPU scan is CUB's twin there. Its scratch is its own, for a graph may run it later.
+void exclusive_scan(Context& context, const ExclusiveScanArgs& args) {
+  ::simt::on_stream(cuda_stream(context), [args] {
+    Context host({}, {.n_threads = 1});
+    cpu::exclusive_scan(host, args);
+  });
+}
 #else
 void exclusive_scan(Context& context, const ExclusiveScanArgs& args) {
   // The inclusive sums land one place further on; the first place is zero.

@@ -9,8 +9,13 @@
 namespace sheaf::cuda {
 
 #if defined(SHEAF_SIMT)
-// The executor's memory is host memory: the CPU sort is CUB's twin there.
-void sort_pairs(Context& context, const SortPairsArgs& args) { cpu::sort_pairs(context, args); }
+// The executor's memory is host memory: the CPU sort is CUB's twin there. Its scratch is its own, for a graph may run it later.
+void sort_pairs(Context& context, const SortPairsArgs& args) {
+  ::simt::on_stream(cuda_stream(context), [args] {
+    Context host({}, {.n_threads = 1});
+    cpu::sort_pairs(host, args);
+  });
+}
 #else
 void sort_pairs(Context& context, const SortPairsArgs& args) {
   const auto n = static_cast<int>(args.keys.size);

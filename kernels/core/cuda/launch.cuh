@@ -33,9 +33,10 @@ template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, const Context& context,
             Arguments... arguments) {
 #if defined(SHEAF_SIMT)
-  (void)context;
-  ::simt::launch(reinterpret_cast<const void*>(kernel), grid, block, shared_bytes,
-                 [=] { kernel(static_cast<Parameters>(arguments)...); });
+  ::simt::on_stream(cuda_stream(context), [=] {
+    ::simt::launch(reinterpret_cast<const void*>(kernel), grid, block, shared_bytes,
+                   [=] { kernel(static_cast<Parameters>(arguments)...); });
+  });
 #else
   constexpr size_t kDefaultShared = 48 * 1024;
   if (shared_bytes > kDefaultShared) {

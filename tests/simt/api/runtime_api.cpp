@@ -6,9 +6,22 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
+#include <vector>
+
+using Works = std::vector<std::function<void()>>;
 
 struct SimtStream {
-  int unused;
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  Works captured;
+};
+
+struct SimtGraph {
+  Works works;
+};
+
+struct SimtGraphExec {
+  Works works;
 };
 
 struct SimtEvent {
@@ -19,13 +32,29 @@ namespace {
 
 constexpr size_t kAlignment = 256;
 thread_local cudaError_t last_error = cudaSuccess;
+SimtStream* capturing = nullptr;  // one stream at a time
 
 cudaError_t noted(cudaError_t error) {
   if (error != cudaSuccess) last_error = error;
   return error;
 }
 
+// What no capture may see ends one in error.
+cudaError_t not_captured() {
+  if (!capturing) return cudaSuccess;
+  capturing->status = cudaStreamCaptureStatusInvalidated;
+  return noted(cudaErrorStreamCaptureUnsupported);
+}
+
 }  // namespace
+
+void simt::on_stream(cudaStream_t stream, std::function<void()> work) {
+  if (stream && stream == capturing) {
+    stream->captured.push_back(std::move(work));
+  } else {
+    work();
+  }
+}
 
 const char* cudaGetErrorName(cudaError_t error) {
   switch (error) {
@@ -33,6 +62,9 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
     case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+    case cudaErrorIllegalState: return "cudaErrorIllegalState";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
   }
   return "unknown";
 }
@@ -43,6 +75,9 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorInvalidValue: return "invalid argument";
     case cudaErrorMemoryAllocation: return "out of memory";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
+    case cudaErrorIllegalState: return "the operation cannot be performed in the present state";
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
   }
   return "unknown";
 }
@@ -110,10 +145,11 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
   return cudaSuccess;
 }
 
-cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+cudaError_t cudaDeviceSynchronize() { return not_captured(); }
 
 // The exact size, so that AddressSanitizer sees the first byte past the end.
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
+  if (const cudaError_t error = not_captured()) return error;
   const bool done = posix_memalign(pointer, kAlignment, std::max<size_t>(bytes, 1)) == 0;
   return noted(done ? cudaSuccess : cudaErrorMemoryAllocation);
 }
@@ -123,22 +159,24 @@ cudaError_t cudaFree(void* pointer) {
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpy(void* destination, const void* source, size_t bytes, cudaMemcpyKind) {
-  if (bytes) std::memcpy(destination, source, bytes);
-  return cudaSuccess;
+cudaError_t cudaMemcpy(void* destination, const void* source, size_t bytes, cudaMemcpyKind kind) {
+  if (const cudaError_t error = not_captured()) return error;
+  return cudaMemcpyAsync(destination, source, bytes, kind, nullptr);
 }
 
-cudaError_t cudaMemcpyAsync(void* destination, const void* source, size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
-  return cudaMemcpy(destination, source, bytes, kind);
+cudaError_t cudaMemcpyAsync(void* destination, const void* source, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+  if (bytes) simt::on_stream(stream, [=] { std::memcpy(destination, source, bytes); });
+  return cudaSuccess;
 }
 
 cudaError_t cudaMemset(void* destination, int byte, size_t bytes) {
-  if (bytes) std::memset(destination, byte, bytes);
-  return cudaSuccess;
+  if (const cudaError_t error = not_captured()) return error;
+  return cudaMemsetAsync(destination, byte, bytes, nullptr);
 }
 
-cudaError_t cudaMemsetAsync(void* destination, int byte, size_t bytes, cudaStream_t) {
-  return cudaMemset(destination, byte, bytes);
+cudaError_t cudaMemsetAsync(void* destination, int byte, size_t bytes, cudaStream_t stream) {
+  if (bytes) simt::on_stream(stream, [=] { std::memset(destination, byte, bytes); });
+  return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
@@ -153,9 +191,58 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return stream && stream == capturing ? not_captured() : cudaSuccess;
+}
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (!stream) return noted(cudaErrorStreamCaptureUnsupported);  // the default stream
+  if (capturing) return noted(cudaErrorIllegalState);
+  capturing = stream;
+  stream->status = cudaStreamCaptureStatusActive;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  *graph = nullptr;
+  if (!stream || stream != capturing) return noted(cudaErrorIllegalState);
+  capturing = nullptr;
+  Works works = std::exchange(stream->captured, {});
+  if (std::exchange(stream->status, cudaStreamCaptureStatusNone) == cudaStreamCaptureStatusInvalidated) {
+    return noted(cudaErrorStreamCaptureInvalidated);
+  }
+  *graph = new SimtGraph{std::move(works)};
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  *status = stream ? stream->status : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  if (!graph) return noted(cudaErrorInvalidValue);
+  *executable = new SimtGraphExec{graph->works};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  if (!executable) return noted(cudaErrorInvalidValue);
+  for (const auto& work : executable->works) simt::on_stream(stream, work);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
 
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
   *event = new SimtEvent{};
@@ -167,8 +254,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  event->time = std::chrono::steady_clock::now();
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  simt::on_stream(stream, [event] { event->time = std::chrono::steady_clock::now(); });
   return cudaSuccess;
 }
 

@@ -1,14 +1,19 @@
 #pragma once
-/// CUDA's runtime API on one device that is the executor: device memory is host memory, every call is done when it returns.
+/// CUDA's runtime API on one device that is the executor: device memory is host memory, every call is done when it returns, but for
+/// what a stream captures: that is done by cudaGraphLaunch. A capture is of one stream; another one cannot join it.
 
 #include <cstddef>
 #include <cstring>
+#include <functional>
 
 enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
   cudaErrorInvalidDevice = 101,
+  cudaErrorIllegalState = 401,
+  cudaErrorStreamCaptureUnsupported = 900,
+  cudaErrorStreamCaptureInvalidated = 901,
 };
 
 enum cudaMemcpyKind {
@@ -43,10 +48,26 @@ struct cudaDeviceProp {
 struct SimtStream;
 struct SimtEvent;
 using cudaStream_t = SimtStream*;
+struct SimtGraph;
+struct SimtGraphExec;
 using cudaEvent_t = SimtEvent*;
+using cudaGraph_t = SimtGraph*;
+using cudaGraphExec_t = SimtGraphExec*;
 
 constexpr unsigned cudaStreamDefault = 0;
 constexpr unsigned cudaStreamNonBlocking = 1;
+
+enum cudaStreamCaptureMode {
+  cudaStreamCaptureModeGlobal,
+  cudaStreamCaptureModeThreadLocal,
+  cudaStreamCaptureModeRelaxed,
+};
+
+enum cudaStreamCaptureStatus {
+  cudaStreamCaptureStatusNone,
+  cudaStreamCaptureStatusActive,
+  cudaStreamCaptureStatusInvalidated,
+};
 
 const char* cudaGetErrorName(cudaError_t error);
 const char* cudaGetErrorString(cudaError_t error);
@@ -94,6 +115,21 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = 0);
+
+/// While a stream captures, cudaMalloc, copies that wait, and waiting for the stream or the device fail and spoil the capture, whatever
+/// the mode: they would on a device in the global one.
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long flags = 0);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
+
+namespace simt {
+/// Does the work now, or leaves it to the graph that the stream captures. What the work refers to must outlive that graph.
+void on_stream(cudaStream_t stream, std::function<void()> work);
+}  // namespace simt
 
 cudaError_t cudaEventCreate(cudaEvent_t* event);
 cudaError_t cudaEventDestroy(cudaEvent_t event);

@@ -8,9 +8,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fstream>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,7 +34,7 @@ namespace {
 constexpr size_t kMaxDynamicShared = 227 * 1024;  // the most that a block of current devices may ask for
 constexpr int kPoison = 0xff;                     // NaN as float and double, -1 as int
 constexpr unsigned kWarp = 32;
-constexpr uint64_t kMaxUnordered = 2048;  // threads of a grid; ThreadSanitizer holds 8128 and takes 0.1 ms for each
+constexpr uint64_t kMaxUnordered = 2048;  // threads of a grid; ThreadSanitizer holds 8128 and takes 0.3 ms for each
 
 enum class State : uint8_t { ready, at_barrier, in_warp, left };
 
@@ -148,8 +151,10 @@ class Executor {
   char begin_key_ = 0;  // of the launch
   char end_key_ = 0;
   std::vector<Keys> block_keys_{1};
-  Keys* keys_ = nullptr;           // of the block
-  bool blocks_unordered_ = false;  // for ThreadSanitizer
+  Keys* keys_ = nullptr;  // of the block
+  bool blocks_unordered_ =
+      false;  // for ThreadSanitizer: of a kernel's small grids the first, second, fourth, eighth, ...
+  std::map<const void*, uint64_t> n_small_grids_;
 
   std::exception_ptr error_;
 
@@ -328,8 +333,16 @@ void check_shape(const Launch& launch) {
               std::to_string(launch.shared_bytes) + " bytes of dynamic shared memory");
 }
 
+// A line for each kernel that this process runs, in the file that SHEAF_SIMT_KERNEL_LOG names.
+void log_kernel(const void* kernel) {
+  static const char* const path = std::getenv("SHEAF_SIMT_KERNEL_LOG");
+  static std::set<const void*> logged;
+  if (path && logged.insert(kernel).second) std::ofstream(path, std::ios::app) << function_name(kernel) + "\n";
+}
+
 void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   check_shape(launch);
+  log_kernel(launch.kernel);
   const char* order_text = std::getenv("SHEAF_SIMT_ORDER");
   const Order order = parse_order(order_text ? order_text : "");
   use_signal_stack();
@@ -350,7 +363,8 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   error_ = nullptr;
 
   const uint64_t n_blocks = uint64_t{gridDim.x} * gridDim.y * gridDim.z;
-  blocks_unordered_ = sanitizer::kWatchesOrder && n_blocks > 1 && n_blocks * n_threads_ <= kMaxUnordered;
+  blocks_unordered_ = sanitizer::kWatchesOrder && n_blocks > 1 && n_blocks * n_threads_ <= kMaxUnordered &&
+                      std::has_single_bit(++n_small_grids_[launch.kernel]);
   if (blocks_unordered_ && block_keys_.size() < n_blocks) block_keys_.resize(n_blocks);
   std::vector<uint32_t> shuffled;
   if (order.kind == Order::Kind::shuffle) shuffled = shuffled_blocks(n_blocks, order.seed);
