@@ -19,18 +19,18 @@ void check_shape(const Shape& shape, int64_t n_heads, int64_t n_kv_heads, const 
   check_argument(shape.max_length >= 0 && shape.max_length <= kMaxLength, op,
                  "max_length must be at most 2^20, not " + std::to_string(shape.max_length));
   check_argument(shape.key_keep.empty() || shape.key_keep.size == shape.n_tokens, op, "key_keep must be [n_tokens]");
-  check_argument(shape.relative_bias.empty() ||
-                     (shape.relative_bias.rows == n_heads && shape.relative_bias.cols % 2 == 1),
-                 op, "relative_bias must be [n_heads, 2 r + 1]");
+  check_argument(
+      shape.relative_bias.empty() || (shape.relative_bias.rows == n_heads && shape.relative_bias.cols % 2 == 1), op,
+      "relative_bias must be [n_heads, 2 r + 1]");
   check_argument(shape.dropout >= 0.0f && shape.dropout * 256.0f + 0.5f < 256.0f, op,
                  "dropout must be at least 0 and, rounded to a 256th, less than 1");
 }
 
 template <class Data>
 void check_heads(const Heads<Data>& heads, const Shape& shape, int64_t n_heads, const char* op, const char* name) {
-  check_argument(heads.n_heads == n_heads && heads.stride >= n_heads * shape.dim, op,
-                 std::string(name) + " must have " + std::to_string(n_heads) +
-                     " heads and a stride of at least heads * dim");
+  check_argument(
+      heads.n_heads == n_heads && heads.stride >= n_heads * shape.dim, op,
+      std::string(name) + " must have " + std::to_string(n_heads) + " heads and a stride of at least heads * dim");
 }
 
 int64_t pairs_seen(const Shape& shape, VectorView<const int64_t> lengths) {
@@ -81,8 +81,7 @@ void attention_backward(Context& context, const AttentionBackwardArgs& args) {
 OpCost attention_cost(const AttentionArgs& args, VectorView<const int64_t> lengths) {
   const Shape& shape = args.shape;
   const int64_t rows = 2 * args.q.n_heads + 2 * args.k.n_heads;  // q, out; k, v
-  return {.bytes =
-              shape.n_tokens * rows * shape.dim * element_bytes(shape.element) + side_bytes(shape, args.q.n_heads),
+  return {.bytes = shape.n_tokens * rows * shape.dim * element_bytes(shape.element) + side_bytes(shape, args.q.n_heads),
           .flops = pairs_seen(shape, lengths) * args.q.n_heads * 4 * shape.dim};
 }
 

@@ -44,18 +44,19 @@ struct Heads {
 
 struct Shape {
   Element element = Element::f32;
-  int64_t n_tokens = 0;               // of all sequences
-  int64_t dim = 0;                    // of a head
-  VectorView<const int64_t> offsets;  // [n_sequences + 1] ascending from 0 to n_tokens
-  int64_t max_length = 0;             // no sequence is longer; chooses kernels and sizes scratch
+  int64_t n_tokens = 0;                    // of all sequences
+  int64_t dim = 0;                         // of a head
+  VectorView<const int64_t> offsets = {};  // [n_sequences + 1] ascending from 0 to n_tokens
+  int64_t max_length = 0;                  // no sequence is longer; chooses kernels and sizes scratch
   bool causal = true;
   float scale = 1.0f;
-  VectorView<const uint8_t> key_keep;     // [n_tokens], 0 hides the key from every query; empty: all are seen
-  MatrixView<const float> relative_bias;  // [n_heads, 2 r + 1] f32; empty: none
-  float dropout = 0.0f;                   // rate, in [0, 1)
-  RandomKey key;                          // of the dropout
-  int64_t first_sequence = 0;             // number of the batch's first sequence, for the dropout
-  bool allow_tf32 = false;                // float elements: products of numbers with 10 bits after the point, where the device has them
+  VectorView<const uint8_t> key_keep = {};     // [n_tokens], 0 hides the key from every query; empty: all are seen
+  MatrixView<const float> relative_bias = {};  // [n_heads, 2 r + 1] f32; empty: none
+  float dropout = 0.0f;                        // rate, in [0, 1)
+  RandomKey key = {};                          // of the dropout
+  int64_t first_sequence = 0;                  // number of the batch's first sequence, for the dropout
+  bool allow_tf32 =
+      false;  // float elements: products of numbers with 10 bits after the point, where the device has them
 };
 
 struct AttentionArgs {
@@ -68,11 +69,11 @@ struct AttentionArgs {
 
 struct AttentionBackwardArgs {
   Shape shape;
-  Heads<const void> q, k, v, out, d_out;  // as in the forward pass
-  MatrixView<const float> log_sum_exp;    // [n_tokens, n_heads] f32
-  Heads<void> d_q;                        // [n_tokens, n_heads, dim]
-  Heads<void> d_k, d_v;                   // [n_tokens, n_kv_heads, dim]
-  MatrixView<float> d_relative_bias;      // [n_heads, 2 r + 1] f32; empty when relative_bias is
+  Heads<const void> q, k, v, out, d_out;   // as in the forward pass
+  MatrixView<const float> log_sum_exp;     // [n_tokens, n_heads] f32
+  Heads<void> d_q;                         // [n_tokens, n_heads, dim]
+  Heads<void> d_k, d_v;                    // [n_tokens, n_kv_heads, dim]
+  MatrixView<float> d_relative_bias = {};  // [n_heads, 2 r + 1] f32; empty when relative_bias is
 };
 
 void attention(Context& context, const AttentionArgs& args);

@@ -1,69 +1,119 @@
 #pragma once
-/// 16-bit floating point as bit patterns, the same on the host and the device. Rounding is to nearest, ties to even.
+/// The 16-bit floats as storage: IEEE binary16 and bfloat16. Arithmetic is in float; both narrowings keep NaN and saturate at the
+/// largest finite number, so that one step too far cannot make an infinity that stays. The same bits on every backend.
 
+#include <bit>
 #include <cstdint>
-#include <cstring>
+#include <type_traits>
 
 #include "kernels/core/hd.hpp"
 
 namespace sheaf {
 
-/// How the numbers of a tensor are stored; sums are always float.
-enum class Element : int { f32, f16, bf16 };
-
-SHEAF_HD constexpr int element_bytes(Element element) { return element == Element::f32 ? 4 : 2; }
-
-struct Bf16 {
+struct Half {
   uint16_t bits;
 };
-struct F16 {
+
+struct BFloat16 {
   uint16_t bits;
 };
 
 namespace detail {
-SHEAF_HD inline float float_of_bits(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof(x));
-  return x;
+
+SHEAF_HD inline uint32_t float_bits(float x) {
+#if defined(__CUDA_ARCH__)
+  return __float_as_uint(x);
+#else
+  return std::bit_cast<uint32_t>(x);
+#endif
 }
-SHEAF_HD inline uint32_t bits_of_float(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof(bits));
-  return bits;
+
+SHEAF_HD inline float bits_float(uint32_t bits) {
+#if defined(__CUDA_ARCH__)
+  return __uint_as_float(bits);
+#else
+  return std::bit_cast<float>(bits);
+#endif
 }
+
+/// Binary16 bits of |x| < 65520 cut off after adding `dither` in [0, 2^32) as a fraction of the last place kept.
+SHEAF_HD inline uint32_t half_magnitude(uint32_t magnitude, uint32_t dither, bool to_nearest) {
+  const uint32_t exponent = magnitude >> 23;
+  // Normal numbers lose 13 bits of the significand; below 2^-14 one more for each power of two.
+  const uint32_t lost = exponent >= 113 ? 13 : 126 - exponent;
+  if (lost > 31) return 0;  // below 2^-32: the dither of 32 bits cannot lift it
+  const uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u;
+  const uint32_t kept = significand >> lost;
+  const uint32_t rest = significand & ((1u << lost) - 1);
+  const uint32_t lift =
+      to_nearest ? (rest + ((1u << (lost - 1)) - 1) + (kept & 1)) >> lost : (rest + (dither >> (32 - lost))) >> lost;
+  // A carry out of the significand moves into the exponent, which is what it should do.
+  const uint32_t base = exponent >= 113 ? (exponent - 113) << 10 : 0;
+  return base + kept + lift;
+}
+
+SHEAF_HD inline Half narrow_half(float x, uint32_t dither, bool to_nearest) {
+  constexpr uint32_t kLargest = 0x7bff;
+  const uint32_t bits = float_bits(x);
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  const uint32_t sign = (bits >> 16) & 0x8000u;
+  if (magnitude > 0x7f800000u) return {static_cast<uint16_t>(sign | 0x7e00u)};
+  if (magnitude == 0x7f800000u) return {static_cast<uint16_t>(sign | 0x7c00u)};
+  if (magnitude >= 0x477fe000u) return {static_cast<uint16_t>(sign | kLargest)};  // 65504
+  return {static_cast<uint16_t>(sign | half_magnitude(magnitude, dither, to_nearest))};
+}
+
+SHEAF_HD inline BFloat16 narrow_bfloat16(float x, uint32_t dither, bool to_nearest) {
+  const uint32_t bits = float_bits(x);
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};
+  if (magnitude == 0x7f800000u) return {static_cast<uint16_t>(bits >> 16)};
+  const uint32_t lift = to_nearest ? 0x7fffu + ((bits >> 16) & 1u) : dither >> 16;
+  const uint32_t narrow = (magnitude + lift) >> 16;
+  return {static_cast<uint16_t>(((bits >> 16) & 0x8000u) | (narrow >= 0x7f80u ? 0x7f7fu : narrow))};
+}
+
 }  // namespace detail
 
 SHEAF_HD inline float to_float(float x) { return x; }
-SHEAF_HD inline float to_float(Bf16 x) { return detail::float_of_bits(uint32_t{x.bits} << 16); }
-/// Shifted into place, an f16 is a float 2^112 times too small; infinity and NaN get their exponent after that.
-SHEAF_HD inline float to_float(F16 x) {
-  const float small = detail::float_of_bits(uint32_t{x.bits & 0x7fffu} << 13);
-  const uint32_t magnitude = (x.bits & 0x7c00u) == 0x7c00u ? detail::bits_of_float(small) | 0x7f800000u
-                                                           : detail::bits_of_float(small * 0x1.0p112f);
-  return detail::float_of_bits(magnitude | uint32_t{x.bits & 0x8000u} << 16);
+SHEAF_HD inline float to_float(int8_t x) { return static_cast<float>(x); }
+SHEAF_HD inline float to_float(BFloat16 x) { return detail::bits_float(static_cast<uint32_t>(x.bits) << 16); }
+SHEAF_HD inline float to_float(Half x) {
+  const uint32_t magnitude = x.bits & 0x7fffu;
+  const uint32_t sign = static_cast<uint32_t>(x.bits & 0x8000u) << 16;
+  // Shifted into float's fields the number is 2^-112 of itself, subnormals included; infinity and NaN need float's exponent.
+  const float scaled = detail::bits_float(magnitude << 13) * 0x1.0p112f;
+  const uint32_t special = magnitude >= 0x7c00u ? 0x7f800000u : 0u;
+  return detail::bits_float(detail::float_bits(scaled) | special | sign);
 }
 
-SHEAF_HD inline void store_float(float x, float& to) { to = x; }
-SHEAF_HD inline void store_float(float x, Bf16& to) {
-  const uint32_t bits = detail::bits_of_float(x);
-  const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
-  to.bits = static_cast<uint16_t>(is_nan ? bits >> 16 | 0x40u : (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
-SHEAF_HD inline void store_float(float x, F16& to) {
-  const uint32_t bits = detail::bits_of_float(x);
-  const uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
-  uint32_t half;
-  if (magnitude > 0x7f800000u) {
-    half = 0x7e00u;
-  } else if (magnitude >= 0x477ff000u) {  // 65520 and more round to infinity
-    half = 0x7c00u;
-  } else if (magnitude < 0x38800000u) {
-    // Below the least normal number: adding 0.5 leaves the multiple of 2^-24 in the low bits of the sum.
-    half = detail::bits_of_float(detail::float_of_bits(magnitude) + 0.5f) & 0x7fffu;
+/// To the nearest, ties to even.
+template <class T>
+SHEAF_HD inline T nearest(float x) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return x;
+  } else if constexpr (std::is_same_v<T, Half>) {
+    return detail::narrow_half(x, 0, true);
   } else {
-    half = (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
+    return detail::narrow_bfloat16(x, 0, true);
   }
-  to.bits = static_cast<uint16_t>(sign | half);
 }
+
+/// Up or down with a chance in proportion, so that the mean over uniform `dither` is x itself. float stays as it is.
+template <class T>
+SHEAF_HD inline T stochastic(float x, uint32_t dither) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return x;
+  } else if constexpr (std::is_same_v<T, Half>) {
+    return detail::narrow_half(x, dither, false);
+  } else {
+    return detail::narrow_bfloat16(x, dither, false);
+  }
+}
+
+/// How the numbers of a tensor are stored.
+enum class Element : int { f32, f16, bf16 };
+
+SHEAF_HD constexpr int64_t element_bytes(Element element) { return element == Element::f32 ? 4 : 2; }
 
 }  // namespace sheaf
