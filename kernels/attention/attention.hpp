@@ -20,7 +20,8 @@
 ///
 /// Inputs and outputs are float, f16 or bf16 alike; products are added in float. On tensor cores (16-bit elements, and float with
 /// allow_tf32) the probabilities are rounded to the element type before they meet v. Deterministic: any number of threads gives the same bits.
-/// NaN and infinity in a row spread to what depends on it. Outputs must not alias inputs. dim is 1 to 128, and a sequence at most
+/// NaN and infinity may spread to all rows of their sequence and head, never to others, and a hidden key spreads nothing. Outputs must
+/// not alias inputs. dim is 1 to 128, and a sequence at most
 /// 2^20 tokens long.
 
 #include "kernels/core/context.hpp"
