@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""faiss.IndexFlatIP for the k best items of a query.
+"""faiss.IndexFlatIP for the k best items of a query, and for the k nearest by cosine of every item.
 
 The bias is one more column. Faiss excludes nothing a query: it searches k and the longest exclusion together, then the excluded are dropped.
 """
@@ -37,6 +37,30 @@ def score_topk(arrays: Arrays, axes: dict) -> Work:
     return Work(run, fault)
 
 
+def cosine_topk(arrays: Arrays, axes: dict) -> Work:
+    vectors = arrays["vectors"]
+    scale, min_score = (float(v) for v in arrays["scale_and_min_score"])
+    own = numpy.arange(axes["n_items"])[:, None]
+    state = {}
+
+    def run():
+        unit = vectors.copy()
+        faiss.normalize_L2(unit)
+        index = faiss.IndexFlatIP(axes["dim"])
+        index.add(unit)
+        scores, ids = index.search(unit, axes["k"] + 1)
+        best = numpy.argsort(ids == own, axis=1, kind="stable")[:, : axes["k"]]
+        scores, ids = (numpy.take_along_axis(a, best, axis=1) for a in (scores * scale, ids))
+        listed = (scores >= min_score) & (scores > 0)
+        state["scores"], state["ids"] = numpy.where(listed, scores, 0), numpy.where(listed, ids, -1)
+
+    def fault() -> str:
+        bound = 2 * (axes["dim"] + 6) * EPSILON * scale
+        return lists_difference(state["ids"], state["scores"], arrays["neighbours"], arrays["scores"], bound)
+
+    return Work(run, fault)
+
+
 def prepare(device: str, threads: int) -> CpuClock:
     if device != "cpu":
         print("this peer uses faiss-cpu", file=sys.stderr)
@@ -46,4 +70,4 @@ def prepare(device: str, threads: int) -> CpuClock:
 
 
 if __name__ == "__main__":
-    peer_common.main("faiss", f"faiss {faiss.__version__}, numpy {numpy.__version__}", {"score_topk": score_topk}, prepare)
+    peer_common.main("faiss", f"faiss {faiss.__version__}, numpy {numpy.__version__}", {"score_topk": score_topk, "cosine_topk": cosine_topk}, prepare)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "kernels/association/cooccurrence.hpp"
@@ -20,12 +21,33 @@ constexpr std::array<std::pair<Measure, const char*>, 7> kMeasures{{{Measure::su
                                                                     {Measure::leverage, "leverage"},
                                                                     {Measure::conviction, "conviction"},
                                                                     {Measure::jaccard, "jaccard"},
-                                                                    {Measure::cosine, "cosine"}}};
+                                                                    {Measure::cosine, "count-cosine"}}};
 constexpr int64_t kMaxPartners = 256;
 
-int64_t usable_k(int64_t k, int64_t n_items) {
-  return std::clamp<int64_t>(k, 1, std::clamp<int64_t>(n_items - 1, 1, kMaxPartners));
-}
+/// Partners while they are on the device.
+class PartnerLists {
+ public:
+  PartnerLists(Context& context, int64_t k, int64_t n_items)
+      : n_items_(n_items),
+        k_(std::clamp<int64_t>(k, 1, std::clamp<int64_t>(n_items - 1, 1, kMaxPartners))),
+        items_(context, n_items_ * k_),
+        scores_(context, n_items_ * k_) {}
+  MatrixView<int32_t> items() { return items_.matrix(n_items_, k_); }
+  MatrixView<float> scores() { return scores_.matrix(n_items_, k_); }
+  Partners to_host() const {
+    Partners partners;
+    partners.n_items = n_items_;
+    partners.k = k_;
+    partners.items = items_.to_host();
+    partners.scores = scores_.to_host();
+    return partners;
+  }
+
+ private:
+  int64_t n_items_, k_;
+  Buffer<int32_t> items_;
+  Buffer<float> scores_;
+};
 
 }  // namespace
 
@@ -77,31 +99,27 @@ HostCsr Partners::to_csr() const {
   return csr;
 }
 
-Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score) {
-  Partners partners;
-  partners.n_items = vectors.rows;
-  partners.k = usable_k(k, vectors.rows);
-  Buffer<int32_t> items(context, partners.n_items * partners.k);
-  Buffer<float> scores(context, partners.n_items * partners.k);
+Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score,
+                         const PairRule& rule) {
+  PartnerLists lists(context, k, vectors.rows);
+  const Buffer<int32_t> category(context, rule.category);
+  const Buffer<uint8_t> allowed(context, rule.allowed);
   association::cosine_topk(context, {.vectors = vectors,
                                      .scale = scale,
                                      .min_score = min_score,
-                                     .neighbours = items.matrix(partners.n_items, partners.k),
-                                     .scores = scores.matrix(partners.n_items, partners.k)});
-  partners.items = items.to_host();
-  partners.scores = scores.to_host();
-  return partners;
+                                     .neighbours = lists.items(),
+                                     .scores = lists.scores(),
+                                     .rule = rule.kind,
+                                     .item_categories = category.view(),
+                                     .category_pairs = allowed.matrix(rule.n_categories, rule.n_categories)});
+  return lists.to_host();
 }
 
 Partners counted_partners(Context& context, const PairCounts& counts, Measure measure, int64_t k, float min_score) {
-  Partners partners;
-  partners.n_items = static_cast<int64_t>(counts.item_counts.size());
-  partners.k = usable_k(k, partners.n_items);
+  PartnerLists lists(context, k, static_cast<int64_t>(counts.item_counts.size()));
   const Buffer<int64_t> row_offsets(context, counts.row_offsets);
   const Buffer<int32_t> companions(context, counts.companions), pair_counts(context, counts.counts),
       item_counts(context, counts.item_counts);
-  Buffer<int32_t> items(context, partners.n_items * partners.k);
-  Buffer<float> scores(context, partners.n_items * partners.k);
   association::count_topk(context, {.row_offsets = row_offsets.view(),
                                     .companions = companions.view(),
                                     .counts = pair_counts.view(),
@@ -109,11 +127,72 @@ Partners counted_partners(Context& context, const PairCounts& counts, Measure me
                                     .n_baskets = counts.n_baskets,
                                     .measure = measure,
                                     .min_score = min_score,
-                                    .neighbours = items.matrix(partners.n_items, partners.k),
-                                    .scores = scores.matrix(partners.n_items, partners.k)});
-  partners.items = items.to_host();
-  partners.scores = scores.to_host();
-  return partners;
+                                    .neighbours = lists.items(),
+                                    .scores = lists.scores()});
+  return lists.to_host();
+}
+
+void check_finite_rows(Context& context, MatrixView<const float> vectors,
+                       const std::function<std::string(int64_t)>& name_of) {
+  constexpr int64_t kRowsAtOnce = 4096;
+  std::vector<float> block;
+  for (int64_t first = 0; first < vectors.rows; first += kRowsAtOnce) {
+    const auto rows = vectors.row_block(first, std::min(kRowsAtOnce, vectors.rows - first));
+    block.resize(static_cast<size_t>(rows.size()));
+    if (rows.empty()) return;
+    context.copy_to_host(block.data(), rows.data, block.size() * sizeof(float));
+    const auto bad = std::ranges::find_if(block, [](float x) { return !std::isfinite(x); });
+    if (bad == block.end()) continue;
+    const int64_t at = bad - block.begin();
+    throw DataError("the vector of " + name_of(first + at / vectors.cols) + " is not finite: value " +
+                        std::to_string(at % vectors.cols) + " is " + std::to_string(*bad),
+                    "train the model again, with a smaller model.learning_rate if that repeats it");
+  }
+}
+
+HostCsr symmetrised(const HostCsr& lists) {
+  const HostCsr turned = transpose(lists);
+  HostCsr both;
+  both.n_columns = lists.n_columns;
+  for (int64_t i = 0; i < lists.n_rows(); ++i) {
+    const auto begin = [i](const HostCsr& m) { return static_cast<size_t>(m.row_offsets[static_cast<size_t>(i)]); };
+    const auto end = [i](const HostCsr& m) { return static_cast<size_t>(m.row_offsets[static_cast<size_t>(i) + 1]); };
+    size_t a = begin(lists), b = begin(turned);
+    while (a < end(lists) || b < end(turned)) {
+      const bool own = a < end(lists) && (b == end(turned) || lists.columns[a] <= turned.columns[b]);
+      const bool other = b < end(turned) && (!own || turned.columns[b] == lists.columns[a]);
+      both.columns.push_back(own ? lists.columns[a] : turned.columns[b]);
+      both.values.push_back(own && other ? std::max(lists.values[a], turned.values[b])
+                                         : (own ? lists.values[a] : turned.values[b]));
+      a += own ? 1 : 0;
+      b += other ? 1 : 0;
+    }
+    both.row_offsets.push_back(both.nnz());
+  }
+  return both;
+}
+
+bool PairRule::allows(int32_t i, int32_t j) const {
+  if (kind == Kind::any) return true;
+  const int32_t a = category[static_cast<size_t>(i)], b = category[static_cast<size_t>(j)];
+  if (a < 0 || b < 0) return false;
+  if (kind == Kind::table) return allowed[static_cast<size_t>(a * n_categories + b)] != 0;
+  return (a == b) == (kind == Kind::same);
+}
+
+PairCounts allowed_pairs(const PairCounts& counts, const PairRule& rule) {
+  PairCounts kept;
+  kept.n_baskets = counts.n_baskets;
+  kept.item_counts = counts.item_counts;
+  for (size_t i = 0; i + 1 < counts.row_offsets.size(); ++i) {
+    for (auto e = static_cast<size_t>(counts.row_offsets[i]); e < static_cast<size_t>(counts.row_offsets[i + 1]); ++e) {
+      if (!rule.allows(static_cast<int32_t>(i), counts.companions[e])) continue;
+      kept.companions.push_back(counts.companions[e]);
+      kept.counts.push_back(counts.counts[e]);
+    }
+    kept.row_offsets.push_back(static_cast<int64_t>(kept.companions.size()));
+  }
+  return kept;
 }
 
 const char* to_string(Measure measure) {
@@ -128,7 +207,7 @@ Measure parse_measure(const std::string& text) {
     if (text == name) return value;
   }
   throw UsageError("unknown measure '" + text + "'",
-                   "use support, confidence, lift, leverage, conviction, jaccard or cosine");
+                   "use support, confidence, lift, leverage, conviction, jaccard or count-cosine");
 }
 
 }  // namespace sheaf

@@ -2,10 +2,12 @@
 /// Which items belong together: by learned vectors (cosine) or by counted baskets (support, confidence, lift, ...).
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "engine/data/csr.hpp"
+#include "kernels/association/cosine_topk.hpp"
 #include "kernels/association/measure.hpp"
 
 namespace sheaf {
@@ -39,12 +41,36 @@ struct Partners {
   HostCsr to_csr() const;
 };
 
-/// A(i, j) = scale * max(0, cos(e_i, e_j)); vectors is [n_items, dim]. k is cut to the number of other items.
-Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score);
+/// Which categories may meet in a pair. A negative category is unknown: it meets none under any rule but `any`.
+struct PairRule {
+  using Kind = association::CategoryRule;
+  Kind kind = Kind::any;
+  std::vector<int32_t> category;  // [n_items]
+  int64_t n_categories = 0;
+  std::vector<uint8_t> allowed;  // [n_categories, n_categories] for `table`: item's, partner's
+
+  bool allows(int32_t i, int32_t j) const;
+};
+
+/// A(i, j) = scale * max(0, cos(e_i, e_j)) of the pairs that the rule allows; vectors is [n_items, dim]. k is cut to the number of other
+/// items.
+Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score,
+                         const PairRule& rule = {});
 Partners counted_partners(Context& context, const PairCounts& counts, association::Measure measure, int64_t k,
                           float min_score);
 
-/// "support", "confidence", "lift", "leverage", "conviction", "jaccard", "cosine".
+/// DataError that names the first row with a value that is not finite by `name_of(row)`.
+void check_finite_rows(Context& context, MatrixView<const float> vectors,
+                       const std::function<std::string(int64_t)>& name_of);
+
+/// The union of the lists read both ways, on request: (i, j) is in the result if i lists j or j lists i, and both ways score the larger
+/// of what the lists say. Rows may be longer than the lists were. The result equals its transpose.
+HostCsr symmetrised(const HostCsr& lists);
+
+/// The counts of the pairs (row, companion) that the rule allows; the items' own counts stay.
+PairCounts allowed_pairs(const PairCounts& counts, const PairRule& rule);
+
+/// "support", "confidence", "lift", "leverage", "conviction", "jaccard", "count-cosine".
 const char* to_string(association::Measure measure);
 /// UsageError for any other text.
 association::Measure parse_measure(const std::string& text);

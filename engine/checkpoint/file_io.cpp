@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <system_error>
 
 #include "kernels/core/error.hpp"
@@ -49,6 +50,29 @@ void write_file(const std::filesystem::path& path, const std::string& text) {
   OutputFile file(path);
   file.append(text);
   file.finish();
+}
+
+static std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+void replace_file(const std::filesystem::path& path, const std::string& text) {
+  const std::filesystem::path partial = path.string() + ".partial-" + std::to_string(::getpid());
+  try {
+    write_file(partial, text);
+    if (::rename(partial.c_str(), path.c_str()) != 0) throw_errno("cannot write", path);
+  } catch (...) {
+    ::unlink(partial.c_str());
+    throw;
+  }
+  sync_folder(folder_of(path));
+}
+
+void check_file_target(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) {
+    throw UsageError(path.string() + " is a folder, not a file", "give the name of a file");
+  }
+  if (::access((folder_of(path) / ".").c_str(), W_OK) != 0) throw_errno("cannot write", path);
 }
 
 void sync_folder(const std::filesystem::path& path) {

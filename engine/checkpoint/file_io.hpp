@@ -32,6 +32,12 @@ class OutputFile {
 /// A whole file in one go, replaced if it is there.
 void write_file(const std::filesystem::path& path, const std::string& text);
 
+/// The same, but written beside its place and renamed into it: a reader sees the old file or the new one, never a half.
+void replace_file(const std::filesystem::path& path, const std::string& text);
+
+/// Fails as `replace_file` would for want of a folder or of permission; long runs call it first. UsageError if `path` is a folder.
+void check_file_target(const std::filesystem::path& path);
+
 /// fsync of a folder, so that the names in it are on the disk.
 void sync_folder(const std::filesystem::path& path);
 

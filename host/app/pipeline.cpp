@@ -51,13 +51,17 @@ TrainParams train_params(const config::Config& config) {
 SearchSpace make_space(Context& context, const Dataset& dataset, const PreferenceModel& model, const PairCounts& counts,
                        const SearchParams& params, const config::Config& config) {
   SearchSpace space(context, dataset.catalog, params);
-  if (config.associate.by == "cosine") {
-    space.vectors = model.item_vectors(context);
+  if (config.associate.by == "conviction") {
+    throw UsageError("associate.by = conviction has no upper end, so that a bundle's value would have none",
+                     "search by lift, confidence or another measure");
+  }
+  if (is_learned(config) && config.associate.category_rule == "any") {
+    space.vectors = association_vectors(context, dataset, model, config);
     space.dim = model.dim();
-    space.scale = config.associate.scale == "dim" ? 1.0f / static_cast<float>(model.dim()) : 1.0f;
+    space.scale = association_scale(model, config);
   } else {
     constexpr int64_t kPartners = 256;
-    space.association = DeviceCsr(context, associate(context, &model, counts, config, kPartners).to_csr());
+    space.association = DeviceCsr(context, associate(context, dataset, &model, counts, config, kPartners).to_csr());
   }
   return space;
 }
@@ -84,19 +88,21 @@ void for_each_pair(const std::vector<int32_t>& items, F&& f) {
 /// A(i, j) as the search saw it.
 class PairAssociation {
  public:
-  PairAssociation(const PreferenceModel& model, Context& context, const PairCounts& counts,
+  PairAssociation(const PreferenceModel& model, Context& context, const Dataset& dataset, const PairCounts& counts,
                   const config::Config& config)
-      : counts_(counts), dim_(model.dim()), by_(config.associate.by) {
-    if (by_ == "cosine") {
-      vectors_ = model.item_vectors(context).to_host();
+      : counts_(counts), dim_(model.dim()), by_(config.associate.by), rule_(pair_rule(dataset.prepared, config)) {
+    if (is_learned(config)) {
+      vectors_ = association_vectors(context, dataset, model, config).to_host();
       scale_ = config.associate.scale == "dim" ? 1.0 / static_cast<double>(dim_) : 1.0;
     }
   }
   double operator()(int32_t i, int32_t j) const {
-    if (by_ != "cosine") {
+    if (vectors_.empty()) {
       const auto measure = parse_measure(by_);
-      return std::max(counts_.measure(measure, i, j), counts_.measure(measure, j, i));
+      const double there = rule_.allows(i, j) ? counts_.measure(measure, i, j) : 0.0;
+      return std::max(there, rule_.allows(j, i) ? counts_.measure(measure, j, i) : 0.0);
     }
+    if (!rule_.allows(i, j) && !rule_.allows(j, i)) return 0.0;
     double ij = 0, ii = 0, jj = 0;
     for (int64_t c = 0; c < dim_; ++c) {
       const double a = at(i, c), b = at(j, c);
@@ -114,6 +120,7 @@ class PairAssociation {
   const PairCounts& counts_;
   int64_t dim_;
   std::string by_;
+  PairRule rule_;
   double scale_ = 1.0;
   std::vector<float> vectors_;
 };
@@ -259,23 +266,6 @@ void check_fits(const PreferenceModel& model, const std::string& trained_on, con
                    "train the model on this data, or give the data that it was trained on");
 }
 
-Partners associate(Context& context, const PreferenceModel* model, const PairCounts& counts,
-                   const config::Config& config, int64_t k) {
-  const Range range("associate");
-  const auto min_score = static_cast<float>(config.associate.min_score);
-  if (config.associate.by != "cosine") {
-    return counted_partners(context, counts, parse_measure(config.associate.by), k, min_score);
-  }
-  const Buffer<float> vectors = model->item_vectors(context);
-  const float scale = config.associate.scale == "dim" ? 1.0f / static_cast<float>(model->dim()) : 1.0f;
-  return cosine_partners(context, vectors.matrix(model->n_items(), model->dim()), k, scale, min_score);
-}
-
-PairCounts count_training_pairs(Context& context, const Dataset& dataset, const config::Config& config) {
-  const Range range("associate");
-  return count_pairs(context, dataset.purchases.train_baskets, config.associate.min_count);
-}
-
 static int64_t min_categories(const data::Prepared& prepared, const config::Config::Search& settings) {
   constexpr int64_t kUsual = 3;
   if (settings.min_categories > 0) return settings.min_categories;
@@ -314,7 +304,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
   const SearchSpace space = make_space(context, dataset, model, counts, params, config);
   const std::vector<float> wanted = mean_probability(context, scorer);
   const std::vector<int32_t> anchors = choose_anchors(wanted, params, config.search.anchors);
-  const Partners partners = associate(context, &model, counts, config, params.candidates - 1);
+  const Partners partners = associate(context, dataset, &model, counts, config, params.candidates - 1);
   SearchResult found = search_around_anchors(context, space, params, anchors, partners_of(partners, anchors), wanted);
 
   CatalogSearch result;
@@ -326,7 +316,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
                         explain_infeasible(nearest, dataset.catalog, params, dataset.prepared.currency),
                     "relax what is named, or raise search.candidates");
   }
-  const PairAssociation association(model, context, counts, config);
+  const PairAssociation association(model, context, dataset, counts, config);
   for (Bundle& bundle : select_bundles(found.bundles, config.search.max_overlap, config.search.bundles)) {
     result.offers.push_back(make_offer(std::move(bundle), dataset.catalog, counts, association, config));
   }
@@ -336,9 +326,10 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
   return result;
 }
 
-std::vector<double> association_matrix(Context& context, const PreferenceModel& model, const PairCounts& counts,
-                                       const config::Config& config, const std::vector<int32_t>& items) {
-  const PairAssociation association(model, context, counts, config);
+std::vector<double> association_matrix(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                                       const PairCounts& counts, const config::Config& config,
+                                       const std::vector<int32_t>& items) {
+  const PairAssociation association(model, context, dataset, counts, config);
   std::vector<double> matrix;
   for (const int32_t i : items) {
     for (const int32_t j : items) matrix.push_back(association(i, j));

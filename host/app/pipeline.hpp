@@ -11,6 +11,7 @@
 #include "engine/evaluate/ranking_eval.hpp"
 #include "engine/search/bundle_search.hpp"
 #include "engine/train/trainer.hpp"
+#include "host/app/association.hpp"
 #include "host/app/dataset.hpp"
 #include "host/config/config.hpp"
 
@@ -41,11 +42,6 @@ std::string fingerprint(const data::Prepared& prepared);
 /// UsageError unless the model was trained on the same users and items; `trained_on` is the fingerprint of its data.
 void check_fits(const PreferenceModel& model, const std::string& trained_on, const data::Prepared& prepared);
 
-/// Partners by config.associate; `model` may be null unless that says cosine.
-Partners associate(Context& context, const PreferenceModel* model, const PairCounts& counts,
-                   const config::Config& config, int64_t k);
-PairCounts count_training_pairs(Context& context, const Dataset& dataset, const config::Config& config);
-
 /// search.* with ids resolved; DataError for an unknown id.
 SearchParams search_params(const data::Prepared& prepared, const config::Config& config);
 
@@ -75,8 +71,9 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
                              const PairCounts& counts, const config::Config& config);
 
 /// A(i, j) of the given items as the search uses it, [items, items].
-std::vector<double> association_matrix(Context& context, const PreferenceModel& model, const PairCounts& counts,
-                                       const config::Config& config, const std::vector<int32_t>& items);
+std::vector<double> association_matrix(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                                       const PairCounts& counts, const config::Config& config,
+                                       const std::vector<int32_t>& items);
 
 /// The `count` items that users want most by their mean probability.
 std::vector<int32_t> most_wanted(Context& context, const PreferenceModel& model, int64_t count);

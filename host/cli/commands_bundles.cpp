@@ -37,7 +37,7 @@ std::vector<std::string> read_ids(const std::filesystem::path& path) {
 
 report::UserScores score_users(Workspace& work, const PreferenceModel& model, const std::vector<int32_t>& users) {
   const Range range("score");
-  const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config);
+  const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
   report::UserScores scores;
   scores.users = users;
   scores.length = std::min(work.config.search.top_items, work.dataset.prepared.n_items);
@@ -63,7 +63,7 @@ void run_search(const Options& options) {
   checkpoint::FolderWriter writer(options.out);
   std::string text, json;
   if (users.empty()) {
-    const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config);
+    const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
     const app::CatalogSearch found = app::search_catalog(*work.context, work.dataset, *model, counts, work.config);
     progress.line(fmt::format("{} of {} searches found a bundle that meets the constraints, in {:.2f} s",
                               found.n_feasible, found.n_anchors, found.seconds));

@@ -121,8 +121,8 @@ void run_demo(const Options& options) {
   phases.done("train", fmt::format("{} epochs, the best is {} with validation NDCG@10 {:.4f}",
                                    trained.report.epochs.size(), trained.report.best_epoch, best.validation_ndcg));
 
-  const PairCounts counts = app::count_training_pairs(*context, dataset, config);
-  const Partners partners = app::associate(*context, &trained.model, counts, config, config.associate.k);
+  const PairCounts counts = app::count_training_pairs(*context, dataset, config.associate.min_count);
+  const Partners partners = app::associate(*context, dataset, &trained.model, counts, config, config.associate.k);
   phases.done("associate", fmt::format("{} pairs counted in {} baskets; {} partners an item by {}",
                                        report::with_commas(static_cast<int64_t>(counts.counts.size()) / 2),
                                        report::with_commas(counts.n_baskets), partners.k, config.associate.by));
@@ -151,7 +151,7 @@ void run_demo(const Options& options) {
                     .heat_values = {},
                     .version = version_text()};
   page.heat_items = app::most_wanted(*context, trained.model, kHeatItems);
-  page.heat_values = app::association_matrix(*context, trained.model, counts, config, page.heat_items);
+  page.heat_values = app::association_matrix(*context, dataset, trained.model, counts, config, page.heat_items);
   const std::string metrics = app::to_json(quality).dump(2) + "\n";
   checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(dataset.prepared, search.offers));
   checkpoint::write_file(writer.path() / "bundles.jsonl", report::bundles_jsonl(dataset.prepared, search.offers));

@@ -1,4 +1,4 @@
-// train, associate, evaluate.
+// train, evaluate.
 
 #include <fmt/format.h>
 
@@ -19,46 +19,7 @@
 namespace sheaf::cli {
 namespace {
 
-constexpr const char* kAssociationKind = "association";
 constexpr const char* kEvaluationKind = "evaluation";
-constexpr size_t kPairsShown = 20;
-
-/// One listed pair with everything that was counted of it.
-struct PairFacts {
-  int32_t item, partner;
-  double score, support, confidence, lift;
-  int64_t count;
-};
-
-std::vector<PairFacts> pair_facts(const Partners& partners, const PairCounts& counts) {
-  std::vector<PairFacts> pairs;
-  for (int64_t i = 0; i < partners.n_items; ++i) {
-    for (int64_t r = 0; r < partners.k; ++r) {
-      const auto at = static_cast<size_t>(i * partners.k + r);
-      const auto item = static_cast<int32_t>(i);
-      const int32_t partner = partners.items[at];
-      if (partner < 0) break;
-      pairs.push_back({item, partner, static_cast<double>(partners.scores[at]),
-                       counts.measure(association::Measure::support, item, partner),
-                       counts.measure(association::Measure::confidence, item, partner),
-                       counts.measure(association::Measure::lift, item, partner), counts.count(item, partner)});
-    }
-  }
-  return pairs;
-}
-
-std::string pairs_csv(const data::Prepared& prepared, const std::vector<PairFacts>& pairs) {
-  std::string out = "item_id,item_name,partner_id,partner_name,score,baskets,support,confidence,lift\n";
-  for (const PairFacts& p : pairs) {
-    out += fmt::format("{},{},{},{},{:.6g},{},{:.6g},{:.6g},{:.6g}\n",
-                       report::csv_field(std::string(prepared.item_ids[p.item])),
-                       report::csv_field(std::string(prepared.item_names[p.item])),
-                       report::csv_field(std::string(prepared.item_ids[p.partner])),
-                       report::csv_field(std::string(prepared.item_names[p.partner])), p.score, p.count, p.support,
-                       p.confidence, p.lift);
-  }
-  return out;
-}
 
 }  // namespace
 
@@ -89,63 +50,12 @@ void run_train(const Options& options) {
   print(fmt::format("kept {}\n", epoch_text(best)));
 }
 
-void run_associate(const Options& options) {
-  const Progress progress(options.quiet);
-  checkpoint::check_target(options.out, kAssociationKind);
-  Workspace work(options);
-  std::unique_ptr<PreferenceModel> model;
-  if (work.config.associate.by == "cosine") {
-    if (options.model.empty()) {
-      throw UsageError("associate.by = cosine needs a model",
-                       "give --model, or --set associate.by=lift to count baskets");
-    }
-    model = work.load_model(options.model);
-  }
-  const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config);
-  const Partners partners = app::associate(*work.context, model.get(), counts, work.config, work.config.associate.k);
-  std::vector<PairFacts> pairs = pair_facts(partners, counts);
-
-  checkpoint::FolderWriter writer(options.out);
-  checkpoint::write_file(writer.path() / "pairs.csv", pairs_csv(work.dataset.prepared, pairs));
-  writer.commit(kAssociationKind, {{"by", work.config.associate.by}, {"pairs", pairs.size()}});
-  progress.line("wrote " + options.out.string());
-
-  std::ranges::stable_sort(pairs, std::ranges::greater{}, &PairFacts::score);
-  std::erase_if(pairs, [](const PairFacts& p) { return p.item > p.partner; });
-  pairs.resize(std::min(pairs.size(), kPairsShown));
-  const auto& prepared = work.dataset.prepared;
-  if (options.json) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const PairFacts& p : pairs) {
-      list.push_back({{"item", std::string(prepared.item_ids[p.item])},
-                      {"item_name", std::string(prepared.item_names[p.item])},
-                      {"partner", std::string(prepared.item_ids[p.partner])},
-                      {"partner_name", std::string(prepared.item_names[p.partner])},
-                      {"score", p.score},
-                      {"baskets", p.count},
-                      {"support", p.support},
-                      {"confidence", p.confidence},
-                      {"lift", p.lift}});
-    }
-    print(list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-    return;
-  }
-  Table table({"item", "partner", ">" + work.config.associate.by, ">baskets", ">support", ">confidence", ">lift"});
-  for (const PairFacts& p : pairs) {
-    table.add({report::shortened(std::string(prepared.item_names[p.item]), 36),
-               report::shortened(std::string(prepared.item_names[p.partner]), 36), fmt::format("{:.4f}", p.score),
-               std::to_string(p.count), fmt::format("{:.5f}", p.support), fmt::format("{:.3f}", p.confidence),
-               fmt::format("{:.2f}", p.lift)});
-  }
-  print(table.str());
-}
-
 void run_evaluate(const Options& options) {
   const Progress progress(options.quiet);
   if (!options.out.empty()) checkpoint::check_target(options.out, kEvaluationKind);
   Workspace work(options);
   const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
-  const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config);
+  const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
   const SearchResult own = app::search_users(*work.context, work.dataset, *model, counts, work.config,
                                              app::all_ids(work.dataset.prepared.n_users));
   const app::Quality quality = app::evaluate(*work.context, work.dataset, *model, work.config, own.bundles);

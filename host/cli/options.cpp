@@ -11,6 +11,7 @@ config::Config load_settings(const Options& options) {
   const char* device = std::getenv("SHEAF_DEVICE");
   if (device != nullptr && *device != '\0')
     assignments.insert(assignments.begin(), std::string("run.device=") + device);
+  assignments.insert(assignments.end(), options.flags.begin(), options.flags.end());
   if (!options.device.empty()) assignments.push_back("run.device=" + options.device);
   if (options.seed) assignments.push_back(fmt::format("run.seed={}", *options.seed));
   return config::load_config(options.settings, assignments);

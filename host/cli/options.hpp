@@ -20,6 +20,7 @@ struct Options {
   std::string device;              // empty: run.device of the settings
   std::optional<uint64_t> seed;    // empty: run.seed of the settings
   std::vector<std::string> set;    // "section.key=value"
+  std::vector<std::string> flags;  // the same, from options that stand for a setting
   std::filesystem::path settings;  // a TOML file
 
   std::filesystem::path file;           // import: the transactions
@@ -29,6 +30,7 @@ struct Options {
   std::filesystem::path out;            // the folder to write
   std::vector<std::string> users;       // search, score: ids; score: empty for all
   std::filesystem::path users_file;     // score: ids, one a line
+  std::string item;                     // associate: id or part of the name
   bool no_measure = false;              // devices
   std::string suite, filter;            // bench
   std::filesystem::path markdown;       // bench: the table as a file

@@ -42,6 +42,15 @@ void add_out(CLI::App& app, Options& options, bool required) {
       ->required(required);
 }
 
+/// An option that is short for --set.
+void add_setting(CLI::App& app, Options& options, const std::string& option, const std::string& setting,
+                 const std::string& help) {
+  app.add_option_function<std::string>(
+         option, [&options, setting](const std::string& value) { options.flags.push_back(setting + "=" + value); },
+         help)
+      ->type_name("VALUE");
+}
+
 std::vector<Command> make_commands() {
   return {
       {"demo", "the whole job on the data that ships inside, with a report", "sheaf demo --out my-demo", run_demo,
@@ -59,12 +68,22 @@ std::vector<Command> make_commands() {
          add_data(app, o);
          add_out(app, o, true);
        }},
-      {"associate", "list which items belong together", "sheaf associate data --out pairs --set associate.by=lift",
+      {"associate", "list which items belong together", "sheaf associate data --by lift --k 10 --out pairs.csv",
        run_associate,
        [](CLI::App& app, Options& o) {
          add_data(app, o);
          add_model(app, o, false);
-         add_out(app, o, true);
+         app.add_option("--out", o.out, "a file (.csv) or a folder to write; an older one is replaced");
+         app.add_option("--item", o.item, "all measures of one item's partners; NAME is an id or part of a name")
+             ->type_name("NAME");
+         add_setting(app, o, "--by", "associate.by", "cosine, gcn, lift, ...: associate.by");
+         add_setting(app, o, "--k", "associate.k", "partners of an item, 1 to 256");
+         add_setting(app, o, "--min-score", "associate.min_score", "partners below this are left out");
+         add_setting(app, o, "--min-count", "associate.min_count", "common baskets that a counted pair needs");
+         add_setting(app, o, "--category-rule", "associate.category_rule", "any, same, different or table");
+         app.add_flag_callback(
+             "--symmetric", [&o] { o.flags.emplace_back("associate.symmetric=true"); },
+             "list a pair both ways if either lists it, with the larger score");
        }},
       {"search", "find the bundles that sell, for the catalog or for named users",
        "sheaf search data --model model --out bundles --set search.budget=20", run_search,

@@ -21,6 +21,7 @@ struct Key {
   bool is_text, is_list;
   std::function<bool(Config&, const toml::node&)> read;  // false: wrong type or out of range
   std::function<std::string(const Config&)> print;       // as TOML
+  std::vector<std::string> choices = {};                 // of a text that is one of few
   std::string full_name() const { return section + "." + name; }
 };
 
@@ -129,6 +130,7 @@ class Keys {
   void choice(const char* name, std::string Section::*field, std::vector<std::string> choices, const char* help) {
     add(name, field, one_of(choices), help, true,
         [choices](const toml::node& node, std::string& value) { return read_choice(node, choices, value); });
+    keys_.back().choices = std::move(choices);
   }
   void text(const char* name, std::string Section::*field, const char* help) {
     add(name, field, "a string", help, true, read_text_or_integer);
@@ -210,12 +212,20 @@ std::vector<Key> make_registry() {
 
   Keys associate(all, "associate", &Config::associate);
   using A = Config::Associate;
-  associate.choice("by", &A::by, {"cosine", "support", "confidence", "lift", "leverage", "jaccard"},
-                   "what makes two items belong together: learned vectors, or counts of common baskets");
+  associate.choice(
+      "by", &A::by,
+      {"cosine", "gcn", "support", "confidence", "lift", "leverage", "conviction", "jaccard", "count-cosine"},
+      "what makes two items belong together: learned vectors (gcn: spread over the purchases), or counts of common "
+      "baskets");
   associate.integer("k", &A::k, 1, 256, "partners kept for an item");
   associate.number("min_score", &A::min_score, -1e9, 1e9, "partners below this are left out");
   associate.choice("scale", &A::scale, {"dim", "none"}, "divide learned scores by the root of the width, or not");
-  associate.integer("min_count", &A::min_count, 1, kAny, "common baskets that a pair needs");
+  associate.integer("min_count", &A::min_count, 1, kAny, "common baskets that a pair needs; of counted measures");
+  associate.boolean("symmetric", &A::symmetric, "list a pair both ways if either lists it, with the larger score");
+  associate.integer("layers", &A::layers, 1, 16, "gcn: steps over the graph of purchases");
+  associate.choice("category_rule", &A::category_rule, {"any", "same", "different", "table"},
+                   "which categories may meet in a pair; an item without one meets none but under any");
+  associate.ids("category_pairs", &A::category_pairs, "for table: 'category > partner's category', each pair one way");
 
   Keys search(all, "search", &Config::search);
   using S = Config::Search;
@@ -281,8 +291,10 @@ const Key& find_key(const std::string& section, const std::string& name, const s
 
 void assign(Config& config, const Key& key, const toml::node& node, const std::string& where, const std::string& text) {
   if (key.read(config, node)) return;
+  const std::string near =
+      key.choices.empty() ? std::string() : fmt::format("did you mean '{}'? ", nearest(text, key.choices));
   throw UsageError(fmt::format("{}{} = {}: expected {}", where, key.full_name(), text, key.valid),
-                   fmt::format("{}: {}", key.full_name(), key.help));
+                   fmt::format("{}{}: {}", near, key.full_name(), key.help));
 }
 
 std::string as_text(const toml::node& node) {

@@ -36,6 +36,10 @@ struct Config {
     double min_score = 0.0;
     std::string scale = "dim";
     int64_t min_count = 2;
+    bool symmetric = false;
+    int64_t layers = 3;
+    std::string category_rule = "any";
+    std::vector<std::string> category_pairs;
   } associate;
   struct Search {
     int64_t candidates = 64;

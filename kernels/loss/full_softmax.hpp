@@ -23,10 +23,10 @@ struct FullSoftmaxArgs {
   VectorView<const float> item_bias;  // [n_items] f32
   CsrView targets;                    // [n_users, n_items] weights >= 0; null values mean 1
   float scale = 1.0f;
-  MatrixView<float> d_users;      // [n_users, dim] f32
-  MatrixView<float> d_items;      // [n_items, dim] f32
-  VectorView<float> d_item_bias;  // [n_items] f32
-  VectorView<double> loss;        // [1] f64; added to
+  MatrixView<float> d_users;                // [n_users, dim] f32
+  MatrixView<float> d_items;                // [n_items, dim] f32
+  VectorView<float> d_item_bias;            // [n_items] f32
+  VectorView<double> loss;                  // [1] f64; added to
   int64_t score_bytes = int64_t{64} << 20;  // for the scores of a block of users
 };
 

@@ -1,9 +1,19 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <limits>
+#include <map>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/associate/association.hpp"
+#include "engine/associate/graph_vectors.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"
@@ -141,6 +151,28 @@ TEST_P(AssociationTest, CosinePartnersAreTheStrongest) {
   }
 }
 
+TEST_P(AssociationTest, CosinePartnersObeyTheRule) {
+  constexpr int64_t dim = 5;
+  const Buffer<float> vectors(context(), test::random_floats(kItems * dim, 4));
+  PairRule rule;
+  rule.category = test::random_ints(kItems, 5, -1, 2);
+  rule.n_categories = 3;
+  rule.allowed = {0, 1, 0, 0, 0, 1, 1, 0, 1};
+  const auto all = cosine_partners(context(), vectors.matrix(kItems, dim), kItems, 1.0f, 0.0f).to_csr();
+  for (const auto kind : {PairRule::Kind::same, PairRule::Kind::different, PairRule::Kind::table}) {
+    rule.kind = kind;
+    const auto kept = cosine_partners(context(), vectors.matrix(kItems, dim), kItems, 1.0f, 0.0f, rule).to_csr();
+    std::vector<int32_t> expected;
+    for (int32_t i = 0; i < kItems; ++i) {
+      for (const int32_t j : all.row(i)) {
+        if (rule.allows(i, j)) expected.push_back(j);
+      }
+    }
+    EXPECT_EQ(kept.columns, expected);
+    EXPECT_FALSE(expected.empty());
+  }
+}
+
 TEST_P(AssociationTest, OneItemHasNoPartners) {
   const Buffer<float> vectors(context(), std::vector<float>{1, 2});
   EXPECT_EQ(cosine_partners(context(), vectors.matrix(1, 2), 5, 1.0f, 0.0f).items, std::vector<int32_t>{-1});
@@ -148,7 +180,141 @@ TEST_P(AssociationTest, OneItemHasNoPartners) {
   EXPECT_EQ(counted_partners(context(), pairs, Measure::lift, 5, 0.0f).items, std::vector<int32_t>{-1});
 }
 
+// LightGCN on a dense normalised matrix in double precision.
+TEST_P(AssociationTest, GraphVectorsAreTheMeanOverTheLayers) {
+  constexpr int64_t dim = 3, n_users = 60;
+  const std::vector<float> users = test::random_floats(n_users * dim, 3), items = test::random_floats(kItems * dim, 4);
+  const Buffer<float> user_buffer(context(), users), item_buffer(context(), items);
+  const test::HostCsr by_item = ref::transpose(drawn_);
+  const auto degree = [](const test::HostCsr& m, int64_t r) {
+    return static_cast<double>(m.row_offsets[static_cast<size_t>(r) + 1] - m.row_offsets[static_cast<size_t>(r)]);
+  };
+  for (const int64_t layers : {0, 1, 2, 3}) {
+    std::vector<double> u(users.begin(), users.end()), v(items.begin(), items.end()), mean = v;
+    for (int64_t layer = 1; layer <= layers; ++layer) {
+      std::vector<double> u_next(u.size()), v_next(v.size());
+      for (int64_t r = 0; r < n_users; ++r) {
+        for (auto e = drawn_.row_offsets[static_cast<size_t>(r)]; e < drawn_.row_offsets[static_cast<size_t>(r) + 1];
+             ++e) {
+          const int64_t i = drawn_.columns[static_cast<size_t>(e)];
+          const double weight = 1.0 / std::sqrt(degree(drawn_, r) * degree(by_item, i));
+          for (int64_t x = 0; x < dim; ++x) {
+            const auto user = static_cast<size_t>(r * dim + x), item = static_cast<size_t>(i * dim + x);
+            v_next[item] += weight * u[user];
+            u_next[user] += weight * v[item];
+          }
+        }
+      }
+      u = u_next;
+      v = v_next;
+      for (size_t at = 0; at < v.size(); ++at) mean[at] += v[at];
+    }
+    const std::vector<float> found =
+        graph_vectors(context(), baskets_, user_buffer.matrix(n_users, dim), item_buffer.matrix(kItems, dim), layers)
+            .to_host();
+    ASSERT_EQ(found.size(), mean.size());
+    // Values are at most 1 and a normalised step makes them at most the root of the degree; a layer takes as many roundings as its
+    // longest row has entries and six more.
+    const double bound = static_cast<double>(1 + layers) * (n_users + 6) * std::sqrt(n_users) * test::kRound;
+    for (size_t at = 0; at < mean.size(); ++at) {
+      EXPECT_NEAR(static_cast<double>(found[at]), mean[at] / static_cast<double>(layers + 1), bound)
+          << layers << " layers, " << at;
+    }
+  }
+}
+
+TEST_P(AssociationTest, VectorsThatAreNotFiniteAreNamed) {
+  constexpr int64_t rows = 5000, dim = 2;
+  std::vector<float> vectors(rows * dim, 1.0f);
+  const auto name = [](int64_t row) { return "item no. " + std::to_string(row); };
+  {
+    const Buffer<float> buffer(context(), vectors);
+    EXPECT_NO_THROW(check_finite_rows(context(), buffer.matrix(rows, dim), name));
+    EXPECT_NO_THROW(check_finite_rows(context(), buffer.matrix(0, 0), name));
+  }
+  vectors[4500 * dim + 1] = std::numeric_limits<float>::quiet_NaN();
+  vectors[4700 * dim] = std::numeric_limits<float>::infinity();
+  const Buffer<float> buffer(context(), vectors);
+  try {
+    check_finite_rows(context(), buffer.matrix(rows, dim), name);
+    FAIL() << "NaN was let through";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("item no. 4500 is not finite: value 1 is nan"), std::string::npos)
+        << error.what();
+  }
+}
+
+// Rules of two items at support 0.006 and confidence 0.25: 150 of the 463 published rules, and the two of the highest lift among them
+// (arules' walk-through in Lantz, Machine Learning with R, 2013).
+TEST_P(AssociationTest, GroceriesRulesAsPublished) {
+  const char* folder = std::getenv("SHEAF_DATA");
+  const std::filesystem::path source = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+  const auto root = folder ? std::filesystem::path(folder) : source.parent_path() / "shared" / "data";
+  std::ifstream in(root / "groceries" / "groceries_baskets.csv");
+  if (!in) GTEST_SKIP() << "no groceries in " << root << "; set SHEAF_DATA to the folder of the public data sets";
+  std::map<std::string, int32_t> ids;
+  std::vector<std::vector<int32_t>> baskets;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream fields(line);
+    auto& basket = baskets.emplace_back();
+    for (std::string name; std::getline(fields, name, ',');) {
+      basket.push_back(ids.try_emplace(name, static_cast<int32_t>(ids.size())).first->second);
+    }
+    std::ranges::sort(basket);
+  }
+  const auto n_items = static_cast<int64_t>(ids.size());
+  const PairCounts counts = count_pairs(context(), test::pattern(baskets, n_items), 60);  // 0.006 * 9835 = 59.01
+  const HostCsr rules = counted_partners(context(), counts, Measure::confidence, n_items - 1, 0.25f).to_csr();
+  EXPECT_EQ(rules.nnz(), 150);
+  const auto expect_rule = [&](const char* from, const char* to, double support, double confidence, double lift) {
+    const int32_t i = ids.at(from), j = ids.at(to);
+    EXPECT_TRUE(rules.contains(i, j));
+    EXPECT_NEAR(counts.measure(Measure::support, i, j), support, 5e-10);  // as printed, to nine places
+    EXPECT_NEAR(counts.measure(Measure::confidence, i, j), confidence, 5e-8);
+    EXPECT_NEAR(counts.measure(Measure::lift, i, j), lift, 5e-7);
+  };
+  expect_rule("herbs", "root vegetables", 0.007015760, 0.4312500, 3.956477);
+  expect_rule("berries", "whipped/sour cream", 0.009049314, 0.2721713, 3.796886);
+}
+
 SHEAF_ON_EVERY_BACKEND(AssociationTest);
+
+TEST(Symmetrised, IsTheUnionWithTheLargerScore) {
+  const HostCsr both = symmetrised(test::sparse({{0, 2, 0, 5}, {3, 0, 0, 0}, {1, 0, 0, 0}, {4, 0, 0, 0}}));
+  const HostCsr expected = test::sparse({{0, 3, 1, 5}, {3, 0, 0, 0}, {1, 0, 0, 0}, {5, 0, 0, 0}});
+  EXPECT_EQ(both.row_offsets, expected.row_offsets);
+  EXPECT_EQ(both.columns, expected.columns);
+  EXPECT_EQ(both.values, expected.values);
+  EXPECT_EQ(symmetrised(HostCsr{}).n_rows(), 0);
+}
+
+TEST(PairRule, LeavesOutWhatItForbids) {
+  using Kind = PairRule::Kind;
+  PairRule rule{Kind::any, {0, 0, 1, -1}, 2, {0, 1, 0, 0}};  // the table: items of 0 to partners of 1
+  const auto pairs = [&](Kind kind) {
+    rule.kind = kind;
+    std::vector<std::pair<int32_t, int32_t>> allowed;
+    for (int32_t i = 0; i < 4; ++i) {
+      for (int32_t j = 0; j < 4; ++j) {
+        if (i != j && rule.allows(i, j)) allowed.emplace_back(i, j);
+      }
+    }
+    return allowed;
+  };
+  using Pairs = std::vector<std::pair<int32_t, int32_t>>;
+  EXPECT_EQ(pairs(Kind::any).size(), 12u);
+  EXPECT_EQ(pairs(Kind::same), (Pairs{{0, 1}, {1, 0}}));
+  EXPECT_EQ(pairs(Kind::different), (Pairs{{0, 2}, {1, 2}, {2, 0}, {2, 1}}));
+  EXPECT_EQ(pairs(Kind::table), (Pairs{{0, 2}, {1, 2}}));
+
+  const PairCounts counts{9, {5, 6, 7, 8}, {0, 3, 4, 5, 6}, {1, 2, 3, 0, 0, 0}, {4, 3, 2, 4, 3, 2}};
+  const PairCounts kept = allowed_pairs(counts, rule);
+  EXPECT_EQ(kept.n_baskets, 9);
+  EXPECT_EQ(kept.item_counts, counts.item_counts);
+  EXPECT_EQ(kept.row_offsets, (std::vector<int64_t>{0, 1, 1, 1, 1}));
+  EXPECT_EQ(kept.companions, (std::vector<int32_t>{2}));
+  EXPECT_EQ(kept.counts, (std::vector<int32_t>{3}));
+}
 
 TEST(Partners, BecomeAMatrixWithAscendingColumns) {
   const Partners partners{4, 3, {3, 1, 2, -1, -1, -1, 0, 3, -1, 2, -1, -1}, {9, 8, 7, 0, 0, 0, 6, 5, 0, 4, 0, 0}};
@@ -163,7 +329,8 @@ TEST(Partners, BecomeAMatrixWithAscendingColumns) {
 TEST(MeasureNames, GoBothWays) {
   for (const Measure measure : kMeasures) EXPECT_EQ(parse_measure(to_string(measure)), measure);
   EXPECT_EQ(parse_measure("jaccard"), Measure::jaccard);
-  for (const char* text : {"", "Lift", "lift ", "count"}) EXPECT_THROW(parse_measure(text), UsageError) << text;
+  for (const char* text : {"", "Lift", "lift ", "count", "cosine"})
+    EXPECT_THROW(parse_measure(text), UsageError) << text;
 }
 
 }  // namespace

@@ -6,10 +6,12 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/core/philox.hpp"
@@ -151,6 +153,10 @@ TEST_F(ProgramTest, TheWholeJobByHand) {
   EXPECT_TRUE(has(pairs.out, "confidence")) << pairs.out;
   EXPECT_TRUE(has(read("pairs/pairs.csv"), "\"Product, no. "));
   must_run({"associate", "data", "--out", "lift", "--set", "associate.by=lift", "--json"});
+  must_run({"associate", "data", "--out", "lift.csv", "--by", "lift", "--quiet"});
+  EXPECT_EQ(read("lift.csv"), read("lift/pairs.csv"));
+  const Finished graph = must_run({"associate", "data", "--model", "model", "--by", "gcn", "--k", "3", "--quiet"});
+  EXPECT_TRUE(has(graph.out, "gcn")) << graph.out;
 
   const Finished search = must_run(small({"search", "data", "--model", "model", "--out", "bundles", "--json"}));
   const nlohmann::json best = nlohmann::json::parse(search.out.substr(0, search.out.find('\n')));
@@ -285,6 +291,108 @@ TEST_F(ProgramTest, WrongUsage) {
   expect_failure({"demo", "--device", "cuda:99", "--quiet"}, 4, "cuda:99");
   expect_failure({"demo", "--device", "quantum", "--quiet"}, 2, "quantum");
   expect_failure({"demo", "--seed", "x"}, 2, "--seed");
+}
+
+/// item_id, partner_id -> the fields after the names, whose one comma is quoted.
+std::map<std::pair<std::string, std::string>, std::vector<std::string>> read_pairs(const std::string& csv) {
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> pairs;
+  std::istringstream lines(csv);
+  std::string line;
+  std::getline(lines, line);
+  while (std::getline(lines, line)) {
+    std::vector<std::string> fields;
+    std::istringstream parts(line);
+    for (std::string field; std::getline(parts, field, ',');) fields.push_back(field);
+    EXPECT_EQ(fields.size(), 16u) << line;
+    pairs[{fields.at(0), fields.at(3)}] = {fields.begin() + 6, fields.end()};
+  }
+  return pairs;
+}
+
+TEST_F(ProgramTest, AssociationByEveryMeasure) {
+  prepare();
+  for (const char* by : {"support", "confidence", "lift", "leverage", "conviction", "jaccard", "count-cosine"}) {
+    must_run({"associate", "data", "--by", by, "--out", "pairs.csv", "--k", "5", "--quiet"});
+    EXPECT_TRUE(read("pairs.csv")
+                    .starts_with("item_id,item_name,partner_id,partner_name,score,baskets,expected,support,confidence,"
+                                 "lift,leverage,conviction,"
+                                 "jaccard,count-cosine\n"));
+    const auto one_way = read_pairs(read("pairs.csv"));
+    EXPECT_GT(one_way.size(), 40u) << by;
+    must_run({"associate", "data", "--by", by, "--out", "both.csv", "--k", "5", "--symmetric", "--quiet"});
+    const auto both = read_pairs(read("both.csv"));
+    for (const auto& [pair, fields] : both) {
+      const std::pair back{pair.second, pair.first};
+      ASSERT_TRUE(both.contains(back)) << by;
+      EXPECT_EQ(fields[0], both.at(back)[0]) << "the score is the same both ways";
+      EXPECT_TRUE(one_way.contains(pair) || one_way.contains(back));
+    }
+    for (const auto& [pair, fields] : one_way) EXPECT_TRUE(both.contains(pair));
+  }
+}
+
+TEST_F(ProgramTest, AssociationWithinAndAcrossCategories) {
+  prepare();
+  const auto aisle = [](const std::string& id) { return std::stoi(id.substr(1)) % 8; };
+  const auto pairs = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"associate", "data", "--by", "lift", "--out", "pairs.csv", "--quiet"});
+    must_run(more);
+    auto found = read_pairs(read("pairs.csv"));
+    EXPECT_FALSE(found.empty());
+    return found;
+  };
+  for (const auto& [pair, fields] : pairs({"--category-rule", "same"}))
+    EXPECT_EQ(aisle(pair.first), aisle(pair.second));
+  for (const auto& [pair, fields] : pairs({"--category-rule", "different"}))
+    EXPECT_NE(aisle(pair.first), aisle(pair.second));
+  for (const auto& [pair, fields] :
+       pairs({"--category-rule", "table", "--set", "associate.category_pairs=aisle 1 > aisle 2, aisle 3>aisle 3"})) {
+    EXPECT_TRUE((aisle(pair.first) == 1 && aisle(pair.second) == 2) ||
+                (aisle(pair.first) == 3 && aisle(pair.second) == 3));
+  }
+  const auto table_failure = [&](const std::string& table, int code, const std::string& message) {
+    expect_failure(
+        {"associate", "data", "--by", "lift", "--category-rule", "table", "--set", "associate.category_pairs=" + table},
+        code, message);
+  };
+  table_failure("aisle 1", 2, "'aisle 1' is no pair");
+  table_failure("aisle 1 > aisel 2", 3, "did you mean 'aisle 2'?");
+}
+
+TEST_F(ProgramTest, OneItemByEveryMeasure) {
+  prepare_model();
+  const Finished by_id = must_run({"associate", "data", "--item", "p7", "--by", "lift", "--k", "4"});
+  EXPECT_TRUE(has(by_id.out, "Product, no. 7 (p7), in ")) << by_id.out;
+  for (const char* measure : {"support", "confidence", "lift", "leverage", "conviction", "jaccard", "count-cosine"}) {
+    EXPECT_TRUE(has(by_id.out, measure));
+  }
+  EXPECT_EQ(std::count(by_id.out.begin(), by_id.out.end(), '\n'), 7) << "a heading, two lines of titles, four items";
+  EXPECT_EQ(must_run({"associate", "data", "--item", "product, NO. 7", "--by", "lift", "--k", "4"}).out, by_id.out);
+  EXPECT_EQ(must_run({"associate", "data", "--item", "no. 7", "--by", "lift", "--k", "4"}).out, by_id.out);
+  const nlohmann::json learned = nlohmann::json::parse(
+      must_run({"associate", "data", "--model", "model", "--item", "p7", "--k", "4", "--json"}).out);
+  ASSERT_EQ(learned.size(), 4u);
+  for (const auto& partner : learned) {
+    EXPECT_EQ(partner["item"], "p7");
+    EXPECT_NEAR(partner["score"].get<double>() * 8, partner["cosine"].get<double>(), 1e-5) << "1 / dim is the scale";
+    EXPECT_LE(std::abs(partner["gcn"].get<double>()), 1.0 + 1e-12);
+  }
+  expect_failure({"associate", "data", "--item", "prodct, no. 33", "--by", "lift"}, 3, "'Product, no. 33' (p33)");
+  expect_failure({"associate", "data", "--item", "no. 1", "--by", "lift"}, 3, "give an id or more of the name");
+}
+
+TEST_F(ProgramTest, BadAssociations) {
+  prepare();
+  expect_failure({"associate", "data", "--by", "lft"}, 2, "did you mean 'lift'?");
+  for (const char* k : {"0", "257", "-1", "many"}) {
+    expect_failure({"associate", "data", "--by", "lift", "--k", k}, 2, "expected an integer from 1 to 256");
+  }
+  expect_failure({"associate", "data", "--by", "gcn"}, 2, "needs a model");
+  expect_failure({"associate", "data", "--by", "lift", "--out", "no/such/pairs.csv"}, 3, "cannot write");
+  expect_failure({"associate", "data", "--by", "lift", "--out", "shop.toml"}, 2, "is not a folder");
+  fs::create_directory(home() / "folder.csv");
+  expect_failure({"associate", "data", "--by", "lift", "--out", "folder.csv"}, 2, "is a folder, not a file");
+  expect_failure({"associate", "data", "--by", "lift", "--category-rule", "diferent"}, 2, "did you mean 'different'?");
 }
 
 TEST_F(ProgramTest, BadPurchases) {

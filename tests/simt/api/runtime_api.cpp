@@ -31,6 +31,7 @@ struct SimtEvent {
 namespace {
 
 constexpr size_t kAlignment = 256;
+constexpr int kProcessors = 2;  // blocks run one after the other; persistent kernels should see more than one
 thread_local cudaError_t last_error = cudaSuccess;
 SimtStream* capturing = nullptr;  // one stream at a time
 
@@ -112,7 +113,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal) {
   properties->sharedMemPerBlockOptin = 227 * 1024;
   properties->warpSize = 32;
   properties->maxThreadsPerBlock = 1024;
-  properties->multiProcessorCount = 1;
+  properties->multiProcessorCount = kProcessors;
   properties->major = 8;
   return cudaSuccess;
 }
@@ -121,7 +122,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ord
   if (ordinal != 0) return noted(cudaErrorInvalidDevice);
   switch (attribute) {
     case cudaDevAttrClockRate: *value = 0; return cudaSuccess;
-    case cudaDevAttrMultiProcessorCount: *value = 1; return cudaSuccess;
+    case cudaDevAttrMultiProcessorCount: *value = kProcessors; return cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = 227 * 1024; return cudaSuccess;
   }
   return noted(cudaErrorInvalidValue);

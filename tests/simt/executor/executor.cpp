@@ -34,7 +34,7 @@ namespace {
 constexpr size_t kMaxDynamicShared = 227 * 1024;  // the most that a block of current devices may ask for
 constexpr int kPoison = 0xff;                     // NaN as float and double, -1 as int
 constexpr unsigned kWarp = 32;
-constexpr uint64_t kMaxUnordered = 2048;  // threads of a grid; ThreadSanitizer holds 8128 and takes 0.3 ms for each
+constexpr uint64_t kMaxUnordered = 512;  // threads of a grid; ThreadSanitizer holds 8128 and takes 0.3 ms for each
 
 enum class State : uint8_t { ready, at_barrier, in_warp, left };
 

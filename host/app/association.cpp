@@ -1,0 +1,104 @@
+#include "host/app/association.hpp"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "engine/associate/graph_vectors.hpp"
+#include "host/app/pipeline.hpp"
+#include "host/config/nearest.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/range.hpp"
+
+namespace sheaf::app {
+namespace {
+
+PairRule::Kind rule_kind(const std::string& name) {
+  using Kind = PairRule::Kind;
+  return name == "same"        ? Kind::same
+         : name == "different" ? Kind::different
+         : name == "table"     ? Kind::table
+                               : Kind::any;
+}
+
+int32_t find_category(const data::Prepared& prepared, std::string name) {
+  name.erase(0, name.find_first_not_of(' '));
+  name.erase(name.find_last_not_of(' ') + 1);
+  const int64_t code = prepared.category_names.find_sorted(name);
+  if (code >= 0) return static_cast<int32_t>(code);
+  std::vector<std::string> names;
+  for (int64_t c = 0; c < prepared.category_names.size(); ++c) names.emplace_back(prepared.category_names[c]);
+  throw DataError(fmt::format("associate.category_pairs: no category '{}' in {}", name, prepared.name),
+                  names.empty() ? "" : fmt::format("did you mean '{}'?", config::nearest(name, names)));
+}
+
+}  // namespace
+
+bool is_learned(const config::Config& config) {
+  return config.associate.by == "cosine" || config.associate.by == "gcn";
+}
+
+Buffer<float> association_vectors(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                                  const config::Config& config) {
+  Buffer<float> vectors = model.item_vectors(context);
+  const auto matrix = [&] { return std::as_const(vectors).matrix(model.n_items(), model.dim()); };
+  const auto name_of = [&](int64_t item) {
+    return fmt::format("item '{}' ({})", dataset.prepared.item_ids[item], dataset.prepared.item_names[item]);
+  };
+  check_finite_rows(context, matrix(), name_of);
+  if (config.associate.by != "gcn") return vectors;
+  vectors =
+      graph_vectors(context, dataset.purchases.train, model.user_table.matrix(), matrix(), config.associate.layers);
+  check_finite_rows(context, matrix(), name_of);
+  return vectors;
+}
+
+float association_scale(const PreferenceModel& model, const config::Config& config) {
+  return config.associate.scale == "dim" ? 1.0f / static_cast<float>(model.dim()) : 1.0f;
+}
+
+PairRule pair_rule(const data::Prepared& prepared, const config::Config& config) {
+  PairRule rule;
+  rule.kind = rule_kind(config.associate.category_rule);
+  if (rule.kind == PairRule::Kind::any) return rule;
+  rule.category = prepared.item_category;
+  for (int32_t& category : rule.category) {
+    if (prepared.category_names[category] == data::kNoValue) category = -1;
+  }
+  if (rule.kind != PairRule::Kind::table) return rule;
+  rule.n_categories = prepared.category_names.size();
+  rule.allowed.resize(static_cast<size_t>(rule.n_categories * rule.n_categories));
+  for (const std::string& pair : config.associate.category_pairs) {
+    const size_t arrow = pair.find('>');
+    if (arrow == std::string::npos) {
+      throw UsageError(fmt::format("associate.category_pairs: '{}' is no pair", pair),
+                       "write the item's category, >, the partner's category");
+    }
+    const int64_t from = find_category(prepared, pair.substr(0, arrow));
+    const int64_t to = find_category(prepared, pair.substr(arrow + 1));
+    rule.allowed[static_cast<size_t>(from * rule.n_categories + to)] = 1;
+  }
+  return rule;
+}
+
+Partners associate(Context& context, const Dataset& dataset, const PreferenceModel* model, const PairCounts& counts,
+                   const config::Config& config, int64_t k) {
+  const Range range("associate");
+  const auto min_score = static_cast<float>(config.associate.min_score);
+  const PairRule rule = pair_rule(dataset.prepared, config);
+  if (!is_learned(config)) {
+    const association::Measure measure = parse_measure(config.associate.by);
+    if (rule.kind == PairRule::Kind::any) return counted_partners(context, counts, measure, k, min_score);
+    return counted_partners(context, allowed_pairs(counts, rule), measure, k, min_score);
+  }
+  const Buffer<float> vectors = association_vectors(context, dataset, *model, config);
+  return cosine_partners(context, vectors.matrix(model->n_items(), model->dim()), k, association_scale(*model, config),
+                         min_score, rule);
+}
+
+PairCounts count_training_pairs(Context& context, const Dataset& dataset, int64_t min_count) {
+  const Range range("associate");
+  return count_pairs(context, dataset.purchases.train_baskets, min_count);
+}
+
+}  // namespace sheaf::app

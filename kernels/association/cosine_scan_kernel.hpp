@@ -1,0 +1,101 @@
+#pragma once
+/// The text of a ScanKernel for any vector type. Translation units that are compiled for a newer instruction set than the rest
+/// include this and nothing else of the project that holds code: an inline function compiled there might be the copy that the
+/// linker keeps for all.
+///
+/// Vector is a struct with: Floats, Units, kLanes, kVectors (a panel's width in vectors), kRows, zero(), load(units), broadcast(unit),
+/// multiply_add(row, column, sums), load_floats, broadcast_float, minimum, reaches (a bit mask), store.
+
+#include <cstdint>
+
+#include "kernels/association/cosine_scan.hpp"
+
+namespace sheaf::association::cpu {
+namespace {
+
+template <class Vector>
+int32_t scan_panel(const uint32_t* row_panel, int32_t first_row, const uint32_t* column_panel, int32_t n_units,
+                   const float* row_thresholds, const float* column_thresholds, Hit* hits) {
+  constexpr int kRows = Vector::kRows;
+  constexpr int kVectors = Vector::kVectors;
+  constexpr int kLanes = Vector::kLanes;
+  constexpr int kWidth = kVectors * kLanes;
+  typename Vector::Floats sums[kRows][kVectors];
+#pragma GCC unroll 64
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = Vector::zero();
+  }
+  const uint32_t* rows = row_panel + first_row;
+  for (int32_t u = 0; u < n_units; ++u) {
+    typename Vector::Units columns[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) columns[v] = Vector::load(column_panel + v * kLanes);
+#pragma GCC unroll 64
+    for (int r = 0; r < kRows; ++r) {
+      const typename Vector::Units row = Vector::broadcast(rows + r);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = Vector::multiply_add(row, columns[v], sums[r][v]);
+    }
+    rows += kWidth;
+    column_panel += kWidth;
+  }
+
+  typename Vector::Floats limits[kVectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) limits[v] = Vector::load_floats(column_thresholds + v * kLanes);
+  uint32_t masks[kRows][kVectors];
+  uint32_t any = 0;
+#pragma GCC unroll 64
+  for (int r = 0; r < kRows; ++r) {
+    const typename Vector::Floats limit = Vector::broadcast_float(row_thresholds[first_row + r]);
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      masks[r][v] = Vector::reaches(sums[r][v], Vector::minimum(limit, limits[v]));
+      any |= masks[r][v];
+    }
+  }
+  if (any == 0) [[likely]]
+    return 0;
+
+  int32_t n_hits = 0;
+  alignas(64) float products[kLanes];
+#pragma GCC unroll 64
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      if (masks[r][v] == 0) continue;
+      Vector::store(products, sums[r][v]);
+      for (uint32_t mask = masks[r][v]; mask != 0; mask &= mask - 1) {
+        const int lane = __builtin_ctz(mask);
+        hits[n_hits++] = {first_row + r, v * kLanes + lane, products[lane]};
+      }
+    }
+  }
+  return n_hits;
+}
+
+inline int32_t float_units(int64_t dim) { return static_cast<int32_t>(dim); }
+
+/// Columns of a panel side by side, a group of dimensions at a time: what is written stays in the first-level cache.
+template <int kWidth>
+void pack_floats(const float* vectors, int64_t dim, uint32_t* panel) {
+  constexpr int64_t kGroup = 16;
+  for (int64_t first = 0; first < dim; first += kGroup) {
+    const int64_t last = first + kGroup < dim ? first + kGroup : dim;
+    for (int64_t j = 0; j < kWidth; ++j) {
+      for (int64_t d = first; d < last; ++d) {
+        panel[d * kWidth + j] = __builtin_bit_cast(uint32_t, vectors[j * dim + d]);
+      }
+    }
+  }
+}
+
+inline void keep_products(const float*, const float*, int64_t, Hit*, int32_t) {}
+
+inline void no_residuals(const float*, int64_t count, int64_t, float* residuals) {
+  for (int64_t j = 0; j < count; ++j) residuals[j] = 0.0f;
+}
+
+}  // namespace
+}  // namespace sheaf::association::cpu
