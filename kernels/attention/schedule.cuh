@@ -1,0 +1,161 @@
+#pragma once
+/// Which block works on what: units of a sequence, a head and a block of its rows, the longest first, dealt out in turn to blocks that
+/// stay; and how rows come into shared memory and leave it.
+
+#include <cuda_runtime.h>
+
+#include "kernels/attention/attention.hpp"
+#include "kernels/attention/pair.hpp"
+#include "kernels/core/cuda/async_copy.cuh"
+#include "kernels/core/cuda/warp.cuh"
+
+namespace sheaf::attention::cuda {
+
+constexpr int kStages = 2;
+constexpr int kMaxThreads = 256;
+
+/// Sequences in descending length, and of every row block the number of sequences that reach it: the first ones.
+struct Schedule {
+  const int32_t* order;   // [n_sequences]
+  const int32_t* counts;  // [n_blocks]
+  int32_t n_blocks;       // of block_rows rows, of the longest sequence
+  int32_t block_rows;
+  int64_t n_heads;  // that make units
+  bool last_first;  // row blocks in descending order: causal queries at the end see the most
+};
+
+struct Unit {
+  int64_t sequence, head;
+  Span span;
+  int64_t row;  // first of the block, counted in the sequence
+};
+
+/// The units of one block, in order.
+class Walk {
+ public:
+  __device__ Walk(const Schedule& schedule, const Shape& shape)
+      : schedule_(schedule), shape_(shape), at_(blockIdx.x), block_(schedule.last_first ? schedule.n_blocks - 1 : 0) {
+    settle();
+  }
+  __device__ bool done() const { return block_ < 0 || block_ >= schedule_.n_blocks; }
+  __device__ void next() {
+    at_ += gridDim.x;
+    ++ordinal_;
+    settle();
+  }
+  __device__ const Unit& unit() const { return unit_; }
+  __device__ int ordinal() const { return ordinal_; }
+
+ private:
+  __device__ void settle() {
+    for (; !done(); block_ += schedule_.last_first ? -1 : 1) {
+      const int64_t n = schedule_.counts[block_] * schedule_.n_heads;
+      if (at_ < n) {
+        unit_.sequence = schedule_.order[at_ / schedule_.n_heads];
+        unit_.head = at_ % schedule_.n_heads;
+        unit_.span = span_of(shape_, unit_.sequence);
+        unit_.row = int64_t{block_} * schedule_.block_rows;
+        return;
+      }
+      at_ -= n;
+    }
+  }
+
+  const Schedule& schedule_;
+  const Shape& shape_;
+  int64_t at_;  // among the units of row block block_
+  int32_t block_;
+  int ordinal_ = 0;
+  Unit unit_{};
+};
+
+/// Rows of one head in memory.
+struct RowSource {
+  const unsigned char* rows;
+  int64_t stride;       // bytes
+  int64_t n_valid;      // rows; zeros are read behind them
+  const uint8_t* keep;  // [n_valid], or null: rows with 0 are read as zeros
+};
+
+/// Bytes of a head's row, and of the copies that its alignment allows (2 is no asynchronous one).
+struct RowShape {
+  int row_bytes;
+  int copy_bytes;
+};
+
+template <class Data>
+__device__ RowSource row_source(const Heads<Data>& heads, const Shape& shape, const Unit& unit, int64_t head,
+                                int64_t row, int element_bytes) {
+  const int64_t token = unit.span.first + row;
+  return {static_cast<const unsigned char*>(heads.data) + (token * heads.stride + head * shape.dim) * element_bytes,
+          heads.stride * element_bytes, unit.span.length - row, nullptr};
+}
+
+template <int kCopy>
+__device__ void copy_unit(unsigned char* to, const unsigned char* from, const unsigned char* safe, int n_bytes) {
+#pragma unroll
+  for (int b = 0; b < 16; b += kCopy) {
+    if constexpr (kCopy == 2) {
+      *reinterpret_cast<uint16_t*>(to + b) = b < n_bytes ? *reinterpret_cast<const uint16_t*>(from + b) : uint16_t{0};
+    } else {
+      async_copy<kCopy>(to + b, b < n_bytes ? from + b : safe, b < n_bytes);
+    }
+  }
+}
+
+/// Begins to copy n_rows rows of kRowBytes, by the whole block.
+template <int kRowBytes>
+__device__ void load_rows(unsigned char* tile, int pitch, int n_rows, const RowSource& source, const RowShape& shape) {
+  constexpr int kUnits = kRowBytes / 16;
+  for (int i = static_cast<int>(threadIdx.x); i < n_rows * kUnits; i += static_cast<int>(blockDim.x)) {
+    const int row = i / kUnits, byte = i % kUnits * 16;
+    const bool valid = row < source.n_valid && (source.keep == nullptr || source.keep[row] != 0);
+    const int n_bytes = valid ? shape.row_bytes - byte : 0;
+    const unsigned char* from = source.rows + (valid ? row * source.stride + byte : 0);
+    unsigned char* to = tile + row * pitch + byte;
+    switch (shape.copy_bytes) {
+      case 16: copy_unit<16>(to, from, source.rows, n_bytes); break;
+      case 8: copy_unit<8>(to, from, source.rows, n_bytes); break;
+      case 4: copy_unit<4>(to, from, source.rows, n_bytes); break;
+      default: copy_unit<2>(to, from, source.rows, n_bytes);
+    }
+  }
+}
+
+template <class Word>
+__device__ void store_words(unsigned char* to, int64_t stride, const unsigned char* tile, int pitch, int n_rows,
+                            int row_bytes) {
+  const int n_words = row_bytes / static_cast<int>(sizeof(Word));
+  for (int i = static_cast<int>(threadIdx.x) % kWarp; i < n_rows * n_words; i += kWarp) {
+    const int row = i / n_words, byte = i % n_words * static_cast<int>(sizeof(Word));
+    *reinterpret_cast<Word*>(to + row * stride + byte) = *reinterpret_cast<const Word*>(tile + row * pitch + byte);
+  }
+}
+
+/// n_rows rows of a tile to memory, by one warp.
+__device__ inline void store_rows(unsigned char* to, int64_t stride, const unsigned char* tile, int pitch, int n_rows,
+                                  const RowShape& shape) {
+  switch (shape.copy_bytes) {
+    case 16: return store_words<uint4>(to, stride, tile, pitch, n_rows, shape.row_bytes);
+    case 8: return store_words<uint2>(to, stride, tile, pitch, n_rows, shape.row_bytes);
+    case 4: return store_words<uint32_t>(to, stride, tile, pitch, n_rows, shape.row_bytes);
+    default: return store_words<uint16_t>(to, stride, tile, pitch, n_rows, shape.row_bytes);
+  }
+}
+
+/// A result of kDim / 8 parts times `factors` of rows g and g + 8, into a tile's 16 rows.
+template <class Math, int kDim>
+__device__ void store_result(unsigned char* tile, int pitch, const float (&sums)[kDim / 8][4], float factor,
+                             float factor_below) {
+  unsigned char* to = tile + quad_row() * pitch + 2 * quad_column() * Math::kBytes;
+#pragma unroll
+  for (int n = 0; n < kDim / 8; ++n) {
+    Math::store_pair(to + n * 8 * Math::kBytes, sums[n][0] * factor, sums[n][1] * factor);
+    Math::store_pair(to + 8 * pitch + n * 8 * Math::kBytes, sums[n][2] * factor_below, sums[n][3] * factor_below);
+  }
+}
+
+/// Memory of a tile's row: an odd multiple of 16 bytes.
+constexpr int pitch_of(int row_bytes) { return row_bytes + 16; }
+
+}  // namespace sheaf::attention::cuda

@@ -1,0 +1,126 @@
+#pragma once
+/// What concerns the single pairs of a result of 16 x 8 kParts: which are seen, their bias, their dropout. Rows are queries and columns
+/// keys, or the other way round (kKeyRows).
+
+#include "kernels/attention/fragments.cuh"
+#include "kernels/attention/schedule.cuh"
+
+namespace sheaf::attention::cuda {
+
+constexpr float kLog2E = 1.44269504f;
+constexpr float kLn2 = 0.693147181f;
+
+/// Where a warp's result lies: rows from `row`, columns from `column`, both counted in the sequence; the head is of the queries.
+struct TilePlace {
+  int64_t sequence, head;
+  Span span;
+  int64_t row, column;
+};
+
+template <bool kKeyRows>
+struct Pair {
+  int64_t i, j;  // query, key
+  __device__ Pair(const TilePlace& place, int part, int element) {
+    const int64_t r = place.row + quad_row() + element / 2 * 8;
+    const int64_t c = place.column + part * 8 + 2 * quad_column() + element % 2;
+    i = kKeyRows ? c : r;
+    j = kKeyRows ? r : c;
+  }
+};
+
+/// Whether all pairs are seen, so that none need be asked.
+template <bool kKeyRows, int kColumns>
+__device__ bool sees_all(const Shape& shape, const TilePlace& place) {
+  const int64_t last_row = place.row + 15, last_column = place.column + kColumns - 1;
+  const int64_t last = last_row > last_column ? last_row : last_column;
+  const bool before = kKeyRows ? last_row <= place.column : last_column <= place.row;
+  return shape.key_keep.empty() && last < place.span.length && (!shape.causal || before);
+}
+
+template <bool kKeyRows>
+__device__ bool is_seen(const Shape& shape, const TilePlace& place, const Pair<kKeyRows>& pair) {
+  return pair.i < place.span.length && pair.j < place.span.length && (!shape.causal || pair.j <= pair.i) &&
+         (shape.key_keep.empty() || shape.key_keep[place.span.first + pair.j] != 0);
+}
+
+/// Products into log2(e) (scale * product + bias); -infinity where nothing is seen.
+template <bool kKeyRows, int kParts>
+__device__ void finish_scores(const Shape& shape, const TilePlace& place, float (&x)[kParts][4]) {
+  const bool all = sees_all<kKeyRows, kParts * 8>(shape, place);
+  const bool has_bias = !shape.relative_bias.empty();
+  const float scale = shape.scale * kLog2E;
+#pragma unroll
+  for (int n = 0; n < kParts; ++n) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+      x[n][e] *= scale;
+      if (all && !has_bias) continue;
+      const Pair<kKeyRows> pair(place, n, e);
+      if (has_bias) {
+        x[n][e] += kLog2E * shape.relative_bias(place.head, bias_column(pair.i, pair.j, shape.relative_bias.cols / 2));
+      }
+      if (!all && !is_seen(shape, place, pair)) x[n][e] = -INFINITY;
+    }
+  }
+}
+
+/// The dropout's bytes of a result: byte e of bytes[n] decides element e of part n. A draw of 16 keys serves several lanes: each lane makes
+/// some, and they are passed round.
+template <bool kKeyRows, int kParts>
+__device__ void draw_bytes(const DropoutMask& mask, const TilePlace& place, uint32_t (&bytes)[kParts]) {
+  const auto shuffled = [](uint32_t word, int source) { return __shfl_sync(kFullMask, word, source); };
+#pragma unroll
+  for (int n = 0; n < kParts; ++n) bytes[n] = 0;
+  if constexpr (kKeyRows) {
+    // A draw a query, that is a column, for the warp's 16 keys.
+    constexpr int kOwn = kParts * 8 > kWarp ? kParts * 8 / kWarp : 1;
+#pragma unroll
+    for (int own = 0; own < kOwn; ++own) {
+      const Random4 draw = mask.draw(place.sequence, place.head, place.column + own * kWarp + lane(), place.row / 16);
+#pragma unroll
+      for (int n = own * 4; n < own * 4 + 4 && n < kParts; ++n) {
+#pragma unroll
+        for (int e = 0; e < 2; ++e) {
+          const int source = n % 4 * 8 + 2 * quad_column() + e;
+          uint32_t words[4];
+#pragma unroll
+          for (int w = 0; w < 4; ++w) words[w] = shuffled(draw.v[w], source);
+          const bool high = quad_row() >= 4;
+          const int shift = quad_row() % 4 * 8;
+          const uint32_t above = (high ? words[1] : words[0]) >> shift & 0xffu;
+          const uint32_t below = (high ? words[3] : words[2]) >> shift & 0xffu;
+          bytes[n] |= above << (8 * e) | below << (16 + 8 * e);
+        }
+      }
+    }
+  } else {
+    // Draws of rows g and g + 8 for each 16 columns, made by the four lanes of the rows in turn.
+    constexpr int kDraws = kParts;  // 2 rows, kParts / 2 blocks of keys
+    constexpr int kOwn = (kDraws + 3) / 4;
+#pragma unroll
+    for (int own = 0; own < kOwn; ++own) {
+      const int mine = own * 4 + quad_column();
+      const Random4 draw =
+          mask.draw(place.sequence, place.head, place.row + quad_row() + mine % 2 * 8, place.column / 16 + mine / 2);
+#pragma unroll
+      for (int d = own * 4; d < own * 4 + 4 && d < kDraws; ++d) {
+        const int source = lane() - quad_column() + d % 4;
+        uint32_t words[4];
+#pragma unroll
+        for (int w = 0; w < 4; ++w) words[w] = shuffled(draw.v[w], source);
+        const bool high = quad_column() >= 2;
+        const int shift = quad_column() % 2 * 16;
+        const int to = d % 2 * 16;
+        bytes[d / 2 * 2] |= ((high ? words[1] : words[0]) >> shift & 0xffffu) << to;
+        bytes[d / 2 * 2 + 1] |= ((high ? words[3] : words[2]) >> shift & 0xffffu) << to;
+      }
+    }
+  }
+}
+
+/// 0 or 1 / kept.
+__device__ inline float keep_factor(const DropoutMask& mask, uint32_t bytes, int element) {
+  return (bytes >> (8 * element) & 0xffu) >= mask.threshold ? mask.factor : 0.0f;
+}
+
+}  // namespace sheaf::attention::cuda
