@@ -69,6 +69,41 @@ class Walk {
   Unit unit_{};
 };
 
+/// All units of a block by tiles: the next tile is under way while one is worked on, be it of this unit or of the next. A Task has
+/// n_tiles(unit), load_unit(ordinal, unit) and load_tile(stage, unit, tile), which begin copies, then begin(unit, ordinal), work(tile, stage)
+/// and finish(). What load_unit fills is read until finish(), in kStages places by turns.
+template <class Task>
+__device__ void run_units(Task& task, const Schedule& schedule, const Shape& shape) {
+  Walk ahead(schedule, shape);
+  int ahead_tile = 0;
+  // Always a group, so that waits count the same.
+  const auto issue = [&](int stage) {
+    if (!ahead.done()) {
+      if (ahead_tile == 0) task.load_unit(ahead.ordinal(), ahead.unit());
+      task.load_tile(stage, ahead.unit(), ahead_tile);
+      if (++ahead_tile == task.n_tiles(ahead.unit())) {
+        ahead.next();
+        ahead_tile = 0;
+      }
+    }
+    async_commit();
+  };
+  for (int s = 0; s + 1 < kStages; ++s) issue(s);
+  int stage = 0;
+  for (Walk walk(schedule, shape); !walk.done(); walk.next()) {
+    task.begin(walk.unit(), walk.ordinal());
+    const int n_tiles = task.n_tiles(walk.unit());
+    for (int tile = 0; tile < n_tiles; ++tile) {
+      async_wait<kStages - 2>();
+      __syncthreads();
+      issue((stage + kStages - 1) % kStages);
+      task.work(tile, stage);
+      stage = (stage + 1) % kStages;
+    }
+    task.finish();
+  }
+}
+
 /// Rows of one head in memory.
 struct RowSource {
   const unsigned char* rows;
@@ -143,16 +178,16 @@ __device__ inline void store_rows(unsigned char* to, int64_t stride, const unsig
   }
 }
 
-/// A result of kDim / 8 parts times `factors` of rows g and g + 8, into a tile's 16 rows.
-template <class Math, int kDim>
-__device__ void store_result(unsigned char* tile, int pitch, const float (&sums)[kDim / 8][4], float factor,
-                             float factor_below) {
-  unsigned char* to = tile + quad_row() * pitch + 2 * quad_column() * Math::kBytes;
-#pragma unroll
-  for (int n = 0; n < kDim / 8; ++n) {
-    Math::store_pair(to + n * 8 * Math::kBytes, sums[n][0] * factor, sums[n][1] * factor);
-    Math::store_pair(to + 8 * pitch + n * 8 * Math::kBytes, sums[n][2] * factor_below, sums[n][3] * factor_below);
-  }
+/// Begins to copy n_rows keys from `first` on and then as many values, both with zeros for hidden ones.
+template <int kRowBytes, int kElementBytes>
+__device__ void load_keys(unsigned char* tile, int pitch, int n_rows, const Heads<const void>& k,
+                          const Heads<const void>& v, const Shape& shape, const Unit& unit, int64_t kv_head,
+                          int64_t first, const RowShape& rows) {
+  RowSource keys = row_source(k, shape, unit, kv_head, first, kElementBytes);
+  RowSource values = row_source(v, shape, unit, kv_head, first, kElementBytes);
+  if (!shape.key_keep.empty()) keys.keep = values.keep = shape.key_keep.data + unit.span.first + first;
+  load_rows<kRowBytes>(tile, pitch, n_rows, keys, rows);
+  load_rows<kRowBytes>(tile + n_rows * pitch, pitch, n_rows, values, rows);
 }
 
 /// Memory of a tile's row: an odd multiple of 16 bytes.

@@ -10,12 +10,42 @@ namespace sheaf::attention::cuda {
 constexpr float kLog2E = 1.44269504f;
 constexpr float kLn2 = 0.693147181f;
 
+__device__ inline int warp() { return static_cast<int>(threadIdx.x) / kWarp; }
+
 /// Where a warp's result lies: rows from `row`, columns from `column`, both counted in the sequence; the head is of the queries.
 struct TilePlace {
   int64_t sequence, head;
   Span span;
   int64_t row, column;
 };
+
+template <int kParts>
+__device__ void clear(float (&sums)[kParts][4]) {
+#pragma unroll
+  for (int n = 0; n < kParts; ++n) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) sums[n][e] = 0.0f;
+  }
+}
+
+/// A warp's 16 rows, those of the place, times `factor` (rows g) and `factor_below` (rows g + 8) to memory, by way of the warp's own `tile`.
+template <class Math, int kDim>
+__device__ void write_result(const Heads<void>& heads, const Shape& shape, const TilePlace& place,
+                             const float (&sums)[kDim / 8][4], float factor, float factor_below, unsigned char* tile,
+                             int pitch, const RowShape& rows) {
+  const int64_t n_rows = place.span.length - place.row;
+  __syncwarp();
+  unsigned char* to = tile + quad_row() * pitch + 2 * quad_column() * Math::kBytes;
+#pragma unroll
+  for (int n = 0; n < kDim / 8; ++n) {
+    Math::store_pair(to + n * 8 * Math::kBytes, sums[n][0] * factor, sums[n][1] * factor);
+    Math::store_pair(to + 8 * pitch + n * 8 * Math::kBytes, sums[n][2] * factor_below, sums[n][3] * factor_below);
+  }
+  __syncwarp();
+  const int64_t at = (place.span.first + place.row) * heads.stride + place.head * shape.dim;
+  store_rows(static_cast<unsigned char*>(heads.data) + at * Math::kBytes, heads.stride * Math::kBytes, tile, pitch,
+             n_rows < 16 ? static_cast<int>(n_rows) : 16, rows);
+}
 
 template <bool kKeyRows>
 struct Pair {
