@@ -1,96 +1,242 @@
 #include "kernels/attention/attention.hpp"
-#include "kernels/attention/plain.hpp"
-#include "kernels/core/cuda/launch.cuh"
+#include "kernels/attention/launch_shape.cuh"
+#include "kernels/attention/tile_gradients.cuh"
 
 namespace sheaf::attention::cuda {
 namespace {
 
-constexpr int kThreads = 128;
+/// Two tiles of block_rows rows for kStages units, two of kColumns for kStages tiles, then floats.
+template <class Math, int kDim>
+struct BackwardLayout {
+  static constexpr int kColumns = kBackwardColumns<Math, kDim>;
+  static constexpr int kRowBytes = kDim * Math::kBytes;
+  static constexpr int kPitch = pitch_of(kRowBytes);
 
-/// The item of a block: sequences over y, query heads over x.
-__device__ Item item_of(const Shape& shape, int64_t n_heads, int64_t n_kv_heads) {
-  const int64_t head = blockIdx.x, sequence = blockIdx.y;
-  return {sequence, head, head / (n_heads / n_kv_heads), span_of(shape, sequence)};
+  static size_t bytes(int warps, size_t n_floats) {
+    return static_cast<size_t>(kStages * 2 * kPitch) * static_cast<size_t>(16 * warps + kColumns) +
+           n_floats * sizeof(float);
+  }
+  __device__ unsigned char* unit_tile(int ordinal) const {
+    return memory + ordinal % kStages * 2 * block_rows * kPitch;
+  }
+  __device__ unsigned char* column_tile(int stage) const {
+    return memory + (kStages * 2 * block_rows + stage * 2 * kColumns) * kPitch;
+  }
+  __device__ float* floats() const { return reinterpret_cast<float*>(column_tile(kStages)); }
+
+  unsigned char* memory;
+  int block_rows;
+};
+
+/// Task of run_units for d_q and the bias: as the forward pass, with d_out beside the queries.
+template <class Math, int kDim>
+class QueryTask {
+ public:
+  using Layout = BackwardLayout<Math, kDim>;
+  static constexpr int kColumns = Layout::kColumns;
+  static constexpr int kPitch = Layout::kPitch;
+
+  __device__ QueryTask(const Backward& call, unsigned char* memory)
+      : call_(call), layout_{memory, call.schedule.block_rows} {}
+
+  __device__ int n_tiles(const Unit& unit) const {
+    const int64_t end = unit.row + call_.schedule.block_rows;
+    const int64_t n_keys = call_.args.shape.causal && end < unit.span.length ? end : unit.span.length;
+    return static_cast<int>((n_keys + kColumns - 1) / kColumns);
+  }
+  __device__ void load_unit(int ordinal, const Unit& unit) const {
+    load_queries<Layout::kRowBytes, Math::kBytes>(layout_.unit_tile(ordinal), kPitch, call_.schedule.block_rows, call_,
+                                                  unit, unit.head, unit.row);
+  }
+  __device__ void load_tile(int stage, const Unit& unit, int tile) const {
+    const int64_t kv_head = unit.head / (call_.args.q.n_heads / call_.args.k.n_heads);
+    load_keys<Layout::kRowBytes, Math::kBytes>(layout_.column_tile(stage), kPitch, kColumns, call_.args.k, call_.args.v,
+                                               call_.args.shape, unit, kv_head, int64_t{tile} * kColumns, call_.rows);
+  }
+  __device__ void begin(const Unit& unit, int ordinal) {
+    queries_ = layout_.unit_tile(ordinal) + 16 * warp() * kPitch;
+    place_ = {unit.sequence, unit.head, unit.span, unit.row + 16 * warp(), 0};
+  }
+  __device__ void work(int tile, int stage) {
+    if (place_.row >= place_.span.length) return;
+    if (tile == 0) {
+      rows_.begin(call_, place_, queries_, queries_ + call_.schedule.block_rows * kPitch, kPitch);
+    }
+    place_.column = int64_t{tile} * kColumns;
+    if (call_.args.shape.causal && place_.column > place_.row + 15) return;
+    const unsigned char* keys = layout_.column_tile(stage);
+    rows_.work(call_, place_, keys, keys + kColumns * kPitch, kPitch, layout_.floats());
+  }
+  __device__ void finish() {
+    if (place_.row >= place_.span.length) return;
+    const Shape& shape = call_.args.shape;
+    write_result<Math, kDim>(call_.args.d_q, shape, place_, rows_.d_q, shape.scale, shape.scale, queries_, kPitch,
+                             call_.rows);
+  }
+
+ private:
+  const Backward& call_;
+  Layout layout_;
+  unsigned char* queries_ = nullptr;  // of the warp
+  TilePlace place_{};
+  QueryRows<Math, kDim> rows_;
+};
+
+/// Task of run_units for d_k and d_v: a warp has 16 keys, and all warps meet the same queries, head by head of the group.
+template <class Math, int kDim>
+class KeyTask {
+ public:
+  using Layout = BackwardLayout<Math, kDim>;
+  static constexpr int kColumns = Layout::kColumns;
+  static constexpr int kPitch = Layout::kPitch;
+
+  __device__ KeyTask(const Backward& call, unsigned char* memory)
+      : call_(call), layout_{memory, call.schedule.block_rows} {}
+
+  __device__ int n_tiles(const Unit& unit) const { return group() * tiles_a_head(unit); }
+  __device__ void load_unit(int ordinal, const Unit& unit) const {
+    load_keys<Layout::kRowBytes, Math::kBytes>(layout_.unit_tile(ordinal), kPitch, call_.schedule.block_rows,
+                                               call_.args.k, call_.args.v, call_.args.shape, unit, unit.head, unit.row,
+                                               call_.rows);
+  }
+  __device__ void load_tile(int stage, const Unit& unit, int tile) const {
+    const int64_t head = unit.head * group() + tile / tiles_a_head(unit);
+    const int64_t first = query_of(unit, tile);
+    load_queries<Layout::kRowBytes, Math::kBytes>(layout_.column_tile(stage), kPitch, kColumns, call_, unit, head,
+                                                  first);
+    load_statistics(statistics(stage), kColumns, call_, unit, head, first);
+  }
+  __device__ void begin(const Unit& unit, int ordinal) {
+    unit_ = unit;
+    keys_ = layout_.unit_tile(ordinal) + 16 * warp() * kPitch;
+    rows_.begin(keys_, keys_ + call_.schedule.block_rows * kPitch);
+  }
+  __device__ void work(int tile, int stage) {
+    const TilePlace place{unit_.sequence, unit_.head * group() + tile / tiles_a_head(unit_), unit_.span,
+                          unit_.row + 16 * warp(), query_of(unit_, tile)};
+    if (place.row >= place.span.length) return;
+    if (call_.args.shape.causal && place.column + kColumns - 1 < place.row) return;
+    const unsigned char* queries = layout_.column_tile(stage);
+    const float* log_sum_exp = statistics(stage);
+    rows_.work(call_, place, queries, queries + kColumns * kPitch, kPitch, log_sum_exp, log_sum_exp + kColumns);
+  }
+  __device__ void finish() {
+    const TilePlace place{unit_.sequence, unit_.head, unit_.span, unit_.row + 16 * warp(), 0};
+    if (place.row >= place.span.length) return;
+    const Shape& shape = call_.args.shape;
+    write_result<Math, kDim>(call_.args.d_k, shape, place, rows_.d_k, shape.scale, shape.scale, keys_, kPitch,
+                             call_.rows);
+    write_result<Math, kDim>(call_.args.d_v, shape, place, rows_.d_v, 1.0f, 1.0f, keys_, kPitch, call_.rows);
+  }
+
+ private:
+  __device__ int group() const { return static_cast<int>(call_.args.q.n_heads / call_.args.k.n_heads); }
+  /// The first tile of queries that see a key of the unit.
+  __device__ int first_tile(const Unit& unit) const {
+    return call_.args.shape.causal ? static_cast<int>(unit.row / kColumns) : 0;
+  }
+  __device__ int tiles_a_head(const Unit& unit) const {
+    return static_cast<int>((unit.span.length + kColumns - 1) / kColumns) - first_tile(unit);
+  }
+  __device__ int64_t query_of(const Unit& unit, int tile) const {
+    return int64_t{first_tile(unit) + tile % tiles_a_head(unit)} * kColumns;
+  }
+  __device__ float* statistics(int stage) const { return layout_.floats() + stage * 2 * kColumns; }
+
+  const Backward& call_;
+  Layout layout_;
+  unsigned char* keys_ = nullptr;  // of the warp
+  Unit unit_{};
+  KeyRows<Math, kDim> rows_;
+};
+
+template <class Math, int kDim>
+__global__ void __launch_bounds__(kMaxThreads, 1) query_gradient_kernel(Backward call) {
+  SHEAF_DYNAMIC_SHARED(memory);
+  QueryTask<Math, kDim> task(call, memory);
+  run_units(task, call.schedule, call.args.shape);
 }
 
-// One thread a row of d_q.
-__global__ void query_gradient_kernel(AttentionBackwardArgs args, DropoutMask mask) {
-  const Shape& shape = args.shape;
-  const Item item = item_of(shape, args.q.n_heads, args.k.n_heads);
-  for (int64_t i = threadIdx.x; i < item.span.length; i += kThreads) {
-    float sums[kMaxDim] = {};
-    for (int64_t j = 0; j < (shape.causal ? i + 1 : item.span.length); ++j) {
-      if (!sees(shape, item, i, j)) continue;
-      const float d_x = pair_gradient(args, mask, item, i, j).d_x;
-      for (int64_t c = 0; c < shape.dim; ++c) {
-        sums[c] += d_x * read_element(args.k, shape, item.span.first + j, item.kv_head, c);
-      }
-    }
-    for (int64_t c = 0; c < shape.dim; ++c) {
-      write_element(shape.scale * sums[c], args.d_q, shape, item.span.first + i, item.head, c);
-    }
+template <class Math, int kDim>
+__global__ void __launch_bounds__(kMaxThreads, 1) key_gradient_kernel(Backward call) {
+  SHEAF_DYNAMIC_SHARED(memory);
+  KeyTask<Math, kDim> task(call, memory);
+  run_units(task, call.schedule, call.args.shape);
+}
+
+// One thread a number of the bias; parts in ascending order.
+__global__ void sum_parts_kernel(const float* parts, int64_t n_parts, MatrixView<float> sums) {
+  const int64_t e = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (e >= sums.size()) return;
+  double sum = 0.0;
+  for (int64_t part = 0; part < n_parts; ++part) sum += static_cast<double>(parts[part * sums.size() + e]);
+  sums.data[e] = static_cast<float>(sum);
+}
+
+constexpr int64_t kMaxPartFloats = int64_t{16} << 20;
+constexpr int kSumThreads = 128;
+
+template <class Math, int kDim>
+void query_gradient(Context& context, ScratchScope& scratch, Backward call) {
+  using Layout = BackwardLayout<Math, kDim>;
+  const AttentionBackwardArgs& args = call.args;
+  const int64_t n_bias = args.d_relative_bias.size();
+  const auto bytes_of = [&](int warps) {
+    return Layout::bytes(warps,
+                         n_bias > 0 ? static_cast<size_t>(warps) * size_t{bias_scratch_floats(Layout::kColumns)} : 0);
+  };
+  const int warps = choose_warps(context, args.shape.max_length, bytes_of);
+  const auto kernel = query_gradient_kernel<Math, kDim>;
+  unsigned blocks = resident_blocks(context, kernel, warps * kWarp, bytes_of(warps));
+  if (n_bias > 0) blocks = static_cast<unsigned>(std::clamp<int64_t>(kMaxPartFloats / (warps * n_bias), 1, blocks));
+  call.schedule = make_schedule(context, scratch, args.shape, 16 * warps, args.q.n_heads, args.shape.causal);
+  const int64_t n_parts = n_bias > 0 ? int64_t{blocks} * warps : 0;
+  if (n_bias > 0) {
+    call.bias_parts = scratch.take<float>(n_parts * n_bias);
+    context.fill_bytes(call.bias_parts, 0, static_cast<size_t>(n_parts * n_bias) * sizeof(float));
+  }
+  launch(kernel, blocks, warps * kWarp, bytes_of(warps), context, call);
+  if (n_bias > 0) {
+    launch(sum_parts_kernel, blocks_for(n_bias, kSumThreads), kSumThreads, 0, context, call.bias_parts, n_parts,
+           args.d_relative_bias);
   }
 }
 
-// One thread a row of d_k and d_v; key heads over x.
-__global__ void key_gradient_kernel(AttentionBackwardArgs args, DropoutMask mask) {
-  const Shape& shape = args.shape;
-  const int64_t kv_head = blockIdx.x, sequence = blockIdx.y, group = args.q.n_heads / args.k.n_heads;
-  const Span span = span_of(shape, sequence);
-  for (int64_t j = threadIdx.x; j < span.length; j += kThreads) {
-    float d_k[kMaxDim] = {}, d_v[kMaxDim] = {};
-    for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-      const Item item{sequence, head, kv_head, span};
-      for (int64_t i = shape.causal ? j : 0; i < span.length; ++i) {
-        if (!sees(shape, item, i, j)) continue;
-        const PairGradient pair = pair_gradient(args, mask, item, i, j);
-        for (int64_t c = 0; c < shape.dim; ++c) {
-          d_k[c] += pair.d_x * read_element(args.q, shape, span.first + i, head, c);
-          d_v[c] += pair.kept_p * read_element(args.d_out, shape, span.first + i, head, c);
-        }
-      }
-    }
-    for (int64_t c = 0; c < shape.dim; ++c) {
-      write_element(shape.scale * d_k[c], args.d_k, shape, span.first + j, kv_head, c);
-      write_element(d_v[c], args.d_v, shape, span.first + j, kv_head, c);
-    }
-  }
-}
-
-// One thread a number of the bias: heads over x.
-__global__ void bias_gradient_kernel(AttentionBackwardArgs args, DropoutMask mask) {
-  const Shape& shape = args.shape;
-  const int64_t head = blockIdx.x, n_columns = args.d_relative_bias.cols;
-  for (int64_t column = threadIdx.x; column < n_columns; column += kThreads) {
-    double sum = 0.0;
-    for (int64_t sequence = 0; sequence + 1 < shape.offsets.size; ++sequence) {
-      const Item item{sequence, head, head / (args.q.n_heads / args.k.n_heads), span_of(shape, sequence)};
-      for (int64_t i = 0; i < item.span.length; ++i) {
-        for (int64_t j = 0; j < item.span.length; ++j) {
-          if (bias_column(i, j, n_columns / 2) != column || !sees(shape, item, i, j)) continue;
-          sum += static_cast<double>(pair_gradient(args, mask, item, i, j).d_x);
-        }
-      }
-    }
-    args.d_relative_bias(head, column) = static_cast<float>(sum);
-  }
-}
-
-dim3 grid_of(const Shape& shape, int64_t n_heads) {
-  return {static_cast<unsigned>(n_heads), static_cast<unsigned>(shape.offsets.size - 1)};
+template <class Math, int kDim>
+void key_gradient(Context& context, ScratchScope& scratch, Backward call) {
+  using Layout = BackwardLayout<Math, kDim>;
+  const AttentionBackwardArgs& args = call.args;
+  const auto bytes_of = [](int warps) { return Layout::bytes(warps, size_t{kStages * 2 * Layout::kColumns}); };
+  const int warps = choose_warps(context, args.shape.max_length, bytes_of);
+  const auto kernel = key_gradient_kernel<Math, kDim>;
+  call.schedule = make_schedule(context, scratch, args.shape, 16 * warps, args.k.n_heads, false);
+  launch(kernel, resident_blocks(context, kernel, warps * kWarp, bytes_of(warps)), warps * kWarp, bytes_of(warps),
+         context, call);
 }
 
 }  // namespace
 
 void attention_backward(Context& context, const AttentionBackwardArgs& args) {
-  const DropoutMask mask(args.shape, args.q.n_heads);
-  if (args.shape.n_tokens > 0) {
-    launch(query_gradient_kernel, grid_of(args.shape, args.q.n_heads), kThreads, 0, context, args, mask);
-    launch(key_gradient_kernel, grid_of(args.shape, args.k.n_heads), kThreads, 0, context, args, mask);
+  if (args.shape.n_tokens == 0) {
+    if (!args.d_relative_bias.empty()) {
+      context.fill_bytes(args.d_relative_bias.data, 0,
+                         static_cast<size_t>(args.d_relative_bias.size()) * sizeof(float));
+    }
+    return;
   }
-  if (!args.d_relative_bias.empty()) {
-    launch(bias_gradient_kernel, static_cast<unsigned>(args.q.n_heads), kThreads, 0, context, args, mask);
-  }
+  ScratchScope scratch(context);
+  RowAlignment alignment(args.shape);
+  alignment << args.q << args.k << args.v << args.out << args.d_out << args.d_q << args.d_k << args.d_v;
+  const Backward call{.args = args,
+                      .mask = DropoutMask(args.shape, args.q.n_heads),
+                      .schedule = {},
+                      .rows = alignment.shape(),
+                      .delta = scratch.take<float>(args.shape.n_tokens * args.q.n_heads),
+                      .bias_parts = nullptr};
+  for_math(args.shape, [&]<class Math, int kDim>() {
+    query_gradient<Math, kDim>(context, scratch, call);
+    key_gradient<Math, kDim>(context, scratch, call);
+  });
 }
 
 }  // namespace sheaf::attention::cuda
