@@ -15,6 +15,7 @@ void check_shape(const Shape& shape, int64_t n_heads, int64_t n_kv_heads, const 
   check_argument(n_kv_heads >= 1 && n_heads >= 1 && n_heads % n_kv_heads == 0, op,
                  "the query heads (" + std::to_string(n_heads) + ") must be a multiple of the key heads (" +
                      std::to_string(n_kv_heads) + ")");
+  check_argument(shape.offsets.size * n_heads < int64_t{1} << 30, op, "at most 2^30 sequences times heads");
   check_argument(shape.offsets.size >= 1, op, "offsets must hold one number more than there are sequences");
   check_argument(shape.max_length >= 0 && shape.max_length <= kMaxLength, op,
                  "max_length must be at most 2^20, not " + std::to_string(shape.max_length));

@@ -115,7 +115,7 @@ class Backward {
   }
   void add_bias(double* d_relative_bias) const {
     for (int64_t t = 1 - sizes_.band; t < sizes_.band; ++t) {
-      const int64_t column = bias_column(-t, 0, shape_.relative_bias.cols / 2);
+      const int64_t column = bias_column<int64_t>(-t, 0, shape_.relative_bias.cols / 2);
       d_relative_bias[column] += static_cast<double>(*space_.d_bias.at(0, t));
     }
   }

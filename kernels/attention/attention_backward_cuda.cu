@@ -40,35 +40,35 @@ class QueryTask {
       : call_(call), layout_{memory, call.schedule.block_rows} {}
 
   __device__ int n_tiles(const Unit& unit) const {
-    const int64_t end = unit.row + call_.schedule.block_rows;
-    const int64_t n_keys = call_.args.shape.causal && end < unit.span.length ? end : unit.span.length;
-    return static_cast<int>((n_keys + kColumns - 1) / kColumns);
+    const int32_t end = unit.row + call_.schedule.block_rows;
+    const int32_t n_keys = call_.args.shape.causal && end < unit.length ? end : unit.length;
+    return (n_keys + kColumns - 1) / kColumns;
   }
   __device__ void load_unit(int ordinal, const Unit& unit) const {
     load_queries<Layout::kRowBytes, Math::kBytes>(layout_.unit_tile(ordinal), kPitch, call_.schedule.block_rows, call_,
                                                   unit, unit.head, unit.row);
   }
   __device__ void load_tile(int stage, const Unit& unit, int tile) const {
-    const int64_t kv_head = unit.head / (call_.args.q.n_heads / call_.args.k.n_heads);
+    const int32_t kv_head = unit.head / call_.group;
     load_keys<Layout::kRowBytes, Math::kBytes>(layout_.column_tile(stage), kPitch, kColumns, call_.args.k, call_.args.v,
-                                               call_.args.shape, unit, kv_head, int64_t{tile} * kColumns, call_.rows);
+                                               call_.args.shape, unit, kv_head, tile * kColumns, call_.rows);
   }
   __device__ void begin(const Unit& unit, int ordinal) {
     queries_ = layout_.unit_tile(ordinal) + 16 * warp() * kPitch;
-    place_ = {unit.sequence, unit.head, unit.span, unit.row + 16 * warp(), 0};
+    place_ = {unit.first, unit.length, unit.sequence, unit.head, unit.row + 16 * warp(), 0};
   }
   __device__ void work(int tile, int stage) {
-    if (place_.row >= place_.span.length) return;
+    if (place_.row >= place_.length) return;
     if (tile == 0) {
       rows_.begin(call_, place_, queries_, queries_ + call_.schedule.block_rows * kPitch, kPitch);
     }
-    place_.column = int64_t{tile} * kColumns;
+    place_.column = tile * kColumns;
     if (call_.args.shape.causal && place_.column > place_.row + 15) return;
     const unsigned char* keys = layout_.column_tile(stage);
     rows_.work(call_, place_, keys, keys + kColumns * kPitch, kPitch, layout_.floats());
   }
   __device__ void finish() {
-    if (place_.row >= place_.span.length) return;
+    if (place_.row >= place_.length) return;
     const Shape& shape = call_.args.shape;
     write_result<Math, kDim>(call_.args.d_q, shape, place_, rows_.d_q, shape.scale, shape.scale, queries_, kPitch,
                              call_.rows);
@@ -93,15 +93,15 @@ class KeyTask {
   __device__ KeyTask(const Backward& call, unsigned char* memory)
       : call_(call), layout_{memory, call.schedule.block_rows} {}
 
-  __device__ int n_tiles(const Unit& unit) const { return group() * tiles_a_head(unit); }
+  __device__ int n_tiles(const Unit& unit) const { return call_.group * tiles_a_head(unit); }
   __device__ void load_unit(int ordinal, const Unit& unit) const {
     load_keys<Layout::kRowBytes, Math::kBytes>(layout_.unit_tile(ordinal), kPitch, call_.schedule.block_rows,
                                                call_.args.k, call_.args.v, call_.args.shape, unit, unit.head, unit.row,
                                                call_.rows);
   }
   __device__ void load_tile(int stage, const Unit& unit, int tile) const {
-    const int64_t head = unit.head * group() + tile / tiles_a_head(unit);
-    const int64_t first = query_of(unit, tile);
+    const int32_t head = unit.head * call_.group + tile / tiles_a_head(unit);
+    const int32_t first = query_of(unit, tile);
     load_queries<Layout::kRowBytes, Math::kBytes>(layout_.column_tile(stage), kPitch, kColumns, call_, unit, head,
                                                   first);
     load_statistics(statistics(stage), kColumns, call_, unit, head, first);
@@ -112,17 +112,21 @@ class KeyTask {
     rows_.begin(keys_, keys_ + call_.schedule.block_rows * kPitch);
   }
   __device__ void work(int tile, int stage) {
-    const TilePlace place{unit_.sequence, unit_.head * group() + tile / tiles_a_head(unit_), unit_.span,
-                          unit_.row + 16 * warp(), query_of(unit_, tile)};
-    if (place.row >= place.span.length) return;
+    const TilePlace place{unit_.first,
+                          unit_.length,
+                          unit_.sequence,
+                          unit_.head * call_.group + tile / tiles_a_head(unit_),
+                          unit_.row + 16 * warp(),
+                          query_of(unit_, tile)};
+    if (place.row >= place.length) return;
     if (call_.args.shape.causal && place.column + kColumns - 1 < place.row) return;
     const unsigned char* queries = layout_.column_tile(stage);
     const float* log_sum_exp = statistics(stage);
     rows_.work(call_, place, queries, queries + kColumns * kPitch, kPitch, log_sum_exp, log_sum_exp + kColumns);
   }
   __device__ void finish() {
-    const TilePlace place{unit_.sequence, unit_.head, unit_.span, unit_.row + 16 * warp(), 0};
-    if (place.row >= place.span.length) return;
+    const TilePlace place{unit_.first, unit_.length, unit_.sequence, unit_.head, unit_.row + 16 * warp(), 0};
+    if (place.row >= place.length) return;
     const Shape& shape = call_.args.shape;
     write_result<Math, kDim>(call_.args.d_k, shape, place, rows_.d_k, shape.scale, shape.scale, keys_, kPitch,
                              call_.rows);
@@ -130,16 +134,13 @@ class KeyTask {
   }
 
  private:
-  __device__ int group() const { return static_cast<int>(call_.args.q.n_heads / call_.args.k.n_heads); }
   /// The first tile of queries that see a key of the unit.
-  __device__ int first_tile(const Unit& unit) const {
-    return call_.args.shape.causal ? static_cast<int>(unit.row / kColumns) : 0;
-  }
+  __device__ int first_tile(const Unit& unit) const { return call_.args.shape.causal ? unit.row / kColumns : 0; }
   __device__ int tiles_a_head(const Unit& unit) const {
-    return static_cast<int>((unit.span.length + kColumns - 1) / kColumns) - first_tile(unit);
+    return (unit.length + kColumns - 1) / kColumns - first_tile(unit);
   }
-  __device__ int64_t query_of(const Unit& unit, int tile) const {
-    return int64_t{first_tile(unit) + tile % tiles_a_head(unit)} * kColumns;
+  __device__ int32_t query_of(const Unit& unit, int tile) const {
+    return (first_tile(unit) + tile % tiles_a_head(unit)) * kColumns;
   }
   __device__ float* statistics(int stage) const { return layout_.floats() + stage * 2 * kColumns; }
 
@@ -231,6 +232,7 @@ void attention_backward(Context& context, const AttentionBackwardArgs& args) {
                       .mask = DropoutMask(args.shape, args.q.n_heads),
                       .schedule = {},
                       .rows = alignment.shape(),
+                      .group = static_cast<int32_t>(args.q.n_heads / args.k.n_heads),
                       .delta = scratch.take<float>(args.shape.n_tokens * args.q.n_heads),
                       .bias_parts = nullptr};
   for_math(args.shape, [&]<class Math, int kDim>() {

@@ -10,6 +10,7 @@ struct Forward {
   DropoutMask mask;
   Schedule schedule;
   RowShape rows;
+  int32_t group;  // query heads of a key head
 };
 
 /// Keys a tile: scores of 16 x kColumns take kColumns / 2 registers, a stage two tiles.
@@ -38,9 +39,9 @@ class ForwardTask {
       : call_(call), shape_(call.args.shape), memory_(memory) {}
 
   __device__ int n_tiles(const Unit& unit) const {
-    const int64_t end = unit.row + call_.schedule.block_rows;
-    const int64_t n_keys = shape_.causal && end < unit.span.length ? end : unit.span.length;
-    return static_cast<int>((n_keys + kColumns - 1) / kColumns);
+    const int32_t end = unit.row + call_.schedule.block_rows;
+    const int32_t n_keys = shape_.causal && end < unit.length ? end : unit.length;
+    return (n_keys + kColumns - 1) / kColumns;
   }
 
   __device__ void load_unit(int ordinal, const Unit& unit) const {
@@ -49,14 +50,14 @@ class ForwardTask {
   }
 
   __device__ void load_tile(int stage, const Unit& unit, int tile) const {
-    const int64_t kv_head = unit.head / (call_.args.q.n_heads / call_.args.k.n_heads);
+    const int32_t kv_head = unit.head / call_.group;
     load_keys<kRowBytes, Math::kBytes>(key_tile(stage), kPitch, kColumns, call_.args.k, call_.args.v, shape_, unit,
-                                       kv_head, int64_t{tile} * kColumns, call_.rows);
+                                       kv_head, tile * kColumns, call_.rows);
   }
 
   __device__ void begin(const Unit& unit, int ordinal) {
     queries_ = query_tile(ordinal) + 16 * warp() * kPitch;
-    place_ = {unit.sequence, unit.head, unit.span, unit.row + 16 * warp(), 0};
+    place_ = {unit.first, unit.length, unit.sequence, unit.head, unit.row + 16 * warp(), 0};
     clear(sums_);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -66,8 +67,8 @@ class ForwardTask {
   }
 
   __device__ void work(int tile, int stage) {
-    place_.column = int64_t{tile} * kColumns;
-    if (place_.row >= place_.span.length || (shape_.causal && place_.column > place_.row + 15)) return;
+    place_.column = tile * kColumns;
+    if (place_.row >= place_.length || (shape_.causal && place_.column > place_.row + 15)) return;
     const unsigned char* keys = key_tile(stage);
     float x[kColumns / 8][4];
     multiply_rows<Math, kDim, kColumns>(x, queries_, 0, keys, kPitch);
@@ -78,7 +79,7 @@ class ForwardTask {
   }
 
   __device__ void finish() {
-    const int64_t n_rows = place_.span.length - place_.row;
+    const int32_t n_rows = place_.length - place_.row;
     if (n_rows <= 0) return;
     float inverse[2];
 #pragma unroll
@@ -89,7 +90,7 @@ class ForwardTask {
       inverse[half] = total == 0.0f ? 0.0f : 1.0f / total;
       const int row = quad_row() + 8 * half;
       if (quad_column() == 0 && row < n_rows) {
-        call_.args.log_sum_exp(place_.span.first + place_.row + row, place_.head) =
+        call_.args.log_sum_exp(place_.first + place_.row + row, place_.head) =
             total == 0.0f ? -INFINITY : largest_[half] * kLn2 + logf(total);
       }
     }
@@ -173,9 +174,12 @@ void attention(Context& context, const AttentionArgs& args) {
     const size_t shared = forward_bytes<Math, kDim>(warps);
     RowAlignment alignment(args.shape);
     alignment << args.q << args.k << args.v << args.out;
-    const Forward call{args, DropoutMask(args.shape, args.q.n_heads),
-                       make_schedule(context, scratch, args.shape, 16 * warps, args.q.n_heads, args.shape.causal),
-                       alignment.shape()};
+    const Forward call{
+        .args = args,
+        .mask = DropoutMask(args.shape, args.q.n_heads),
+        .schedule = make_schedule(context, scratch, args.shape, 16 * warps, args.q.n_heads, args.shape.causal),
+        .rows = alignment.shape(),
+        .group = static_cast<int32_t>(args.q.n_heads / args.k.n_heads)};
     const auto kernel = attention_kernel<Math, kDim>;
     launch(kernel, resident_blocks(context, kernel, warps * kWarp, shared), warps * kWarp, shared, context, call);
   });

@@ -92,7 +92,7 @@ inline Schedule make_schedule(Context& context, ScratchScope& scratch, const Sha
   context.fill_bytes(counts, 0, static_cast<size_t>(n_blocks) * sizeof(int32_t));
   launch(schedule_kernel, blocks_for(n_sequences, kOrderThreads), kOrderThreads, 0, context, shape.offsets, block_rows,
          order, counts);
-  return {order, counts, n_blocks, block_rows, n_heads, last_first};
+  return {order, counts, n_blocks, block_rows, static_cast<int32_t>(n_heads), last_first};
 }
 
 /// body.operator()<Math, dim in memory>() for the element type and dim of a call.

@@ -42,8 +42,9 @@ SHEAF_HD inline Span span_of(const Shape& shape, int64_t sequence) {
   return {shape.offsets[sequence], shape.offsets[sequence + 1] - shape.offsets[sequence]};
 }
 /// Column of relative_bias that the pair (i, j) reads.
-SHEAF_HD inline int64_t bias_column(int64_t i, int64_t j, int64_t radius) {
-  const int64_t distance = i - j;
+template <class Int>
+SHEAF_HD inline Int bias_column(Int i, Int j, Int radius) {
+  const Int distance = i - j;
   return (distance < -radius ? -radius : distance > radius ? radius : distance) + radius;
 }
 

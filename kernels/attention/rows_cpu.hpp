@@ -92,7 +92,7 @@ struct BiasBand {
   void read(const Shape& shape, int64_t head) const {
     const int64_t radius = shape.relative_bias.cols / 2;
     for (int64_t t = 1 - longest; t < longest; ++t) {
-      values[t + longest] = shape.relative_bias(head, bias_column(-t, 0, radius));
+      values[t + longest] = shape.relative_bias(head, bias_column<int64_t>(-t, 0, radius));
     }
   }
   float* at(int64_t i, int64_t j) const { return values + (j - i + longest); }

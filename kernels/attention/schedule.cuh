@@ -20,26 +20,30 @@ struct Schedule {
   const int32_t* counts;  // [n_blocks]
   int32_t n_blocks;       // of block_rows rows, of the longest sequence
   int32_t block_rows;
-  int64_t n_heads;  // that make units
+  int32_t n_heads;  // that make units
   bool last_first;  // row blocks in descending order: causal queries at the end see the most
 };
 
 struct Unit {
-  int64_t sequence, head;
-  Span span;
-  int64_t row;  // first of the block, counted in the sequence
+  int64_t first;  // token of the sequence
+  int32_t length;
+  int32_t sequence, head;
+  int32_t row;  // first of the block, counted in the sequence
 };
 
 /// The units of one block, in order.
 class Walk {
  public:
   __device__ Walk(const Schedule& schedule, const Shape& shape)
-      : schedule_(schedule), shape_(shape), at_(blockIdx.x), block_(schedule.last_first ? schedule.n_blocks - 1 : 0) {
+      : schedule_(schedule),
+        shape_(shape),
+        at_(static_cast<int32_t>(blockIdx.x)),
+        block_(schedule.last_first ? schedule.n_blocks - 1 : 0) {
     settle();
   }
   __device__ bool done() const { return block_ < 0 || block_ >= schedule_.n_blocks; }
   __device__ void next() {
-    at_ += gridDim.x;
+    at_ += static_cast<int32_t>(gridDim.x);
     ++ordinal_;
     settle();
   }
@@ -49,12 +53,14 @@ class Walk {
  private:
   __device__ void settle() {
     for (; !done(); block_ += schedule_.last_first ? -1 : 1) {
-      const int64_t n = schedule_.counts[block_] * schedule_.n_heads;
+      const int32_t n = schedule_.counts[block_] * schedule_.n_heads;
       if (at_ < n) {
         unit_.sequence = schedule_.order[at_ / schedule_.n_heads];
-        unit_.head = at_ % schedule_.n_heads;
-        unit_.span = span_of(shape_, unit_.sequence);
-        unit_.row = int64_t{block_} * schedule_.block_rows;
+        unit_.head = static_cast<int32_t>(at_ % schedule_.n_heads);
+        const Span span = span_of(shape_, unit_.sequence);
+        unit_.first = span.first;
+        unit_.length = static_cast<int32_t>(span.length);
+        unit_.row = block_ * schedule_.block_rows;
         return;
       }
       at_ -= n;
@@ -63,7 +69,7 @@ class Walk {
 
   const Schedule& schedule_;
   const Shape& shape_;
-  int64_t at_;  // among the units of row block block_
+  int32_t at_;  // among the units of row block block_
   int32_t block_;
   int ordinal_ = 0;
   Unit unit_{};
@@ -108,7 +114,7 @@ __device__ void run_units(Task& task, const Schedule& schedule, const Shape& sha
 struct RowSource {
   const unsigned char* rows;
   int64_t stride;       // bytes
-  int64_t n_valid;      // rows; zeros are read behind them
+  int32_t n_valid;      // rows; zeros are read behind them
   const uint8_t* keep;  // [n_valid], or null: rows with 0 are read as zeros
 };
 
@@ -119,11 +125,11 @@ struct RowShape {
 };
 
 template <class Data>
-__device__ RowSource row_source(const Heads<Data>& heads, const Shape& shape, const Unit& unit, int64_t head,
-                                int64_t row, int element_bytes) {
-  const int64_t token = unit.span.first + row;
+__device__ RowSource row_source(const Heads<Data>& heads, const Shape& shape, const Unit& unit, int32_t head,
+                                int32_t row, int element_bytes) {
+  const int64_t token = unit.first + row;
   return {static_cast<const unsigned char*>(heads.data) + (token * heads.stride + head * shape.dim) * element_bytes,
-          heads.stride * element_bytes, unit.span.length - row, nullptr};
+          heads.stride * element_bytes, unit.length - row, nullptr};
 }
 
 template <int kCopy>
@@ -181,11 +187,11 @@ __device__ inline void store_rows(unsigned char* to, int64_t stride, const unsig
 /// Begins to copy n_rows keys from `first` on and then as many values, both with zeros for hidden ones.
 template <int kRowBytes, int kElementBytes>
 __device__ void load_keys(unsigned char* tile, int pitch, int n_rows, const Heads<const void>& k,
-                          const Heads<const void>& v, const Shape& shape, const Unit& unit, int64_t kv_head,
-                          int64_t first, const RowShape& rows) {
+                          const Heads<const void>& v, const Shape& shape, const Unit& unit, int32_t kv_head,
+                          int32_t first, const RowShape& rows) {
   RowSource keys = row_source(k, shape, unit, kv_head, first, kElementBytes);
   RowSource values = row_source(v, shape, unit, kv_head, first, kElementBytes);
-  if (!shape.key_keep.empty()) keys.keep = values.keep = shape.key_keep.data + unit.span.first + first;
+  if (!shape.key_keep.empty()) keys.keep = values.keep = shape.key_keep.data + unit.first + first;
   load_rows<kRowBytes>(tile, pitch, n_rows, keys, rows);
   load_rows<kRowBytes>(tile + n_rows * pitch, pitch, n_rows, values, rows);
 }

@@ -10,6 +10,7 @@ struct Backward {
   DropoutMask mask;
   Schedule schedule;
   RowShape rows;
+  int32_t group;      // query heads of a key head
   float* delta;       // [n_tokens, n_heads] d_out . out
   float* bias_parts;  // [gridDim.x, warps, n_heads, columns] gradients of the bias by warp, or null
 };
@@ -40,8 +41,8 @@ __device__ void add_bias_gradient(const float (&d_x)[kColumns / 8][4], const Til
     }
   }
   __syncwarp();
-  const int64_t radius = n_bias / 2;
-  const int64_t first = place.row - place.column - (kColumns - 1);  // i - j of diagonal 0
+  const auto radius = static_cast<int32_t>(n_bias / 2);
+  const int32_t first = place.row - place.column - (kColumns - 1);  // i - j of diagonal 0
   for (int d = lane(); d < kDiagonals; d += kWarp) {
     float sum = 0.0f;
     for (int r = max(0, d - (kColumns - 1)); r <= min(15, d); ++r) sum += scratch[r * kPitch + r - d + kColumns - 1];
@@ -75,25 +76,26 @@ class QueryRows {
     clear(d_q);
     const Shape& shape = call.args.shape;
     const Heads<const void>& out = call.args.out;
-    const int64_t n_rows = place.span.length - place.row;
+    const int32_t n_rows = place.length - place.row;
+#pragma unroll
     for (int half = 0; half < 2; ++half) {
       shift_[half] = INFINITY;
       delta_[half] = 0.0f;
-    }
-    for (int r = 0; r < 16 && r < n_rows; ++r) {
-      const int64_t token = place.span.first + place.row + r;
-      const auto* row =
-          static_cast<const unsigned char*>(out.data) + (token * out.stride + place.head * shape.dim) * Math::kBytes;
-      float sum = 0.0f;
-      for (int c = lane(); c < shape.dim; c += kWarp) {
-        sum += Math::load(row + c * Math::kBytes) * Math::load(d_out + r * pitch + c * Math::kBytes);
+      for (int r = 8 * half; r < 8 * half + 8 && r < n_rows; ++r) {
+        const int64_t token = place.first + place.row + r;
+        const auto* row =
+            static_cast<const unsigned char*>(out.data) + (token * out.stride + place.head * shape.dim) * Math::kBytes;
+        float sum = 0.0f;
+        for (int c = lane(); c < shape.dim; c += kWarp) {
+          sum += Math::load(row + c * Math::kBytes) * Math::load(d_out + r * pitch + c * Math::kBytes);
+        }
+        sum = warp_sum(sum);
+        if (quad_row() + 8 * half == r) {
+          delta_[half] = sum;
+          shift_[half] = to_shift(call.args.log_sum_exp(token, place.head));
+        }
+        if (lane() == 0) call.delta[token * call.args.q.n_heads + place.head] = sum;
       }
-      sum = warp_sum(sum);
-      if (quad_row() == r % 8) {
-        delta_[r / 8] = sum;
-        shift_[r / 8] = to_shift(call.args.log_sum_exp(token, place.head));
-      }
-      if (lane() == 0) call.delta[token * call.args.q.n_heads + place.head] = sum;
     }
   }
 
@@ -176,12 +178,12 @@ class KeyRows {
 };
 
 /// Begins to copy log_sum_exp and delta of n_rows queries from `first` on, zeros behind the last.
-__device__ inline void load_statistics(float* to, int n_rows, const Backward& call, const Unit& unit, int64_t head,
-                                       int64_t first) {
+__device__ inline void load_statistics(float* to, int n_rows, const Backward& call, const Unit& unit, int32_t head,
+                                       int32_t first) {
   const int64_t n_heads = call.args.q.n_heads;
   for (int i = static_cast<int>(threadIdx.x); i < n_rows; i += static_cast<int>(blockDim.x)) {
-    const bool valid = first + i < unit.span.length;
-    const int64_t at = valid ? (unit.span.first + first + i) * n_heads + head : 0;
+    const bool valid = first + i < unit.length;
+    const int64_t at = valid ? (unit.first + first + i) * n_heads + head : 0;
     async_copy<4>(to + i, call.args.log_sum_exp.data + at, valid);
     async_copy<4>(to + n_rows + i, call.delta + at, valid);
   }
@@ -190,7 +192,7 @@ __device__ inline void load_statistics(float* to, int n_rows, const Backward& ca
 /// Begins to copy n_rows queries from `first` on and then as many rows of d_out.
 template <int kRowBytes, int kElementBytes>
 __device__ void load_queries(unsigned char* tile, int pitch, int n_rows, const Backward& call, const Unit& unit,
-                             int64_t head, int64_t first) {
+                             int32_t head, int32_t first) {
   const AttentionBackwardArgs& args = call.args;
   load_rows<kRowBytes>(tile, pitch, n_rows, row_source(args.q, args.shape, unit, head, first, kElementBytes),
                        call.rows);

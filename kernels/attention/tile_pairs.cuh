@@ -14,9 +14,10 @@ __device__ inline int warp() { return static_cast<int>(threadIdx.x) / kWarp; }
 
 /// Where a warp's result lies: rows from `row`, columns from `column`, both counted in the sequence; the head is of the queries.
 struct TilePlace {
-  int64_t sequence, head;
-  Span span;
-  int64_t row, column;
+  int64_t first;  // token of the sequence
+  int32_t length;
+  int32_t sequence, head;
+  int32_t row, column;
 };
 
 template <int kParts>
@@ -33,7 +34,7 @@ template <class Math, int kDim>
 __device__ void write_result(const Heads<void>& heads, const Shape& shape, const TilePlace& place,
                              const float (&sums)[kDim / 8][4], float factor, float factor_below, unsigned char* tile,
                              int pitch, const RowShape& rows) {
-  const int64_t n_rows = place.span.length - place.row;
+  const int32_t n_rows = place.length - place.row;
   __syncwarp();
   unsigned char* to = tile + quad_row() * pitch + 2 * quad_column() * Math::kBytes;
 #pragma unroll
@@ -42,17 +43,17 @@ __device__ void write_result(const Heads<void>& heads, const Shape& shape, const
     Math::store_pair(to + 8 * pitch + n * 8 * Math::kBytes, sums[n][2] * factor_below, sums[n][3] * factor_below);
   }
   __syncwarp();
-  const int64_t at = (place.span.first + place.row) * heads.stride + place.head * shape.dim;
+  const int64_t at = (place.first + place.row) * heads.stride + place.head * shape.dim;
   store_rows(static_cast<unsigned char*>(heads.data) + at * Math::kBytes, heads.stride * Math::kBytes, tile, pitch,
-             n_rows < 16 ? static_cast<int>(n_rows) : 16, rows);
+             n_rows < 16 ? n_rows : 16, rows);
 }
 
 template <bool kKeyRows>
 struct Pair {
-  int64_t i, j;  // query, key
+  int32_t i, j;  // query, key
   __device__ Pair(const TilePlace& place, int part, int element) {
-    const int64_t r = place.row + quad_row() + element / 2 * 8;
-    const int64_t c = place.column + part * 8 + 2 * quad_column() + element % 2;
+    const int32_t r = place.row + quad_row() + element / 2 * 8;
+    const int32_t c = place.column + part * 8 + 2 * quad_column() + element % 2;
     i = kKeyRows ? c : r;
     j = kKeyRows ? r : c;
   }
@@ -61,16 +62,16 @@ struct Pair {
 /// Whether all pairs are seen, so that none need be asked.
 template <bool kKeyRows, int kColumns>
 __device__ bool sees_all(const Shape& shape, const TilePlace& place) {
-  const int64_t last_row = place.row + 15, last_column = place.column + kColumns - 1;
-  const int64_t last = last_row > last_column ? last_row : last_column;
+  const int32_t last_row = place.row + 15, last_column = place.column + kColumns - 1;
+  const int32_t last = last_row > last_column ? last_row : last_column;
   const bool before = kKeyRows ? last_row <= place.column : last_column <= place.row;
-  return shape.key_keep.empty() && last < place.span.length && (!shape.causal || before);
+  return shape.key_keep.empty() && last < place.length && (!shape.causal || before);
 }
 
 template <bool kKeyRows>
 __device__ bool is_seen(const Shape& shape, const TilePlace& place, const Pair<kKeyRows>& pair) {
-  return pair.i < place.span.length && pair.j < place.span.length && (!shape.causal || pair.j <= pair.i) &&
-         (shape.key_keep.empty() || shape.key_keep[place.span.first + pair.j] != 0);
+  return pair.i < place.length && pair.j < place.length && (!shape.causal || pair.j <= pair.i) &&
+         (shape.key_keep.empty() || shape.key_keep[place.first + pair.j] != 0);
 }
 
 /// Products into log2(e) (scale * product + bias); -infinity where nothing is seen.
@@ -87,7 +88,9 @@ __device__ void finish_scores(const Shape& shape, const TilePlace& place, float 
       if (all && !has_bias) continue;
       const Pair<kKeyRows> pair(place, n, e);
       if (has_bias) {
-        x[n][e] += kLog2E * shape.relative_bias(place.head, bias_column(pair.i, pair.j, shape.relative_bias.cols / 2));
+        x[n][e] +=
+            kLog2E * shape.relative_bias(
+                         place.head, bias_column(pair.i, pair.j, static_cast<int32_t>(shape.relative_bias.cols / 2)));
       }
       if (!all && !is_seen(shape, place, pair)) x[n][e] = -INFINITY;
     }
