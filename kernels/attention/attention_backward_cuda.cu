@@ -55,22 +55,23 @@ class QueryTask {
   }
   __device__ void begin(const Unit& unit, int ordinal) {
     queries_ = layout_.unit_tile(ordinal) + 16 * warp() * kPitch;
-    place_ = {unit.first, unit.length, unit.sequence, unit.head, unit.row + 16 * warp(), 0};
+    unit_ = &unit;
   }
   __device__ void work(int tile, int stage) {
-    if (place_.row >= place_.length) return;
+    const TilePlace place = warp_place(*unit_, tile * kColumns);
+    if (place.row >= place.length) return;
     if (tile == 0) {
-      rows_.begin(call_, place_, queries_, queries_ + call_.schedule.block_rows * kPitch, kPitch);
+      rows_.begin(call_, place, queries_, queries_ + call_.schedule.block_rows * kPitch, kPitch);
     }
-    place_.column = tile * kColumns;
-    if (call_.args.shape.causal && place_.column > place_.row + 15) return;
+    if (call_.args.shape.causal && place.column > place.row + 15) return;
     const unsigned char* keys = layout_.column_tile(stage);
-    rows_.work(call_, place_, keys, keys + kColumns * kPitch, kPitch, layout_.floats());
+    rows_.work(call_, place, keys, keys + kColumns * kPitch, kPitch, layout_.floats());
   }
   __device__ void finish() {
-    if (place_.row >= place_.length) return;
+    const TilePlace place = warp_place(*unit_, 0);
+    if (place.row >= place.length) return;
     const Shape& shape = call_.args.shape;
-    write_result<Math, kDim>(call_.args.d_q, shape, place_, rows_.d_q, shape.scale, shape.scale, queries_, kPitch,
+    write_result<Math, kDim>(call_.args.d_q, shape, place, rows_.d_q, shape.scale, shape.scale, queries_, kPitch,
                              call_.rows);
   }
 
@@ -78,7 +79,7 @@ class QueryTask {
   const Backward& call_;
   Layout layout_;
   unsigned char* queries_ = nullptr;  // of the warp
-  TilePlace place_{};
+  const Unit* unit_ = nullptr;
   QueryRows<Math, kDim> rows_;
 };
 
@@ -107,17 +108,13 @@ class KeyTask {
     load_statistics(statistics(stage), kColumns, call_, unit, head, first);
   }
   __device__ void begin(const Unit& unit, int ordinal) {
-    unit_ = unit;
+    unit_ = &unit;
     keys_ = layout_.unit_tile(ordinal) + 16 * warp() * kPitch;
     rows_.begin(keys_, keys_ + call_.schedule.block_rows * kPitch);
   }
   __device__ void work(int tile, int stage) {
-    const TilePlace place{unit_.first,
-                          unit_.length,
-                          unit_.sequence,
-                          unit_.head * call_.group + tile / tiles_a_head(unit_),
-                          unit_.row + 16 * warp(),
-                          query_of(unit_, tile)};
+    TilePlace place = warp_place(*unit_, query_of(*unit_, tile));
+    place.head = unit_->head * call_.group + tile / tiles_a_head(*unit_);
     if (place.row >= place.length) return;
     if (call_.args.shape.causal && place.column + kColumns - 1 < place.row) return;
     const unsigned char* queries = layout_.column_tile(stage);
@@ -125,7 +122,7 @@ class KeyTask {
     rows_.work(call_, place, queries, queries + kColumns * kPitch, kPitch, log_sum_exp, log_sum_exp + kColumns);
   }
   __device__ void finish() {
-    const TilePlace place{unit_.first, unit_.length, unit_.sequence, unit_.head, unit_.row + 16 * warp(), 0};
+    const TilePlace place = warp_place(*unit_, 0);
     if (place.row >= place.length) return;
     const Shape& shape = call_.args.shape;
     write_result<Math, kDim>(call_.args.d_k, shape, place, rows_.d_k, shape.scale, shape.scale, keys_, kPitch,
@@ -147,19 +144,19 @@ class KeyTask {
   const Backward& call_;
   Layout layout_;
   unsigned char* keys_ = nullptr;  // of the warp
-  Unit unit_{};
+  const Unit* unit_ = nullptr;
   KeyRows<Math, kDim> rows_;
 };
 
 template <class Math, int kDim>
-__global__ void __launch_bounds__(kMaxThreads, 1) query_gradient_kernel(Backward call) {
+__global__ void __launch_bounds__(kMaxThreads, kDim <= 64 ? 2 : 1) query_gradient_kernel(Backward call) {
   SHEAF_DYNAMIC_SHARED(memory);
   QueryTask<Math, kDim> task(call, memory);
   run_units(task, call.schedule, call.args.shape);
 }
 
 template <class Math, int kDim>
-__global__ void __launch_bounds__(kMaxThreads, 1) key_gradient_kernel(Backward call) {
+__global__ void __launch_bounds__(kMaxThreads, kDim <= 32 ? 2 : 1) key_gradient_kernel(Backward call) {
   SHEAF_DYNAMIC_SHARED(memory);
   KeyTask<Math, kDim> task(call, memory);
   run_units(task, call.schedule, call.args.shape);

@@ -57,7 +57,7 @@ class ForwardTask {
 
   __device__ void begin(const Unit& unit, int ordinal) {
     queries_ = query_tile(ordinal) + 16 * warp() * kPitch;
-    place_ = {unit.first, unit.length, unit.sequence, unit.head, unit.row + 16 * warp(), 0};
+    unit_ = &unit;
     clear(sums_);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -67,19 +67,20 @@ class ForwardTask {
   }
 
   __device__ void work(int tile, int stage) {
-    place_.column = tile * kColumns;
-    if (place_.row >= place_.length || (shape_.causal && place_.column > place_.row + 15)) return;
+    const TilePlace place = warp_place(*unit_, tile * kColumns);
+    if (place.row >= place.length || (shape_.causal && place.column > place.row + 15)) return;
     const unsigned char* keys = key_tile(stage);
     float x[kColumns / 8][4];
     multiply_rows<Math, kDim, kColumns>(x, queries_, 0, keys, kPitch);
-    finish_scores<false>(shape_, place_, x);
+    finish_scores<false>(shape_, place, x);
     take_probabilities(x);
-    if (call_.mask.active()) drop(x);
+    if (call_.mask.active()) drop(place, x);
     multiply_columns<Math, kDim, kColumns>(sums_, x, keys + kColumns * kPitch, kPitch);
   }
 
   __device__ void finish() {
-    const int32_t n_rows = place_.length - place_.row;
+    const TilePlace place = warp_place(*unit_, 0);
+    const int32_t n_rows = place.length - place.row;
     if (n_rows <= 0) return;
     float inverse[2];
 #pragma unroll
@@ -90,12 +91,12 @@ class ForwardTask {
       inverse[half] = total == 0.0f ? 0.0f : 1.0f / total;
       const int row = quad_row() + 8 * half;
       if (quad_column() == 0 && row < n_rows) {
-        call_.args.log_sum_exp(place_.first + place_.row + row, place_.head) =
+        call_.args.log_sum_exp(place.first + place.row + row, place.head) =
             total == 0.0f ? -INFINITY : largest_[half] * kLn2 + logf(total);
       }
     }
     // The warp's queries have served; only this warp reads their place.
-    write_result<Math, kDim>(call_.args.out, shape_, place_, sums_, inverse[0], inverse[1], queries_, kPitch,
+    write_result<Math, kDim>(call_.args.out, shape_, place, sums_, inverse[0], inverse[1], queries_, kPitch,
                              call_.rows);
   }
 
@@ -139,9 +140,9 @@ class ForwardTask {
     }
   }
 
-  __device__ void drop(float (&x)[kColumns / 8][4]) {
+  __device__ void drop(const TilePlace& place, float (&x)[kColumns / 8][4]) {
     uint32_t bytes[kColumns / 8];
-    draw_bytes<false>(call_.mask, place_, bytes);
+    draw_bytes<false>(call_.mask, place, bytes);
 #pragma unroll
     for (int n = 0; n < kColumns / 8; ++n) {
 #pragma unroll
@@ -153,13 +154,13 @@ class ForwardTask {
   const Shape& shape_;
   unsigned char* memory_;
   unsigned char* queries_ = nullptr;  // of the warp
-  TilePlace place_{};
+  const Unit* unit_ = nullptr;
   float sums_[kDim / 8][4];
   float largest_[2], totals_[2];  // of rows g and g + 8; totals of this lane's columns
 };
 
 template <class Math, int kDim>
-__global__ void __launch_bounds__(kMaxThreads, 1) attention_kernel(Forward call) {
+__global__ void __launch_bounds__(kMaxThreads, kDim <= 64 ? 2 : 1) attention_kernel(Forward call) {
   SHEAF_DYNAMIC_SHARED(memory);
   ForwardTask<Math, kDim> task(call, memory);
   run_units(task, call.schedule, call.args.shape);

@@ -24,7 +24,7 @@ class RowAlignment {
 
  private:
   void add(int64_t bytes) {
-    while (bytes % copy_ != 0) copy_ /= 2;
+    while (bytes % copy_ != 0) copy_ = copy_ == 16 ? 4 : 2;
   }
   int64_t bytes_, row_;
   int copy_ = 16;

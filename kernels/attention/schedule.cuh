@@ -31,48 +31,32 @@ struct Unit {
   int32_t row;  // first of the block, counted in the sequence
 };
 
-/// The units of one block, in order.
-class Walk {
- public:
-  __device__ Walk(const Schedule& schedule, const Shape& shape)
-      : schedule_(schedule),
-        shape_(shape),
-        at_(static_cast<int32_t>(blockIdx.x)),
-        block_(schedule.last_first ? schedule.n_blocks - 1 : 0) {
-    settle();
-  }
-  __device__ bool done() const { return block_ < 0 || block_ >= schedule_.n_blocks; }
-  __device__ void next() {
-    at_ += static_cast<int32_t>(gridDim.x);
-    ++ordinal_;
-    settle();
-  }
-  __device__ const Unit& unit() const { return unit_; }
-  __device__ int ordinal() const { return ordinal_; }
+/// Where a block is in its units.
+struct Walk {
+  int32_t at;  // among the units of row block `block`
+  int32_t block;
 
- private:
-  __device__ void settle() {
-    for (; !done(); block_ += schedule_.last_first ? -1 : 1) {
-      const int32_t n = schedule_.counts[block_] * schedule_.n_heads;
-      if (at_ < n) {
-        unit_.sequence = schedule_.order[at_ / schedule_.n_heads];
-        unit_.head = static_cast<int32_t>(at_ % schedule_.n_heads);
-        const Span span = span_of(shape_, unit_.sequence);
-        unit_.first = span.first;
-        unit_.length = static_cast<int32_t>(span.length);
-        unit_.row = block_ * schedule_.block_rows;
-        return;
+  __device__ void start(const Schedule& schedule) {
+    at = static_cast<int32_t>(blockIdx.x);
+    block = schedule.last_first ? schedule.n_blocks - 1 : 0;
+  }
+  /// The next unit; length 0: there is none.
+  __device__ Unit next(const Schedule& schedule, const Shape& shape) {
+    while (block >= 0 && block < schedule.n_blocks) {
+      const int32_t n = schedule.counts[block] * schedule.n_heads;
+      if (at < n) {
+        const int32_t sequence = schedule.order[at / schedule.n_heads];
+        const Span span = span_of(shape, sequence);
+        const Unit unit{span.first, static_cast<int32_t>(span.length), sequence, at % schedule.n_heads,
+                        block * schedule.block_rows};
+        at += static_cast<int32_t>(gridDim.x);
+        return unit;
       }
-      at_ -= n;
+      at -= n;
+      block += schedule.last_first ? -1 : 1;
     }
+    return {};
   }
-
-  const Schedule& schedule_;
-  const Shape& shape_;
-  int32_t at_;  // among the units of row block block_
-  int32_t block_;
-  int ordinal_ = 0;
-  Unit unit_{};
 };
 
 /// All units of a block by tiles: the next tile is under way while one is worked on, be it of this unit or of the next. A Task has
@@ -80,15 +64,23 @@ class Walk {
 /// and finish(). What load_unit fills is read until finish(), in kStages places by turns.
 template <class Task>
 __device__ void run_units(Task& task, const Schedule& schedule, const Shape& shape) {
-  Walk ahead(schedule, shape);
-  int ahead_tile = 0;
+  constexpr int kPlaces = kStages + 1;
+  __shared__ Walk walk;
+  __shared__ Unit units[kPlaces];  // of the ordinal at hand and of kStages more; length 0: no more
+  if (threadIdx.x == 0) {
+    walk.start(schedule);
+    for (int u = 0; u < kStages; ++u) units[u] = walk.next(schedule, shape);
+  }
+  __syncthreads();
+  int ahead = 0, ahead_tile = 0;
   // Always a group, so that waits count the same.
   const auto issue = [&](int stage) {
-    if (!ahead.done()) {
-      if (ahead_tile == 0) task.load_unit(ahead.ordinal(), ahead.unit());
-      task.load_tile(stage, ahead.unit(), ahead_tile);
-      if (++ahead_tile == task.n_tiles(ahead.unit())) {
-        ahead.next();
+    const Unit& unit = units[ahead % kPlaces];
+    if (unit.length > 0) {
+      if (ahead_tile == 0) task.load_unit(ahead, unit);
+      task.load_tile(stage, unit, ahead_tile);
+      if (++ahead_tile == task.n_tiles(unit)) {
+        ++ahead;
         ahead_tile = 0;
       }
     }
@@ -96,17 +88,24 @@ __device__ void run_units(Task& task, const Schedule& schedule, const Shape& sha
   };
   for (int s = 0; s + 1 < kStages; ++s) issue(s);
   int stage = 0;
-  for (Walk walk(schedule, shape); !walk.done(); walk.next()) {
-    task.begin(walk.unit(), walk.ordinal());
-    const int n_tiles = task.n_tiles(walk.unit());
-    for (int tile = 0; tile < n_tiles; ++tile) {
-      async_wait<kStages - 2>();
-      __syncthreads();
-      issue((stage + kStages - 1) % kStages);
-      task.work(tile, stage);
-      stage = (stage + 1) % kStages;
+  for (int ordinal = 0, tile = 0, n_tiles = 0;;) {
+    async_wait<kStages - 2>();
+    __syncthreads();
+    if (tile == 0) {
+      const Unit& unit = units[ordinal % kPlaces];
+      if (unit.length == 0) return;
+      n_tiles = task.n_tiles(unit);
+      task.begin(unit, ordinal);
+      if (threadIdx.x == 0) units[(ordinal + kStages) % kPlaces] = walk.next(schedule, shape);
     }
-    task.finish();
+    issue((stage + kStages - 1) % kStages);
+    task.work(tile, stage);
+    stage = (stage + 1) % kStages;
+    if (++tile == n_tiles) {
+      task.finish();
+      tile = 0;
+      ++ordinal;
+    }
   }
 }
 
@@ -118,7 +117,7 @@ struct RowSource {
   const uint8_t* keep;  // [n_valid], or null: rows with 0 are read as zeros
 };
 
-/// Bytes of a head's row, and of the copies that its alignment allows (2 is no asynchronous one).
+/// Bytes of a head's row, and of the copies that its alignment allows: 16, 4, or 2 (no asynchronous one).
 struct RowShape {
   int row_bytes;
   int copy_bytes;
@@ -156,7 +155,6 @@ __device__ void load_rows(unsigned char* tile, int pitch, int n_rows, const RowS
     unsigned char* to = tile + row * pitch + byte;
     switch (shape.copy_bytes) {
       case 16: copy_unit<16>(to, from, source.rows, n_bytes); break;
-      case 8: copy_unit<8>(to, from, source.rows, n_bytes); break;
       case 4: copy_unit<4>(to, from, source.rows, n_bytes); break;
       default: copy_unit<2>(to, from, source.rows, n_bytes);
     }
@@ -178,7 +176,6 @@ __device__ inline void store_rows(unsigned char* to, int64_t stride, const unsig
                                   const RowShape& shape) {
   switch (shape.copy_bytes) {
     case 16: return store_words<uint4>(to, stride, tile, pitch, n_rows, shape.row_bytes);
-    case 8: return store_words<uint2>(to, stride, tile, pitch, n_rows, shape.row_bytes);
     case 4: return store_words<uint32_t>(to, stride, tile, pitch, n_rows, shape.row_bytes);
     default: return store_words<uint16_t>(to, stride, tile, pitch, n_rows, shape.row_bytes);
   }

@@ -20,6 +20,11 @@ struct TilePlace {
   int32_t row, column;
 };
 
+/// The warp's rows of a unit.
+__device__ inline TilePlace warp_place(const Unit& unit, int32_t column) {
+  return {unit.first, unit.length, unit.sequence, unit.head, unit.row + 16 * warp(), column};
+}
+
 template <int kParts>
 __device__ void clear(float (&sums)[kParts][4]) {
 #pragma unroll
