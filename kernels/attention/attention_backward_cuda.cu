@@ -19,6 +19,10 @@ struct BackwardLayout {
   __device__ unsigned char* unit_tile(int ordinal) const {
     return memory + ordinal % kStages * 2 * block_rows * kPitch;
   }
+  /// The warp's rows in one of a unit's two tiles.
+  __device__ unsigned char* warp_rows(int ordinal, int which) const {
+    return unit_tile(ordinal) + (which * block_rows + 16 * warp()) * kPitch;
+  }
   __device__ unsigned char* column_tile(int stage) const {
     return memory + (kStages * 2 * block_rows + stage * 2 * kColumns) * kPitch;
   }
@@ -53,33 +57,29 @@ class QueryTask {
     load_keys<Layout::kRowBytes, Math::kBytes>(layout_.column_tile(stage), kPitch, kColumns, call_.args.k, call_.args.v,
                                                call_.args.shape, unit, kv_head, tile * kColumns, call_.rows);
   }
-  __device__ void begin(const Unit& unit, int ordinal) {
-    queries_ = layout_.unit_tile(ordinal) + 16 * warp() * kPitch;
-    unit_ = &unit;
-  }
-  __device__ void work(int tile, int stage) {
-    const TilePlace place = warp_place(*unit_, tile * kColumns);
+  __device__ void begin() {}
+  __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {
+    const TilePlace place = warp_place(unit, tile * kColumns);
     if (place.row >= place.length) return;
     if (tile == 0) {
-      rows_.begin(call_, place, queries_, queries_ + call_.schedule.block_rows * kPitch, kPitch);
+      rows_.begin(call_, place, layout_.warp_rows(ordinal, 1), kPitch);
     }
     if (call_.args.shape.causal && place.column > place.row + 15) return;
     const unsigned char* keys = layout_.column_tile(stage);
-    rows_.work(call_, place, keys, keys + kColumns * kPitch, kPitch, layout_.floats());
+    rows_.work(call_, place, layout_.warp_rows(ordinal, 0), layout_.warp_rows(ordinal, 1), keys,
+               keys + kColumns * kPitch, kPitch, layout_.floats());
   }
-  __device__ void finish() {
-    const TilePlace place = warp_place(*unit_, 0);
+  __device__ void finish(const Unit& unit, int ordinal) {
+    const TilePlace place = warp_place(unit, 0);
     if (place.row >= place.length) return;
     const Shape& shape = call_.args.shape;
-    write_result<Math, kDim>(call_.args.d_q, shape, place, rows_.d_q, shape.scale, shape.scale, queries_, kPitch,
-                             call_.rows);
+    write_result<Math, kDim>(call_.args.d_q, shape, place, rows_.d_q, shape.scale, shape.scale,
+                             layout_.warp_rows(ordinal, 0), kPitch, call_.rows);
   }
 
  private:
   const Backward& call_;
   Layout layout_;
-  unsigned char* queries_ = nullptr;  // of the warp
-  const Unit* unit_ = nullptr;
   QueryRows<Math, kDim> rows_;
 };
 
@@ -107,27 +107,25 @@ class KeyTask {
                                                   first);
     load_statistics(statistics(stage), kColumns, call_, unit, head, first);
   }
-  __device__ void begin(const Unit& unit, int ordinal) {
-    unit_ = &unit;
-    keys_ = layout_.unit_tile(ordinal) + 16 * warp() * kPitch;
-    rows_.begin(keys_, keys_ + call_.schedule.block_rows * kPitch);
-  }
-  __device__ void work(int tile, int stage) {
-    TilePlace place = warp_place(*unit_, query_of(*unit_, tile));
-    place.head = unit_->head * call_.group + tile / tiles_a_head(*unit_);
+  __device__ void begin() { rows_.begin(); }
+  __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {
+    TilePlace place = warp_place(unit, query_of(unit, tile));
+    place.head = unit.head * call_.group + tile / tiles_a_head(unit);
     if (place.row >= place.length) return;
     if (call_.args.shape.causal && place.column + kColumns - 1 < place.row) return;
     const unsigned char* queries = layout_.column_tile(stage);
     const float* log_sum_exp = statistics(stage);
-    rows_.work(call_, place, queries, queries + kColumns * kPitch, kPitch, log_sum_exp, log_sum_exp + kColumns);
+    rows_.work(call_, place, layout_.warp_rows(ordinal, 0), layout_.warp_rows(ordinal, 1), queries,
+               queries + kColumns * kPitch, kPitch, log_sum_exp, log_sum_exp + kColumns);
   }
-  __device__ void finish() {
-    const TilePlace place = warp_place(*unit_, 0);
+  __device__ void finish(const Unit& unit, int ordinal) {
+    const TilePlace place = warp_place(unit, 0);
     if (place.row >= place.length) return;
     const Shape& shape = call_.args.shape;
-    write_result<Math, kDim>(call_.args.d_k, shape, place, rows_.d_k, shape.scale, shape.scale, keys_, kPitch,
+    write_result<Math, kDim>(call_.args.d_k, shape, place, rows_.d_k, shape.scale, shape.scale,
+                             layout_.warp_rows(ordinal, 0), kPitch, call_.rows);
+    write_result<Math, kDim>(call_.args.d_v, shape, place, rows_.d_v, 1.0f, 1.0f, layout_.warp_rows(ordinal, 0), kPitch,
                              call_.rows);
-    write_result<Math, kDim>(call_.args.d_v, shape, place, rows_.d_v, 1.0f, 1.0f, keys_, kPitch, call_.rows);
   }
 
  private:
@@ -143,13 +141,11 @@ class KeyTask {
 
   const Backward& call_;
   Layout layout_;
-  unsigned char* keys_ = nullptr;  // of the warp
-  const Unit* unit_ = nullptr;
   KeyRows<Math, kDim> rows_;
 };
 
 template <class Math, int kDim>
-__global__ void __launch_bounds__(kMaxThreads, kDim <= 64 ? 2 : 1) query_gradient_kernel(Backward call) {
+__global__ void __launch_bounds__(kMaxThreads, kDim <= 32 ? 2 : 1) query_gradient_kernel(Backward call) {
   SHEAF_DYNAMIC_SHARED(memory);
   QueryTask<Math, kDim> task(call, memory);
   run_units(task, call.schedule, call.args.shape);

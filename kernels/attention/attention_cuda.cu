@@ -13,11 +13,13 @@ struct Forward {
   int32_t group;  // query heads of a key head
 };
 
-/// Keys a tile: scores of 16 x kColumns take kColumns / 2 registers, a stage two tiles.
+/// Keys a tile, and those of them that a warp works on at a time: their scores take kPartColumns / 2 registers.
 template <class Math, int kDim>
 constexpr int kForwardColumns = kDim* Math::kBytes <= 128   ? 64
                                 : kDim* Math::kBytes == 256 ? 32
                                                             : 16;
+template <class Math, int kDim>
+constexpr int kPartColumns = kForwardColumns<Math, kDim> < 32 ? kForwardColumns<Math, kDim> : 32;
 
 /// Queries of kStages units, then kStages tiles of keys and values.
 template <class Math, int kDim>
@@ -32,6 +34,7 @@ template <class Math, int kDim>
 class ForwardTask {
  public:
   static constexpr int kColumns = kForwardColumns<Math, kDim>;
+  static constexpr int kPart = kPartColumns<Math, kDim>;
   static constexpr int kRowBytes = kDim * Math::kBytes;
   static constexpr int kPitch = pitch_of(kRowBytes);
 
@@ -55,9 +58,7 @@ class ForwardTask {
                                        kv_head, tile * kColumns, call_.rows);
   }
 
-  __device__ void begin(const Unit& unit, int ordinal) {
-    queries_ = query_tile(ordinal) + 16 * warp() * kPitch;
-    unit_ = &unit;
+  __device__ void begin() {
     clear(sums_);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -66,20 +67,25 @@ class ForwardTask {
     }
   }
 
-  __device__ void work(int tile, int stage) {
-    const TilePlace place = warp_place(*unit_, tile * kColumns);
-    if (place.row >= place.length || (shape_.causal && place.column > place.row + 15)) return;
+  __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {
+    TilePlace place = warp_place(unit, tile * kColumns);
+    if (place.row >= place.length) return;
     const unsigned char* keys = key_tile(stage);
-    float x[kColumns / 8][4];
-    multiply_rows<Math, kDim, kColumns>(x, queries_, 0, keys, kPitch);
-    finish_scores<false>(shape_, place, x);
-    take_probabilities(x);
-    if (call_.mask.active()) drop(place, x);
-    multiply_columns<Math, kDim, kColumns>(sums_, x, keys + kColumns * kPitch, kPitch);
+#pragma unroll 1
+    for (int part = 0; part < kColumns; part += kPart) {
+      place.column = tile * kColumns + part;
+      if (place.column >= place.length || (shape_.causal && place.column > place.row + 15)) return;
+      float x[kPart / 8][4];
+      multiply_rows<Math, kDim, kPart>(x, warp_queries(ordinal), 0, keys + part * kPitch, kPitch);
+      finish_scores<false>(shape_, place, x);
+      take_probabilities(x);
+      if (call_.mask.active()) drop(place, x);
+      multiply_columns<Math, kDim, kPart>(sums_, x, keys + (kColumns + part) * kPitch, kPitch);
+    }
   }
 
-  __device__ void finish() {
-    const TilePlace place = warp_place(*unit_, 0);
+  __device__ void finish(const Unit& unit, int ordinal) {
+    const TilePlace place = warp_place(unit, 0);
     const int32_t n_rows = place.length - place.row;
     if (n_rows <= 0) return;
     float inverse[2];
@@ -96,26 +102,27 @@ class ForwardTask {
       }
     }
     // The warp's queries have served; only this warp reads their place.
-    write_result<Math, kDim>(call_.args.out, shape_, place, sums_, inverse[0], inverse[1], queries_, kPitch,
-                             call_.rows);
+    write_result<Math, kDim>(call_.args.out, shape_, place, sums_, inverse[0], inverse[1], warp_queries(ordinal),
+                             kPitch, call_.rows);
   }
 
  private:
   __device__ unsigned char* query_tile(int ordinal) const {
     return memory_ + ordinal % kStages * call_.schedule.block_rows * kPitch;
   }
+  __device__ unsigned char* warp_queries(int ordinal) const { return query_tile(ordinal) + 16 * warp() * kPitch; }
   __device__ unsigned char* key_tile(int stage) const {
     return memory_ + (kStages * call_.schedule.block_rows + stage * 2 * kColumns) * kPitch;
   }
 
   /// Scores into 2^(x - largest), with sums and totals put on the same scale.
-  __device__ void take_probabilities(float (&x)[kColumns / 8][4]) {
+  __device__ void take_probabilities(float (&x)[kPart / 8][4]) {
     float shift[2], factor[2];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       float most = largest_[half];
 #pragma unroll
-      for (int n = 0; n < kColumns / 8; ++n) most = fmaxf(most, fmaxf(x[n][2 * half], x[n][2 * half + 1]));
+      for (int n = 0; n < kPart / 8; ++n) most = fmaxf(most, fmaxf(x[n][2 * half], x[n][2 * half + 1]));
       most = fmaxf(most, __shfl_xor_sync(kFullMask, most, 1));
       most = fmaxf(most, __shfl_xor_sync(kFullMask, most, 2));
       // While nothing is seen, 2^(-infinity - 0) = 0.
@@ -125,7 +132,7 @@ class ForwardTask {
       totals_[half] *= factor[half];
     }
 #pragma unroll
-    for (int n = 0; n < kColumns / 8; ++n) {
+    for (int n = 0; n < kPart / 8; ++n) {
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         x[n][e] = exp2_fast(x[n][e] - shift[e / 2]);
@@ -140,11 +147,11 @@ class ForwardTask {
     }
   }
 
-  __device__ void drop(const TilePlace& place, float (&x)[kColumns / 8][4]) {
-    uint32_t bytes[kColumns / 8];
+  __device__ void drop(const TilePlace& place, float (&x)[kPart / 8][4]) {
+    uint32_t bytes[kPart / 8];
     draw_bytes<false>(call_.mask, place, bytes);
 #pragma unroll
-    for (int n = 0; n < kColumns / 8; ++n) {
+    for (int n = 0; n < kPart / 8; ++n) {
 #pragma unroll
       for (int e = 0; e < 4; ++e) x[n][e] *= keep_factor(call_.mask, bytes[n], e);
     }
@@ -153,8 +160,6 @@ class ForwardTask {
   const Forward& call_;
   const Shape& shape_;
   unsigned char* memory_;
-  unsigned char* queries_ = nullptr;  // of the warp
-  const Unit* unit_ = nullptr;
   float sums_[kDim / 8][4];
   float largest_[2], totals_[2];  // of rows g and g + 8; totals of this lane's columns
 };

@@ -60,8 +60,8 @@ struct Walk {
 };
 
 /// All units of a block by tiles: the next tile is under way while one is worked on, be it of this unit or of the next. A Task has
-/// n_tiles(unit), load_unit(ordinal, unit) and load_tile(stage, unit, tile), which begin copies, then begin(unit, ordinal), work(tile, stage)
-/// and finish(). What load_unit fills is read until finish(), in kStages places by turns.
+/// n_tiles(unit), load_unit(ordinal, unit) and load_tile(stage, unit, tile), which begin copies, then begin(),
+/// work(unit, ordinal, tile, stage) and finish(unit, ordinal). What load_unit fills is read until then, in kStages places by turns.
 template <class Task>
 __device__ void run_units(Task& task, const Schedule& schedule, const Shape& shape) {
   constexpr int kPlaces = kStages + 1;
@@ -88,21 +88,20 @@ __device__ void run_units(Task& task, const Schedule& schedule, const Shape& sha
   };
   for (int s = 0; s + 1 < kStages; ++s) issue(s);
   int stage = 0;
-  for (int ordinal = 0, tile = 0, n_tiles = 0;;) {
+  for (int ordinal = 0, tile = 0;;) {
     async_wait<kStages - 2>();
     __syncthreads();
+    const Unit& unit = units[ordinal % kPlaces];
     if (tile == 0) {
-      const Unit& unit = units[ordinal % kPlaces];
       if (unit.length == 0) return;
-      n_tiles = task.n_tiles(unit);
-      task.begin(unit, ordinal);
+      task.begin();
       if (threadIdx.x == 0) units[(ordinal + kStages) % kPlaces] = walk.next(schedule, shape);
     }
     issue((stage + kStages - 1) % kStages);
-    task.work(tile, stage);
+    task.work(unit, ordinal, tile, stage);
     stage = (stage + 1) % kStages;
-    if (++tile == n_tiles) {
-      task.finish();
+    if (++tile == task.n_tiles(unit)) {
+      task.finish(unit, ordinal);
       tile = 0;
       ++ordinal;
     }

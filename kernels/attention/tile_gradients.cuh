@@ -68,11 +68,8 @@ class QueryRows {
  public:
   static constexpr int kColumns = kBackwardColumns<Math, kDim>;
 
-  /// `queries` and `d_out` hold the warp's rows; all lanes together.
-  __device__ void begin(const Backward& call, const TilePlace& place, const unsigned char* queries,
-                        const unsigned char* d_out, int pitch) {
-    queries_ = queries;
-    d_out_ = d_out;
+  /// `d_out` holds the warp's rows; all lanes together.
+  __device__ void begin(const Backward& call, const TilePlace& place, const unsigned char* d_out, int pitch) {
     clear(d_q);
     const Shape& shape = call.args.shape;
     const Heads<const void>& out = call.args.out;
@@ -99,13 +96,14 @@ class QueryRows {
     }
   }
 
-  /// Keys from place.column on and, kColumns rows on in the tile's memory, their values.
-  __device__ void work(const Backward& call, const TilePlace& place, const unsigned char* keys,
-                       const unsigned char* values, int pitch, float* scratch) {
+  /// The warp's rows of q and d_out against keys from place.column on and their values.
+  __device__ void work(const Backward& call, const TilePlace& place, const unsigned char* queries,
+                       const unsigned char* d_out, const unsigned char* keys, const unsigned char* values, int pitch,
+                       float* scratch) {
     float x[kColumns / 8][4], d[kColumns / 8][4];
-    multiply_rows<Math, kDim, kColumns>(x, queries_, 0, keys, pitch);
+    multiply_rows<Math, kDim, kColumns>(x, queries, 0, keys, pitch);
     finish_scores<false>(call.args.shape, place, x);
-    multiply_rows<Math, kDim, kColumns>(d, d_out_, 0, values, pitch);
+    multiply_rows<Math, kDim, kColumns>(d, d_out, 0, values, pitch);
     uint32_t bytes[kColumns / 8];
     if (call.mask.active()) draw_bytes<false>(call.mask, place, bytes);
 #pragma unroll
@@ -128,8 +126,6 @@ class QueryRows {
   float d_q[kDim / 8][4];
 
  private:
-  const unsigned char* queries_;
-  const unsigned char* d_out_;
   float shift_[2], delta_[2];  // of rows g and g + 8
 };
 
@@ -139,20 +135,19 @@ class KeyRows {
  public:
   static constexpr int kColumns = kBackwardColumns<Math, kDim>;
 
-  __device__ void begin(const unsigned char* keys, const unsigned char* values) {
-    keys_ = keys;
-    values_ = values;
+  __device__ void begin() {
     clear(d_k);
     clear(d_v);
   }
 
-  /// Queries from place.column on, their d_out, and of each of them log_sum_exp and delta.
-  __device__ void work(const Backward& call, const TilePlace& place, const unsigned char* queries,
-                       const unsigned char* d_out, int pitch, const float* log_sum_exp, const float* delta) {
+  /// The warp's keys and values against queries from place.column on, their d_out, and of each of them log_sum_exp and delta.
+  __device__ void work(const Backward& call, const TilePlace& place, const unsigned char* keys,
+                       const unsigned char* values, const unsigned char* queries, const unsigned char* d_out, int pitch,
+                       const float* log_sum_exp, const float* delta) {
     float x[kColumns / 8][4], d[kColumns / 8][4];
-    multiply_rows<Math, kDim, kColumns>(x, keys_, 0, queries, pitch);
+    multiply_rows<Math, kDim, kColumns>(x, keys, 0, queries, pitch);
     finish_scores<true>(call.args.shape, place, x);
-    multiply_rows<Math, kDim, kColumns>(d, values_, 0, d_out, pitch);
+    multiply_rows<Math, kDim, kColumns>(d, values, 0, d_out, pitch);
     uint32_t bytes[kColumns / 8];
     if (call.mask.active()) draw_bytes<true>(call.mask, place, bytes);
 #pragma unroll
@@ -171,10 +166,6 @@ class KeyRows {
   }
 
   float d_k[kDim / 8][4], d_v[kDim / 8][4];
-
- private:
-  const unsigned char* keys_;
-  const unsigned char* values_;
 };
 
 /// Begins to copy log_sum_exp and delta of n_rows queries from `first` on, zeros behind the last.

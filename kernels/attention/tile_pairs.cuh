@@ -64,40 +64,56 @@ struct Pair {
   }
 };
 
-/// Whether all pairs are seen, so that none need be asked.
+/// Whether all pairs are of the sequence and none is of a later key, so that none need be asked.
 template <bool kKeyRows, int kColumns>
-__device__ bool sees_all(const Shape& shape, const TilePlace& place) {
+__device__ bool is_inside(const Shape& shape, const TilePlace& place) {
   const int32_t last_row = place.row + 15, last_column = place.column + kColumns - 1;
   const int32_t last = last_row > last_column ? last_row : last_column;
   const bool before = kKeyRows ? last_row <= place.column : last_column <= place.row;
-  return shape.key_keep.empty() && last < place.length && (!shape.causal || before);
-}
-
-template <bool kKeyRows>
-__device__ bool is_seen(const Shape& shape, const TilePlace& place, const Pair<kKeyRows>& pair) {
-  return pair.i < place.length && pair.j < place.length && (!shape.causal || pair.j <= pair.i) &&
-         (shape.key_keep.empty() || shape.key_keep[place.first + pair.j] != 0);
+  return last < place.length && (!shape.causal || before);
 }
 
 /// Products into log2(e) (scale * product + bias); -infinity where nothing is seen.
 template <bool kKeyRows, int kParts>
 __device__ void finish_scores(const Shape& shape, const TilePlace& place, float (&x)[kParts][4]) {
-  const bool all = sees_all<kKeyRows, kParts * 8>(shape, place);
-  const bool has_bias = !shape.relative_bias.empty();
   const float scale = shape.scale * kLog2E;
 #pragma unroll
   for (int n = 0; n < kParts; ++n) {
 #pragma unroll
-    for (int e = 0; e < 4; ++e) {
-      x[n][e] *= scale;
-      if (all && !has_bias) continue;
-      const Pair<kKeyRows> pair(place, n, e);
-      if (has_bias) {
-        x[n][e] +=
-            kLog2E * shape.relative_bias(
-                         place.head, bias_column(pair.i, pair.j, static_cast<int32_t>(shape.relative_bias.cols / 2)));
+    for (int e = 0; e < 4; ++e) x[n][e] *= scale;
+  }
+  if (!shape.relative_bias.empty()) {
+    const auto radius = static_cast<int32_t>(shape.relative_bias.cols / 2);
+    const float* bias = shape.relative_bias.row(place.head);
+#pragma unroll
+    for (int n = 0; n < kParts; ++n) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const Pair<kKeyRows> pair(place, n, e);
+        x[n][e] += kLog2E * bias[bias_column(pair.i, pair.j, radius)];
       }
-      if (!all && !is_seen(shape, place, pair)) x[n][e] = -INFINITY;
+    }
+  }
+  if (!is_inside<kKeyRows, kParts * 8>(shape, place)) {
+#pragma unroll
+    for (int n = 0; n < kParts; ++n) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const Pair<kKeyRows> pair(place, n, e);
+        const bool later = shape.causal && pair.j > pair.i;
+        if (pair.i >= place.length || pair.j >= place.length || later) x[n][e] = -INFINITY;
+      }
+    }
+  }
+  if (!shape.key_keep.empty()) {
+    const uint8_t* keep = shape.key_keep.data + place.first;
+#pragma unroll
+    for (int n = 0; n < kParts; ++n) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const int32_t j = Pair<kKeyRows>(place, n, e).j;
+        if (j < place.length && keep[j] == 0) x[n][e] = -INFINITY;
+      }
     }
   }
 }
