@@ -32,12 +32,12 @@ struct ForwardSpace {
     totals = space.take(s.queries);
     hidden = space.take(s.keys);
     keep = space.take(s.keys);
-    bias = {space.take(2 * s.band), s.band};
+    bias = {space.take(2 * s.band + 16), s.band};
   }
   static int64_t size(const Sizes& s, const Shape& shape) {
     const auto part = Workspace::padded;
     return part(s.keys * shape.dim) + 2 * part(s.keys * s.padded) + part(s.rows * shape.dim) + part(s.rows * s.keys) +
-           part(s.queries * s.padded) + 2 * part(s.queries) + 2 * part(s.keys) + part(2 * s.band);
+           part(s.queries * s.padded) + 2 * part(s.queries) + 2 * part(s.keys) + part(2 * s.band + 16);
   }
 
   float *key_panels, *keys, *values, *q, *scores, *sums, *largest, *totals, *hidden, *keep;

@@ -86,7 +86,7 @@ inline const float* hidden_row(const Shape& shape, int64_t token, int64_t n, flo
 
 /// The bias of one head by j - i: what row i reads is contiguous, from at(i, first key) on.
 struct BiasBand {
-  float* values = nullptr;  // [2 * longest]
+  float* values = nullptr;  // [2 * longest + 16]: vectors reach beyond the last
   int64_t longest = 0;
 
   void read(const Shape& shape, int64_t head) const {
