@@ -267,6 +267,20 @@ TEST_P(AttentionTest, AgreesWithOracleForEveryDim) {
     expect_right(context(), {.lengths = {21}, .dim = dim});
     expect_right(context(), {.lengths = {21}, .dim = dim, .element = Element::bf16});
   }
+  for (const int64_t dim : {50, 128}) {
+    expect_right(context(), {.lengths = {21}, .dim = dim, .element = Element::f16});
+    expect_right(context(), {.lengths = {21}, .dim = dim, .allow_tf32 = true});
+  }
+}
+
+// Errors of dropped and hidden pairs would show at block borders only with more than one block of queries and of keys.
+TEST_P(AttentionTest, AgreesWithOracleOverSeveralBlocks) {
+  expect_right(context(), {.lengths = {260, 3, 131},
+                           .n_heads = 2,
+                           .element = Element::bf16,
+                           .hidden = 0.1,
+                           .bias_columns = 401,
+                           .dropout = 0.2f});
 }
 
 TEST_P(AttentionTest, TakesGroupedHeadsAndPartsOfAProjection) {
