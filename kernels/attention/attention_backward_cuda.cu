@@ -144,6 +144,109 @@ class KeyTask {
   KeyRows<Math, kDim> rows_;
 };
 
+/// Short sequences: q, d_out, k and v of one whole sequence and head in shared memory, kStages times, and everything is read once.
+template <class Math, int kDim>
+struct ShortLayout {
+  static constexpr int kColumns = kBackwardColumns<Math, kDim>;
+  static constexpr int kRowBytes = kDim * Math::kBytes;
+  static constexpr int kPitch = pitch_of(kRowBytes);
+
+  static size_t bytes(int warps, size_t n_floats) {
+    return static_cast<size_t>(16 * warps) * (kStages * 4 * kPitch + 2 * sizeof(float)) + n_floats * sizeof(float);
+  }
+  /// Keys, then values.
+  __device__ unsigned char* keys(int ordinal) const { return memory + ordinal % kStages * 2 * block_rows * kPitch; }
+  /// Queries, then d_out.
+  __device__ unsigned char* queries(int stage) const { return memory + (kStages + stage) * 2 * block_rows * kPitch; }
+  __device__ float* statistics() const { return reinterpret_cast<float*>(queries(kStages)); }
+
+  unsigned char* memory;
+  int block_rows;
+};
+
+/// Task of run_units, a tile a query head: a warp has 16 keys, and after them the same 16 queries.
+template <class Math, int kDim>
+class ShortTask {
+ public:
+  using Layout = ShortLayout<Math, kDim>;
+  static constexpr int kColumns = Layout::kColumns;
+  static constexpr int kPitch = Layout::kPitch;
+
+  __device__ ShortTask(const Backward& call, unsigned char* memory)
+      : call_(call), layout_{memory, call.schedule.block_rows} {}
+
+  __device__ int n_tiles(const Unit&) const { return call_.group; }
+  __device__ void load_unit(int ordinal, const Unit& unit) const {
+    load_keys<Layout::kRowBytes, Math::kBytes>(layout_.keys(ordinal), kPitch, layout_.block_rows, call_.args.k,
+                                               call_.args.v, call_.args.shape, unit, unit.head, 0, call_.rows);
+  }
+  __device__ void load_tile(int stage, const Unit& unit, int tile) const {
+    load_queries<Layout::kRowBytes, Math::kBytes>(layout_.queries(stage), kPitch, layout_.block_rows, call_, unit,
+                                                  unit.head * call_.group + tile, 0);
+  }
+  __device__ void begin() { keys_.begin(); }
+
+  __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {
+    const int values = layout_.block_rows * kPitch;  // behind the keys, as d_out behind the queries
+    const int own = 16 * warp() * kPitch;
+    unsigned char* queries = layout_.queries(stage);
+    const unsigned char* keys = layout_.keys(ordinal);
+    float* statistics = layout_.statistics();
+    TilePlace place = warp_place(unit, 0);
+    place.head = unit.head * call_.group + tile;
+    const bool has_rows = place.row < place.length;
+    QueryRows<Math, kDim> rows;
+    if (lane() < 16) statistics[place.row + lane()] = statistics[layout_.block_rows + place.row + lane()] = 0.0f;
+    __syncwarp();
+    rows.begin(call_, place, queries + values + own, kPitch, statistics + place.row, layout_.block_rows);
+    __syncthreads();
+    if (has_rows) {
+      const bool causal = call_.args.shape.causal;
+#pragma unroll 1
+      for (place.column = causal ? place.row / kColumns * kColumns : 0; place.column < place.length;
+           place.column += kColumns) {
+        const unsigned char* tile_queries = queries + place.column * kPitch;
+        keys_.work(call_, place, keys + own, keys + values + own, tile_queries, tile_queries + values, kPitch,
+                   statistics + place.column, statistics + layout_.block_rows + place.column);
+      }
+      const int32_t end = causal ? min(place.row + 16, place.length) : place.length;
+#pragma unroll 1
+      for (place.column = 0; place.column < end; place.column += kColumns) {
+        const unsigned char* tile_keys = keys + place.column * kPitch;
+        rows.work(call_, place, queries + own, queries + values + own, tile_keys, tile_keys + values, kPitch,
+                  statistics + 2 * layout_.block_rows);
+      }
+    }
+    __syncthreads();  // nobody reads queries or, after the last head, keys any more
+    if (!has_rows) return;
+    const Shape& shape = call_.args.shape;
+    write_result<Math, kDim>(call_.args.d_q, shape, place, rows.d_q, shape.scale, shape.scale, queries + own, kPitch,
+                             call_.rows);
+  }
+
+  __device__ void finish(const Unit& unit, int ordinal) {
+    const TilePlace place = warp_place(unit, 0);
+    if (place.row >= place.length) return;
+    const Shape& shape = call_.args.shape;
+    unsigned char* own = layout_.keys(ordinal) + 16 * warp() * kPitch;
+    write_result<Math, kDim>(call_.args.d_k, shape, place, keys_.d_k, shape.scale, shape.scale, own, kPitch,
+                             call_.rows);
+    write_result<Math, kDim>(call_.args.d_v, shape, place, keys_.d_v, 1.0f, 1.0f, own, kPitch, call_.rows);
+  }
+
+ private:
+  const Backward& call_;
+  Layout layout_;
+  KeyRows<Math, kDim> keys_;
+};
+
+template <class Math, int kDim>
+__global__ void __launch_bounds__(kMaxThreads, 1) short_gradient_kernel(Backward call) {
+  SHEAF_DYNAMIC_SHARED(memory);
+  ShortTask<Math, kDim> task(call, memory);
+  run_units(task, call.schedule, call.args.shape);
+}
+
 template <class Math, int kDim>
 __global__ void __launch_bounds__(kMaxThreads, kDim <= 32 ? 2 : 1) query_gradient_kernel(Backward call) {
   SHEAF_DYNAMIC_SHARED(memory);
@@ -170,30 +273,54 @@ __global__ void sum_parts_kernel(const float* parts, int64_t n_parts, MatrixView
 constexpr int64_t kMaxPartFloats = int64_t{16} << 20;
 constexpr int kSumThreads = 128;
 
+/// Launches a kernel that adds to the bias's gradient, if there is one.
+void launch_with_bias(Context& context, ScratchScope& scratch, void (*kernel)(Backward), int warps, size_t shared_bytes,
+                      Backward call) {
+  const AttentionBackwardArgs& args = call.args;
+  const int64_t n_bias = args.d_relative_bias.size();
+  unsigned blocks = resident_blocks(context, kernel, warps * kWarp, shared_bytes);
+  if (n_bias == 0) return launch(kernel, blocks, warps * kWarp, shared_bytes, context, call);
+  blocks = static_cast<unsigned>(std::clamp<int64_t>(kMaxPartFloats / (warps * n_bias), 1, blocks));
+  const int64_t n_parts = int64_t{blocks} * warps;
+  call.bias_parts = scratch.take<float>(n_parts * n_bias);
+  context.fill_bytes(call.bias_parts, 0, static_cast<size_t>(n_parts * n_bias) * sizeof(float));
+  launch(kernel, blocks, warps * kWarp, shared_bytes, context, call);
+  launch(sum_parts_kernel, blocks_for(n_bias, kSumThreads), kSumThreads, 0, context, call.bias_parts, n_parts,
+         args.d_relative_bias);
+}
+
+/// Floats of a block for the bias's gradient.
+size_t bias_floats(const Backward& call, int warps, int columns) {
+  return call.args.d_relative_bias.empty()
+             ? 0
+             : static_cast<size_t>(warps) * static_cast<size_t>(bias_scratch_floats(columns));
+}
+
 template <class Math, int kDim>
 void query_gradient(Context& context, ScratchScope& scratch, Backward call) {
   using Layout = BackwardLayout<Math, kDim>;
-  const AttentionBackwardArgs& args = call.args;
-  const int64_t n_bias = args.d_relative_bias.size();
-  const auto bytes_of = [&](int warps) {
-    return Layout::bytes(warps,
-                         n_bias > 0 ? static_cast<size_t>(warps) * size_t{bias_scratch_floats(Layout::kColumns)} : 0);
-  };
-  const int warps = choose_warps(context, args.shape.max_length, bytes_of);
-  const auto kernel = query_gradient_kernel<Math, kDim>;
-  unsigned blocks = resident_blocks(context, kernel, warps * kWarp, bytes_of(warps));
-  if (n_bias > 0) blocks = static_cast<unsigned>(std::clamp<int64_t>(kMaxPartFloats / (warps * n_bias), 1, blocks));
-  call.schedule = make_schedule(context, scratch, args.shape, 16 * warps, args.q.n_heads, args.shape.causal);
-  const int64_t n_parts = n_bias > 0 ? int64_t{blocks} * warps : 0;
-  if (n_bias > 0) {
-    call.bias_parts = scratch.take<float>(n_parts * n_bias);
-    context.fill_bytes(call.bias_parts, 0, static_cast<size_t>(n_parts * n_bias) * sizeof(float));
-  }
-  launch(kernel, blocks, warps * kWarp, bytes_of(warps), context, call);
-  if (n_bias > 0) {
-    launch(sum_parts_kernel, blocks_for(n_bias, kSumThreads), kSumThreads, 0, context, call.bias_parts, n_parts,
-           args.d_relative_bias);
-  }
+  const Shape& shape = call.args.shape;
+  const auto bytes_of = [&](int warps) { return Layout::bytes(warps, bias_floats(call, warps, Layout::kColumns)); };
+  const int warps = choose_warps(context, shape.max_length, bytes_of);
+  call.schedule = make_schedule(context, scratch, shape, 16 * warps, call.args.q.n_heads, shape.causal);
+  launch_with_bias(context, scratch, query_gradient_kernel<Math, kDim>, warps, bytes_of(warps), call);
+}
+
+/// False if a sequence is too long, or shared memory too small.
+template <class Math, int kDim>
+bool short_gradient(Context& context, ScratchScope& scratch, Backward call) {
+  using Layout = ShortLayout<Math, kDim>;
+  const Shape& shape = call.args.shape;
+  const auto bytes_of = [&](int warps) { return Layout::bytes(warps, bias_floats(call, warps, Layout::kColumns)); };
+  // Whole tiles of columns: what lies behind a block's rows may be NaN.
+  const int warps =
+      static_cast<int>((shape.max_length + Layout::kColumns - 1) / Layout::kColumns * Layout::kColumns / 16);
+  if (warps * kWarp > kMaxThreads) return false;
+  if (bytes_of(warps) > static_cast<size_t>(device_limit(cudaDevAttrMaxSharedMemoryPerBlockOptin, context)))
+    return false;
+  call.schedule = make_schedule(context, scratch, shape, 16 * warps, call.args.k.n_heads, false);
+  launch_with_bias(context, scratch, short_gradient_kernel<Math, kDim>, warps, bytes_of(warps), call);
+  return true;
 }
 
 template <class Math, int kDim>
@@ -229,6 +356,10 @@ void attention_backward(Context& context, const AttentionBackwardArgs& args) {
                       .delta = scratch.take<float>(args.shape.n_tokens * args.q.n_heads),
                       .bias_parts = nullptr};
   for_math(args.shape, [&]<class Math, int kDim>() {
+    // Registers hold the sums of d_q, d_k and d_v together up to 64 dimensions; float's tiles leave little shared memory.
+    if constexpr (Math::kBytes == 2 && kDim <= 64) {
+      if (short_gradient<Math, kDim>(context, scratch, call)) return;
+    }
     query_gradient<Math, kDim>(context, scratch, call);
     key_gradient<Math, kDim>(context, scratch, call);
   });

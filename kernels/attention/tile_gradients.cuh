@@ -68,8 +68,10 @@ class QueryRows {
  public:
   static constexpr int kColumns = kBackwardColumns<Math, kDim>;
 
-  /// `d_out` holds the warp's rows; all lanes together.
-  __device__ void begin(const Backward& call, const TilePlace& place, const unsigned char* d_out, int pitch) {
+  /// `d_out` holds the warp's rows; all lanes together. log_sum_exp and delta of the rows also go to `statistics` [2, pitch], if there are,
+  /// for KeyRows.
+  __device__ void begin(const Backward& call, const TilePlace& place, const unsigned char* d_out, int pitch,
+                        float* statistics = nullptr, int statistics_pitch = 0) {
     clear(d_q);
     const Shape& shape = call.args.shape;
     const Heads<const void>& out = call.args.out;
@@ -91,7 +93,13 @@ class QueryRows {
           delta_[half] = sum;
           shift_[half] = to_shift(call.args.log_sum_exp(token, place.head));
         }
-        if (lane() == 0) call.delta[token * call.args.q.n_heads + place.head] = sum;
+        if (lane() != 0) continue;
+        if (statistics == nullptr) {
+          call.delta[token * call.args.q.n_heads + place.head] = sum;
+        } else {
+          statistics[r] = call.args.log_sum_exp(token, place.head);
+          statistics[statistics_pitch + r] = sum;
+        }
       }
     }
   }
