@@ -24,12 +24,16 @@ constexpr std::array<std::pair<Measure, const char*>, 7> kMeasures{{{Measure::su
                                                                     {Measure::cosine, "count-cosine"}}};
 constexpr int64_t kMaxPartners = 256;
 
+int64_t list_length(int64_t k, int64_t n_items) {
+  return std::clamp<int64_t>(k, 1, std::clamp<int64_t>(n_items - 1, 1, kMaxPartners));
+}
+
 /// Partners while they are on the device.
 class PartnerLists {
  public:
   PartnerLists(Context& context, int64_t k, int64_t n_items)
       : n_items_(n_items),
-        k_(std::clamp<int64_t>(k, 1, std::clamp<int64_t>(n_items - 1, 1, kMaxPartners))),
+        k_(list_length(k, n_items)),
         items_(context, n_items_ * k_),
         scores_(context, n_items_ * k_) {}
   MatrixView<int32_t> items() { return items_.matrix(n_items_, k_); }
@@ -104,6 +108,7 @@ Partners cosine_partners(Context& context, MatrixView<const float> vectors, int6
   PartnerLists lists(context, k, vectors.rows);
   const Buffer<int32_t> category(context, rule.category);
   const Buffer<uint8_t> allowed(context, rule.allowed);
+  const DeviceCsr excluded(context, rule.excluded);
   association::cosine_topk(context, {.vectors = vectors,
                                      .scale = scale,
                                      .min_score = min_score,
@@ -111,8 +116,65 @@ Partners cosine_partners(Context& context, MatrixView<const float> vectors, int6
                                      .scores = lists.scores(),
                                      .rule = rule.kind,
                                      .item_categories = category.view(),
-                                     .category_pairs = allowed.matrix(rule.n_categories, rule.n_categories)});
+                                     .category_pairs = allowed.matrix(rule.n_categories, rule.n_categories),
+                                     .exclude = excluded.view()});
   return lists.to_host();
+}
+
+Partners cosine_partners_in_pieces(Context& context, std::span<const float> vectors, int64_t dim, int64_t k,
+                                   float scale, float min_score, int64_t device_bytes, const PairRule& rule) {
+  constexpr int64_t kFewest = 64;
+  Partners partners;
+  partners.n_items = static_cast<int64_t>(vectors.size()) / dim;
+  partners.k = list_length(k, partners.n_items);
+  partners.items.resize(static_cast<size_t>(partners.n_items * partners.k));
+  partners.scores.resize(partners.items.size());
+  // The op keeps unit vectors in float and in 16 bits beside the floats it is given, and candidates of each row.
+  const int64_t vector_bytes = dim * 10, row_bytes = vector_bytes + partners.k * 8 + 4096;
+  const int64_t n_rows = std::max(kFewest, device_bytes / 2 / row_bytes);
+  const int64_t n_columns = std::max(kFewest, device_bytes / 2 / vector_bytes);
+  const auto piece_of = [&](int64_t first, int64_t count) {
+    return Buffer<float>(context, vectors.subspan(static_cast<size_t>(first * dim), static_cast<size_t>(count * dim)));
+  };
+  const auto categories_of = [&](int64_t first, int64_t count) {
+    if (rule.category.empty()) return Buffer<int32_t>();
+    return Buffer<int32_t>(context,
+                           std::span(rule.category).subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
+  };
+  const Buffer<uint8_t> allowed(context, rule.allowed);
+  for (int64_t row = 0; row < partners.n_items; row += n_rows) {
+    const int64_t rows = std::min(n_rows, partners.n_items - row);
+    const Buffer<float> queries = piece_of(row, rows);
+    const Buffer<int32_t> query_category = categories_of(row, rows);
+    const DeviceCsr excluded(context, row_block(rule.excluded, row, rows));
+    Buffer<int32_t> items(context, rows * partners.k);
+    Buffer<float> scores(context, rows * partners.k);
+    for (int64_t column = 0; column < partners.n_items; column += n_columns) {
+      const int64_t columns = std::min(n_columns, partners.n_items - column);
+      const Buffer<float> piece = piece_of(column, columns);
+      const Buffer<int32_t> category = categories_of(column, columns);
+      association::cosine_topk(context, {.vectors = piece.matrix(columns, dim),
+                                         .scale = scale,
+                                         .min_score = min_score,
+                                         .neighbours = items.matrix(rows, partners.k),
+                                         .scores = scores.matrix(rows, partners.k),
+                                         .queries = queries.matrix(rows, dim),
+                                         .rule = rule.kind,
+                                         .item_categories = category.view(),
+                                         .query_categories = query_category.view(),
+                                         .category_pairs = allowed.matrix(rule.n_categories, rule.n_categories),
+                                         .exclude = excluded.view(),
+                                         .first_item = column,
+                                         .first_query = row,
+                                         .merge = column > 0});
+      context.synchronize();
+    }
+    context.copy_to_host(partners.items.data() + row * partners.k, items.data(),
+                         static_cast<size_t>(items.size()) * sizeof(int32_t));
+    context.copy_to_host(partners.scores.data() + row * partners.k, scores.data(),
+                         static_cast<size_t>(scores.size()) * sizeof(float));
+  }
+  return partners;
 }
 
 Partners counted_partners(Context& context, const PairCounts& counts, Measure measure, int64_t k, float min_score) {
@@ -173,6 +235,7 @@ HostCsr symmetrised(const HostCsr& lists) {
 }
 
 bool PairRule::allows(int32_t i, int32_t j) const {
+  if (excluded.n_rows() > 0 && excluded.contains(i, j)) return false;
   if (kind == Kind::any) return true;
   const int32_t a = category[static_cast<size_t>(i)], b = category[static_cast<size_t>(j)];
   if (a < 0 || b < 0) return false;

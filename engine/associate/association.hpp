@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,14 +42,17 @@ struct Partners {
   HostCsr to_csr() const;
 };
 
-/// Which categories may meet in a pair. A negative category is unknown: it meets none under any rule but `any`.
+/// Which pairs may be listed: by their categories, of which a negative one is unknown and meets none under any rule but `any`, and but
+/// for those excluded.
 struct PairRule {
   using Kind = association::CategoryRule;
   Kind kind = Kind::any;
   std::vector<int32_t> category;  // [n_items]
   int64_t n_categories = 0;
   std::vector<uint8_t> allowed;  // [n_categories, n_categories] for `table`: item's, partner's
+  HostCsr excluded = {};         // [n_items, n_items] pattern of item, partner; n_rows() 0: none
 
+  bool allows_all() const { return kind == Kind::any && excluded.nnz() == 0; }
   bool allows(int32_t i, int32_t j) const;
 };
 
@@ -56,6 +60,10 @@ struct PairRule {
 /// items.
 Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score,
                          const PairRule& rule = {});
+/// The same lists, bit by bit, of vectors on the host that a device need not hold at once: pieces of items pass by pieces of rows, which
+/// together take about `device_bytes` of it (at least 64 rows and items).
+Partners cosine_partners_in_pieces(Context& context, std::span<const float> vectors, int64_t dim, int64_t k,
+                                   float scale, float min_score, int64_t device_bytes, const PairRule& rule = {});
 Partners counted_partners(Context& context, const PairCounts& counts, association::Measure measure, int64_t k,
                           float min_score);
 

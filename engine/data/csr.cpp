@@ -64,6 +64,19 @@ HostCsr transpose(const HostCsr& matrix) {
   return result;
 }
 
+HostCsr row_block(const HostCsr& matrix, int64_t first, int64_t count) {
+  if (matrix.n_rows() == 0) return matrix;
+  HostCsr block;
+  block.n_columns = matrix.n_columns;
+  const auto from = matrix.row_offsets.begin() + first;
+  const int64_t begin = *from, end = from[count];
+  block.row_offsets.assign(from, from + count + 1);
+  for (int64_t& offset : block.row_offsets) offset -= begin;
+  block.columns.assign(matrix.columns.begin() + begin, matrix.columns.begin() + end);
+  if (!matrix.values.empty()) block.values.assign(matrix.values.begin() + begin, matrix.values.begin() + end);
+  return block;
+}
+
 HostCsr identity_csr(int64_t n) {
   HostCsr csr;
   csr.n_columns = n;

@@ -32,6 +32,8 @@ HostCsr csr_from_pairs(std::span<const int32_t> rows, std::span<const int32_t> c
                        int64_t n_rows, int64_t n_columns);
 /// Values are carried along.
 HostCsr transpose(const HostCsr& matrix);
+/// Rows [first, first + count); no rows of a matrix without rows.
+HostCsr row_block(const HostCsr& matrix, int64_t first, int64_t count);
 /// Row r holds the single column r: an embedding bag over it is a plain lookup.
 HostCsr identity_csr(int64_t n);
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/associate/graph_vectors.hpp"
@@ -21,9 +23,19 @@ PairRule::Kind rule_kind(const std::string& name) {
                                : Kind::any;
 }
 
-int32_t find_category(const data::Prepared& prepared, std::string name) {
-  name.erase(0, name.find_first_not_of(' '));
-  name.erase(name.find_last_not_of(' ') + 1);
+/// "a > b" as a and b without blanks around them.
+std::pair<std::string, std::string> both_sides(const std::string& pair, const char* setting, const char* mend) {
+  const size_t arrow = pair.find('>');
+  if (arrow == std::string::npos) throw UsageError(fmt::format("{}: '{}' is no pair", setting, pair), mend);
+  const auto trimmed = [](std::string name) {
+    name.erase(0, name.find_first_not_of(' '));
+    name.erase(name.find_last_not_of(' ') + 1);
+    return name;
+  };
+  return {trimmed(pair.substr(0, arrow)), trimmed(pair.substr(arrow + 1))};
+}
+
+int32_t find_category(const data::Prepared& prepared, const std::string& name) {
   const int64_t code = prepared.category_names.find_sorted(name);
   if (code >= 0) return static_cast<int32_t>(code);
   std::vector<std::string> names;
@@ -59,6 +71,17 @@ float association_scale(const PreferenceModel& model, const config::Config& conf
 
 PairRule pair_rule(const data::Prepared& prepared, const config::Config& config) {
   PairRule rule;
+  if (!config.associate.exclude_pairs.empty()) {
+    std::vector<int32_t> items, partners;
+    for (const std::string& pair : config.associate.exclude_pairs) {
+      const auto [item, partner] =
+          both_sides(pair, "associate.exclude_pairs", "write the item's id, >, the partner's id");
+      items.push_back(prepared.find_item(item));
+      partners.push_back(prepared.find_item(partner));
+    }
+    const int64_t n_items = prepared.item_ids.size();
+    rule.excluded = csr_from_pairs(items, partners, {}, n_items, n_items);
+  }
   rule.kind = rule_kind(config.associate.category_rule);
   if (rule.kind == PairRule::Kind::any) return rule;
   rule.category = prepared.item_category;
@@ -69,13 +92,9 @@ PairRule pair_rule(const data::Prepared& prepared, const config::Config& config)
   rule.n_categories = prepared.category_names.size();
   rule.allowed.resize(static_cast<size_t>(rule.n_categories * rule.n_categories));
   for (const std::string& pair : config.associate.category_pairs) {
-    const size_t arrow = pair.find('>');
-    if (arrow == std::string::npos) {
-      throw UsageError(fmt::format("associate.category_pairs: '{}' is no pair", pair),
-                       "write the item's category, >, the partner's category");
-    }
-    const int64_t from = find_category(prepared, pair.substr(0, arrow));
-    const int64_t to = find_category(prepared, pair.substr(arrow + 1));
+    const auto [item, partner] =
+        both_sides(pair, "associate.category_pairs", "write the item's category, >, the partner's category");
+    const int64_t from = find_category(prepared, item), to = find_category(prepared, partner);
     rule.allowed[static_cast<size_t>(from * rule.n_categories + to)] = 1;
   }
   return rule;
@@ -88,12 +107,16 @@ Partners associate(Context& context, const Dataset& dataset, const PreferenceMod
   const PairRule rule = pair_rule(dataset.prepared, config);
   if (!is_learned(config)) {
     const association::Measure measure = parse_measure(config.associate.by);
-    if (rule.kind == PairRule::Kind::any) return counted_partners(context, counts, measure, k, min_score);
+    if (rule.allows_all()) return counted_partners(context, counts, measure, k, min_score);
     return counted_partners(context, allowed_pairs(counts, rule), measure, k, min_score);
   }
   const Buffer<float> vectors = association_vectors(context, dataset, *model, config);
-  return cosine_partners(context, vectors.matrix(model->n_items(), model->dim()), k, association_scale(*model, config),
-                         min_score, rule);
+  const float scale = association_scale(*model, config);
+  if (config.associate.piece_mib > 0) {
+    return cosine_partners_in_pieces(context, vectors.to_host(), model->dim(), k, scale, min_score,
+                                     config.associate.piece_mib << 20, rule);
+  }
+  return cosine_partners(context, vectors.matrix(model->n_items(), model->dim()), k, scale, min_score, rule);
 }
 
 PairCounts count_training_pairs(Context& context, const Dataset& dataset, int64_t min_count) {

@@ -55,7 +55,7 @@ SearchSpace make_space(Context& context, const Dataset& dataset, const Preferenc
     throw UsageError("associate.by = conviction has no upper end, so that a bundle's value would have none",
                      "search by lift, confidence or another measure");
   }
-  if (is_learned(config) && config.associate.category_rule == "any") {
+  if (is_learned(config) && config.associate.category_rule == "any" && config.associate.exclude_pairs.empty()) {
     space.vectors = association_vectors(context, dataset, model, config);
     space.dim = model.dim();
     space.scale = association_scale(model, config);

@@ -226,6 +226,9 @@ std::vector<Key> make_registry() {
   associate.choice("category_rule", &A::category_rule, {"any", "same", "different", "table"},
                    "which categories may meet in a pair; an item without one meets none but under any");
   associate.ids("category_pairs", &A::category_pairs, "for table: 'category > partner's category', each pair one way");
+  associate.ids("exclude_pairs", &A::exclude_pairs, "'item id > partner's id' that is not listed, each pair one way");
+  associate.integer("piece_mib", &A::piece_mib, 0, kAny,
+                    "device memory in MiB for learned vectors, which pass in pieces; 0: all at once");
 
   Keys search(all, "search", &Config::search);
   using S = Config::Search;

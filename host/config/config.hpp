@@ -40,6 +40,8 @@ struct Config {
     int64_t layers = 3;
     std::string category_rule = "any";
     std::vector<std::string> category_pairs;
+    std::vector<std::string> exclude_pairs;
+    int64_t piece_mib = 0;
   } associate;
   struct Search {
     int64_t candidates = 64;

@@ -420,7 +420,7 @@ class CosineTopk {
   /// The item at a place of `others` to the list of the query at a place of `side`, whose limit may rise.
   void offer(const Side& side, int64_t place, const Side& others, int64_t other, float product, float& limit,
              int thread) {
-    if (product < limit) return;
+    if (product < limit || other >= others.count) return;  // a panel's padding may reach a limit below 0
     if (!pair_allowed(args_, side.order[side.first + place], others.order[others.first + other])) return;
     ListState& list = side.lists[side.first + place];
     side.pending[place * most_pending_ + list.n_pending++] = {product, static_cast<int32_t>(other)};

@@ -173,6 +173,40 @@ TEST_P(AssociationTest, CosinePartnersObeyTheRule) {
   }
 }
 
+TEST_P(AssociationTest, ExcludedPairsAreNotListed) {
+  constexpr int64_t dim = 5;
+  const Buffer<float> vectors(context(), test::random_floats(kItems * dim, 4));
+  const auto all = cosine_partners(context(), vectors.matrix(kItems, dim), kItems, 1.0f, 0.0f).to_csr();
+  PairRule rule;
+  const std::vector<int32_t> items{0, 0, 7}, partners{all.row(0)[0], all.row(0)[2], all.row(7)[1]};
+  rule.excluded = csr_from_pairs(items, partners, {}, kItems, kItems);
+  const auto kept = cosine_partners(context(), vectors.matrix(kItems, dim), kItems, 1.0f, 0.0f, rule).to_csr();
+  EXPECT_EQ(kept.nnz(), all.nnz() - 3);
+  for (size_t p = 0; p < items.size(); ++p) {
+    EXPECT_FALSE(kept.contains(items[p], partners[p]));
+    EXPECT_FALSE(rule.allows(items[p], partners[p]));
+  }
+  EXPECT_TRUE(rule.allows(7, all.row(7)[0]));
+}
+
+TEST_P(AssociationTest, PiecesGiveTheListsOfTheWhole) {
+  constexpr int64_t n = 300, dim = 5;
+  const std::vector<float> host = test::random_floats(n * dim, 6);
+  const Buffer<float> vectors(context(), host);
+  PairRule rule;
+  rule.category = test::random_ints(n, 5, -1, 2);
+  rule.excluded = csr_from_pairs(std::vector<int32_t>{5, 140, 299}, std::vector<int32_t>{250, 3, 0}, {}, n, n);
+  for (const auto kind : {PairRule::Kind::any, PairRule::Kind::different}) {
+    rule.kind = kind;
+    const Partners whole = cosine_partners(context(), vectors.matrix(n, dim), 9, 0.5f, 0.0f, rule);
+    for (const int64_t device_bytes : {int64_t{1}, int64_t{1} << 20}) {
+      const Partners pieces = cosine_partners_in_pieces(context(), host, dim, 9, 0.5f, 0.0f, device_bytes, rule);
+      EXPECT_EQ(pieces.items, whole.items);
+      EXPECT_EQ(pieces.scores, whole.scores);
+    }
+  }
+}
+
 TEST_P(AssociationTest, OneItemHasNoPartners) {
   const Buffer<float> vectors(context(), std::vector<float>{1, 2});
   EXPECT_EQ(cosine_partners(context(), vectors.matrix(1, 2), 5, 1.0f, 0.0f).items, std::vector<int32_t>{-1});

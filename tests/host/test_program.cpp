@@ -355,6 +355,11 @@ TEST_F(ProgramTest, AssociationWithinAndAcrossCategories) {
         {"associate", "data", "--by", "lift", "--category-rule", "table", "--set", "associate.category_pairs=" + table},
         code, message);
   };
+  const auto with_all = pairs({});
+  const auto [item, partner] = with_all.begin()->first;
+  const auto without = pairs({"--set", "associate.exclude_pairs=" + item + " > " + partner});
+  EXPECT_EQ(without.count({item, partner}), 0u);
+  EXPECT_EQ(without.count({partner, item}), with_all.count({partner, item}));
   table_failure("aisle 1", 2, "'aisle 1' is no pair");
   table_failure("aisle 1 > aisel 2", 3, "did you mean 'aisle 2'?");
 }
