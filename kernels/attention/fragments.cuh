@@ -148,7 +148,8 @@ __device__ void multiply_rows(float (&c)[kColumns / 8][4], const unsigned char* 
 #pragma unroll
     for (int i = 0; i < 4; ++i) c[n][i] = 0.0f;
   }
-#pragma unroll
+  // All 16 steps of 128 floats at once would take more registers than there are.
+#pragma unroll 8
   for (int k = 0; k < kDim; k += Math::kStep) {
     const typename Math::A left = Math::load_a(a, pitch, row, k);
 #pragma unroll
