@@ -74,7 +74,7 @@ void multiply(const Product& p) {
 
 constexpr float kLeastExponent = -87.33654f;  // log of the smallest normal float
 
-/// e^x, at most 1.5 units in the last place off; 0 where it is no normal number. 2^n e^r with |r| <= log(2) / 2, where
+/// e^x, at most 1.1 units in the last place off; 0 where it is no normal number. 2^n e^r with |r| <= log(2) / 2, where
 /// e^r - 1 - r = r^2 times a minimax polynomial (relative error of the whole 2^-28).
 template <class Vector>
 inline typename Vector::Floats exponential(typename Vector::Floats x) {
