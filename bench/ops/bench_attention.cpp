@@ -264,7 +264,8 @@ Shape named(int64_t n_sequences, int64_t n_heads, int64_t shortest, int64_t long
 }  // namespace
 
 void add_attention(Suite& suite) {
-  const std::vector<Shape> quick{named(256, 4, 1, 64, 32, 32), named(64, 2, 1, 200, 64, 32)};
+  const std::vector<Shape> quick{named(256, 4, 1, 64, 32, 32), named(64, 2, 1, 200, 64, 32),
+                                 named(256, 4, 64, 64, 32, 32), named(64, 2, 200, 200, 64, 32)};
   const std::vector<Shape> full{named(512, 8, 128, 128, 64, 16), named(512, 8, 256, 256, 64, 16),
                                 named(512, 8, 512, 512, 64, 16), named(4096, 4, 1, 200, 64, 16),
                                 named(4096, 4, 1, 200, 64, 32)};
