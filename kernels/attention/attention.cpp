@@ -27,6 +27,18 @@ void check_shape(const Shape& shape, int64_t n_heads, int64_t n_kv_heads, const 
                  "dropout must be at least 0 and, rounded to a 256th, less than 1");
 }
 
+/// Where the host can look: a longer sequence would leave the workspaces.
+void check_lengths(const Context& context, const Shape& shape, const char* op) {
+  if (!context.on_cpu()) return;
+  for (int64_t s = 0; s + 1 < shape.offsets.size; ++s) {
+    const int64_t length = shape.offsets[s + 1] - shape.offsets[s];
+    if (length >= 0 && length <= shape.max_length) continue;
+    check_argument(false, op,
+                   "sequence " + std::to_string(s) + " has the length " + std::to_string(length) +
+                       ", not one of 0 to max_length, " + std::to_string(shape.max_length));
+  }
+}
+
 template <class Data>
 void check_heads(const Heads<Data>& heads, const Shape& shape, int64_t n_heads, const char* op, const char* name) {
   check_argument(
@@ -50,6 +62,7 @@ int64_t side_bytes(const Shape& shape, int64_t n_heads) {
 void attention(Context& context, const AttentionArgs& args) {
   constexpr const char* kOp = "attention::attention";
   check_shape(args.shape, args.q.n_heads, args.k.n_heads, kOp);
+  check_lengths(context, args.shape, kOp);
   check_heads(args.q, args.shape, args.q.n_heads, kOp, "q");
   check_heads(args.k, args.shape, args.k.n_heads, kOp, "k");
   check_heads(args.v, args.shape, args.k.n_heads, kOp, "v");
@@ -62,6 +75,7 @@ void attention(Context& context, const AttentionArgs& args) {
 void attention_backward(Context& context, const AttentionBackwardArgs& args) {
   constexpr const char* kOp = "attention::attention_backward";
   check_shape(args.shape, args.q.n_heads, args.k.n_heads, kOp);
+  check_lengths(context, args.shape, kOp);
   const int64_t n_heads = args.q.n_heads, n_kv_heads = args.k.n_heads;
   check_heads(args.q, args.shape, n_heads, kOp, "q");
   check_heads(args.k, args.shape, n_kv_heads, kOp, "k");

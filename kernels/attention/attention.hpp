@@ -18,11 +18,11 @@
 ///   d_q[i, h] = scale * sum_j d_x[i, j] k[j, kv];   d_k[j, kv] = scale * sum over i and the heads of kv of d_x[i, j] q[i, h]
 ///   d_v[j, kv] = the same sum of P'[i, j] d_out[i, h];   d_relative_bias[h, c] = sum of d_x over the (s, i, j) that read it
 ///
-/// Inputs and outputs are float, f16 or bf16 alike; products are added in float. On tensor cores (16-bit elements, and float with
-/// allow_tf32) the probabilities are rounded to the element type before they meet v. Deterministic: any number of threads gives the same bits.
+/// Inputs and outputs are float, f16 or bf16 alike; products are added in float. On tensor cores 16-bit elements, and float with
+/// allow_tf32, have p and d_x rounded to the type of the products; float without it is made of three products of tf32 (2^-22).
+/// Deterministic: the same bits on every run, and on the CPU for any number of threads.
 /// NaN and infinity may spread to all rows of their sequence and head, never to others, and a hidden key spreads nothing. Outputs must
-/// not alias inputs. dim is 1 to 128, and a sequence at most
-/// 2^20 tokens long.
+/// not alias inputs. dim is 1 to 128, and a sequence at most 2^20 tokens long.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"

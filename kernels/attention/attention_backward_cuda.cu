@@ -316,8 +316,7 @@ bool short_gradient(Context& context, ScratchScope& scratch, Backward call) {
   const int warps =
       static_cast<int>((shape.max_length + Layout::kColumns - 1) / Layout::kColumns * Layout::kColumns / 16);
   if (warps * kWarp > kMaxThreads) return false;
-  if (bytes_of(warps) > static_cast<size_t>(device_limit(cudaDevAttrMaxSharedMemoryPerBlockOptin, context)))
-    return false;
+  if (static_cast<int64_t>(bytes_of(warps)) > most_shared(context)) return false;
   call.schedule = make_schedule(context, scratch, shape, 16 * warps, call.args.k.n_heads, false);
   launch_with_bias(context, scratch, short_gradient_kernel<Math, kDim>, warps, bytes_of(warps), call);
   return true;

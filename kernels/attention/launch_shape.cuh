@@ -30,16 +30,25 @@ class RowAlignment {
   int copy_ = 16;
 };
 
+/// Shared memory that run_units has beside its tasks' tiles, rounded up.
+constexpr int64_t kStaticShared = 256;
+static_assert(sizeof(Walk) + (kStages + 1) * sizeof(Unit) <= kStaticShared);
+
 inline int device_limit(cudaDeviceAttr attribute, const Context& context) {
   int value = 0;
   cuda_check(cudaDeviceGetAttribute(&value, attribute, context.device().ordinal), "cudaDeviceGetAttribute");
   return value;
 }
 
+/// Bytes of dynamic shared memory that a block may take.
+inline int64_t most_shared(const Context& context) {
+  return device_limit(cudaDevAttrMaxSharedMemoryPerBlockOptin, context) - kStaticShared;
+}
+
 /// Warps of 16 rows: enough for the longest sequence, at most eight, as many as shared memory allows. bytes_of(warps) is what a block takes.
 template <class BytesOf>
 int choose_warps(const Context& context, int64_t max_length, const BytesOf& bytes_of) {
-  const int64_t limit = device_limit(cudaDevAttrMaxSharedMemoryPerBlockOptin, context);
+  const int64_t limit = most_shared(context);
   int warps = static_cast<int>(std::clamp<int64_t>((max_length + 15) / 16, 1, kMaxThreads / kWarp));
   while (warps > 1 && static_cast<int64_t>(bytes_of(warps)) > limit) warps = (warps + 1) / 2;
   return warps;

@@ -33,6 +33,7 @@ struct Case {
   float dropout = 0.0f;
   int64_t gap = 0;  // elements between the rows of two tokens
   int64_t first_sequence = 0;
+  int64_t max_length = -1;  // -1: the longest
 };
 
 constexpr RandomKey kKey{.seed = 41, .purpose = Purpose::dropout, .step = 9};
@@ -140,20 +141,19 @@ AttentionResults run(Context& context, const Case& c, const AttentionProblem& p,
       d_v(context, c, n, p.n_kv_heads);
   test::Guarded<float> log_sum_exp(context, n * p.n_heads), d_bias(context, p.n_heads * p.bias_columns);
 
-  const attention::Shape shape{
-      .element = c.element,
-      .n_tokens = n,
-      .dim = p.dim,
-      .offsets = offsets.view(),
-      .max_length = c.lengths.empty() ? 0 : *std::max_element(c.lengths.begin(), c.lengths.end()),
-      .causal = p.causal,
-      .scale = static_cast<float>(p.scale),
-      .key_keep = key_keep.view(),
-      .relative_bias = bias.matrix(p.bias_columns > 0 ? p.n_heads : 0, p.bias_columns),
-      .dropout = p.dropout,
-      .key = p.key,
-      .first_sequence = p.first_sequence,
-      .allow_tf32 = c.allow_tf32};
+  const attention::Shape shape{.element = c.element,
+                               .n_tokens = n,
+                               .dim = p.dim,
+                               .offsets = offsets.view(),
+                               .max_length = c.max_length >= 0 ? c.max_length : longest,
+                               .causal = p.causal,
+                               .scale = static_cast<float>(p.scale),
+                               .key_keep = key_keep.view(),
+                               .relative_bias = bias.matrix(p.bias_columns > 0 ? p.n_heads : 0, p.bias_columns),
+                               .dropout = p.dropout,
+                               .key = p.key,
+                               .first_sequence = p.first_sequence,
+                               .allow_tf32 = c.allow_tf32};
   attention::attention(context, {.shape = shape,
                                  .q = q.read(),
                                  .k = k.read(),
@@ -408,6 +408,9 @@ TEST_P(AttentionTest, RejectsWrongShapes) {
   EXPECT_THROW(run(context(), {.lengths = {4}, .n_heads = 3, .n_kv_heads = 2}), UsageError);
   EXPECT_THROW(run(context(), {.lengths = {4}, .bias_columns = 4}), UsageError);
   EXPECT_THROW(run(context(), {.lengths = {4}, .dropout = 0.999f}), UsageError);
+  if (context().on_cpu()) {
+    EXPECT_THROW(run(context(), {.lengths = {4}, .max_length = 3}), UsageError);
+  }
 }
 
 SHEAF_ON_EVERY_BACKEND(AttentionTest);
