@@ -141,6 +141,7 @@ AttentionResults run(Context& context, const Case& c, const AttentionProblem& p,
       d_v(context, c, n, p.n_kv_heads);
   test::Guarded<float> log_sum_exp(context, n * p.n_heads), d_bias(context, p.n_heads * p.bias_columns);
 
+  const int64_t longest = c.lengths.empty() ? 0 : *std::max_element(c.lengths.begin(), c.lengths.end());
   const attention::Shape shape{.element = c.element,
                                .n_tokens = n,
                                .dim = p.dim,
