@@ -91,6 +91,7 @@ Measurement Meter::measure(const Benchmark& chosen) {
   Measurement result;
   result.cost = op_case->cost();
   result.gathered_row_bytes = op_case->gathered_row_bytes();
+  result.units = op_case->units();
   op_case->run();
   context_.synchronize();
   // Before fault(), which may run the op again.

@@ -26,6 +26,7 @@ struct Measurement {
   int64_t calls = 0;  // of a warm repetition
   OpCost cost;
   int64_t gathered_row_bytes = 0;
+  Units units;
 };
 
 struct MeasureOptions {

@@ -31,6 +31,12 @@ class Shape {
   std::vector<std::pair<std::string, int64_t>> axes_;
 };
 
+/// What a run does, in the words of its field: {81920, "lookups"}. No name: bytes and flops say it all.
+struct Units {
+  double count = 0.0;
+  std::string name;
+};
+
 /// One op on one shape: the constructor puts the inputs on the context's device and poisons the outputs.
 class Case {
  public:
@@ -44,6 +50,7 @@ class Case {
   virtual OpCost cost() const = 0;
   /// Bytes of the rows that the op picks at random, 0 when it streams: decides which bandwidth limits it.
   virtual int64_t gathered_row_bytes() const { return 0; }
+  virtual Units units() const { return {}; }
   /// After one run(): writes inputs and results, for the ops that bench/peers does in other systems.
   virtual void export_arrays(const ArrayFolder&) const {}
 };

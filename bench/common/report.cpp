@@ -25,9 +25,20 @@ std::string seconds_text(double seconds) {
 
 std::string percent(double share) { return fmt::format("{:.{}f} %", share * 100.0, share < 0.1 ? 1 : 0); }
 
+// "365 M lookups/s"
+std::string units_text(const Line& line) {
+  const std::string& name = line.measured.units.name;
+  if (name.empty()) return "";
+  double rate = line.units_per_second();
+  size_t prefix = 0;
+  for (; rate >= 1000.0 && prefix < 4; ++prefix) rate /= 1000.0;
+  constexpr std::array<const char*, 5> kPrefixes{"", "k ", "M ", "G ", "T "};
+  return fmt::format("{:.3g} {}{}/s", rate, kPrefixes[prefix], name);
+}
+
 // One line of the table.
-using Cells = std::array<std::string, 9>;
-constexpr const char* kTableRow = "{:<62} {:>9} {:>9} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8}\n";
+using Cells = std::array<std::string, 10>;
+constexpr const char* kTableRow = "{:<62} {:>9} {:>9} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8}  {}\n";
 
 Cells cells(const Line& line) {
   const Measurement& m = line.measured;
@@ -39,7 +50,8 @@ Cells cells(const Line& line) {
           fmt::format("{:.2f}", line.bandwidth() * 1e-9),
           m.cost.flops ? fmt::format("{:.2f}", line.rate() * 1e-9) : "-",
           percent(line.roofline_share(m.warm)),
-          percent(line.roofline_share(m.cold))};
+          percent(line.roofline_share(m.cold)),
+          units_text(line)};
 }
 
 std::string machine_text(const Machine& machine) {
@@ -77,6 +89,10 @@ Json line_json(const Line& line) {
   json["gflop_per_s"] = line.rate() * 1e-9;
   json["bandwidth_fraction"] = line.bandwidth_share();
   json["flop_fraction"] = line.rate_share();
+  if (!line.measured.units.name.empty()) {
+    json["units"] = line.measured.units.name;
+    json["units_per_s"] = line.units_per_second();
+  }
   json["roofline_fraction_warm"] = line.roofline_share(line.measured.warm);
   json["roofline_fraction_cold"] = line.roofline_share(line.measured.cold);
   return json;
@@ -133,13 +149,14 @@ std::string header_text(const Machine& machine, const Ceilings& ceilings) {
 }
 
 std::string table_head() {
-  return fmt::format(kTableRow, "benchmark", "warm", "best", "spread", "cold", "GB/s", "GFLOP/s", "warm/rf", "cold/rf");
+  return fmt::format(kTableRow, "benchmark", "warm", "best", "spread", "cold", "GB/s", "GFLOP/s", "warm/rf", "cold/rf",
+                     "");
 }
 
 std::string table_line(const Line& line) {
   if (!line.measured.fault.empty()) return fmt::format("{} WRONG: {}\n", line.benchmark.name(), line.measured.fault);
   const Cells c = cells(line);
-  return fmt::format(kTableRow, c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8]);
+  return fmt::format(kTableRow, c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9]);
 }
 
 std::string json_text(const Report& report) {
@@ -172,13 +189,13 @@ std::string markdown_text(const Report& report) {
                   machine_text(machine), build_text(machine), ceilings_text(report.ceilings));
   if (!report.complete) text += "Interrupted: only the first lines of the suite are here.\n\n";
   text += "Times are medians; bench/README.md explains the columns.\n\n";
-  text += "| benchmark | warm | best | spread | cold | GB/s | GFLOP/s | warm/rf | cold/rf |\n";
-  text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+  text += "| benchmark | warm | best | spread | cold | GB/s | GFLOP/s | warm/rf | cold/rf | rate |\n";
+  text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
   for (const Line& line : report.lines) {
     if (line.measured.fault.empty()) {
       text += fmt::format("| {} |\n", fmt::join(cells(line), " | "));
     } else {
-      text += fmt::format("| {} | WRONG: {} | | | | | | | |\n", line.benchmark.name(), line.measured.fault);
+      text += fmt::format("| {} | WRONG: {} | | | | | | | | |\n", line.benchmark.name(), line.measured.fault);
     }
   }
   return text;

@@ -32,6 +32,7 @@ struct Line {
 
   double bandwidth() const { return static_cast<double>(measured.cost.bytes) / measured.warm.median; }  // bytes/s
   double rate() const { return static_cast<double>(measured.cost.flops) / measured.warm.median; }       // flops/s
+  double units_per_second() const { return measured.units.count / measured.warm.median; }
   double bandwidth_share() const { return bandwidth() / ceilings.bandwidth(measured.gathered_row_bytes); }
   double rate_share() const { return rate() / ceilings.flops(); }
   /// Of the least time that the compulsory work takes.

@@ -161,6 +161,9 @@ class CosineTopk final : public Case {
   }
 
   OpCost cost() const override { return association::cosine_topk_cost(args_); }
+  Units units() const override {
+    return {static_cast<double>(args_.vectors.rows) * static_cast<double>(args_.vectors.rows), "pairs"};
+  }
   void export_arrays(const ArrayFolder& folder) const override {
     folder.write("vectors", host_vectors_, {n_items_, dim_});
     folder.write("scale_and_min_score", std::vector<float>{args_.scale, args_.min_score}, {2});

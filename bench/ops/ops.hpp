@@ -7,6 +7,7 @@ namespace sheaf::bench {
 
 void add_core(Suite& suite);
 void add_embedding(Suite& suite);
+void add_tables(Suite& suite);
 void add_dense(Suite& suite);
 void add_attention(Suite& suite);
 void add_loss(Suite& suite);

@@ -159,7 +159,7 @@ def report(system: str, versions: str, sheaf: dict, threads: int, lines: list[di
             "benchmarks": lines}
 
 
-def main(system: str, versions: str, works: dict[str, Callable[[Arrays, dict], Work]], prepare: Callable[[str, int], object]) -> None:
+def main(system: str, versions: str, works: dict[str, Callable[[Arrays, dict], Work | None]], prepare: Callable[[str, int], object]) -> None:
     """`works` makes the work of an op from its arrays and axes; `prepare` takes device and threads and gives the clock."""
     parser = argparse.ArgumentParser(description=f"Does the work of Sheaf's benchmarks in {system}.")
     parser.add_argument("--sheaf", type=pathlib.Path, required=True, help="JSON of sheaf_bench: which benchmarks")
@@ -177,6 +177,8 @@ def main(system: str, versions: str, works: dict[str, Callable[[Arrays, dict], W
         if line["op"] not in works or "fault" in line:
             continue
         work = works[line["op"]](Arrays(options.arrays / line["name"]), line["axes"])
+        if work is None:  # the other system has no such variant
+            continue
         lines.append(measure(work, line, sheaf["ceilings"], clock, options.repetitions, options.min_seconds))
         outcome = lines[-1].get("fault") or f"{lines[-1]['warm']['median_s'] * 1e3:.3f} ms"
         print(f"{system}: {line['name']}: {outcome}", file=sys.stderr)

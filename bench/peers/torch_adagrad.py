@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The sparse backward of embedding_bag with torch.optim.Adagrad, beside Sheaf's update by Adam.
+"""The sparse backward of embedding_bag with torch.optim.Adagrad, beside Sheaf's update by Adam or by row-wise Adagrad.
 
-Adagrad keeps one moment where Adam keeps two, so it touches fewer bytes; its result is compared with Adagrad's formula in double precision.
+Adagrad keeps one moment an element where Adam keeps two and row-wise Adagrad one a row; its result is compared with Adagrad's formula in double precision.
 """
 import numpy
 import torch
@@ -26,5 +26,9 @@ def sparse_update(arrays: Arrays, axes: dict) -> Work:
     return Work(backward_and_step(arrays, table, optimizer), fault)
 
 
+def table_update(arrays: Arrays, axes: dict) -> Work | None:
+    return sparse_update(arrays, axes) if axes["bits"] == 32 and axes["moments"] == 1 else None
+
+
 if __name__ == "__main__":
-    peer_common.main("torch.optim.Adagrad", torch_common.VERSIONS, {"sparse_update": sparse_update}, torch_common.prepare)
+    peer_common.main("torch.optim.Adagrad", torch_common.VERSIONS, {"sparse_update": sparse_update, "table_update": table_update}, torch_common.prepare)

@@ -79,5 +79,16 @@ def sparse_update(arrays: Arrays, axes: dict) -> Work:
     return Work(backward_and_step(arrays, table, optimizer), fault)
 
 
+def table_bag(arrays: Arrays, axes: dict) -> Work | None:
+    return bag(arrays, axes) if axes["bits"] == 32 else None
+
+
+def table_update(arrays: Arrays, axes: dict) -> Work | None:
+    """Adam alone has two moments; torch_adagrad has the others."""
+    return sparse_update(arrays, axes) if axes["bits"] == 32 and axes["moments"] == 2 else None
+
+
+WORKS = {"bag": bag, "sparse_update": sparse_update, "table_bag": table_bag, "table_update": table_update}
+
 if __name__ == "__main__":
-    peer_common.main("torch", torch_common.VERSIONS, {"bag": bag, "sparse_update": sparse_update}, torch_common.prepare)
+    peer_common.main("torch", torch_common.VERSIONS, WORKS, torch_common.prepare)

@@ -6,6 +6,10 @@
 #include <new>
 #include <thread>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "kernels/core/error.hpp"
 #if SHEAF_DEVICE_KERNELS
 #include "kernels/core/device_runtime.hpp"
@@ -15,7 +19,15 @@ namespace sheaf {
 namespace {
 
 constexpr size_t kAlignment = 256;
+constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kFirstChunk = size_t{1} << 20;
+
+// Rows picked at random from a large table miss the TLB of 4 KiB pages nearly every time. Advice only: the kernel may refuse.
+void advise_huge_pages([[maybe_unused]] void* pointer, [[maybe_unused]] size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  madvise(pointer, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+#endif
+}
 
 int default_threads() {
   if (const char* text = std::getenv("OMP_NUM_THREADS")) {
@@ -51,15 +63,28 @@ void Context::synchronize() {
 #endif
 }
 
+void Context::wait_for(const Context& other) {
+  if (!(device_ == other.device_)) {
+    throw UsageError("a context of " + to_string(device_) + " cannot wait for one of " + to_string(other.device_),
+                     "make both on the same device");
+  }
+#if SHEAF_DEVICE_KERNELS
+  if (!on_cpu()) device_runtime::wait_for(stream_, other.stream_);
+#endif
+}
+
 void* Context::allocate(size_t bytes) {
   void* pointer = nullptr;
   const size_t rounded = std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   if (on_cpu()) {
     // Tests ask for exact sizes so that AddressSanitizer sees the first byte past the end.
-    if (posix_memalign(&pointer, kAlignment, options_.poison_memory ? std::max<size_t>(bytes, 1) : rounded) != 0) {
+    const bool is_large = !options_.poison_memory && rounded >= 2 * kHugePage;
+    if (posix_memalign(&pointer, is_large ? kHugePage : kAlignment,
+                       options_.poison_memory ? std::max<size_t>(bytes, 1) : rounded) != 0) {
       throw DeviceError("out of memory: " + std::to_string(bytes) + " bytes were asked for",
                         "use a smaller batch or dim, or a machine with more memory");
     }
+    if (is_large) advise_huge_pages(pointer, rounded);
   }
 #if SHEAF_DEVICE_KERNELS
   else {

@@ -36,6 +36,10 @@ class Context {
   /// Waits for everything issued so far; raises DeviceError for any failure since the last call.
   void synchronize();
 
+  /// What is issued here from now on begins after everything that was issued to `other`, a context of the same device. Two contexts are
+  /// two streams: work that needs no result of the other may run beside it.
+  void wait_for(const Context& other);
+
   // Memory. Sizes in bytes. Copies are ordered on the stream; those from and to the host return when done.
   void* allocate(size_t bytes);
   void release(void* pointer) noexcept;

@@ -15,6 +15,8 @@ DeviceInfo device_info(int ordinal, bool measure);
 void* create_stream(int ordinal);
 void destroy_stream(void* stream) noexcept;
 void synchronize(void* stream);
+/// `stream` goes on when all that `other` holds by now is done; the host does not wait.
+void wait_for(void* stream, void* other);
 void* allocate(size_t bytes);
 void release(void* pointer) noexcept;
 void copy_from_host(void* destination, const void* source, size_t bytes, void* stream);

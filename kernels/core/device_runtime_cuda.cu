@@ -100,6 +100,15 @@ void destroy_stream(void* stream) noexcept { cudaStreamDestroy(as_stream(stream)
 
 void synchronize(void* stream) { cuda_check(cudaStreamSynchronize(as_stream(stream)), "cudaStreamSynchronize"); }
 
+void wait_for(void* stream, void* other) {
+  cudaEvent_t event;
+  cuda_check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  cudaError_t status = cudaEventRecord(event, as_stream(other));
+  if (status == cudaSuccess) status = cudaStreamWaitEvent(as_stream(stream), event, 0);
+  cudaEventDestroy(event);
+  cuda_check(status, "cudaStreamWaitEvent");
+}
+
 void* allocate(size_t bytes) {
   void* pointer = nullptr;
   const cudaError_t status = cudaMalloc(&pointer, std::max<size_t>(bytes, 1));

@@ -22,6 +22,7 @@ enum class Purpose : uint32_t {
   search_cross = 9,
   search_mutate = 10,
   test = 11,
+  rounding = 12,
 };
 
 struct RandomKey {

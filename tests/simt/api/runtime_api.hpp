@@ -56,6 +56,7 @@ using cudaGraphExec_t = SimtGraphExec*;
 
 constexpr unsigned cudaStreamDefault = 0;
 constexpr unsigned cudaStreamNonBlocking = 1;
+constexpr unsigned cudaEventDisableTiming = 2;
 
 enum cudaStreamCaptureMode {
   cudaStreamCaptureModeGlobal,
@@ -132,6 +133,7 @@ void on_stream(cudaStream_t stream, std::function<void()> work);
 }  // namespace simt
 
 cudaError_t cudaEventCreate(cudaEvent_t* event);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);

@@ -1,0 +1,295 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "bench/common/inputs.hpp"
+#include "bench/common/npy.hpp"
+#include "bench/ops/ops.hpp"
+#include "kernels/embedding/table_bag.hpp"
+#include "kernels/embedding/table_sort.hpp"
+#include "kernels/embedding/table_update.hpp"
+#include "tests/reference/optim.hpp"
+
+namespace sheaf::bench {
+namespace {
+
+using embedding::Optimizer;
+using embedding::TableType;
+
+TableType type_of_bits(int64_t bits) {
+  return bits == 32 ? TableType::f32 : bits == 16 ? TableType::bf16 : TableType::i8;
+}
+
+// axes: tables of n_rows, each with `bags` bags of `bag` ids; zipf is the exponent in hundredths, 0 for uniform ids.
+struct Inputs {
+  Inputs(Context& context, const Shape& shape)
+      : dim(shape["dim"]),
+        n_tables(shape["tables"]),
+        n_rows(n_tables * shape["n_rows"]),
+        n_bags(n_tables * shape["bags"]),
+        bag(shape["bag"]),
+        type(type_of_bits(shape["bits"])) {
+    const int64_t entries = n_bags * bag;
+    host_ids = shape["zipf"] == 0 ? test::random_ints(entries, 30, 0, static_cast<int32_t>(shape["n_rows"]) - 1)
+                                  : zipf_ids(entries, shape["n_rows"], static_cast<double>(shape["zipf"]) / 100.0, 30);
+    for (int64_t b = 0; b <= n_bags; ++b) host_offsets.push_back(b * bag);
+    for (int64_t t = 0; t <= n_tables; ++t) host_first_row.push_back(t * shape["n_rows"]);
+    host_values = test::random_floats(n_rows * dim, 31);
+    std::vector<uint8_t> bytes(host_values.size() * static_cast<size_t>(embedding::bytes_of(type)));
+    embedding::with_element(type, [&]<class T>(T) {
+      T* element = reinterpret_cast<T*>(bytes.data());
+      for (float& value : host_values) {
+        if constexpr (std::is_same_v<T, int8_t>) {
+          value = static_cast<float>(static_cast<int>(value * 127.0f));
+          *element++ = static_cast<int8_t>(value);
+        } else {
+          *element = nearest<T>(value);
+          value = to_float(*element++);
+        }
+      }
+    });
+    storage = Buffer<uint8_t>(context, bytes);
+    if (type == TableType::i8) scales = Buffer<float>(context, std::vector<float>(static_cast<size_t>(n_rows), 1.0f));
+    first_row = Buffer<int64_t>(context, host_first_row);
+    offsets = Buffer<int64_t>(context, host_offsets);
+    ids = Buffer<int32_t>(context, host_ids);
+    fault = Buffer<uint64_t>(context, 1);
+    embedding::clear_fault(context, fault.data());
+  }
+
+  embedding::Tables tables() {
+    return {.data = storage.data(),
+            .scales = type == TableType::i8 ? scales.data() : nullptr,
+            .first_row = n_tables > 1 ? first_row.data() : nullptr,
+            .type = type,
+            .n_rows = n_rows,
+            .dim = dim,
+            .n_tables = n_tables};
+  }
+  embedding::Bags bags() const { return {.ids = ids.view(), .offsets = offsets.data(), .n_bags = n_bags}; }
+  size_t storage_row(int64_t entry) const {
+    const auto table = static_cast<size_t>(entry / bag / (n_bags / n_tables));
+    return static_cast<size_t>(host_first_row[table] + host_ids[static_cast<size_t>(entry)]);
+  }
+  // Bags of rows of the storage, one after another, as other systems take them.
+  test::HostCsr csr() const {
+    test::HostCsr csr;
+    csr.n_columns = n_rows;
+    csr.row_offsets = host_offsets;
+    for (int64_t e = 0; e < n_bags * bag; ++e) csr.columns.push_back(static_cast<int32_t>(storage_row(e)));
+    return csr;
+  }
+
+  int64_t dim, n_tables, n_rows, n_bags, bag;
+  TableType type;
+  std::vector<int32_t> host_ids;
+  std::vector<int64_t> host_offsets, host_first_row;
+  std::vector<float> host_values;
+  Buffer<uint8_t> storage;
+  Buffer<float> scales;
+  Buffer<int64_t> first_row, offsets;
+  Buffer<int32_t> ids;
+  Buffer<uint64_t> fault;
+};
+
+class TableBag final : public Case {
+ public:
+  TableBag(Context& context, const Shape& shape)
+      : context_(context), in_(context, shape), out_(poisoned<float>(context, in_.n_bags * in_.dim)) {
+    args_.tables = in_.tables();
+    args_.bags = in_.bags();
+    args_.fault = in_.fault.data();
+    args_.out = out_.matrix(in_.n_bags, in_.dim);
+  }
+  void run() override { embedding::table_bag(context_, args_); }
+  std::string fault() override {
+    const std::vector<float> out = out_.to_host();
+    const std::vector<int64_t> bags = spread(in_.n_bags, 1000);
+    ref::Sums expected(static_cast<int64_t>(bags.size()) * in_.dim);
+    std::vector<float> got;
+    for (size_t i = 0; i < bags.size(); ++i) {
+      for (int64_t e = bags[i] * in_.bag; e < (bags[i] + 1) * in_.bag; ++e) {
+        const float* row = in_.host_values.data() + in_.storage_row(e) * static_cast<size_t>(in_.dim);
+        for (int64_t c = 0; c < in_.dim; ++c)
+          expected.add(static_cast<int64_t>(i) * in_.dim + c, static_cast<double>(row[c]));
+      }
+      got.insert(got.end(), out.begin() + bags[i] * in_.dim, out.begin() + (bags[i] + 1) * in_.dim);
+    }
+    return difference("out", got, expected);
+  }
+  OpCost cost() const override { return embedding::table_bag_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    if (in_.type != TableType::f32) return;
+    folder.write("table", in_.host_values, {in_.n_rows, in_.dim});
+    folder.write("bags", in_.csr());
+    folder.write("out", out_.to_host(), {in_.n_bags, in_.dim});
+  }
+  Units units() const override { return {static_cast<double>(in_.n_bags * in_.bag), "lookups"}; }
+  int64_t gathered_row_bytes() const override { return in_.dim * embedding::bytes_of(in_.type); }
+
+ private:
+  Context& context_;
+  Inputs in_;
+  Buffer<float> out_;
+  embedding::TableBagArgs args_;
+};
+
+class TableSort final : public Case {
+ public:
+  TableSort(Context& context, const Shape& shape)
+      : context_(context),
+        in_(context, shape),
+        rows_(poisoned<uint32_t>(context, in_.n_bags * in_.bag)),
+        entries_(poisoned<uint32_t>(context, in_.n_bags * in_.bag)),
+        bags_(poisoned<int32_t>(context, in_.n_bags * in_.bag)),
+        args_{in_.tables(), in_.bags(), in_.fault.data(), {rows_.view(), entries_.view(), bags_.view()}} {}
+  void run() override { embedding::table_sort(context_, args_); }
+  std::string fault() override {
+    std::vector<std::pair<uint32_t, uint32_t>> expected;
+    for (int64_t e = 0; e < in_.n_bags * in_.bag; ++e) {
+      expected.emplace_back(static_cast<uint32_t>(in_.storage_row(e)), static_cast<uint32_t>(e));
+    }
+    std::sort(expected.begin(), expected.end());
+    const std::vector<uint32_t> rows = rows_.to_host(), entries = entries_.to_host();
+    for (size_t i = 0; i < expected.size(); ++i) {
+      if (std::pair{rows[i], entries[i]} != expected[i]) return "place " + std::to_string(i) + " is out of order";
+    }
+    return {};
+  }
+  OpCost cost() const override { return embedding::table_sort_cost(args_); }
+  Units units() const override { return {static_cast<double>(in_.n_bags * in_.bag), "entries"}; }
+
+ private:
+  Context& context_;
+  Inputs in_;
+  Buffer<uint32_t> rows_, entries_;
+  Buffer<int32_t> bags_;
+  embedding::TableSortArgs args_;
+};
+
+// moments: 0 SGD, 1 row-wise Adagrad, 2 Adam; the first step from zero state.
+class TableUpdate final : public Case {
+ public:
+  TableUpdate(Context& context, const Shape& shape)
+      : context_(context),
+        in_(context, shape),
+        host_grad_(test::random_floats(in_.n_bags * in_.dim, 32)),
+        grad_(context, host_grad_),
+        state1_(Buffer<float>::zeros(context, in_.n_rows * in_.dim)),
+        state2_(Buffer<float>::zeros(context, in_.n_rows * in_.dim)) {
+    constexpr Optimizer kByMoments[] = {Optimizer::sgd, Optimizer::rowwise_adagrad, Optimizer::adam};
+    args_.grad = grad_.matrix(in_.n_bags, in_.dim);
+    args_.tables = in_.tables();
+    args_.bags = in_.bags();
+    args_.fault = in_.fault.data();
+    args_.optimizer = kByMoments[shape["moments"]];
+    args_.state1 = state1_.data();
+    args_.state2 = state2_.data();
+  }
+  void run() override { embedding::table_update(context_, args_); }
+  std::string fault() override {
+    const auto dim = static_cast<size_t>(in_.dim);
+    ref::Sums grad(in_.n_rows * in_.dim);
+    for (int64_t e = 0; e < in_.n_bags * in_.bag; ++e) {
+      const size_t from = static_cast<size_t>(e / in_.bag) * dim, to = in_.storage_row(e) * dim;
+      for (size_t c = 0; c < dim; ++c)
+        grad.add(static_cast<int64_t>(to + c), static_cast<double>(host_grad_[from + c]));
+    }
+    const std::vector<float> table = table_now();
+    const double lr = static_cast<double>(args_.params.learning_rate);
+    for (size_t i = 0; i < table.size(); ++i) {
+      const double p = static_cast<double>(in_.host_values[i]);
+      double expected = p, bound = 0.0;
+      if (grad.n_terms[i] > 0) {
+        if (args_.optimizer == Optimizer::adam) {
+          expected = ref::adam(grad.value[i], args_.params, {p, 0.0, 0.0}).parameter;
+          bound = ref::adam_bound(grad.value[i], grad.bound(i), args_.params, {p, 0.0, 0.0}).parameter;
+        } else {
+          double scale = lr, rounding = 4;
+          if (args_.optimizer == Optimizer::rowwise_adagrad) {
+            double squares = 0.0;
+            for (size_t c = i / dim * dim; c < (i / dim + 1) * dim; ++c) squares += grad.value[c] * grad.value[c];
+            scale = lr / (std::sqrt(squares / static_cast<double>(dim)) + static_cast<double>(args_.params.epsilon));
+            // Relative error of the mean square: a sum of dim, of gradients that err as their longest sum may.
+            rounding += static_cast<double>(dim + 2 * static_cast<size_t>(grad.n_terms[i]) + 4);
+          }
+          expected = p - scale * grad.value[i];
+          bound = scale * (grad.bound(i) + rounding * 0x1.0p-24 * (std::abs(grad.value[i]) + grad.magnitude[i])) +
+                  0x1.0p-22 * std::abs(p);
+        }
+        if (in_.type == TableType::bf16) bound += 0x1.0p-7 * (std::abs(expected) + bound);
+      }
+      const std::string fault = difference("table", static_cast<int64_t>(i), table[i], expected, bound);
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+  OpCost cost() const override {
+    std::vector<int64_t> rows;
+    for (int64_t e = 0; e < in_.n_bags * in_.bag; ++e) rows.push_back(static_cast<int64_t>(in_.storage_row(e)));
+    std::sort(rows.begin(), rows.end());
+    return embedding::table_update_cost(args_, std::unique(rows.begin(), rows.end()) - rows.begin());
+  }
+  void export_arrays(const ArrayFolder& folder) const override {
+    if (in_.type != TableType::f32 || args_.optimizer == Optimizer::sgd) return;
+    const AdamParams& adam = args_.params;
+    folder.write("table", in_.host_values, {in_.n_rows, in_.dim});
+    folder.write("bags", in_.csr());
+    folder.write("grad", host_grad_, {in_.n_bags, in_.dim});
+    folder.write("adam", std::vector<float>{adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon}, {4});
+    folder.write("table_after", table_now(), {in_.n_rows, in_.dim});
+  }
+  Units units() const override { return {static_cast<double>(in_.n_bags * in_.bag), "lookups"}; }
+  int64_t gathered_row_bytes() const override { return in_.dim * embedding::bytes_of(in_.type); }
+
+ private:
+  std::vector<float> table_now() const {
+    const std::vector<uint8_t> bytes = in_.storage.to_host();
+    std::vector<float> values;
+    embedding::with_element(in_.type, [&]<class T>(T) {
+      const T* element = reinterpret_cast<const T*>(bytes.data());
+      for (size_t i = 0; i < in_.host_values.size(); ++i) values.push_back(to_float(element[i]));
+    });
+    return values;
+  }
+
+  Context& context_;
+  Inputs in_;
+  std::vector<float> host_grad_;
+  Buffer<float> grad_, state1_, state2_;
+  embedding::TableUpdateArgs args_;
+};
+
+struct Tables {
+  int64_t tables, n_rows, dim, bits, bags, bag, zipf;
+};
+
+Shape shape(const Tables& t) {
+  return {{"tables", t.tables}, {"n_rows", t.n_rows}, {"dim", t.dim},  {"bits", t.bits},
+          {"bags", t.bags},     {"bag", t.bag},       {"zipf", t.zipf}};
+}
+
+Shape shape(const Tables& t, int64_t moments) {
+  return {{"tables", t.tables}, {"n_rows", t.n_rows}, {"dim", t.dim},   {"bits", t.bits},
+          {"bags", t.bags},     {"bag", t.bag},       {"zipf", t.zipf}, {"moments", moments}};
+}
+
+}  // namespace
+
+void add_tables(Suite& suite) {
+  constexpr int64_t kMillion = 1000000;
+  const Tables small{4, 20000, 64, 32, 512, 5, 105};
+  const Tables recommender{1, kMillion, 64, 32, 4096, 20, 105}, uniform{1, kMillion, 64, 32, 4096, 20, 0};
+  const Tables narrow{1, kMillion, 64, 16, 4096, 20, 105};
+  suite.add<TableBag>("embedding", "table_bag", {shape(small)},
+                      {shape(recommender), shape(uniform), shape(narrow), shape({1, kMillion, 64, 16, 4096, 20, 0}),
+                       shape({1, kMillion, 64, 8, 4096, 20, 105}), shape({1, kMillion, 64, 32, 1 << 16, 1, 0}),
+                       shape({10, 100000, 128, 32, 1024, 10, 105}), shape({1, kMillion, 17, 32, 4096, 20, 105}),
+                       shape({1, 100000, 512, 32, 1024, 20, 0})});
+  suite.add<TableSort>("embedding", "table_sort", {shape(small)}, {shape(recommender), shape(uniform)});
+  suite.add<TableUpdate>("embedding", "table_update", {shape(small, 1)},
+                         {shape(recommender, 1), shape(recommender, 2), shape(uniform, 1), shape(uniform, 2),
+                          shape(narrow, 1), shape(recommender, 0), shape({10, 100000, 128, 32, 1024, 10, 105}, 2)});
+}
+
+}  // namespace sheaf::bench

@@ -1,0 +1,77 @@
+#pragma once
+/// The optimizer's step of one element, for both backends of table_update.
+
+#include <cmath>
+#include <type_traits>
+
+#include "kernels/embedding/table_update.hpp"
+
+namespace sheaf::embedding {
+
+/// Sorted places per segment of a row's sum.
+constexpr int64_t kSegment = 512;
+
+inline EntriesByRow<uint32_t, int32_t> take_entries(ScratchScope& scratch, int64_t n) {
+  return {{scratch.take<uint32_t>(n), n}, {scratch.take<uint32_t>(n), n}, {scratch.take<int32_t>(n), n}};
+}
+
+/// TableUpdateArgs with what a call works out once.
+struct RowStep {
+  explicit RowStep(const Context& context, const TableUpdateArgs& update)
+      : args(update),
+        adam(update.params),
+        key{context.seed(), Purpose::rounding, static_cast<uint32_t>(update.params.step)} {}
+
+  template <class T>
+  SHEAF_HD T* row(int64_t r) const {
+    return static_cast<T*>(args.tables.data) + r * args.tables.dim;
+  }
+
+  /// Weight that entry e of bag b has in the gradient of its row.
+  SHEAF_HD float weight(int64_t b, int64_t e) const {
+    const float own = args.bags.weights ? args.bags.weights[e] : 1.0f;
+    if (args.pooling != Pooling::mean) return own;
+    const BagRange range = bag_range(args.bags, b);
+    return own * (1.0f / static_cast<float>(range.end - range.begin));
+  }
+
+  /// rowwise_adagrad: the new state of row r and what g is multiplied by.
+  SHEAF_HD float adagrad_scale(int64_t r, float sum_of_squares, float* new_state) const {
+    *new_state = args.state1[r] + sum_of_squares / static_cast<float>(args.tables.dim);
+    return args.params.learning_rate / (sqrtf(*new_state) + args.params.epsilon);
+  }
+
+  /// Steps element c of row r by its gradient without decay; `scale` is adagrad_scale's.
+  template <class T>
+  SHEAF_HD void element(int64_t r, int64_t c, float grad, float scale) const {
+    T& stored = row<T>(r)[c];
+    float p = to_float(stored);
+    const AdamParams& o = args.params;
+    const float g = grad + o.weight_decay * p;
+    const int64_t at = r * args.tables.dim + c;
+    switch (args.optimizer) {
+      case Optimizer::sgd: p -= o.learning_rate * g; break;
+      case Optimizer::rowwise_adagrad: p -= scale * g; break;
+      case Optimizer::adam: adam.apply(grad, p, args.state1[at], args.state2[at]); break;
+      case Optimizer::rmsprop: {
+        float& v = args.state1[at];
+        v = o.beta2 * v + (1.0f - o.beta2) * g * g;
+        p -= o.learning_rate * g / (sqrtf(v) + o.epsilon);
+        break;
+      }
+    }
+    if constexpr (std::is_same_v<T, float>) {
+      stored = p;
+    } else {
+      stored = args.stochastic_rounding
+                   ? stochastic<T>(p, random_u32(key, static_cast<uint64_t>(r), static_cast<uint32_t>(c)))
+                   : nearest<T>(p);
+    }
+  }
+
+  TableUpdateArgs args;
+  AdamStep adam;
+  RandomKey key;
+};
+
+}  // namespace sheaf::embedding

@@ -1,0 +1,33 @@
+#include "kernels/embedding/table_bag.hpp"
+
+#include "kernels/core/check.hpp"
+
+namespace sheaf::embedding {
+
+void table_bag(Context& context, const TableBagArgs& args) {
+  constexpr const char* kOp = "embedding::table_bag";
+  check_tables(kOp, args.tables, args.bags, args.fault);
+  check_argument(args.out.rows == args.bags.n_bags && args.out.cols == args.tables.dim, kOp,
+                 "out must be [n_bags, dim]");
+  check_argument(args.pooling != Pooling::max || !args.bags.weights, kOp, "max takes no weights");
+  if (args.winners.data) {
+    check_argument(
+        args.pooling == Pooling::max && args.winners.rows == args.out.rows && args.winners.cols == args.out.cols, kOp,
+        "winners go with max and must be [n_bags, dim]");
+  }
+  if (args.out.empty()) return;
+  check_argument(args.out.data != nullptr, kOp, "null view");
+  SHEAF_DISPATCH(context, table_bag, args);
+}
+
+OpCost table_bag_cost(const TableBagArgs& args) {
+  // A row is counted once a lookup, since caches are not promised.
+  const int64_t entries = args.bags.ids.size;
+  const int64_t entry_bytes =
+      args.tables.dim * bytes_of(args.tables.type) + 4 + (args.bags.weights ? 4 : 0) + (args.tables.scales ? 4 : 0);
+  return {.bytes = entries * entry_bytes + (args.bags.offsets ? 8 * (args.bags.n_bags + 1) : 0) +
+                   args.out.size() * 4 * (args.winners.data ? 2 : 1),
+          .flops = 2 * entries * args.tables.dim};
+}
+
+}  // namespace sheaf::embedding

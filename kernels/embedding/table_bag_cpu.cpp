@@ -1,0 +1,150 @@
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "kernels/core/parallel.hpp"
+#include "kernels/embedding/row_sum.hpp"
+#include "kernels/embedding/table_bag.hpp"
+
+namespace sheaf::embedding::cpu {
+namespace {
+
+constexpr int64_t kPrefetchAhead =
+    16;  // rows; a bag of 20 then starts its successor's rows while it still adds its own
+constexpr int64_t kLineBytes = 64;
+
+void note_fault(uint64_t* fault, int64_t place) {
+  std::atomic_ref<uint64_t> word(*fault);
+  uint64_t lowest = word.load(std::memory_order_relaxed);
+  while (static_cast<uint64_t>(place) < lowest &&
+         !word.compare_exchange_weak(lowest, static_cast<uint64_t>(place), std::memory_order_relaxed)) {
+  }
+}
+
+template <class T>
+void add_row(float weight, const T* row, float* __restrict sum, int64_t dim) {
+#pragma omp simd
+  for (int64_t c = 0; c < dim; ++c) sum[c] = __builtin_fmaf(weight, to_float(row[c]), sum[c]);
+}
+
+// Asks for the row of the entry that comes kPrefetchAhead later, in this bag or the next.
+template <class T>
+void prefetch_row(const TableBagArgs& args, const TableRange& range, int64_t e, int64_t dim) {
+  if (e + kPrefetchAhead >= args.bags.ids.size) return;
+  const auto ahead = static_cast<uint64_t>(static_cast<int64_t>(args.bags.ids[e + kPrefetchAhead]));
+  if (ahead >= static_cast<uint64_t>(range.n_rows)) return;
+  const T* row = static_cast<const T*>(args.tables.data) + (range.first + static_cast<int64_t>(ahead)) * dim;
+  for (int64_t c = 0; c < dim; c += kLineBytes / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(row + c);
+}
+
+template <class T>
+void sum_bag(const TableBagArgs& args, const TableRange& range, BagRange entries, float scale, float* out) {
+  const int64_t dim = args.tables.dim;
+  const T* table = static_cast<const T*>(args.tables.data);
+  std::fill_n(out, dim, 0.0f);
+  for (int64_t e = entries.begin; e < entries.end; ++e) {
+    prefetch_row<T>(args, range, e, dim);
+    const int64_t id = args.bags.ids[e];
+    if (id < 0 || id >= range.n_rows) {
+      note_fault(args.fault, e);
+      continue;
+    }
+    const int64_t row = range.first + id;
+    const float weight =
+        (args.bags.weights ? args.bags.weights[e] : 1.0f) * (args.tables.scales ? args.tables.scales[row] : 1.0f);
+    add_row(weight, table + row * dim, out, dim);
+  }
+  if (scale != 1.0f) {
+    for (int64_t c = 0; c < dim; ++c) out[c] *= scale;
+  }
+}
+
+template <class T>
+void max_bag(const TableBagArgs& args, const TableRange& range, BagRange entries, float* out, int32_t* winners) {
+  const int64_t dim = args.tables.dim;
+  const T* table = static_cast<const T*>(args.tables.data);
+  std::fill_n(out, dim, 0.0f);
+  if (winners) std::fill_n(winners, dim, -1);
+  bool first = true;
+  for (int64_t e = entries.begin; e < entries.end; ++e) {
+    const int64_t id = args.bags.ids[e];
+    if (id < 0 || id >= range.n_rows) {
+      note_fault(args.fault, e);
+      continue;
+    }
+    const int64_t row = range.first + id;
+    const float scale = args.tables.scales ? args.tables.scales[row] : 1.0f;
+    for (int64_t c = 0; c < dim; ++c) {
+      const float value = scale * to_float(table[row * dim + c]);
+      if (!first && !(value > out[c]) && !(value != value && out[c] == out[c])) continue;
+      out[c] = value;
+      if (winners) winners[c] = static_cast<int32_t>(e - entries.begin);
+    }
+    first = false;
+  }
+}
+
+RowElement element_of(TableType type) {
+  switch (type) {
+    case TableType::f32: return RowElement::f32;
+    case TableType::f16: return RowElement::f16;
+    case TableType::bf16: return RowElement::bf16;
+    case TableType::i8: return RowElement::i8;
+  }
+  return RowElement::f32;
+}
+
+/// The fastest that this machine runs, or the one that SHEAF_ROW_SUM=avx512|avx2|portable names (for tests); null: sum_bag().
+SumRows choose_sum_rows(const Tables& tables) {
+#if defined(__x86_64__)
+  const char* wanted = std::getenv("SHEAF_ROW_SUM");
+  const auto is_wanted = [&](const RowSums& sums) {
+    return wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, sums.name) == 0;
+  };
+  __builtin_cpu_init();
+  const bool has_avx512 =
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  const bool has_avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  for (const auto& [usable, sums] : {std::pair{has_avx512, &kAvx512RowSums}, std::pair{has_avx2, &kAvx2RowSums}}) {
+    if (!usable || !is_wanted(*sums)) continue;
+    if (const SumRows sum = sums->choose(element_of(tables.type), tables.dim)) return sum;
+  }
+#endif
+  return nullptr;
+}
+
+template <class T>
+void one_bag(const TableBagArgs& args, SumRows sum_rows, int64_t b) {
+  const BagRange entries = bag_range(args.bags, b);
+  const TableRange range = table_range(args.tables, args.bags, b);
+  float* out = args.out.row(b);
+  if (args.pooling == Pooling::max) {
+    max_bag<T>(args, range, entries, out, args.winners.data ? args.winners.row(b) : nullptr);
+    return;
+  }
+  const bool divides = args.pooling == Pooling::mean && entries.end > entries.begin;
+  const float scale = divides ? 1.0f / static_cast<float>(entries.end - entries.begin) : 1.0f;
+  if (sum_rows == nullptr) return sum_bag<T>(args, range, entries, scale, out);
+  const T* rows = static_cast<const T*>(args.tables.data) + range.first * args.tables.dim;
+  const float* scales = args.tables.scales ? args.tables.scales + range.first : nullptr;
+  const int64_t fault = sum_rows({rows, scales, args.bags.ids.data, args.bags.weights, range.n_rows, args.tables.dim,
+                                  args.bags.ids.size, entries.begin, entries.end, scale, out});
+  if (fault >= 0) note_fault(args.fault, fault);
+}
+
+}  // namespace
+
+void table_bag(Context& context, const TableBagArgs& args) {
+  constexpr int64_t kGrain = 64;
+  const SumRows sum_rows = choose_sum_rows(args.tables);
+  with_element(args.tables.type, [&]<class T>(T) {
+    parallel_for(context, args.bags.n_bags, kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) one_bag<T>(args, sum_rows, b);
+    });
+  });
+}
+
+}  // namespace sheaf::embedding::cpu

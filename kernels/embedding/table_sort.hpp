@@ -1,0 +1,32 @@
+#pragma once
+/// The entries of bags in the order of the rows that they pick: what table_update knows before there are gradients. It needs the ids alone,
+/// so on a second Context of the device it runs beside the forward pass; Context::wait_for() joins the two.
+
+#include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
+#include "kernels/embedding/table.hpp"
+
+namespace sheaf::embedding {
+
+/// Entries e = 0 .. n_entries - 1 by (row, e).
+template <class Word, class Bag>
+struct EntriesByRow {
+  VectorView<Word> rows;     // [n_entries] ascending row of the storage; n_rows for an id out of range
+  VectorView<Word> entries;  // [n_entries]
+  VectorView<Bag> bags;      // [n_entries] the bag of entry e, at e
+};
+using SortedEntries = EntriesByRow<const uint32_t, const int32_t>;
+
+struct TableSortArgs {
+  Tables tables;                           // data is not read
+  Bags bags;                               // n_entries < 2^31
+  uint64_t* fault = nullptr;               // [1] on the device, see table.hpp
+  EntriesByRow<uint32_t, int32_t> sorted;  // out
+};
+
+void table_sort(Context& context, const TableSortArgs& args);
+OpCost table_sort_cost(const TableSortArgs& args);
+
+SHEAF_BACKENDS(table_sort, TableSortArgs);
+
+}  // namespace sheaf::embedding

@@ -1,0 +1,42 @@
+#include <bit>
+
+#include "kernels/core/sort.hpp"
+#include "kernels/embedding/table.cuh"
+#include "kernels/embedding/table_sort.hpp"
+
+namespace sheaf::embedding::cuda {
+namespace {
+
+constexpr int kBlock = 256;
+
+// `lanes` threads a bag over its entries: a warp, or one where every entry is a bag.
+__global__ void expand_bags_kernel(TableSortArgs args, int lanes, uint32_t* rows, uint32_t* entries) {
+  const int64_t b = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / lanes;
+  if (b >= args.bags.n_bags) return;
+  const BagRange bag = bag_range(args.bags, b);
+  const TableRange range = table_range(args.tables, args.bags, b);
+  for (int64_t e = bag.begin + static_cast<int>(threadIdx.x) % lanes; e < bag.end; e += lanes) {
+    const int64_t id = args.bags.ids[e];
+    const bool valid = id >= 0 && id < range.n_rows;
+    if (!valid) note_fault(args.fault, e);
+    rows[e] = static_cast<uint32_t>(valid ? range.first + id : args.tables.n_rows);
+    entries[e] = static_cast<uint32_t>(e);
+    args.sorted.bags[e] = static_cast<int32_t>(b);
+  }
+}
+
+}  // namespace
+
+void table_sort(Context& context, const TableSortArgs& args) {
+  const int64_t n = args.bags.ids.size;
+  ScratchScope scratch(context);
+  const VectorView<uint32_t> rows{scratch.take<uint32_t>(n), n};
+  const VectorView<uint32_t> entries{scratch.take<uint32_t>(n), n};
+  const int lanes = args.bags.offsets ? kWarp : 1;
+  launch(expand_bags_kernel, blocks_for(args.bags.n_bags, kBlock / lanes), kBlock, 0, context, args, lanes, rows.data,
+         entries.data);
+  const int key_bits = static_cast<int>(std::bit_width(static_cast<uint64_t>(args.tables.n_rows)));
+  sheaf::sort_pairs(context, {rows, entries, key_bits < 1 ? 1 : key_bits, args.sorted.rows, args.sorted.entries});
+}
+
+}  // namespace sheaf::embedding::cuda

@@ -1,0 +1,47 @@
+#include "kernels/embedding/table_update.hpp"
+
+#include "kernels/core/check.hpp"
+
+namespace sheaf::embedding {
+
+void table_update(Context& context, const TableUpdateArgs& args) {
+  constexpr const char* kOp = "embedding::table_update";
+  check_tables(kOp, args.tables, args.bags, args.fault);
+  check_argument(args.grad.rows == args.bags.n_bags && args.grad.cols == args.tables.dim, kOp,
+                 "grad must be [n_bags, dim]");
+  check_argument(args.tables.type != TableType::i8, kOp, "i8 tables are for inference");
+  check_argument(args.bags.ids.size < (int64_t{1} << 31), kOp, "at most 2^31 - 1 entries a call");
+  check_argument(args.params.step >= 1, kOp, "step counts from 1");
+  check_argument(args.params.decoupled_decay == 0.0f || args.optimizer == Optimizer::adam, kOp,
+                 "decoupled_decay is Adam's");
+  const bool is_max = args.pooling == Pooling::max;
+  check_argument(is_max == (args.winners.data != nullptr), kOp, "winners go with max");
+  if (is_max) {
+    check_argument(args.winners.rows == args.grad.rows && args.winners.cols == args.grad.cols, kOp,
+                   "winners must be [n_bags, dim]");
+    check_argument(!args.bags.weights, kOp, "max takes no weights");
+  }
+  check_argument(args.optimizer == Optimizer::sgd || args.state1, kOp, "the optimizer needs state1");
+  check_argument(args.optimizer != Optimizer::adam || args.state2, kOp, "adam needs state2");
+  for (const int64_t size : {args.sorted.rows.size, args.sorted.entries.size, args.sorted.bags.size}) {
+    check_argument(size == (args.sorted.rows.empty() ? 0 : args.bags.ids.size), kOp, "sorted must be of n_entries");
+  }
+  if (args.bags.ids.empty() || args.bags.n_bags == 0) return;
+  check_argument(args.grad.data != nullptr, kOp, "null view");
+  SHEAF_DISPATCH(context, table_update, args);
+}
+
+OpCost table_update_cost(const TableUpdateArgs& args, int64_t unique_rows) {
+  // The gradients and ids are read once, each touched row and its state are read and written once.
+  const int64_t dim = args.tables.dim;
+  int64_t state_bytes = 0;
+  if (args.optimizer == Optimizer::rowwise_adagrad) state_bytes = 4;
+  if (args.optimizer == Optimizer::rmsprop) state_bytes = 4 * dim;
+  if (args.optimizer == Optimizer::adam) state_bytes = 8 * dim;
+  return {.bytes = args.grad.size() * 4 + args.bags.ids.size * (args.bags.weights ? 8 : 4) +
+                   (args.bags.offsets ? 8 * (args.bags.n_bags + 1) : 0) +
+                   2 * unique_rows * (dim * bytes_of(args.tables.type) + state_bytes),
+          .flops = 2 * args.bags.ids.size * dim + 8 * unique_rows * dim};
+}
+
+}  // namespace sheaf::embedding

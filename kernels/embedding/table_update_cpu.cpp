@@ -1,0 +1,132 @@
+#include <algorithm>
+
+#include "kernels/core/parallel.hpp"
+#include "kernels/core/simd.hpp"
+#include "kernels/embedding/row_step.hpp"
+
+namespace sheaf::embedding::cpu {
+namespace {
+
+void sum_segment(const RowStep& step, const SortedEntries& sorted, int64_t begin, int64_t end, float* sum) {
+  constexpr int64_t kAhead = 8;
+  const int64_t dim = step.args.tables.dim;
+  std::fill_n(sum, dim, 0.0f);
+  for (int64_t i = begin; i < end; ++i) {
+    if (i + kAhead < sorted.rows.size) {
+      const float* next = step.args.grad.row(sorted.bags[sorted.entries[i + kAhead]]);
+      for (int64_t c = 0; c < dim; c += 16) __builtin_prefetch(next + c);
+    }
+    const int64_t e = sorted.entries[i];
+    const int64_t b = sorted.bags[e];
+    const float* grad = step.args.grad.row(b);
+    if (step.args.pooling == Pooling::max) {
+      const auto place = static_cast<int32_t>(e - bag_range(step.args.bags, b).begin);
+      const int32_t* winners = step.args.winners.row(b);
+      for (int64_t c = 0; c < dim; ++c) sum[c] += winners[c] == place ? grad[c] : 0.0f;
+    } else {
+      axpy(step.weight(b, e), grad, sum, dim);
+    }
+  }
+}
+
+// The optimizer's choice stands outside the loop over the columns, so that each loop vectorises.
+template <class T>
+void step_row(const RowStep& step, int64_t r, const float* sum) {
+  const int64_t dim = step.args.tables.dim;
+  const AdamParams& o = step.args.params;
+  float scale = 0.0f;
+  if (step.args.optimizer == Optimizer::rowwise_adagrad) {
+    float squares = 0.0f;
+    const T* row = step.row<T>(r);
+#pragma omp simd reduction(+ : squares)
+    for (int64_t c = 0; c < dim; ++c) {
+      const float g = sum[c] + o.weight_decay * to_float(row[c]);
+      squares += g * g;
+    }
+    float state = 0.0f;
+    scale = step.adagrad_scale(r, squares, &state);
+    step.args.state1[r] = state;
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    float* __restrict p = step.row<float>(r);
+    if (step.args.optimizer == Optimizer::adam) {
+      float* __restrict m = step.args.state1 + r * dim;
+      float* __restrict v = step.args.state2 + r * dim;
+      const AdamStep adam = step.adam;
+#pragma omp simd
+      for (int64_t c = 0; c < dim; ++c) adam.apply(sum[c], p[c], m[c], v[c]);
+      return;
+    }
+    if (step.args.optimizer == Optimizer::rowwise_adagrad) {
+#pragma omp simd
+      for (int64_t c = 0; c < dim; ++c) p[c] -= scale * (sum[c] + o.weight_decay * p[c]);
+      return;
+    }
+  }
+  for (int64_t c = 0; c < dim; ++c) step.element<T>(r, c, sum[c], scale);
+}
+
+}  // namespace
+
+void table_update(Context& context, const TableUpdateArgs& args) {
+  const RowStep step(context, args);
+  const int64_t dim = args.tables.dim;
+  ScratchScope scratch(context);
+  SortedEntries sorted = args.sorted;
+  if (sorted.rows.empty()) {
+    const EntriesByRow<uint32_t, int32_t> own = take_entries(scratch, args.bags.ids.size);
+    table_sort(context, {args.tables, args.bags, args.fault, own});
+    sorted = {own.rows, own.entries, own.bags};
+  }
+
+  // Segments that share their row with a neighbour leave their sum; the others step their row at once.
+  const int64_t n_tiles = (sorted.rows.size + kSegment - 1) / kSegment;
+  float* heads = scratch.take<float>(n_tiles * dim);  // of the row that came from the tile before
+  float* tails = scratch.take<float>(n_tiles * dim);  // of the row that begins here and goes on
+  float* sums = scratch.take<float>(dim * context.n_threads());
+  const auto with_type = [&](const auto& use) {
+    with_element(args.tables.type, [&]<class T>(T element) {
+      if constexpr (!std::is_same_v<T, int8_t>) use(element);
+    });
+  };
+  with_type([&]<class T>(T) {
+    parallel_for(context, n_tiles, 1, [&](int64_t tile, int64_t, int thread) {
+      const int64_t last = std::min(sorted.rows.size, (tile + 1) * kSegment);
+      for (int64_t begin = tile * kSegment, end; begin < last; begin = end) {
+        const uint32_t row = sorted.rows[begin];
+        end = begin + 1;
+        while (end < last && sorted.rows[end] == row) ++end;
+        if (row >= args.tables.n_rows) return;
+        if (end + 4 < sorted.rows.size && sorted.rows[end + 4] < args.tables.n_rows) {
+          const auto ahead = static_cast<int64_t>(sorted.rows[end + 4]);
+          const T* next = step.row<T>(ahead);
+          for (int64_t c = 0; c < dim; c += 16) {
+            __builtin_prefetch(next + c, 1);
+            if (args.optimizer == Optimizer::adam) {
+              __builtin_prefetch(args.state1 + ahead * dim + c, 1);
+              __builtin_prefetch(args.state2 + ahead * dim + c, 1);
+            }
+          }
+        }
+        const bool from_before = begin > 0 && sorted.rows[begin - 1] == row;
+        const bool goes_on = end < sorted.rows.size && sorted.rows[end] == row;
+        float* sum = from_before ? heads + tile * dim : goes_on ? tails + tile * dim : sums + thread * dim;
+        sum_segment(step, sorted, begin, end, sum);
+        if (!from_before && !goes_on) step_row<T>(step, row, sum);
+      }
+    });
+    parallel_for(context, n_tiles - 1, 1, [&](int64_t tile, int64_t) {
+      const int64_t border = (tile + 1) * kSegment;
+      const uint32_t row = sorted.rows[border - 1];
+      const bool began_here = tile == 0 || sorted.rows[tile * kSegment - 1] != row;
+      if (row >= args.tables.n_rows || sorted.rows[border] != row || !began_here) return;
+      float* sum = tails + tile * dim;
+      for (int64_t t = tile + 1; t < n_tiles && sorted.rows[t * kSegment] == row; ++t) {
+        axpy(1.0f, heads + t * dim, sum, dim);
+      }
+      step_row<T>(step, row, sum);
+    });
+  });
+}
+
+}  // namespace sheaf::embedding::cpu

@@ -1,0 +1,178 @@
+#include "kernels/embedding/row_step.hpp"
+#include "kernels/embedding/table.cuh"
+
+namespace sheaf::embedding::cuda {
+namespace {
+
+constexpr int kBlock = 256;
+
+// What a lane holds of a row's gradient: kPasses packs of kVec columns, `lanes` packs apart.
+template <int kVec, int kPasses>
+struct RowPart {
+  float v[kPasses][kVec];
+
+  __device__ static int64_t column(int lane, int lanes, int pass) {
+    return (static_cast<int64_t>(pass) * lanes + lane) * kVec;
+  }
+  __device__ void clear() {
+    for (int pass = 0; pass < kPasses; ++pass) {
+      for (int i = 0; i < kVec; ++i) v[pass][i] = 0.0f;
+    }
+  }
+  // += weight * from[0 .. dim), or where winners are given the columns that `place` won.
+  __device__ void add(const float* from, float weight, const int32_t* winners, int32_t place, int64_t dim, int lane,
+                      int lanes) {
+#pragma unroll
+    for (int pass = 0; pass < kPasses; ++pass) {
+      const int64_t c = column(lane, lanes, pass);
+      if (c >= dim) continue;
+      const auto pack = *reinterpret_cast<const Pack<float, kVec>*>(from + c);
+#pragma unroll
+      for (int i = 0; i < kVec; ++i) {
+        if (!winners || winners[c + i] == place) v[pass][i] += weight * pack.v[i];
+      }
+    }
+  }
+  __device__ void store(float* to, int64_t dim, int lane, int lanes) const {
+#pragma unroll
+    for (int pass = 0; pass < kPasses; ++pass) {
+      const int64_t c = column(lane, lanes, pass);
+      for (int i = 0; i < kVec && c < dim; ++i) to[c + i] = v[pass][i];
+    }
+  }
+};
+
+// All lanes of the warp call; groups with step_it false only take part in the shuffles.
+template <class T, int kVec, int kPasses>
+__device__ void step_row(const RowStep& step, bool step_it, int64_t r, const RowPart<kVec, kPasses>& sum, int lane,
+                         int lanes) {
+  using Part = RowPart<kVec, kPasses>;
+  const int64_t dim = step.args.tables.dim;
+  float scale = 0.0f;
+  if (step.args.optimizer == Optimizer::rowwise_adagrad) {
+    float squares = 0.0f;
+    for (int pass = 0; pass < kPasses && step_it; ++pass) {
+      const int64_t c = Part::column(lane, lanes, pass);
+      for (int i = 0; i < kVec && c < dim; ++i) {
+        const float g = sum.v[pass][i] + step.args.params.weight_decay * to_float(step.row<T>(r)[c + i]);
+        squares += g * g;
+      }
+    }
+    for (int offset = lanes / 2; offset > 0; offset /= 2) squares += __shfl_xor_sync(kFullMask, squares, offset);
+    float state = 0.0f;
+    if (step_it) scale = step.adagrad_scale(r, squares, &state);
+    __syncwarp();  // every lane has read the old state
+    if (step_it && lane == 0) step.args.state1[r] = state;
+  }
+  if (!step_it) return;
+#pragma unroll
+  for (int pass = 0; pass < kPasses; ++pass) {
+    const int64_t c = Part::column(lane, lanes, pass);
+#pragma unroll
+    for (int i = 0; i < kVec; ++i) {
+      if (c < dim) step.element<T>(r, c + i, sum.v[pass][i], scale);
+    }
+  }
+}
+
+// A group of lanes a sorted place; those at the head of a segment sum it and step its row, or leave the sum of a row that has
+// several segments: heads[tile] of the row that came from the tile before, tails[tile] of the one that begins here and goes on.
+template <class T, int kVec, int kPasses>
+__global__ void __launch_bounds__(kBlock)
+    segment_kernel(RowStep step, SortedEntries sorted, int lanes, float* heads, float* tails) {
+  const int lane = static_cast<int>(threadIdx.x) % lanes;
+  const int64_t at = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / lanes;
+  const int64_t dim = step.args.tables.dim;
+  const uint32_t row = at < sorted.rows.size ? sorted.rows[at] : 0;
+  const bool from_before = at > 0 && at < sorted.rows.size && sorted.rows[at - 1] == row;
+  const bool is_head = at < sorted.rows.size && row < step.args.tables.n_rows && (!from_before || at % kSegment == 0);
+  RowPart<kVec, kPasses> sum;
+  sum.clear();
+  bool goes_on = false;
+  if (is_head) {
+    const int64_t tile_end = (at / kSegment + 1) * kSegment;
+    const int64_t last = tile_end < sorted.rows.size ? tile_end : sorted.rows.size;
+    int64_t i = at;
+    for (; i < last && sorted.rows[i] == row; ++i) {
+      const int64_t e = sorted.entries[i];
+      const int64_t b = sorted.bags[e];
+      const int32_t* winners = step.args.winners.data ? step.args.winners.row(b) : nullptr;
+      const auto place = static_cast<int32_t>(e - bag_range(step.args.bags, b).begin);
+      sum.add(step.args.grad.row(b), winners ? 1.0f : step.weight(b, e), winners, place, dim, lane, lanes);
+    }
+    goes_on = i == tile_end && i < sorted.rows.size && sorted.rows[i] == row;
+    if (from_before || goes_on) sum.store((from_before ? heads : tails) + at / kSegment * dim, dim, lane, lanes);
+  }
+  step_row<T>(step, is_head && !from_before && !goes_on, row, sum, lane, lanes);
+}
+
+// A group a tile: adds the segments of the row that begins in it and goes on, in order.
+template <class T, int kVec, int kPasses>
+__global__ void __launch_bounds__(kBlock)
+    join_segments_kernel(RowStep step, SortedEntries sorted, int lanes, const float* heads, const float* tails) {
+  const int lane = static_cast<int>(threadIdx.x) % lanes;
+  const int64_t tile = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / lanes;
+  const int64_t dim = step.args.tables.dim;
+  const int64_t border = (tile + 1) * kSegment;
+  uint32_t row = 0;
+  bool joins = false;
+  if (border < sorted.rows.size) {
+    row = sorted.rows[border - 1];
+    joins = row < step.args.tables.n_rows && sorted.rows[border] == row &&
+            (tile == 0 || sorted.rows[tile * kSegment - 1] != row);
+  }
+  RowPart<kVec, kPasses> sum;
+  sum.clear();
+  if (joins) {
+    sum.add(tails + tile * dim, 1.0f, nullptr, 0, dim, lane, lanes);
+    for (int64_t t = tile + 1; t * kSegment < sorted.rows.size && sorted.rows[t * kSegment] == row; ++t) {
+      sum.add(heads + t * dim, 1.0f, nullptr, 0, dim, lane, lanes);
+    }
+  }
+  step_row<T>(step, joins, row, sum, lane, lanes);
+}
+
+template <class T, int kVec, int kPasses>
+void update_rows(Context& context, const RowStep& step, const SortedEntries& sorted) {
+  const int64_t dim = step.args.tables.dim;
+  const int lanes = group_lanes(dim, kVec);
+  const int64_t n_tiles = (sorted.rows.size + kSegment - 1) / kSegment;
+  ScratchScope scratch(context);
+  float* heads = scratch.take<float>(n_tiles * dim);
+  float* tails = scratch.take<float>(n_tiles * dim);
+  launch(segment_kernel<T, kVec, kPasses>, blocks_for(sorted.rows.size, kBlock / lanes), kBlock, 0, context, step,
+         sorted, lanes, heads, tails);
+  launch(join_segments_kernel<T, kVec, kPasses>, blocks_for(n_tiles, kBlock / lanes), kBlock, 0, context, step, sorted,
+         lanes, heads, tails);
+}
+
+// The fewest passes that reach the row's end: registers for kVec * kPasses sums.
+template <class T>
+void update_rows_of_width(Context& context, const RowStep& step, const SortedEntries& sorted) {
+  const int64_t dim = step.args.tables.dim;
+  if (dim % 4 == 0 && aligned(step.args.grad.data, 16)) {
+    if (dim <= 128) return update_rows<T, 4, 1>(context, step, sorted);
+    if (dim <= 256) return update_rows<T, 4, 2>(context, step, sorted);
+    return update_rows<T, 4, 8>(context, step, sorted);
+  }
+  if (dim <= 128) return update_rows<T, 1, 4>(context, step, sorted);
+  update_rows<T, 1, 32>(context, step, sorted);
+}
+
+}  // namespace
+
+void table_update(Context& context, const TableUpdateArgs& args) {
+  ScratchScope scratch(context);
+  SortedEntries sorted = args.sorted;
+  if (sorted.rows.empty()) {
+    const EntriesByRow<uint32_t, int32_t> own = take_entries(scratch, args.bags.ids.size);
+    table_sort(context, {args.tables, args.bags, args.fault, own});
+    sorted = {own.rows, own.entries, own.bags};
+  }
+  const RowStep step(context, args);
+  with_element(args.tables.type, [&]<class T>(T) {
+    if constexpr (!std::is_same_v<T, int8_t>) update_rows_of_width<T>(context, step, sorted);
+  });
+}
+
+}  // namespace sheaf::embedding::cuda
