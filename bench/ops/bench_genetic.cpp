@@ -1,151 +1,14 @@
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "bench/common/inputs.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/genetic/bundle_terms.hpp"
-#include "kernels/genetic/evaluate_sets.hpp"
-#include "kernels/genetic/evolve.hpp"
 #include "tests/reference/association.hpp"
-#include "tests/reference/genetic.hpp"
 #include "tests/reference/topk.hpp"
 
 namespace sheaf::bench {
 namespace {
-
-constexpr int64_t kWidth = genetic::kMaxSize;
-
-ref::HostProblems problems_of(const Shape& s) {
-  return ref::random_problems(s["n_problems"], s["candidates"], 2, static_cast<int32_t>(s["max_size"]), 2, 100);
-}
-
-// A set as the ops store it, without the padding.
-std::vector<int32_t> members(const std::vector<int32_t>& sets, int64_t place) {
-  std::vector<int32_t> set(sets.begin() + place * kWidth, sets.begin() + (place + 1) * kWidth);
-  std::erase(set, -1);
-  return set;
-}
-
-// Whole numbers, so that values are exact; a violation is rounded to float once.
-std::string set_fault(const ref::HostProblems& host, int64_t p, const std::vector<int32_t>& set, int64_t place,
-                      double value, double violation) {
-  const ref::Evaluation expected = ref::evaluate(host, p, set);
-  return first_of({difference("value", place, value, expected.value, 0.0),
-                   difference("violation", place, violation, expected.violation, expected.violation * 0x1.0p-23)});
-}
-
-class EvaluateSets final : public Case {
- public:
-  EvaluateSets(Context& context, const Shape& s)
-      : context_(context),
-        host_(problems_of(s)),
-        n_sets_(s["n_sets"]),
-        host_sets_(random_sets(s)),
-        problems_(context, host_),
-        sets_(context, host_sets_),
-        value_(poisoned<float>(context, host_.n_problems * n_sets_)),
-        violation_(poisoned<float>(context, host_.n_problems * n_sets_)),
-        args_{.problems = problems_.view(),
-              .n_sets = n_sets_,
-              .sets = sets_.view(),
-              .value = value_.view(),
-              .violation = violation_.view()} {}
-
-  void run() override { genetic::evaluate_sets(context_, args_); }
-
-  std::string fault() override {
-    const std::vector<float> value = value_.to_host(), violation = violation_.to_host();
-    for (const int64_t place : spread(value_.size(), 2000)) {
-      const auto at = static_cast<size_t>(place);
-      const std::string fault =
-          set_fault(host_, place / n_sets_, members(host_sets_, place), place, value[at], violation[at]);
-      if (!fault.empty()) return fault;
-    }
-    return {};
-  }
-
-  OpCost cost() const override { return genetic::evaluate_sets_cost(args_); }
-
- private:
-  // max_size different candidates each.
-  static std::vector<int32_t> random_sets(const Shape& s) {
-    std::mt19937 engine(101);
-    const auto max_size = static_cast<size_t>(s["max_size"]);
-    std::vector<int32_t> all(static_cast<size_t>(s["candidates"])), sets;
-    std::iota(all.begin(), all.end(), 0);
-    for (int64_t set = 0; set < s["n_problems"] * s["n_sets"]; ++set) {
-      for (size_t i = 0; i < max_size; ++i) {
-        std::swap(all[i], all[std::uniform_int_distribution<size_t>(i, all.size() - 1)(engine)]);
-        sets.push_back(all[i]);
-      }
-      sets.insert(sets.end(), static_cast<size_t>(kWidth) - max_size, -1);
-    }
-    return sets;
-  }
-
-  Context& context_;
-  ref::HostProblems host_;
-  int64_t n_sets_;
-  std::vector<int32_t> host_sets_;
-  ref::DeviceProblems problems_;
-  Buffer<int32_t> sets_;
-  Buffer<float> value_, violation_;
-  genetic::EvaluateSetsArgs args_;
-};
-
-class Evolve final : public Case {
- public:
-  Evolve(Context& context, const Shape& s)
-      : context_(context),
-        host_(problems_of(s)),
-        n_(host_.n_problems),
-        problems_(context, host_),
-        ids_(context, numbered(n_)),
-        best_set_(poisoned<int32_t>(context, n_ * kWidth)),
-        best_value_(poisoned<float>(context, n_)),
-        best_violation_(poisoned<float>(context, n_)),
-        args_{.problems = problems_.view(),
-              .params = {.population = static_cast<int32_t>(s["population"]),
-                         .generations = static_cast<int32_t>(s["generations"])},
-              .problem_ids = ids_.view(),
-              .best_set = best_set_.matrix(n_, kWidth),
-              .best_value = best_value_.view(),
-              .best_violation = best_violation_.view(),
-              .history = {}} {}
-
-  void run() override { genetic::evolve(context_, args_); }
-
-  // What it reports is true; how good it is, is a test's matter.
-  std::string fault() override {
-    const std::vector<int32_t> sets = best_set_.to_host();
-    const std::vector<float> value = best_value_.to_host(), violation = best_violation_.to_host();
-    for (int64_t p = 0; p < n_; ++p) {
-      const auto at = static_cast<size_t>(p);
-      const std::string fault = set_fault(host_, p, members(sets, p), p, value[at], violation[at]);
-      if (!fault.empty()) return fault;
-    }
-    return {};
-  }
-
-  OpCost cost() const override { return genetic::evolve_cost(args_); }
-
- private:
-  static std::vector<int64_t> numbered(int64_t n) {
-    std::vector<int64_t> ids(static_cast<size_t>(n));
-    std::iota(ids.begin(), ids.end(), int64_t{0});
-    return ids;
-  }
-
-  Context& context_;
-  ref::HostProblems host_;
-  int64_t n_;
-  ref::DeviceProblems problems_;
-  Buffer<int64_t> ids_;
-  Buffer<int32_t> best_set_;
-  Buffer<float> best_value_, best_violation_;
-  genetic::EvolveArgs args_;
-};
 
 class BundleTerms final : public Case {
  public:
@@ -252,14 +115,6 @@ void add_genetic(Suite& suite) {
   suite.add<BundleTerms>("genetic", "bundle_terms",
                          {{{"n_problems", 64}, {"candidates", 64}, {"n_items", 4000}, {"dim", 32}}},
                          {{{"n_problems", 4096}, {"candidates", 64}, {"n_items", 100000}, {"dim", 64}}});
-  suite.add<EvaluateSets>("genetic", "evaluate_sets",
-                          {{{"n_problems", 64}, {"candidates", 64}, {"max_size", 8}, {"n_sets", 1024}}},
-                          {{{"n_problems", 1024}, {"candidates", 128}, {"max_size", 8}, {"n_sets", 4096}}});
-  suite.add<Evolve>(
-      "genetic", "evolve",
-      {{{"n_problems", 32}, {"candidates", 64}, {"max_size", 5}, {"population", 64}, {"generations", 60}}},
-      {{{"n_problems", 1024}, {"candidates", 64}, {"max_size", 5}, {"population", 64}, {"generations", 60}},
-       {{"n_problems", 1024}, {"candidates", 128}, {"max_size", 8}, {"population", 128}, {"generations", 100}}});
 }
 
 }  // namespace sheaf::bench

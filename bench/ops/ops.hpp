@@ -17,5 +17,6 @@ void add_association(Suite& suite);
 void add_propagate(Suite& suite);
 void add_metrics(Suite& suite);
 void add_genetic(Suite& suite);
+void add_search(Suite& suite);
 
 }  // namespace sheaf::bench

@@ -46,12 +46,12 @@ class Solver {
  public:
   Solver(Context& context, const SearchSpace& space, const SearchParams& params, bool anchored)
       : context_(context), space_(space), params_(params), anchored_(anchored) {
-    sums_.assign(static_cast<size_t>(params.evolve.generations), 0.0);
+    sums_.assign(static_cast<size_t>(params.search.rounds), 0.0);
     feasible_.assign(sums_.size(), 0);
   }
 
   void solve(const Candidates& candidates, const std::vector<int64_t>& ids) {
-    const int64_t n = candidates.n, c = candidates.width, generations = params_.evolve.generations;
+    const int64_t n = candidates.n, c = candidates.width, rounds = params_.search.rounds;
     const Buffer<int32_t> items(context_, candidates.items);
     const Buffer<float> probability(context_, candidates.probability);
     Buffer<float> linear(context_, n * c), pair(context_, n * c * c), price(context_, n * c);
@@ -74,28 +74,30 @@ class Solver {
                                      .price = price.matrix(n, c),
                                      .category = category.matrix(n, c),
                                      .flags = flags.matrix(n, c)});
-    const Buffer<float> budget(context_, std::vector<float>(static_cast<size_t>(n), budget_limit(params_)));
+    const bool limited = std::isfinite(params_.budget);
+    const Buffer<double> budget(context_, std::vector<double>(static_cast<size_t>(n), budget_limit(params_)));
     const Buffer<int64_t> problem_ids(context_, ids);
-    Buffer<int32_t> sets(context_, n * genetic::kMaxSize);
-    Buffer<float> value(context_, n), violation(context_, n), history(context_, n * generations);
-    genetic::evolve(context_, {.problems = {.n_problems = n,
-                                            .n_candidates = c,
+    Buffer<genetic::SearchSet> pool(context_, n * params_.search.chains);
+    Buffer<int64_t> evaluations = Buffer<int64_t>::zeros(context_, n);
+    Buffer<float> history(context_, n * rounds);
+    genetic::search(context_, {.problems = {.n_problems = n,
+                                            .n_candidates = static_cast<int32_t>(c),
+                                            .n_limits = limited ? 1 : 0,
                                             .min_size = static_cast<int32_t>(params_.min_size),
                                             .max_size = static_cast<int32_t>(params_.max_size),
                                             .min_categories = static_cast<int32_t>(params_.min_categories),
                                             .linear = linear.data(),
                                             .pair = pair.data(),
-                                            .price = price.data(),
+                                            .weight = price.data(),
+                                            .upper = budget.data(),
                                             .category = category.data(),
-                                            .flags = flags.data(),
-                                            .budget = budget.data()},
-                               .params = params_.evolve,
+                                            .flags = flags.data()},
+                               .params = params_.search,
                                .problem_ids = problem_ids.view(),
-                               .best_set = sets.matrix(n, genetic::kMaxSize),
-                               .best_value = value.view(),
-                               .best_violation = violation.view(),
-                               .history = history.matrix(n, generations)});
-    collect(candidates, ids, sets.to_host(), value.to_host(), violation.to_host());
+                               .pool = pool.matrix(n, params_.search.chains),
+                               .evaluations = evaluations.view(),
+                               .history = history.matrix(n, rounds)});
+    collect(candidates, ids, pool.to_host());
     add_history(history.to_host());
   }
 
@@ -109,19 +111,18 @@ class Solver {
   }
 
  private:
-  void collect(const Candidates& candidates, const std::vector<int64_t>& ids, const std::vector<int32_t>& sets,
-               const std::vector<float>& value, const std::vector<float>& violation) {
+  void collect(const Candidates& candidates, const std::vector<int64_t>& ids,
+               const std::vector<genetic::SearchSet>& pool) {
     for (int64_t p = 0; p < candidates.n; ++p) {
+      const genetic::SearchSet& best = pool[static_cast<size_t>(p * params_.search.chains)];
       std::vector<std::pair<int32_t, float>> members;
-      for (int64_t m = 0; m < genetic::kMaxSize; ++m) {
-        const int32_t place = sets[static_cast<size_t>(p * genetic::kMaxSize + m)];
-        if (place < 0) break;
+      for (int32_t place = 0; place < candidates.width; ++place) {
+        if ((best.mask[place / 32] >> (place % 32) & 1u) == 0) continue;
         const auto at = static_cast<size_t>(p * candidates.width + place);
         members.emplace_back(candidates.items[at], candidates.probability[at]);
       }
       std::ranges::sort(members);
-      Bundle bundle{
-          ids[static_cast<size_t>(p)], {}, {}, value[static_cast<size_t>(p)], violation[static_cast<size_t>(p)]};
+      Bundle bundle{ids[static_cast<size_t>(p)], {}, {}, best.value, best.violation};
       for (const auto& [item, probability] : members) {
         bundle.items.push_back(item);
         bundle.probability.push_back(probability);
@@ -190,7 +191,7 @@ SearchResult search_for_users(Context& context, const LinearScorer& scorer, cons
   const LinearScorer probabilities = probability_scorer(context, scorer);
   const LinearScorer part = scorer_of(context, scorer, users);
   Candidates candidates;
-  candidates.width = std::min({params.candidates, scorer.n_items, genetic::kMaxCandidates});
+  candidates.width = std::min({params.candidates, scorer.n_items, int64_t{genetic::kMaxCandidates}});
   const std::vector<int32_t> top = top_items(context, part, nullptr, candidates.width).items.to_host();
   for (size_t first = 0; first < users.size(); first += kBatch) {
     check_interrupt("the bundle search");

@@ -1,5 +1,5 @@
 #pragma once
-/// Bundles that maximise F (kernels/genetic/bundle_terms.hpp) under constraints, found by the genetic search on the device:
+/// Bundles that maximise F (kernels/genetic/bundle_terms.hpp) under constraints, found by the search of kernels/genetic:
 /// one for each user, from the items that this user wants most; or one around each anchor item, for the users as a whole.
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 #include "engine/data/catalog.hpp"
 #include "engine/models/scorer.hpp"
-#include "kernels/genetic/evolve.hpp"
+#include "kernels/genetic/search.hpp"
 
 namespace sheaf {
 
@@ -20,7 +20,8 @@ struct SearchParams {
   int64_t min_categories = 2;
   std::vector<int32_t> must_have, forbidden;  // items
   float weight_association = 1.0f, weight_preference = 0.0f, weight_revenue = 0.0f;
-  genetic::EvolveParams evolve;
+  /// Four rounds of eight chains: on the demo's and the shop's problems no set of more rounds is better.
+  genetic::SearchParams search{.chains = 8, .rounds = 4, .iterations = 16};
 };
 
 /// What the search knows of the items; device memory of one context.
@@ -49,7 +50,7 @@ struct Bundle {
 struct SearchResult {
   std::vector<Bundle> bundles;  // one a problem, in the order of the subjects
   std::vector<double>
-      convergence;  // [generations] mean over the problems that are feasible by then of the best value; NaN: none
+      convergence;  // [rounds] mean over the problems that are feasible by then of the best value; NaN: none
 };
 
 /// The best bundle of each of `users`, from the `candidates` items that score highest for the user (by the logit: rankings are

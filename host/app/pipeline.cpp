@@ -286,11 +286,9 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
   params.weight_association = static_cast<float>(s.weight_association);
   params.weight_preference = static_cast<float>(s.weight_preference);
   params.weight_revenue = static_cast<float>(s.weight_revenue);
-  params.evolve = {.population = static_cast<int32_t>(s.population),
-                   .generations = static_cast<int32_t>(s.generations),
-                   .tournament = static_cast<int32_t>(s.tournament),
-                   .elite = static_cast<int32_t>(s.elite),
-                   .mutation_rate = static_cast<float>(s.mutation_rate),
+  params.search = {.chains = static_cast<int32_t>(s.chains),
+                   .rounds = static_cast<int32_t>(s.rounds),
+                   .iterations = static_cast<int32_t>(s.iterations),
                    .seed = static_cast<uint64_t>(config.run.seed)};
   return params;
 }

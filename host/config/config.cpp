@@ -240,11 +240,9 @@ std::vector<Key> make_registry() {
                  "different categories in a bundle, at least; 0: three, or as many as the data and max_size allow");
   search.ids("must_have", &S::must_have, "items that are in every bundle");
   search.ids("forbidden", &S::forbidden, "items that are in no bundle");
-  search.integer("population", &S::population, 4, 256, "bundles alive in a generation");
-  search.integer("generations", &S::generations, 1, 100'000, "generations of the search");
-  search.number("mutation_rate", &S::mutation_rate, 0.0, 1.0, "chance that a new bundle is changed at random");
-  search.integer("elite", &S::elite, 1, 255, "best bundles that live on unchanged");
-  search.integer("tournament", &S::tournament, 1, 256, "bundles that compete to be a parent");
+  search.integer("chains", &S::chains, 1, 32, "bundles of a search that are improved side by side");
+  search.integer("rounds", &S::rounds, 1, 100'000, "rounds of a search; between them chains share their best bundles");
+  search.integer("iterations", &S::iterations, 1, 100'000, "changes that a chain makes to a bundle in a round");
   search.integer("bundles", &S::bundles, 1, 1'000'000, "bundles in the result");
   search.integer("anchors", &S::anchors, 1, kAny, "items around which searches start");
   search.integer("max_overlap", &S::max_overlap, 0, 16, "items that two bundles of the result may share");
@@ -377,10 +375,6 @@ void Config::check() const {
   require(
       search.min_categories <= search.max_size,
       fmt::format("search.min_categories = {} is above search.max_size = {}", search.min_categories, search.max_size));
-  require(search.elite < search.population,
-          fmt::format("search.elite = {} is not below search.population = {}", search.elite, search.population));
-  require(search.tournament <= search.population,
-          fmt::format("search.tournament = {} is above search.population = {}", search.tournament, search.population));
   require(static_cast<int64_t>(search.must_have.size()) <= search.max_size,
           fmt::format("search.must_have lists {} items, above search.max_size = {}", search.must_have.size(),
                       search.max_size));

@@ -51,11 +51,9 @@ struct Config {
     int64_t min_categories = 0;                               // 0: three, or as many as the data and max_size allow
     std::vector<std::string> must_have;                       // item ids
     std::vector<std::string> forbidden;                       // item ids
-    int64_t population = 64;
-    int64_t generations = 60;
-    double mutation_rate = 0.3;
-    int64_t elite = 4;
-    int64_t tournament = 3;
+    int64_t chains = 8;
+    int64_t rounds = 4;
+    int64_t iterations = 16;
     int64_t bundles = 20;
     int64_t anchors = 200;
     int64_t max_overlap = 1;

@@ -146,7 +146,7 @@ std::string search_chart(const Page& page) {
     for (size_t g = 0; g < values.size(); ++g) s.points.emplace_back(static_cast<double>(g + 1), values[g]);
     return s;
   };
-  return figure(line_chart("Search convergence", "generation", "mean value F of the best bundle",
+  return figure(line_chart("Search convergence", "round", "mean value F of the best bundle",
                            {series("catalog", page.search->convergence), series("users", *page.user_convergence)}),
                 "Mean over the searches that had a feasible bundle by then.");
 }

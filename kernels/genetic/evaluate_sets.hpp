@@ -1,5 +1,5 @@
 #pragma once
-/// Full evaluation of given sets: value and violation as defined in problem.hpp, recomputed from nothing.
+/// Full evaluation of given sets: value and violation as defined in problem.hpp, summed from nothing, members in the order given.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -9,11 +9,12 @@
 namespace sheaf::genetic {
 
 struct EvaluateSetsArgs {
-  Problems problems;
-  int64_t n_sets = 0;              // per problem
-  VectorView<const int32_t> sets;  // [n_problems, n_sets, kMaxSize] i32 candidate numbers, unique, -1 padded at the end
-  VectorView<float> value;         // [n_problems, n_sets] f32
-  VectorView<float> violation;     // [n_problems, n_sets] f32
+  SearchProblems problems;
+  int64_t n_sets = 0;  // per problem
+  MatrixView<const int32_t>
+      sets;  // [n_problems * n_sets, width] i32 candidates, unique; what follows a negative one is not read
+  VectorView<float> value;      // [n_problems * n_sets] f32
+  VectorView<float> violation;  // [n_problems * n_sets] f32
 };
 
 void evaluate_sets(Context& context, const EvaluateSetsArgs& args);

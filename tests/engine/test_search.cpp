@@ -34,8 +34,8 @@ class BundleSearchTest : public test::OpTest {
     user_bias_ = test::random_floats(kUsers, 5);
     item_bias_ = test::random_floats(n_items, 6);
     vectors_ = test::random_floats(n_items * kDim, 7);
-    params_.evolve.seed = 5;
-    params_.evolve.generations = 30;
+    params_.search.seed = 5;
+    params_.search.rounds = 4;
   }
 
   LinearScorer scorer() {
@@ -258,8 +258,8 @@ TEST_P(BundleSearchTest, ManyMustHavesPushOutTheLastCandidatesAlone) {
 TEST_P(BundleSearchTest, AUsersBundleDoesNotDependOnTheOthers) {
   make_world(60);
   params_.candidates = 24;
-  params_.evolve.generations = 4;  // few, so that chance still shows
-  params_.evolve.population = 8;
+  // Few, so that chance still shows.
+  params_.search = {.recipe = genetic::Recipe::anneal, .chains = 1, .rounds = 1, .iterations = 1, .seed = 5};
   const SearchResult together = for_users(kEveryone);
   std::vector<int32_t> many;  // more than one batch of problems
   for (int32_t n = 0; n < 1100; ++n) many.push_back((n * 5) % static_cast<int32_t>(kUsers));
@@ -277,7 +277,7 @@ TEST_P(BundleSearchTest, AUsersBundleDoesNotDependOnTheOthers) {
   for (size_t n = 0; n < many.size(); ++n) {
     expect_same(batches.bundles[n], together.bundles[static_cast<size_t>(many[n])]);
   }
-  params_.evolve.seed = 6;
+  params_.search.seed = 6;
   const SearchResult other = for_users(kEveryone);
   int64_t differ = 0;
   for (size_t u = 0; u < kUsers; ++u) differ += other.bundles[u].items == together.bundles[u].items ? 0 : 1;
@@ -287,13 +287,13 @@ TEST_P(BundleSearchTest, AUsersBundleDoesNotDependOnTheOthers) {
 
 TEST_P(BundleSearchTest, ConvergenceIsTheMeanOfTheFeasible) {
   make_world(60);
-  params_.evolve.generations = 10;
+  params_.search.rounds = 10;
   const SearchResult found = for_users(kEveryone);
   ASSERT_EQ(found.convergence.size(), 10u);
   double mean = 0;
   for (const Bundle& bundle : found.bundles) mean += static_cast<double>(bundle.value) / kUsers;
   for (size_t g = 1; g < 10; ++g) EXPECT_GE(found.convergence[g], found.convergence[g - 1]) << g;
-  EXPECT_GE(mean * (1 + test::kRound), found.convergence.back());  // after it come single moves that only improve
+  EXPECT_GE(mean * (1 + test::kRound), found.convergence.back());
   EXPECT_GT(found.convergence.front(), mean / 4);
   params_.budget = 1;  // two items cost at least 2
   for (const double value : for_users(kEveryone).convergence) EXPECT_TRUE(std::isnan(value));
@@ -353,8 +353,7 @@ TEST_P(BundleSearchTest, FindsTheOptimumAroundAnchors) {
 
 TEST_P(BundleSearchTest, AnAnchorsBundleDoesNotDependOnTheOthers) {
   make_world(40);
-  params_.evolve.generations = 4;
-  params_.evolve.population = 8;
+  params_.search = {.recipe = genetic::Recipe::anneal, .chains = 1, .rounds = 1, .iterations = 1};
   std::vector<int32_t> anchors(40);
   for (int32_t i = 0; i < 40; ++i) anchors[static_cast<size_t>(i)] = i;
   const SearchResult together = around(anchors, all_others(anchors));
@@ -394,7 +393,7 @@ TEST_P(BundleSearchTest, InfeasibleSearchesSayWhy) {
   make_world(20);
   const auto why = [&](const SearchParams& params) {
     params_ = params;
-    params_.evolve.generations = 5;
+    params_.search.rounds = 2;
     const Bundle bundle = for_users({0}).bundles.front();
     EXPECT_GT(bundle.violation, 0.0f);
     return explain_infeasible(bundle, catalog_, params_, "EUR");

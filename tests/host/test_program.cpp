@@ -111,7 +111,7 @@ class ProgramTest : public ::testing::Test {
 };
 
 constexpr const char* kSmall[] = {"--set", "search.anchors=20",    "--set", "search.candidates=16",
-                                  "--set", "search.generations=10"};
+                                  "--set", "search.rounds=2"};
 
 std::vector<std::string> small(std::vector<std::string> arguments) {
   arguments.insert(arguments.end(), std::begin(kSmall), std::end(kSmall));

@@ -1,48 +1,10 @@
 #pragma once
-/// Bundle problems by definition, in double precision, and their optimum by trying every set.
+/// The terms of bundle problems by definition, in double precision.
 
 #include <cstdint>
 #include <vector>
 
-#include "kernels/core/buffer.hpp"
-#include "kernels/genetic/problem.hpp"
-
 namespace sheaf::ref {
-
-struct HostProblems {
-  int64_t n_problems = 0;
-  int64_t n_candidates = 0;
-  int32_t min_size = 2;
-  int32_t max_size = 4;
-  int32_t min_categories = 0;
-  std::vector<float> linear, pair, price;
-  std::vector<int32_t> category;
-  std::vector<uint8_t> flags;
-  std::vector<float> budget;
-};
-
-/// Everything zero, no limits but the sizes.
-HostProblems blank_problems(int64_t n_problems, int64_t n_candidates, int32_t min_size, int32_t max_size);
-
-/// Whole-number gains, a symmetric pair matrix, prices 1 .. 20, budgets that bind, a few must-haves and forbidden ones.
-HostProblems random_problems(int64_t n_problems, int64_t n_candidates, int32_t min_size, int32_t max_size,
-                             int32_t min_categories, uint32_t seed);
-
-/// One problem alone.
-HostProblems pick(const HostProblems& problems, int64_t p);
-
-class DeviceProblems {
- public:
-  DeviceProblems(Context& context, const HostProblems& host);
-  genetic::Problems view() const;
-
- private:
-  const HostProblems* host_;
-  Buffer<float> linear_, pair_, price_;
-  Buffer<int32_t> category_;
-  Buffer<uint8_t> flags_;
-  Buffer<float> budget_;
-};
 
 /// What genetic::bundle_terms reads. Either vectors [n_items, dim] or, with dim 0, a dense association [n_items, n_items].
 struct BundleInput {
@@ -61,14 +23,5 @@ struct BundleTerms {
   std::vector<double> pair, pair_bound;      // [n_problems, C, C]
 };
 BundleTerms bundle_terms(const BundleInput& input);
-
-struct Evaluation {
-  double value = 0.0;
-  double violation = 0.0;
-};
-Evaluation evaluate(const HostProblems& problems, int64_t p, const std::vector<int32_t>& set);
-
-/// The best of all sets of at most max_size candidates: feasible before infeasible, then value or violation.
-Evaluation optimum(const HostProblems& problems, int64_t p);
 
 }  // namespace sheaf::ref

@@ -37,7 +37,7 @@ TEST(SimtProgramTest, TheDemoGivesWhatTheCpuGives) {
   const auto demo = [&](const std::string& device) {
     std::vector<std::string> arguments{"demo", "--device", device, "--out", "demo_" + device, "--json", "--quiet"};
     for (const char* setting :
-         {"model.epochs=1", "model.dim=8", "search.anchors=4", "search.candidates=8", "search.generations=3"}) {
+         {"model.epochs=1", "model.dim=8", "search.anchors=4", "search.candidates=8", "search.rounds=2"}) {
       arguments.insert(arguments.end(), {"--set", setting});
     }
     const auto finished = sheaf::test::Process(SHEAF_PROGRAM, arguments, folder.path()).finish();

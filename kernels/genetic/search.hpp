@@ -1,0 +1,54 @@
+#pragma once
+/// Search for the best set of each bundle problem: a population of chains that improve sets side by side and meet in a pool, round by
+/// round; all rounds of a call run on the device, nothing returns to the host in between.
+///
+/// A round of one chain: build a set, improve it by single adds, drops and swaps, hand the best to the pool. The pool keeps the best
+/// `chains` different sets. All moves are judged on h = linear + pair x, kept up to date: a swap of i for j is worth
+/// h[j] - h[i] - pair[i, j], one read. Constraints are penalised, with factors that grow while one is broken and shrink while it holds,
+/// so that a chain swings about the border of the feasible sets.
+///   greedy      the set grows by gain over weight, noisily but in chain 0; then the best move while it improves
+///   genetic     children of two sets of the pool (tournament), what both hold, filled from their union by gain; mutated, repaired by the
+///               best moves, then improved like greedy
+///   anneal      parallel tempering: chain c keeps its set at temperature c; a move is a random row of swaps (or adds, or drops) and in it
+///               a random one of those whose loss is below the temperature times an exponential draw; neighbours exchange sets
+///   relaxed     gradient ascent on the relaxed choice x in [0, 1]^n with prices on the constraints, rounding by x, repair, best moves
+///   portfolio   starts of greedy and relaxed, children like genetic; improved by tabu search, every fourth chain by annealing
+/// Draws are keyed by (seed, problem_ids[p], round, chain): a problem's result depends neither on its batch nor on the number of threads.
+/// With whole numbers (sums below 2^24) all backends give the same bits; with others, sums of a different order may part them.
+/// NaN terms are never chosen for; infinite weights are not allowed for.
+
+#include "kernels/core/context.hpp"
+#include "kernels/core/cost.hpp"
+#include "kernels/core/dispatch.hpp"
+#include "kernels/genetic/problem.hpp"
+
+namespace sheaf::genetic {
+
+enum class Recipe : int32_t { portfolio, genetic, anneal, greedy, relaxed };
+
+struct SearchParams {
+  Recipe recipe = Recipe::portfolio;
+  int32_t chains = 16;      // 1 .. 32
+  int32_t rounds = 8;       // at least 1
+  int32_t iterations = 64;  // moves of a chain in a round, at least 1
+  int32_t first_round = 0;  // rounds made by earlier calls; above 0, `pool` holds what they left
+  uint64_t seed = 0;
+};
+
+struct SearchArgs {
+  SearchProblems problems;
+  SearchParams params;
+  VectorView<const int64_t> problem_ids;  // [n_problems] keys of the random draws
+  MatrixView<SearchSet> pool;             // [n_problems, chains] best first; read when first_round > 0, written always
+  VectorView<int64_t> evaluations;        // [n_problems] moves judged, added to what is there
+  MatrixView<float> history;              // [n_problems, rounds] best feasible value so far (-inf: none), or empty
+};
+
+/// pool[p, 0] is the best: feasible before infeasible, then by value or violation, then by the smaller mask. Values are summed anew from
+/// the set (ascending ids), so they carry no drift.
+void search(Context& context, const SearchArgs& args);
+OpCost search_cost(const SearchArgs& args);
+
+SHEAF_BACKENDS(search, SearchArgs);
+
+}  // namespace sheaf::genetic
