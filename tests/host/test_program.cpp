@@ -110,7 +110,7 @@ class ProgramTest : public ::testing::Test {
   test::TempFolder folder_;
 };
 
-constexpr const char* kSmall[] = {"--set", "search.anchors=20",    "--set", "search.candidates=16",
+constexpr const char* kSmall[] = {"--set", "search.anchors=20", "--set", "search.candidates=16",
                                   "--set", "search.rounds=2"};
 
 std::vector<std::string> small(std::vector<std::string> arguments) {
