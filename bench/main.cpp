@@ -35,7 +35,7 @@ struct Options {
 
 std::vector<Benchmark> choose(const Options& options) {
   Suite suite(options.suite == "full");
-  for (const auto add : {add_core, add_embedding, add_tables, add_dense, add_loss, add_optim, add_sample,
+  for (const auto add : {add_core, add_embedding, add_tables, add_dense, add_attention, add_loss, add_optim, add_sample,
                          add_association, add_propagate, add_metrics, add_genetic, add_search}) {
     add(suite);
   }

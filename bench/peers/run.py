@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import compare  # noqa: E402
 
-PEERS = ("torch_embedding", "torch_adagrad", "torch_dense", "torch_optim", "scipy_cooccurrence", "faiss_topk")
+PEERS = ("torch_embedding", "torch_adagrad", "torch_dense", "torch_attention", "torch_optim", "scipy_cooccurrence", "faiss_topk")
 CPU_ONLY = ("scipy_cooccurrence", "faiss_topk")
 
 
@@ -87,7 +87,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sheaf", type=pathlib.Path, required=True, help="the program sheaf_bench")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="the folder to write")
-    parser.add_argument("--filter", default="^(bag|sparse_update|table_bag|table_update|adam|score_topk|full_softmax|cosine_topk|cooccurrence)/")
+    parser.add_argument("--filter", default="^(bag|sparse_update|table_bag|table_update|adam|attention|attention_backward|attention_step|score_topk|full_softmax|cosine_topk|cooccurrence)/")
     parser.add_argument("--suite", choices=["quick", "full"], default="quick")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of every system; 0 takes all cores")

@@ -249,8 +249,8 @@ class SiftBlock {
         const uint32_t left[2] = {pair[0], pair[1]}, right[2] = {pair[2], pair[3]};
 #pragma unroll
         for (int r = 0; r < kRowParts; ++r) {
-          mma_m16n8k16<Half::f16>(sums[r][c], a[r], left, sums[r][c]);
-          mma_m16n8k16<Half::f16>(sums[r][c + 1], a[r], right, sums[r][c + 1]);
+          mma_m16n8k16<MmaType::f16>(sums[r][c], a[r], left, sums[r][c]);
+          mma_m16n8k16<MmaType::f16>(sums[r][c + 1], a[r], right, sums[r][c + 1]);
         }
       }
     }

@@ -44,7 +44,7 @@ __global__ void unit_rows_kernel(MatrixView<const float> vectors, UnitOutputs ou
   double rest = 0;
   for (int64_t c = 2 * lane; c < out.half_stride; c += 2 * kWarp) {
     const float low = unit(c), high = unit(c + 1);
-    const uint32_t pair = pack_halves<Half::f16>(low, high);
+    const uint32_t pair = pack_halves<MmaType::f16>(low, high);
     out.halves[(i * out.half_stride + c) / 2] = pair;
     const double low_rest = static_cast<double>(low) - static_cast<double>(half_value(pair & 0xffff));
     const double high_rest = static_cast<double>(high) - static_cast<double>(half_value(pair >> 16));

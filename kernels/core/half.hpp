@@ -111,4 +111,9 @@ SHEAF_HD inline T stochastic(float x, uint32_t dither) {
   }
 }
 
+/// How the numbers of a tensor are stored.
+enum class Element : int { f32, f16, bf16 };
+
+SHEAF_HD constexpr int64_t element_bytes(Element element) { return element == Element::f32 ? 4 : 2; }
+
 }  // namespace sheaf

@@ -1,24 +1,27 @@
 #pragma once
-/// The inner part of the CPU's table_bag: the sum of a bag's rows, held in registers. One implementation for each instruction set,
+/// The inner part of the CPU's table_bag: the sums of bags' rows, each held in registers. One implementation for each instruction set,
 /// chosen when the program runs; sums are fused multiply-adds in bag order in all of them, so they have the same bits.
 
 #include <cstdint>
 
 namespace sheaf::embedding::cpu {
 
-struct BagOfRows {
-  const void* rows;      // [n_rows, dim], the table's
-  const float* scales;   // [n_rows], or null for 1
-  const int32_t* ids;    // [n_ids], of all bags: rows are fetched ahead beyond the bag's end
-  const float* weights;  // [n_ids], or null for 1
+/// Bags [begin, end) of one table.
+struct BagsOfRows {
+  const void* rows;        // [n_rows, dim], the table's
+  const float* scales;     // [n_rows], or null for 1
+  const int32_t* ids;      // [n_ids], of all bags: rows are fetched ahead beyond a bag's end
+  const float* weights;    // [n_ids], or null for 1
+  const int64_t* offsets;  // bag b has the places [offsets[b], offsets[b + 1]) - first_entry; null: the place b
+  int64_t first_entry;
   int64_t n_rows, dim, n_ids;
-  int64_t begin, end;  // the bag's places in ids
-  float scale;         // of the whole sum
-  float* out;          // [dim]
+  int64_t begin, end;
+  bool is_mean;
+  float* out;  // [.., dim], row b of bag b
 };
 
-/// Writes the sum. Returns the first place whose id is not in [0, n_rows), which is left out, or -1.
-using SumRows = int64_t (*)(const BagOfRows& bag);
+/// Writes the sums. Returns the first place whose id is not in [0, n_rows), which is left out, or -1.
+using SumRows = int64_t (*)(const BagsOfRows& bags);
 
 /// Bytes of an element and what it is, by kernels/embedding/table.hpp's TableType.
 enum class RowElement : int { f32, f16, bf16, i8 };

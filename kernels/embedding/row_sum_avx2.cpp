@@ -17,6 +17,7 @@ struct Avx2 {
   static Floats broadcast(float value) { return _mm256_set1_ps(value); }
   static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
   static Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+  static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
 
   template <class Element>
   static Floats load(const typename Element::Storage* from) {

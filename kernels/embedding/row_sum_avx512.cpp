@@ -17,6 +17,7 @@ struct Avx512 {
   static Floats broadcast(float value) { return _mm512_set1_ps(value); }
   static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
   static Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+  static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1); }
 
   // By masks throughout: the unmasked conversions make g++ 12 report an undefined value.

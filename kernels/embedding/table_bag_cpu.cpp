@@ -117,7 +117,7 @@ SumRows choose_sum_rows(const Tables& tables) {
 }
 
 template <class T>
-void one_bag(const TableBagArgs& args, SumRows sum_rows, int64_t b) {
+void one_bag(const TableBagArgs& args, int64_t b) {
   const BagRange entries = bag_range(args.bags, b);
   const TableRange range = table_range(args.tables, args.bags, b);
   float* out = args.out.row(b);
@@ -127,22 +127,36 @@ void one_bag(const TableBagArgs& args, SumRows sum_rows, int64_t b) {
   }
   const bool divides = args.pooling == Pooling::mean && entries.end > entries.begin;
   const float scale = divides ? 1.0f / static_cast<float>(entries.end - entries.begin) : 1.0f;
-  if (sum_rows == nullptr) return sum_bag<T>(args, range, entries, scale, out);
-  const T* rows = static_cast<const T*>(args.tables.data) + range.first * args.tables.dim;
-  const float* scales = args.tables.scales ? args.tables.scales + range.first : nullptr;
-  const int64_t fault = sum_rows({rows, scales, args.bags.ids.data, args.bags.weights, range.n_rows, args.tables.dim,
-                                  args.bags.ids.size, entries.begin, entries.end, scale, out});
-  if (fault >= 0) note_fault(args.fault, fault);
+  sum_bag<T>(args, range, entries, scale, out);
+}
+
+// Bags [begin, end), table by table.
+template <class T>
+void sum_bags(const TableBagArgs& args, SumRows sum_rows, int64_t begin, int64_t end) {
+  const Tables& tables = args.tables;
+  const Bags& bags = args.bags;
+  const int64_t bags_a_table = bags.n_bags / tables.n_tables;
+  for (int64_t b = begin, last; b < end; b = last) {
+    last = std::min(end, (b / bags_a_table + 1) * bags_a_table);
+    const TableRange range = table_range(tables, bags, b);
+    const T* rows = static_cast<const T*>(tables.data) + range.first * tables.dim;
+    const float* scales = tables.scales ? tables.scales + range.first : nullptr;
+    const int64_t fault =
+        sum_rows({rows, scales, bags.ids.data, bags.weights, bags.offsets, bags.first_entry, range.n_rows, tables.dim,
+                  bags.ids.size, b, last, args.pooling == Pooling::mean, args.out.data});
+    if (fault >= 0) note_fault(args.fault, fault);
+  }
 }
 
 }  // namespace
 
 void table_bag(Context& context, const TableBagArgs& args) {
   constexpr int64_t kGrain = 64;
-  const SumRows sum_rows = choose_sum_rows(args.tables);
+  const SumRows sum_rows = args.pooling == Pooling::max ? nullptr : choose_sum_rows(args.tables);
   with_element(args.tables.type, [&]<class T>(T) {
     parallel_for(context, args.bags.n_bags, kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b) one_bag<T>(args, sum_rows, b);
+      if (sum_rows) return sum_bags<T>(args, sum_rows, begin, end);
+      for (int64_t b = begin; b < end; ++b) one_bag<T>(args, b);
     });
   });
 }

@@ -167,18 +167,29 @@ TEST(UpperBound, IsNeverBelowTheOptimum) {
   }
 }
 
-TEST(UpperBound, StepsLowerItToTheOptimumOfAChain) {
+TEST(UpperBound, StepsCloseHalfOfTheFirstGap) {
   Context context;
-  // Three candidates, two fit: 1-2 is worth 10, 0-1 is worth 9; half shares alone bound it by more.
-  BundleProblem problem;
-  problem.n = 3;
-  problem.linear = {0, 0, 0};
-  problem.pair = {0, 9, 0, 9, 0, 10, 0, 10, 0};
-  problem.max_size = 2;
-  problem.integral = true;
-  const UpperBound bound =
-      upper_bound(context, problem, {.steps = 200, .time_limit = 0.0, .value = 10, .has_value = true});
-  EXPECT_EQ(bound.bound, 10.0);
+  for (uint32_t seed = 0; seed < 5; ++seed) {
+    Dice dice(seed);
+    BundleProblem problem;
+    problem.n = 18;
+    problem.linear.assign(18, 1.0);
+    problem.pair.assign(18 * 18, 0.0);
+    problem.limits.resize(1);
+    for (size_t i = 0; i < 18; ++i) {
+      for (size_t j = 0; j < i; ++j) problem.pair[i * 18 + j] = problem.pair[j * 18 + i] = dice.roll(1, 100);
+      problem.limits[0].weights.push_back(dice.roll(1, 50));
+    }
+    problem.limits[0].upper = 150.0;
+    const double best = best_of_all(problem);
+    const auto gap = [&](int64_t steps) {
+      return upper_bound(context, problem, {.steps = steps, .time_limit = 0.0, .value = best, .has_value = true})
+                 .bound -
+             best;
+    };
+    const double first = gap(1);
+    EXPECT_LT(gap(100), 0.5 * first) << seed;
+  }
 }
 
 TEST(Gap, IsRelativeToTheValue) {

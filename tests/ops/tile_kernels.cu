@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kWarpThreads = 32;
 
-template <Half kType>
+template <MmaType kType>
 __global__ void multiply_halves_kernel(bool b_by_column, const float* a, const float* b, const float* c, float* d) {
   alignas(16) __shared__ uint32_t tile_a[16][8];  // [16, 16] halves
   alignas(16) __shared__ uint32_t tile_b[64];     // [16, 8] or [8, 16]
@@ -56,7 +56,7 @@ __global__ void load_matrices_kernel(const uint32_t* matrices, uint32_t* registe
   for (int i = 0; i < kMatrices; ++i) registers[i * 32 + lane] = mine[i];
 }
 
-template <Half kType>
+template <MmaType kType>
 __global__ void round_kernel(const float* values, int n, uint16_t* halves) {
   const int pair = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (2 * pair >= n) return;
@@ -95,9 +95,9 @@ void multiply_tile(Context& context, TileType type, bool b_by_column, const floa
                    float* d) {
   switch (type) {
     case TileType::bf16:
-      return launch(multiply_halves_kernel<Half::bf16>, 1, kWarpThreads, 0, context, b_by_column, a, b, c, d);
+      return launch(multiply_halves_kernel<MmaType::bf16>, 1, kWarpThreads, 0, context, b_by_column, a, b, c, d);
     case TileType::f16:
-      return launch(multiply_halves_kernel<Half::f16>, 1, kWarpThreads, 0, context, b_by_column, a, b, c, d);
+      return launch(multiply_halves_kernel<MmaType::f16>, 1, kWarpThreads, 0, context, b_by_column, a, b, c, d);
     case TileType::tf32: return launch(multiply_tf32_kernel, 1, kWarpThreads, 0, context, a, b, c, d);
   }
 }
@@ -114,9 +114,9 @@ void load_tiles(Context& context, bool transposed, int n_matrices, const uint32_
 void round_to_halves(Context& context, TileType type, const float* values, int n, uint16_t* halves) {
   const unsigned n_blocks = blocks_for(n / 2, kWarpThreads);
   if (type == TileType::bf16) {
-    launch(round_kernel<Half::bf16>, n_blocks, kWarpThreads, 0, context, values, n, halves);
+    launch(round_kernel<MmaType::bf16>, n_blocks, kWarpThreads, 0, context, values, n, halves);
   } else {
-    launch(round_kernel<Half::f16>, n_blocks, kWarpThreads, 0, context, values, n, halves);
+    launch(round_kernel<MmaType::f16>, n_blocks, kWarpThreads, 0, context, values, n, halves);
   }
 }
 

@@ -8,17 +8,17 @@
 
 namespace sheaf {
 
-enum class Half { bf16, f16 };
+enum class MmaType { bf16, f16 };
 
 /// Two values rounded to nearest even, `low` in the low half of the register.
-template <Half kType>
+template <MmaType kType>
 __device__ inline uint32_t pack_halves(float low, float high) {
 #if defined(SHEAF_SIMT)
-  const auto round = [](float x) { return uint32_t{kType == Half::bf16 ? ::simt::to_bf16(x) : ::simt::to_f16(x)}; };
+  const auto round = [](float x) { return uint32_t{kType == MmaType::bf16 ? ::simt::to_bf16(x) : ::simt::to_f16(x)}; };
   return round(low) | round(high) << 16;
 #else
   uint32_t packed;
-  if constexpr (kType == Half::bf16) {
+  if constexpr (kType == MmaType::bf16) {
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
   } else {
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
@@ -79,13 +79,13 @@ __device__ inline void load_matrices(uint32_t (&registers)[kMatrices], const voi
 }
 
 /// d = a b + c for a [16, 16] and b [16, 8] of 16-bit elements, c and d in float.
-template <Half kType>
+template <MmaType kType>
 __device__ inline void mma_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
                                     const float (&c)[4]) {
 #if defined(SHEAF_SIMT)
-  ::simt::mma(kType == Half::bf16 ? ::simt::kMmaBf16 : ::simt::kMmaF16, d, a, b, c);
+  ::simt::mma(kType == MmaType::bf16 ? ::simt::kMmaBf16 : ::simt::kMmaF16, d, a, b, c);
 #else
-  if constexpr (kType == Half::bf16) {
+  if constexpr (kType == MmaType::bf16) {
     asm volatile(
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
         "{%10, %11, %12, %13};"

@@ -19,7 +19,8 @@ struct AsyncCopy {
 };
 
 // Of the running thread.
-void async_add(const AsyncCopy& copy);
+/// False: too many are under way for the executor.
+bool async_add(const AsyncCopy& copy);
 void async_commit();
 /// Takes the oldest copy that all but the latest `n_groups` committed groups hold.
 bool async_take(unsigned n_groups, AsyncCopy* copy);
@@ -35,7 +36,7 @@ void async_copy(void* destination, const void* source, bool valid, const Where& 
   AsyncCopy copy{destination, kBytes, 0, {}};
   if (valid) std::memcpy(copy.bytes, source, kBytes);
   std::memset(destination, 0xff, kBytes);
-  async_add(copy);
+  if (!async_add(copy)) fail("more asynchronous copies are under way than the executor keeps", where);
 }
 
 /// Waits until at most the latest `n_groups` groups of copies are under way.

@@ -1,0 +1,66 @@
+#pragma once
+/// The inner loops of the CPU's attention. One implementation for each instruction set, chosen when the program runs. Sums are in float
+/// by fused multiply-adds where the set has them, in an order that depends on the set and on the shapes only.
+///
+/// A panel holds `width` rows of a matrix, transposed: element c of row j at [c * width + j]. Panels follow each other.
+
+#include <cstdint>
+
+namespace sheaf::attention::cpu {
+
+/// c[r, x] = or += sum over u of a[r * a_row + u * a_step] * b[u * b_step + x / width * b_vector + x % width]
+/// for r < rows of the kernel and x < n_vectors * width. c[r, x] is c[r * c_row + x].
+struct Product {
+  const float* a;
+  int64_t a_row, a_step;
+  const float* b;
+  int64_t b_step, b_vector;
+  int64_t n_terms;
+  float* c;
+  int64_t c_row;
+  int64_t n_vectors;
+  bool adds;
+};
+
+/// One row of scores against a chunk of keys: n that it sees, zeros behind them up to n_filled.
+struct ForwardRow {
+  float* x;             // [n_filled, rounded up to width] scores in, exp(x - largest) out
+  const float* bias;    // [n] to add, or null
+  const float* hidden;  // [n] 0 or -infinity, to add, or null
+  int64_t n, n_filled;
+  float largest, total;  // of the chunks before, and then with this one
+};
+
+struct BackwardRow {
+  float* x;             // [n_filled, rounded up] scores in, kept probabilities out
+  float* d;             // [n_filled, rounded up] d_out . v in, d_x out
+  const float* bias;    // [n] or null
+  const float* hidden;  // [n] or null
+  const float* keep;    // [n] 0 or 1 / kept, or null
+  float* d_bias;        // [n] where d_x is added, or null
+  int64_t n, n_filled;
+  float log_sum_exp, delta;
+};
+
+struct TileKernel {
+  const char* name;
+  int64_t width;  // floats a vector
+  int64_t rows;   // of a product
+  /// n rows of dim floats, `stride` apart, into panels, zeros behind the last row.
+  void (*pack)(const float* rows, int64_t stride, int64_t n, int64_t dim, float* panels);
+  void (*multiply)(const Product& product);
+  void (*forward_row)(ForwardRow& row);
+  void (*backward_row)(const BackwardRow& row);
+};
+
+/// The fastest that this machine runs, or the one that SHEAF_ATTENTION=portable|avx2|avx512 names (for tests and measurements).
+const TileKernel& tile_kernel();
+/// Every one that this machine runs, the fastest first.
+int32_t usable_tile_kernels(const TileKernel** kernels, int32_t capacity);
+
+extern const TileKernel kPortableTile;
+#if defined(__x86_64__)
+extern const TileKernel kAvx2Tile, kAvx512Tile;
+#endif
+
+}  // namespace sheaf::attention::cpu
