@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/search/bound.hpp"
+#include "engine/search/conflict.hpp"
 #include "engine/search/exact.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
@@ -15,7 +16,8 @@
 namespace sheaf::cli {
 namespace {
 
-constexpr int64_t kProofNodes = 100000;  // without a time limit: a second at 256 candidates
+constexpr int64_t kConflictNodes = 20000;  // of each search that looks for the clash
+constexpr int64_t kProofNodes = 100000;    // without a time limit: a second at 256 candidates
 
 /// Shares of the time limit when a bound is asked for.
 struct Times {
@@ -71,7 +73,33 @@ BundleAnswer find_answer(Context& context, const BundleProblem& problem, const O
 
 nlohmann::json finite_or_null(double x) { return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(); }
 
-std::string as_json(const data::ProblemFile& file, const BundleAnswer& answer) {
+nlohmann::ordered_json conflict_json(const Conflict& conflict) {
+  nlohmann::ordered_json json{{"constraints", conflict.constraints}, {"irreducible", conflict.irreducible}};
+  json["relaxations"] = nlohmann::json::array();
+  for (const Relaxation& one : conflict.relaxations) {
+    nlohmann::ordered_json entry{{"constraint", one.constraint}};
+    if (one.drop) {
+      entry["drop"] = true;
+    } else {
+      entry["from"] = one.from;
+      entry["to"] = one.to;
+    }
+    json["relaxations"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+std::string conflict_text(const Conflict& conflict) {
+  std::string text;
+  for (const std::string& constraint : conflict.constraints) text += "clash     " + constraint + "\n";
+  for (const Relaxation& one : conflict.relaxations) {
+    text += one.drop ? fmt::format("helps     without {}\n", one.constraint)
+                     : fmt::format("helps     {} -> {}\n", one.constraint, one.to);
+  }
+  return text;
+}
+
+std::string as_json(const data::ProblemFile& file, const BundleAnswer& answer, const Conflict& conflict) {
   nlohmann::ordered_json json;
   std::vector<int32_t> items(answer.items);
   for (int32_t& item : items) item += file.first;
@@ -90,10 +118,11 @@ std::string as_json(const data::ProblemFile& file, const BundleAnswer& answer) {
   json["method"] = name_of(answer.method);
   json["evaluations"] = answer.evaluations;
   json["seconds"] = answer.seconds;
+  if (!answer.feasible) json["conflict"] = conflict_json(conflict);
   return json.dump() + "\n";
 }
 
-std::string as_text(const data::ProblemFile& file, const BundleAnswer& answer) {
+std::string as_text(const data::ProblemFile& file, const BundleAnswer& answer, const Conflict& conflict) {
   std::string items;
   for (const int32_t item : answer.items) {
     items += items.empty() ? "" : " ";
@@ -108,7 +137,7 @@ std::string as_text(const data::ProblemFile& file, const BundleAnswer& answer) {
     if (answer.feasible && std::isfinite(gap)) text += fmt::format("gap       {:.4f} %\n", 100.0 * gap);
   }
   if (answer.feasible) text += fmt::format("proven    {}\n", answer.proven ? "optimal" : "no");
-  return text;
+  return text + conflict_text(conflict);
 }
 
 }  // namespace
@@ -119,7 +148,9 @@ void run_problem(const Options& options) {
   const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);
   const BundleAnswer answer = find_answer(*context, file.problem, options, static_cast<uint64_t>(config.run.seed));
-  print(options.json ? as_json(file, answer) : as_text(file, answer));
+  Conflict conflict;
+  if (!answer.feasible && answer.proven) conflict = find_conflict(file.problem, kConflictNodes, file.first);
+  print(options.json ? as_json(file, answer, conflict) : as_text(file, answer, conflict));
   if (answer.feasible) return;
   throw DataError(options.problem.string() + (answer.proven ? ": no set meets all constraints"
                                                             : ": no set was found that meets all constraints"),

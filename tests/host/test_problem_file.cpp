@@ -144,6 +144,9 @@ TEST_F(ProblemFileTest, TheProgramPrintsValueItemsBoundAndGap) {
   EXPECT_EQ(nothing.code, 3);
   EXPECT_NE(nothing.err.find("no set meets all constraints"), std::string::npos) << nothing.err;
   EXPECT_EQ(nlohmann::json::parse(nothing.out)["feasible"], false);
+  const auto clash = nlohmann::json::parse(nothing.out)["conflict"];
+  EXPECT_EQ(clash["constraints"], (std::vector<std::string>{"must have 0", "forbidden 0"}));
+  EXPECT_EQ(clash["relaxations"].size(), 2u);
   EXPECT_EQ(search("", {"--format", "qkp"}).code, 3);
   EXPECT_EQ(search(kQkp, {"--format", "qpk"}).code, 2);
   EXPECT_EQ(search(kQkp, {"--format", "qkp", "--method", "best"}).code, 2);
