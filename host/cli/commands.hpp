@@ -12,6 +12,8 @@ void run_associate(const Options& options);
 /// With --problem run_problem(), else the bundles of a data set.
 void run_search(const Options& options);
 void run_problem(const Options& options);
+/// The problem is a file of transactions: --format utility.
+void run_utility(const Options& options);
 void run_score(const Options& options);
 void run_evaluate(const Options& options);
 void run_devices(const Options& options);

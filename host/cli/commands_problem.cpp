@@ -143,6 +143,10 @@ std::string as_text(const data::ProblemFile& file, const BundleAnswer& answer, c
 }  // namespace
 
 void run_problem(const Options& options) {
+  if (options.format == "utility") {
+    run_utility(options);
+    return;
+  }
   const data::ProblemFile file =
       data::read_problem(options.problem, data::problem_format(options.format), options.maximize);
   const config::Config config = load_settings(options);

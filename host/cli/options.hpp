@@ -37,6 +37,7 @@ struct Options {
   double time_limit = 0.0;              // search: seconds; 0: the same work on every machine
   bool maximize = false;                // search: a QUBO file
   bool no_bound = false;                // search: of the problem
+  int64_t top = 20;                     // search: sets of a utility file
   bool no_measure = false;              // devices
   std::string suite, filter;            // bench
   std::filesystem::path markdown;       // bench: the table as a file

@@ -94,12 +94,13 @@ std::vector<Command> make_commands() {
          app.add_option("--user", o.users, "search for this user; may be given several times");
          app.add_option("--problem", o.problem,
                         "solve the problem of this file instead; needs no DATA, --model, --out");
-         app.add_option("--format", o.format, "of the problem: toml, qkp or qubo");
+         app.add_option("--format", o.format, "of the problem: toml, qkp, qubo or utility");
          app.add_option("--method", o.method, "for the problem: portfolio, genetic, anneal, greedy, relaxed or exact");
          app.add_option("--time-limit", o.time_limit, "seconds for the problem; 0: the same work on every machine")
              ->check(CLI::NonNegativeNumber);
          app.add_flag("--maximize", o.maximize, "a QUBO file is maximised, not minimised");
          app.add_flag("--no-bound", o.no_bound, "no upper bound and no proof beside the answer");
+         app.add_option("--top", o.top, "of a utility file: so many sets")->check(CLI::PositiveNumber);
        }},
       {"score", "for every user the items and the bundle that suit best", "sheaf score data --model model --out scores",
        run_score,

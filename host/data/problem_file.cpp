@@ -145,7 +145,7 @@ ProblemFormat problem_format(const std::string& name) {
   if (name == "toml") return ProblemFormat::toml;
   if (name == "qkp") return ProblemFormat::qkp;
   if (name == "qubo") return ProblemFormat::qubo;
-  throw UsageError("no problem format is called " + name, "use one of toml, qkp, qubo");
+  throw UsageError("no problem format is called " + name, "use one of toml, qkp, qubo, utility");
 }
 
 ProblemFile read_problem(const std::filesystem::path& path, ProblemFormat format, bool maximize) {

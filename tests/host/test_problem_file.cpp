@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/data/problem_file.hpp"
+#include "host/data/utility_file.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/process.hpp"
 #include "tests/common/temp_folder.hpp"
@@ -150,6 +151,50 @@ TEST_F(ProblemFileTest, TheProgramPrintsValueItemsBoundAndGap) {
   EXPECT_EQ(search("", {"--format", "qkp"}).code, 3);
   EXPECT_EQ(search(kQkp, {"--format", "qpk"}).code, 2);
   EXPECT_EQ(search(kQkp, {"--format", "qkp", "--method", "best"}).code, 2);
+}
+
+TEST_F(ProblemFileTest, ReadsTransactionsWithUtilities) {
+  const data::UtilityFile read = data::read_utility(file("# shop\n30 7:3.5:1 2.5\r\n\n7 100:2:2 0\n"));
+  EXPECT_EQ(read.ids, (std::vector<int64_t>{7, 30, 100}));
+  EXPECT_EQ(read.transactions.row_offsets, (std::vector<int64_t>{0, 2, 4}));
+  EXPECT_EQ(read.transactions.columns, (std::vector<int32_t>{0, 1, 0, 2}));
+  EXPECT_EQ(read.transactions.values, (std::vector<float>{2.5f, 1.0f, 2.0f, 0.0f}));
+  const auto refused = [&](const std::string& text, const std::string& part) {
+    try {
+      data::read_utility(file(text));
+      ADD_FAILURE() << text << " accepted";
+    } catch (const DataError& error) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(folder_.path().string()), std::string::npos) << error.what();
+    }
+  };
+  refused("1:2:2\n1 2:3\n", "line 2: not three parts");
+  refused("1 2:3:3\n", "line 1: 2 items, but 1 utilities");
+  refused("1 2:4:1 2\n", "line 1: the total is 4, but the utilities add up to 3");
+  refused("1 x:3:1 2\n", "line 1: 'x' is no item");
+  refused("1 2:3:4 -1\n", "line 1: '-1' is no utility");
+  refused("2 2:3:1 2\n", "line 1: item 2 stands twice");
+  refused("\n", "no transactions");
+}
+
+TEST_F(ProblemFileTest, TheProgramPrintsTheSetsOfMostUtility) {
+  const auto search = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"search",   "--problem", file("1 3 9:12:3 4 5\n1 3:9:4 5\n9 2:7:6 1\n").string(),
+                                   "--format", "utility",   "--json",
+                                   "--device", "cpu"};
+    words.insert(words.end(), more.begin(), more.end());
+    return test::Process(SHEAF_PROGRAM, words, folder_.path()).finish();
+  };
+  const auto done = search({"--top", "2"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  const auto sets = nlohmann::json::parse(done.out)["sets"];
+  ASSERT_EQ(sets.size(), 2u);
+  EXPECT_EQ(sets[0]["items"], (std::vector<int>{1, 3}));
+  EXPECT_EQ(sets[0]["utility"], 16.0);
+  EXPECT_EQ(sets[0]["transactions"], 2);
+  EXPECT_EQ(sets[1]["items"], (std::vector<int>{1, 3, 9}));
+  EXPECT_EQ(search({"--no-bound"}).code, 2);
+  EXPECT_EQ(search({"--top", "0"}).code, 2);
 }
 
 }  // namespace

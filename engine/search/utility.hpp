@@ -1,0 +1,36 @@
+#pragma once
+/// Sets of items that are worth most together over all transactions: high-utility itemsets (Liu, Liao, Choudhary, 2005).
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/data/csr.hpp"
+#include "kernels/core/context.hpp"
+#include "kernels/genetic/search.hpp"
+
+namespace sheaf {
+
+/// utility(S) = sum over the transactions t that hold all of S of the sum over i in S of transactions[t, i], in double precision.
+struct UtilitySet {
+  std::vector<int32_t> items;  // ascending
+  double utility = 0.0;
+  int64_t n_transactions = 0;
+};
+
+struct UtilityParams {
+  int64_t count = 20;                  // sets in the answer
+  int64_t min_size = 2, max_size = 4;  // 1 .. 16
+  int64_t candidates = 64;             // partners of an item that are searched beside it, 2 .. 255
+  genetic::SearchParams search{.chains = 16, .rounds = 2, .iterations = 16};
+};
+
+/// The best `count` sets found, by utility, then items; sets that no transaction holds are left out.
+///
+/// The utility is no sum of pair terms, but among the transactions of one item a that of {a, j, k} is: pair[j, k] = utility({a, j, k}). So
+/// around each item there is a bundle problem for each size from 3 on, exact for size 3 and above it the sum of the triples, solved in
+/// batches by genetic::search. Pairs, and all sets of the pools, are measured by definition; then everything one add, drop or swap
+/// away from the best `count` is, until none of it joins them. That does not prove them the best.
+/// UsageError for negative or infinite values and for parameters out of range.
+std::vector<UtilitySet> high_utility_sets(Context& context, const HostCsr& transactions, const UtilityParams& params);
+
+}  // namespace sheaf

@@ -1,0 +1,66 @@
+// search --problem FILE --format utility: the sets of items that are worth most together.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/search/utility.hpp"
+#include "host/cli/commands.hpp"
+#include "host/cli/console.hpp"
+#include "host/data/utility_file.hpp"
+#include "kernels/core/error.hpp"
+
+namespace sheaf::cli {
+namespace {
+
+void refuse_other_options(const Options& options) {
+  if (options.method == "portfolio" && !(options.time_limit > 0.0) && !options.maximize && !options.no_bound) return;
+  throw UsageError("--method, --time-limit, --maximize and --no-bound are not for --format utility", "leave them out");
+}
+
+UtilityParams params_of(const config::Config& config, const Options& options) {
+  UtilityParams params;
+  params.count = options.top;
+  params.min_size = config.search.min_size;
+  params.max_size = config.search.max_size;
+  params.candidates = std::min<int64_t>(config.search.candidates, genetic::kMaxCandidates - 1);
+  params.search.seed = static_cast<uint64_t>(config.run.seed);
+  return params;
+}
+
+std::string as_json(const data::UtilityFile& file, const std::vector<UtilitySet>& sets) {
+  nlohmann::ordered_json json{{"transactions", file.transactions.n_rows()}, {"items", file.ids.size()}};
+  json["sets"] = nlohmann::json::array();
+  for (const UtilitySet& set : sets) {
+    nlohmann::ordered_json entry{{"utility", set.utility}, {"transactions", set.n_transactions}};
+    for (const int32_t item : set.items) entry["items"].push_back(file.ids[static_cast<size_t>(item)]);
+    json["sets"].push_back(std::move(entry));
+  }
+  return json.dump() + "\n";
+}
+
+std::string as_text(const data::UtilityFile& file, const std::vector<UtilitySet>& sets) {
+  Table table({">utility", ">transactions", "items"});
+  for (const UtilitySet& set : sets) {
+    std::string items;
+    for (const int32_t item : set.items) {
+      items += fmt::format("{}{}", items.empty() ? "" : " ", file.ids[static_cast<size_t>(item)]);
+    }
+    table.add({fmt::format("{}", set.utility), std::to_string(set.n_transactions), items});
+  }
+  return table.str();
+}
+
+}  // namespace
+
+void run_utility(const Options& options) {
+  refuse_other_options(options);
+  const data::UtilityFile file = data::read_utility(options.problem);
+  const config::Config config = load_settings(options);
+  const std::unique_ptr<Context> context = make_context(config);
+  const std::vector<UtilitySet> sets = high_utility_sets(*context, file.transactions, params_of(config, options));
+  print(options.json ? as_json(file, sets) : as_text(file, sets));
+}
+
+}  // namespace sheaf::cli
