@@ -35,8 +35,8 @@ std::vector<ref::MinedSet> to_mined(const std::vector<UtilitySet>& sets) {
   return mined;
 }
 
-/// Baskets of 1 .. 8 items, few of them popular; whole numbers, so that sums are exact in any order.
-ref::UtilityRows random_rows(int32_t n_items, size_t n_rows, uint32_t seed) {
+/// Baskets of 1 .. 8 items, few of them popular or all alike; whole numbers, so that sums are exact in any order.
+ref::UtilityRows random_rows(int32_t n_items, size_t n_rows, uint32_t seed, bool alike = false) {
   std::mt19937 engine(seed);
   std::uniform_real_distribution<double> uniform(0.0, 1.0);
   std::uniform_int_distribution<int32_t> worth(0, 50), size(1, 8);
@@ -45,7 +45,7 @@ ref::UtilityRows random_rows(int32_t n_items, size_t n_rows, uint32_t seed) {
     std::set<int32_t> items;
     for (int32_t draw = size(engine); draw > 0; --draw) {
       const double x = uniform(engine);
-      items.insert(static_cast<int32_t>(x * x * n_items));
+      items.insert(static_cast<int32_t>((alike ? x : x * x) * n_items));
     }
     for (const int32_t item : items) row.push_back({item, static_cast<double>(worth(engine))});
   }
@@ -68,6 +68,16 @@ TEST_P(UtilityTest, BestSetsEqualTheExactMiners) {
     const ref::UtilityRows rows = random_rows(n_items, 40 * static_cast<size_t>(n_items / 12), seed);
     const std::vector<UtilitySet> found = high_utility_sets(context(), to_csr(rows, n_items), params());
     EXPECT_EQ(to_mined(found), ref::mine_utility(rows, 2, 4, 20)) << "seed " << seed;
+  }
+}
+
+// Few sets occur twice: what is worth most stands beside nothing that is worth much, as in a shop of many items.
+TEST(SparseUtility, BestSetsEqualTheExactMiners) {
+  Context context;
+  for (uint32_t seed = 0; seed < 4; ++seed) {
+    const ref::UtilityRows rows = random_rows(300, 800, seed, true);
+    EXPECT_EQ(to_mined(high_utility_sets(context, to_csr(rows, 300), {})), ref::mine_utility(rows, 2, 4, 20))
+        << "seed " << seed;
   }
 }
 
