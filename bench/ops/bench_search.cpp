@@ -9,7 +9,9 @@
 #include "bench/ops/ops.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/genetic/evaluate_sets.hpp"
+#include "kernels/genetic/pareto.hpp"
 #include "kernels/genetic/search.hpp"
+#include "tests/reference/pareto.hpp"
 #include "tests/reference/search.hpp"
 
 namespace sheaf::bench {
@@ -157,6 +159,55 @@ class Search final : public Case {
   int64_t moves_ = 0;
 };
 
+/// Fronts of three objectives. Its flops are the comparisons that sort them.
+class Pareto final : public Case {
+ public:
+  Pareto(Context& context, const Shape& s)
+      : context_(context),
+        host_(ref::pareto_cases(cases_of(s), 3, 110)),
+        problems_(context, host_),
+        population_(s["population"]),
+        ids_(context, std::vector<int64_t>(static_cast<size_t>(s["n_problems"]), 7)),
+        sets_(context, s["n_problems"] * population_),
+        front_size_(context, s["n_problems"]),
+        args_(problems_.args()) {
+    args_.params = {.population = static_cast<int32_t>(population_),
+                    .generations = static_cast<int32_t>(s["generations"])};
+    args_.problem_ids = ids_.view();
+    args_.sets = sets_.matrix(s["n_problems"], population_);
+    args_.front_size = front_size_.view();
+  }
+
+  void run() override { genetic::pareto(context_, args_); }
+
+  // What it reports is true; how good it is, is a test's matter.
+  std::string fault() override {
+    const std::vector<genetic::ParetoSet> sets = sets_.to_host();
+    for (const int64_t place : spread(sets.size(), 2000)) {
+      const genetic::ParetoSet& set = sets[static_cast<size_t>(place)];
+      const ref::Point expected = ref::objectives(host_, place / population_, ref::ids_of(set));
+      for (size_t m = 0; m < expected.size(); ++m) {
+        const std::string fault =
+            difference("objective", place, static_cast<double>(set.objective[m]), expected[m], 0.0);
+        if (!fault.empty()) return fault;
+      }
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return genetic::pareto_cost(args_); }
+
+ private:
+  Context& context_;
+  ref::ParetoCases host_;
+  ref::DeviceParetoCases problems_;
+  int64_t population_;
+  Buffer<int64_t> ids_;
+  Buffer<genetic::ParetoSet> sets_;
+  Buffer<int32_t> front_size_;
+  genetic::ParetoArgs args_;
+};
+
 struct QkpFile {
   ref::SearchCases problem;
   double best_known = 0.0;
@@ -275,6 +326,15 @@ void add_search(Suite& suite) {
   suite.add<Search>("genetic", "search",
                     {shape(1000, 64, 4, 4, 2, 8), shape(200, 64, 4, 8, 4, 16), shape(8, 128, 8, 16, 4, 64)},
                     {shape(100'000, 64, 4, 4, 2, 8), shape(20'000, 64, 4, 8, 4, 16), shape(2048, 128, 8, 16, 8, 128)});
+  const auto fronts = [](int64_t n_problems, int64_t candidates, int64_t population, int64_t generations) -> Shape {
+    return {{"n_problems", n_problems},
+            {"candidates", candidates},
+            {"max_size", 4},
+            {"population", population},
+            {"generations", generations}};
+  };
+  suite.add<Pareto>("genetic", "pareto", {fronts(16, 64, 64, 50), fronts(4, 64, 128, 100)},
+                    {fronts(1024, 64, 64, 50), fronts(264, 64, 128, 100)});
   const std::vector<Shape> knapsacks = qkp_shapes();
   suite.add<Knapsack>("genetic", "knapsack", knapsacks, knapsacks);
 }

@@ -14,6 +14,8 @@ void run_search(const Options& options);
 void run_problem(const Options& options);
 /// The problem is a file of transactions: --format utility.
 void run_utility(const Options& options);
+/// The problem has several objectives: --pareto.
+void run_pareto(const Options& options);
 void run_score(const Options& options);
 void run_evaluate(const Options& options);
 void run_devices(const Options& options);

@@ -143,6 +143,10 @@ std::string as_text(const data::ProblemFile& file, const BundleAnswer& answer, c
 }  // namespace
 
 void run_problem(const Options& options) {
+  if (options.pareto) {
+    run_pareto(options);
+    return;
+  }
   if (options.format == "utility") {
     run_utility(options);
     return;

@@ -38,6 +38,9 @@ struct Options {
   bool maximize = false;                // search: a QUBO file
   bool no_bound = false;                // search: of the problem
   int64_t top = 20;                     // search: sets of a utility file
+  bool pareto = false;                  // search: a problem of several objectives
+  int64_t population = 128;             // search: of its genetic algorithm
+  int64_t generations = 200;            // search: likewise
   bool no_measure = false;              // devices
   std::string suite, filter;            // bench
   std::filesystem::path markdown;       // bench: the table as a file

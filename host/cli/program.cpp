@@ -100,6 +100,9 @@ std::vector<Command> make_commands() {
              ->check(CLI::NonNegativeNumber);
          app.add_flag("--maximize", o.maximize, "a QUBO file is maximised, not minimised");
          app.add_flag("--no-bound", o.no_bound, "no upper bound and no proof beside the answer");
+         app.add_flag("--pareto", o.pareto, "the problem has several objectives: find their front");
+         app.add_option("--population", o.population, "sets that NSGA-II keeps, 4 to 256");
+         app.add_option("--generations", o.generations, "of NSGA-II");
          app.add_option("--top", o.top, "of a utility file: so many sets")->check(CLI::PositiveNumber);
        }},
       {"score", "for every user the items and the bundle that suit best", "sheaf score data --model model --out scores",

@@ -139,6 +139,17 @@ BundleProblem read_qubo(const std::filesystem::path& path, double sign) {
   return problem;
 }
 
+/// What is wrong with a file is an error of data, and names the file.
+template <class Read>
+void as_data_error(const std::filesystem::path& path, const Read& read) {
+  try {
+    read();
+  } catch (const UsageError& error) {
+    const std::string what = error.what();
+    throw DataError(what.starts_with(path.string()) ? what : path.string() + ": " + what, error.mend());
+  }
+}
+
 }  // namespace
 
 ProblemFormat problem_format(const std::string& name) {
@@ -153,7 +164,7 @@ ProblemFile read_problem(const std::filesystem::path& path, ProblemFormat format
     throw UsageError("--maximize is for QUBO files", "leave it out: the other formats are maximised");
   }
   ProblemFile file;
-  try {
+  as_data_error(path, [&] {
     switch (format) {
       case ProblemFormat::toml: file.problem = read_problem_toml(path); break;
       case ProblemFormat::qkp: file.problem = read_qkp(path); break;
@@ -164,13 +175,18 @@ ProblemFile read_problem(const std::filesystem::path& path, ProblemFormat format
         break;
     }
     file.problem.validate();
-  } catch (const UsageError& error) {
-    // What is wrong with a file is an error of data, and names the file.
-    const std::string what = error.what();
-    throw DataError(what.starts_with(path.string()) ? what : path.string() + ": " + what, error.mend());
-  }
+  });
   file.problem.integral = is_integral(file.problem);
   return file;
+}
+
+ParetoProblem read_pareto(const std::filesystem::path& path) {
+  ParetoProblem problem;
+  as_data_error(path, [&] {
+    problem = read_pareto_toml(path);
+    problem.validate();
+  });
+  return problem;
 }
 
 }  // namespace sheaf::data

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "engine/search/pareto.hpp"
 #include "engine/search/problem.hpp"
 
 namespace sheaf::data {
@@ -22,5 +23,8 @@ ProblemFormat problem_format(const std::string& name);
 
 /// `maximize` is for QUBO files alone, which are minimised otherwise. DataError with file, line, value and mend.
 ProblemFile read_problem(const std::filesystem::path& path, ProblemFormat format, bool maximize);
+
+/// A problem of several objectives, TOML. DataError likewise.
+ParetoProblem read_pareto(const std::filesystem::path& path);
 
 }  // namespace sheaf::data

@@ -95,23 +95,25 @@ class Fields {
   const toml::table& table_;
 };
 
-/// pairs = [[i, j, value], ...], each pair once.
-void read_pairs(const Fields& fields, BundleProblem& problem) {
+/// pairs = [[i, j, value], ...], each pair once; [n, n], empty without them.
+std::vector<double> read_pairs(const Fields& fields, int64_t n_candidates) {
   const toml::node* node = fields.find("pairs");
-  if (node == nullptr) return;
-  const auto n = static_cast<size_t>(problem.n);
+  if (node == nullptr) return {};
+  const auto n = static_cast<size_t>(n_candidates);
+  std::vector<double> pair(n * n, 0.0);
   std::vector<char> seen(n * n, 0);
   for (const toml::node& entry : fields.array("pairs", *node)) {
     const toml::array& triple = fields.array("pairs", entry);
     if (triple.size() != 3)
       fields.fail(entry, "an entry of pairs is not [i, j, value]", "give two candidates and a number");
-    const auto i = static_cast<size_t>(fields.whole("pairs", triple[0], 0, problem.n - 1));
-    const auto j = static_cast<size_t>(fields.whole("pairs", triple[1], 0, problem.n - 1));
+    const auto i = static_cast<size_t>(fields.whole("pairs", triple[0], 0, n_candidates - 1));
+    const auto j = static_cast<size_t>(fields.whole("pairs", triple[1], 0, n_candidates - 1));
     if (i == j) fields.fail(entry, fmt::format("candidate {} is paired with itself", i), "add the value to linear");
     if (seen[i * n + j] != 0) fields.fail(entry, fmt::format("the pair {}, {} stands twice", i, j), "add the two up");
     seen[i * n + j] = seen[j * n + i] = 1;
-    problem.pair[i * n + j] = problem.pair[j * n + i] = fields.real("pairs", triple[2]);
+    pair[i * n + j] = pair[j * n + i] = fields.real("pairs", triple[2]);
   }
+  return pair;
 }
 
 const toml::array* tables(const Fields& fields, const char* key) {
@@ -154,23 +156,25 @@ void read_ranges(const std::filesystem::path& path, const Fields& fields, Bundle
   }
 }
 
-}  // namespace
+const std::vector<std::string> kRuleKeys{"names",     "limit",           "min_size",        "max_size",
+                                         "category",  "category_range",  "min_categories",  "must_have",
+                                         "forbidden", "forbidden_pairs", "exclusive_groups"};
 
-BundleProblem read_problem_toml(const std::filesystem::path& path) {
-  const toml::table table = config::parse_toml(path);
-  const Fields fields(path, table,
-                      {"names", "linear", "pairs", "limit", "min_size", "max_size", "category", "category_range",
-                       "min_categories", "must_have", "forbidden", "forbidden_pairs", "exclusive_groups"});
-  BundleProblem problem;
-  const toml::node* linear = fields.find("linear");
-  if (linear == nullptr) throw UsageError(path.string() + ": no key 'linear'", "give the value of each candidate");
-  problem.n = static_cast<int64_t>(fields.array("linear", *linear).size());
-  if (problem.n < 1 || problem.n > kMostCandidates) {
-    fields.fail(*linear, fmt::format("{} candidates", problem.n), fmt::format("give 1 .. {}", kMostCandidates));
+std::vector<std::string> with_rules(std::vector<std::string> keys) {
+  keys.insert(keys.end(), kRuleKeys.begin(), kRuleKeys.end());
+  return keys;
+}
+
+int64_t count_candidates(const Fields& fields, const toml::node& linear) {
+  const auto n = static_cast<int64_t>(fields.array("linear", linear).size());
+  if (n < 1 || n > kMostCandidates) {
+    fields.fail(linear, fmt::format("{} candidates", n), fmt::format("give 1 .. {}", kMostCandidates));
   }
-  fields.read("linear", problem.linear, problem.n);
-  problem.pair.assign(static_cast<size_t>(problem.n * problem.n), 0.0);
-  read_pairs(fields, problem);
+  return n;
+}
+
+/// All but the terms; problem.n is known.
+void read_rules(const std::filesystem::path& path, const Fields& fields, BundleProblem& problem) {
   if (const toml::node* names = fields.find("names")) {
     for (const toml::node& name : fields.array("names", *names)) {
       problem.names.push_back(name.value<std::string>().value_or(""));
@@ -194,6 +198,67 @@ BundleProblem read_problem_toml(const std::filesystem::path& path) {
   problem.exclusive_groups = fields.lists("exclusive_groups", problem.n);
   read_limits(path, fields, problem);
   read_ranges(path, fields, problem);
+}
+
+Objective read_objective(const Fields& fields, int64_t n) {
+  Objective objective;
+  if (const toml::node* name = fields.find("name")) objective.name = name->value<std::string>().value_or("");
+  fields.read("linear", objective.linear, n);
+  objective.pair = read_pairs(fields, n);
+  fields.read("category_value", objective.category_value);
+  fields.read("reference", objective.reference);
+  if (const toml::node* node = fields.find("maximize")) {
+    const auto value = node->value_exact<bool>();
+    if (!value) fields.fail(*node, "maximize is neither true nor false", "write true or false");
+    objective.maximize = *value;
+  }
+  return objective;
+}
+
+}  // namespace
+
+BundleProblem read_problem_toml(const std::filesystem::path& path) {
+  const toml::table table = config::parse_toml(path);
+  const Fields fields(path, table, with_rules({"linear", "pairs", "objective"}));
+  if (const toml::node* node = fields.find("objective")) {
+    fields.fail(*node, "a problem of several objectives", "add --pareto, or give linear and pairs instead");
+  }
+  BundleProblem problem;
+  const toml::node* linear = fields.find("linear");
+  if (linear == nullptr) throw UsageError(path.string() + ": no key 'linear'", "give the value of each candidate");
+  problem.n = count_candidates(fields, *linear);
+  fields.read("linear", problem.linear, problem.n);
+  problem.pair = read_pairs(fields, problem.n);
+  problem.pair.resize(static_cast<size_t>(problem.n * problem.n), 0.0);
+  read_rules(path, fields, problem);
+  return problem;
+}
+
+ParetoProblem read_pareto_toml(const std::filesystem::path& path) {
+  const toml::table table = config::parse_toml(path);
+  const Fields fields(path, table, with_rules({"linear", "pairs", "objective"}));
+  for (const char* key : {"linear", "pairs"}) {
+    if (const toml::node* node = fields.find(key)) {
+      fields.fail(*node, fmt::format("{} outside of an objective", key), "move it into an [[objective]]");
+    }
+  }
+  ParetoProblem problem;
+  const toml::array* list = tables(fields, "objective");
+  if (list == nullptr || list->empty()) {
+    throw UsageError(path.string() + ": no objective",
+                     "give [[objective]] tables with linear, pairs or category_value");
+  }
+  for (const toml::node& one : *list) {
+    const Fields entry(path, *one.as_table(), {"name", "linear", "pairs", "category_value", "maximize", "reference"});
+    if (problem.objectives.empty()) {
+      const toml::node* linear = entry.find("linear");
+      if (linear == nullptr)
+        entry.fail(one, "the first objective has no linear", "give one term a candidate; 0 is one");
+      problem.rules.n = count_candidates(entry, *linear);
+    }
+    problem.objectives.push_back(read_objective(entry, problem.rules.n));
+  }
+  read_rules(path, fields, problem.rules);
   return problem;
 }
 

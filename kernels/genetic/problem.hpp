@@ -49,8 +49,11 @@ struct SearchSet {
 
 /// Throws UsageError in the name of `op`.
 void check_problems(const SearchProblems& problems, const char* op);
+/// All but linear and pair.
+void check_rules(const SearchProblems& problems, const char* op);
 
-/// Bytes of all arrays of the batch.
+/// Bytes of all arrays of the batch, and of all but linear and pair.
 int64_t problem_bytes(const SearchProblems& problems);
+int64_t rules_bytes(const SearchProblems& problems);
 
 }  // namespace sheaf::genetic

@@ -197,5 +197,74 @@ TEST_F(ProblemFileTest, TheProgramPrintsTheSetsOfMostUtility) {
   EXPECT_EQ(search({"--top", "0"}).code, 2);
 }
 
+constexpr const char* kPareto = R"(names = ["tea", "milk", "cup"]
+min_size = 1
+max_size = 2
+category = [0, 0, 1]
+[[objective]]
+name = "revenue"
+linear = [1, 2.5, 4]
+pairs = [[0, 1, 8]]
+[[objective]]
+name = "diversity"
+linear = [0, 0, 0]
+category_value = 1
+[[objective]]
+name = "price"
+linear = [2, 3, 9]
+maximize = false
+reference = 20
+)";
+
+// Of {0} {1} {2} {0,1} {0,2} {1,2}: revenue 1, 2.5, 4, 11.5, 5, 6.5; categories 1, 1, 1, 1, 2, 2; price 2, 3, 9, 5, 11, 12.
+TEST_F(ProblemFileTest, TheProgramFindsTheFront) {
+  const auto search = [&](const std::string& text, const std::vector<std::string>& more) {
+    std::vector<std::string> words{"search", "--problem", file(text).string(), "--pareto", "--json", "--device", "cpu"};
+    words.insert(words.end(), more.begin(), more.end());
+    return test::Process(SHEAF_PROGRAM, words, folder_.path()).finish();
+  };
+  const auto done = search(kPareto, {"--generations", "20", "--population", "16"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  const auto json = nlohmann::json::parse(done.out);
+  ASSERT_EQ(json["front"].size(), 5u) << done.out;  // all but {2}
+  EXPECT_EQ(json["front"][0]["items"], (std::vector<int>{0, 1}));
+  EXPECT_EQ(json["front"][0]["names"], (std::vector<std::string>{"tea", "milk"}));
+  EXPECT_EQ(json["front"][0]["values"], (std::vector<double>{11.5, 1.0, 5.0}));
+  EXPECT_EQ(json["objectives"][2]["maximize"], false);
+  // Above 0, 0, 20: one category 11.5 x 15 + 2.5 x 2 + 1 x 1; the second adds 6.5 x 8 + 5 x 1.
+  EXPECT_EQ(json["hypervolume"], 178.5 + 57.0);
+  EXPECT_EQ(json["feasible"], true);
+
+  const auto nothing = search("must_have = [0]\nforbidden = [0]\n[[objective]]\nlinear = [1, 2]\n", {});
+  EXPECT_EQ(nothing.code, 3);
+  EXPECT_NE(nothing.err.find("no set was found"), std::string::npos) << nothing.err;
+  EXPECT_EQ(nlohmann::json::parse(nothing.out)["front"].size(), 0u);
+  EXPECT_EQ(search(kPareto, {"--population", "3"}).code, 2);
+  EXPECT_EQ(search(kPareto, {"--format", "qkp"}).code, 2);
+  EXPECT_EQ(search(kPareto, {"--method", "anneal"}).code, 2);
+}
+
+TEST_F(ProblemFileTest, BadObjectivesAreRefusedByLineAndValue) {
+  const auto refused = [&](const std::string& text, const std::string& part) {
+    try {
+      data::read_pareto(file(text));
+      ADD_FAILURE() << text << " accepted";
+    } catch (const DataError& error) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(folder_.path().string()), std::string::npos) << error.what();
+    }
+  };
+  refused("min_size = 1\n", "no objective");
+  refused("linear = [1]\n[[objective]]\nlinear = [1]\n", "line 1: linear outside of an objective");
+  refused("[[objective]]\nname = \"a\"\n", "the first objective has no linear");
+  refused("[[objective]]\nlinear = [1, 2]\n[[objective]]\nlinear = [1]\n", "line 4: linear has 1 values, not 2");
+  refused("[[objective]]\nlinear = [1, 2]\npairs = [[0, 2, 1]]\n", "line 3: pairs is 2");
+  refused("[[objective]]\nlinear = [1]\nmaximise = true\n", "did you mean 'maximize'");
+  refused("[[objective]]\nlinear = [1]\nmaximize = 1\n", "line 3: maximize is neither true nor false");
+  refused("[[objective]]\nlinear = [1]\ncategory_value = 1\n", "counts categories");
+  refused("[[objective]]\nlinear = [1, 2]\n[[limit]]\nweights = [1]\n", "line 4: weights has 1 values");
+  expect_refused(kPareto, ProblemFormat::toml, "several objectives");
+}
+
 }  // namespace
 }  // namespace sheaf::problem_file_test
