@@ -34,7 +34,9 @@ struct Options {
 };
 
 std::vector<Benchmark> choose(const Options& options) {
-  Suite suite(options.suite == "full");
+  Suite suite(options.suite == "quick"  ? SuiteSize::quick
+              : options.suite == "full" ? SuiteSize::full
+                                        : SuiteSize::large);
   for (const auto add : {add_core, add_embedding, add_tables, add_dense, add_attention, add_loss, add_optim, add_sample,
                          add_association, add_propagate, add_metrics, add_genetic, add_search}) {
     add(suite);
@@ -123,8 +125,8 @@ int main(int argc, char** argv) {
   sheaf::bench::catch_signals();
   sheaf::bench::Options options;
   CLI::App app("Checks and times the ops of Sheaf.", "sheaf_bench");
-  app.add_option("--suite", options.suite, "quick (two CPU cores, a minute) or full (a GPU)")
-      ->check(CLI::IsMember({"quick", "full"}))
+  app.add_option("--suite", options.suite, "quick (two CPU cores, a minute), full (a GPU) or large (tens of GiB)")
+      ->check(CLI::IsMember({"quick", "full", "large"}))
       ->capture_default_str();
   app.add_option("--filter", options.filter, "only benchmarks whose name this regular expression finds");
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")

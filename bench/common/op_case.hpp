@@ -65,16 +65,19 @@ struct Benchmark {
   std::string name() const { return op + "/" + shape.text(); }
 };
 
-/// The benchmarks of one run: those of the quick suite (two CPU cores, a minute) or of the full one (a GPU).
+/// quick: two CPU cores, a minute. full: a GPU. large: shapes of published figures that take tens of GiB of memory.
+enum class SuiteSize { quick, full, large };
+
+/// The benchmarks of one run.
 class Suite {
  public:
-  explicit Suite(bool full) : full_(full) {}
+  explicit Suite(SuiteSize size) : size_(size) {}
 
   /// C is a Case that is made from (Context&, const Shape&).
   template <class C>
   void add(const std::string& family, const std::string& op, const std::vector<Shape>& quick,
-           const std::vector<Shape>& full) {
-    for (const Shape& shape : full_ ? full : quick) {
+           const std::vector<Shape>& full, const std::vector<Shape>& large = {}) {
+    for (const Shape& shape : size_ == SuiteSize::quick ? quick : size_ == SuiteSize::full ? full : large) {
       benchmarks_.push_back({family, op, shape, [](Context& context, const Shape& s) -> std::unique_ptr<Case> {
                                return std::make_unique<C>(context, s);
                              }});
@@ -83,7 +86,7 @@ class Suite {
   const std::vector<Benchmark>& benchmarks() const { return benchmarks_; }
 
  private:
-  bool full_;
+  SuiteSize size_;
   std::vector<Benchmark> benchmarks_;
 };
 

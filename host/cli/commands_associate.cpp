@@ -26,7 +26,7 @@ using association::Measure;
 
 constexpr const char* kAssociationKind = "association";
 constexpr size_t kPairsShown = 20, kSeparateShown = 10;
-constexpr size_t kNameWidth = 36;
+constexpr size_t kPartnerWidth = 36;
 constexpr std::array kMeasures{Measure::support,    Measure::confidence, Measure::lift,  Measure::leverage,
                                Measure::conviction, Measure::jaccard,    Measure::cosine};
 
@@ -100,7 +100,7 @@ std::string as_text(const nlohmann::json& json) {
 }
 
 std::string name_of(const data::Prepared& prepared, int32_t item) {
-  return report::shortened(std::string(prepared.item_names[item]), kNameWidth);
+  return report::shortened(std::string(prepared.item_names[item]), kPartnerWidth);
 }
 
 std::string pairs_table(const data::Prepared& prepared, const std::vector<PairFacts>& pairs, const std::string& by) {

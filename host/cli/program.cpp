@@ -131,7 +131,7 @@ std::vector<Command> make_commands() {
        "sheaf bench --suite quick --filter '^(bag|adam)/' --out bench.json", run_bench,
        [](CLI::App& app, Options& o) {
          app.add_option("--suite", o.suite, "quick (two CPU cores, a minute) or full (a GPU)")
-             ->check(CLI::IsMember({"quick", "full"}));
+             ->check(CLI::IsMember({"quick", "full", "large"}));
          app.add_option("--filter", o.filter, "only benchmarks whose name this regular expression finds");
          app.add_option("--out", o.out, "write the result as JSON into this file");
          app.add_option("--markdown", o.markdown, "write the result as a Markdown table into this file");

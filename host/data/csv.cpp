@@ -15,7 +15,7 @@ namespace sheaf::data {
 namespace {
 
 constexpr int32_t kBadQuote = -1;  // in n_fields: text after a closing quote
-constexpr int64_t kRowsPerChunk = 4096;
+constexpr int64_t kCsvChunk = 4096;
 
 size_t find_char(std::string_view text, char c, size_t from) {
   if (from >= text.size()) return text.size();
@@ -202,10 +202,10 @@ CsvColumns CsvFile::parse(const std::vector<int64_t>& positions, const Context& 
   CsvColumns columns;
   columns.values.assign(positions.size(), std::vector<std::string_view>(static_cast<size_t>(n_rows())));
   columns.n_fields.resize(static_cast<size_t>(n_rows()));
-  columns.unquoted.resize(static_cast<size_t>((n_rows() + kRowsPerChunk - 1) / kRowsPerChunk));
-  parallel_for(context, n_rows(), kRowsPerChunk, [&](int64_t begin, int64_t end) {
+  columns.unquoted.resize(static_cast<size_t>((n_rows() + kCsvChunk - 1) / kCsvChunk));
+  parallel_for(context, n_rows(), kCsvChunk, [&](int64_t begin, int64_t end) {
     std::vector<std::string_view> fields;
-    auto& unquoted = columns.unquoted[static_cast<size_t>(begin / kRowsPerChunk)];
+    auto& unquoted = columns.unquoted[static_cast<size_t>(begin / kCsvChunk)];
     for (int64_t row = begin; row < end; ++row) {
       const int32_t found = split_fields(raw(row), options_.delimiter, fields, unquoted);
       columns.n_fields[static_cast<size_t>(row)] = found;

@@ -14,7 +14,7 @@
 namespace sheaf::data {
 namespace {
 
-constexpr int64_t kRowsPerChunk = 8192;
+constexpr int64_t kRowChunk = 8192;
 constexpr const char* kSplitNames[] = {"train", "validation", "test"};
 
 /// What can be wrong with a row; 0 is nothing.
@@ -143,7 +143,7 @@ void Rows::parse_values(const ImportConfig& config, const Context& context) {
     });
   }
 
-  parallel_for(context, size(), kRowsPerChunk, [&](int64_t begin, int64_t end) {
+  parallel_for(context, size(), kRowChunk, [&](int64_t begin, int64_t end) {
     for (auto row = static_cast<size_t>(begin); row < static_cast<size_t>(end); ++row) {
       if (parsed_.n_fields[row] != static_cast<int32_t>(file.header().size())) {
         issues_[row] = pack(kWidth, 0);

@@ -9,7 +9,7 @@
 namespace sheaf::data {
 namespace {
 
-constexpr size_t kMaxExamples = 3;
+constexpr size_t kThinExamples = 3;
 constexpr int32_t kAlive = std::numeric_limits<int32_t>::max();
 
 /// Distinct (item, user) pairs of the training rows, and at which step an item or a user was dropped.
@@ -72,7 +72,7 @@ void thin_rows(const Rows& rows, const ImportConfig::Clean& clean, std::vector<i
                            0,
                            {}};
   const auto count = [&](ImportReport::Rule& rule, bool breaks, bool drops, int64_t row, std::string_view value) {
-    if (breaks && rule.examples.size() < kMaxExamples)
+    if (breaks && rule.examples.size() < kThinExamples)
       rule.examples.push_back({rows.file.line(row), std::string(value)});
     rule.breaks += breaks ? 1 : 0;
     rule.dropped += drops ? 1 : 0;

@@ -29,18 +29,53 @@ void sum_segment(const RowStep& step, const SortedEntries& sorted, int64_t begin
   }
 }
 
-// The optimizer's choice stands outside the loop over the columns, so that each loop vectorises.
+constexpr int64_t kPiece = 64;  // columns that a narrow row is stepped by; a multiple of 4, Philox's draws
+
+// The optimizer's choice stands outside the loops over the columns, so that each of them vectorises.
+void step_values(const RowStep& step, int64_t at, int64_t n, const float* __restrict sum, float scale,
+                 float* __restrict p) {
+  const AdamParams o = step.args.params;
+  switch (step.args.optimizer) {
+    case Optimizer::sgd:
+#pragma omp simd
+      for (int64_t c = 0; c < n; ++c) p[c] -= o.learning_rate * (sum[c] + o.weight_decay * p[c]);
+      break;
+    case Optimizer::rowwise_adagrad:
+#pragma omp simd
+      for (int64_t c = 0; c < n; ++c) p[c] -= scale * (sum[c] + o.weight_decay * p[c]);
+      break;
+    case Optimizer::adam: {
+      float* __restrict m = step.args.state1 + at;
+      float* __restrict v = step.args.state2 + at;
+      const AdamStep adam = step.adam;
+#pragma omp simd
+      for (int64_t c = 0; c < n; ++c) adam.apply(sum[c], p[c], m[c], v[c]);
+      break;
+    }
+    case Optimizer::rmsprop: {
+      float* __restrict v = step.args.state1 + at;
+#pragma omp simd
+      for (int64_t c = 0; c < n; ++c) {
+        const float g = sum[c] + o.weight_decay * p[c];
+        v[c] = o.beta2 * v[c] + (1.0f - o.beta2) * g * g;
+        p[c] -= o.learning_rate * g / (sqrtf(v[c]) + o.epsilon);
+      }
+      break;
+    }
+  }
+}
+
 template <class T>
 void step_row(const RowStep& step, int64_t r, const float* sum) {
   const int64_t dim = step.args.tables.dim;
-  const AdamParams& o = step.args.params;
+  T* row = step.row<T>(r);
   float scale = 0.0f;
   if (step.args.optimizer == Optimizer::rowwise_adagrad) {
+    const float decay = step.args.params.weight_decay;
     float squares = 0.0f;
-    const T* row = step.row<T>(r);
 #pragma omp simd reduction(+ : squares)
     for (int64_t c = 0; c < dim; ++c) {
-      const float g = sum[c] + o.weight_decay * to_float(row[c]);
+      const float g = sum[c] + decay * to_float(row[c]);
       squares += g * g;
     }
     float state = 0.0f;
@@ -48,22 +83,26 @@ void step_row(const RowStep& step, int64_t r, const float* sum) {
     step.args.state1[r] = state;
   }
   if constexpr (std::is_same_v<T, float>) {
-    float* __restrict p = step.row<float>(r);
-    if (step.args.optimizer == Optimizer::adam) {
-      float* __restrict m = step.args.state1 + r * dim;
-      float* __restrict v = step.args.state2 + r * dim;
-      const AdamStep adam = step.adam;
+    step_values(step, r * dim, dim, sum, scale, row);
+  } else {
+    float values[kPiece];
+    uint32_t draws[kPiece];
+    for (int64_t from = 0; from < dim; from += kPiece) {
+      const int64_t n = std::min(kPiece, dim - from);
+      for (int64_t c = 0; c < n; ++c) values[c] = to_float(row[from + c]);
+      step_values(step, r * dim + from, n, sum + from, scale, values);
+      if (!step.args.stochastic_rounding) {
+        for (int64_t c = 0; c < n; ++c) row[from + c] = nearest<T>(values[c]);
+        continue;
+      }
 #pragma omp simd
-      for (int64_t c = 0; c < dim; ++c) adam.apply(sum[c], p[c], m[c], v[c]);
-      return;
-    }
-    if (step.args.optimizer == Optimizer::rowwise_adagrad) {
-#pragma omp simd
-      for (int64_t c = 0; c < dim; ++c) p[c] -= scale * (sum[c] + o.weight_decay * p[c]);
-      return;
+      for (int64_t block = 0; block < kPiece / 4; ++block) {
+        const Random4 drawn = random4(step.key, static_cast<uint64_t>(r), static_cast<uint32_t>(from / 4 + block));
+        for (int i = 0; i < 4; ++i) draws[4 * block + i] = drawn.v[i];
+      }
+      for (int64_t c = 0; c < n; ++c) row[from + c] = stochastic<T>(values[c], draws[c]);
     }
   }
-  for (int64_t c = 0; c < dim; ++c) step.element<T>(r, c, sum[c], scale);
 }
 
 }  // namespace

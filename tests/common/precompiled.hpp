@@ -1,0 +1,24 @@
+#pragma once
+/// What nearly every test includes; for builds with SHEAF_FEWER_COMPILATIONS.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <ranges>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/core/buffer.hpp"
+#include "kernels/core/context.hpp"
+#include "tests/common/numbers.hpp"
+#include "tests/common/op_test.hpp"
