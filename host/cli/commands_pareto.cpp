@@ -13,7 +13,7 @@
 namespace sheaf::cli {
 namespace {
 
-void refuse_other_options(const Options& options) {
+void refuse_front_options(const Options& options) {
   if (options.format != "toml") {
     throw UsageError("--pareto reads TOML, not " + options.format,
                      "write [[objective]] tables; see host/data/README.md");
@@ -76,7 +76,7 @@ std::string as_text(const ParetoProblem& problem, const Front& front) {
 }  // namespace
 
 void run_pareto(const Options& options) {
-  refuse_other_options(options);
+  refuse_front_options(options);
   const ParetoProblem problem = data::read_pareto(options.problem);
   const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);

@@ -14,7 +14,7 @@
 namespace sheaf::cli {
 namespace {
 
-void refuse_other_options(const Options& options) {
+void refuse_utility_options(const Options& options) {
   if (options.method == "portfolio" && !(options.time_limit > 0.0) && !options.maximize && !options.no_bound) return;
   throw UsageError("--method, --time-limit, --maximize and --no-bound are not for --format utility", "leave them out");
 }
@@ -55,7 +55,7 @@ std::string as_text(const data::UtilityFile& file, const std::vector<UtilitySet>
 }  // namespace
 
 void run_utility(const Options& options) {
-  refuse_other_options(options);
+  refuse_utility_options(options);
   const data::UtilityFile file = data::read_utility(options.problem);
   const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);

@@ -250,7 +250,7 @@ TEST_F(ProblemFileTest, BadObjectivesAreRefusedByLineAndValue) {
       data::read_pareto(file(text));
       ADD_FAILURE() << text << " accepted";
     } catch (const DataError& error) {
-      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+      EXPECT_NE((std::string(error.what()) + "; " + error.mend()).find(part), std::string::npos) << error.what();
       EXPECT_NE(std::string(error.what()).find(folder_.path().string()), std::string::npos) << error.what();
     }
   };
