@@ -215,8 +215,10 @@ SearchResult search_for_users(Context& context, const LinearScorer& scorer, cons
 SearchResult search_around_anchors(Context& context, const SearchSpace& space, const SearchParams& params,
                                    const std::vector<int32_t>& anchors, const std::vector<int32_t>& partners,
                                    const std::vector<float>& probability) {
+  std::vector<uint8_t> forbidden(static_cast<size_t>(space.n_items));
+  for (const int32_t item : params.forbidden) forbidden[static_cast<size_t>(item)] = 1;
   for (const int32_t anchor : anchors) {
-    if (std::ranges::count(params.forbidden, anchor) > 0) {
+    if (forbidden[static_cast<size_t>(anchor)] != 0) {
       throw UsageError("item " + std::to_string(anchor) + " is an anchor and forbidden",
                        "take it out of one of the two");
     }

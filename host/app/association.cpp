@@ -35,15 +35,6 @@ std::pair<std::string, std::string> both_sides(const std::string& pair, const ch
   return {trimmed(pair.substr(0, arrow)), trimmed(pair.substr(arrow + 1))};
 }
 
-int32_t find_category(const data::Prepared& prepared, const std::string& name) {
-  const int64_t code = prepared.category_names.find_sorted(name);
-  if (code >= 0) return static_cast<int32_t>(code);
-  std::vector<std::string> names;
-  for (int64_t c = 0; c < prepared.category_names.size(); ++c) names.emplace_back(prepared.category_names[c]);
-  throw DataError(fmt::format("associate.category_pairs: no category '{}' in {}", name, prepared.name),
-                  names.empty() ? "" : fmt::format("did you mean '{}'?", config::nearest(name, names)));
-}
-
 }  // namespace
 
 bool is_learned(const config::Config& config) {
@@ -88,13 +79,18 @@ PairRule pair_rule(const data::Prepared& prepared, const config::Config& config)
   for (int32_t& category : rule.category) {
     if (prepared.category_names[category] == data::kNoValue) category = -1;
   }
+  if (std::ranges::all_of(rule.category, [](int32_t category) { return category < 0; })) {
+    throw DataError(fmt::format("associate.category_rule = {}: the items of {} have no category",
+                                config.associate.category_rule, prepared.name),
+                    "import them with a category, or take associate.category_rule = any");
+  }
   if (rule.kind != PairRule::Kind::table) return rule;
   rule.n_categories = prepared.category_names.size();
   rule.allowed.resize(static_cast<size_t>(rule.n_categories * rule.n_categories));
   for (const std::string& pair : config.associate.category_pairs) {
     const auto [item, partner] =
         both_sides(pair, "associate.category_pairs", "write the item's category, >, the partner's category");
-    const int64_t from = find_category(prepared, item), to = find_category(prepared, partner);
+    const int64_t from = prepared.find_category(item), to = prepared.find_category(partner);
     rule.allowed[static_cast<size_t>(from * rule.n_categories + to)] = 1;
   }
   return rule;

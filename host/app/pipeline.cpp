@@ -11,6 +11,7 @@
 
 #include "engine/evaluate/baselines.hpp"
 #include "engine/evaluate/calibration.hpp"
+#include "host/app/anchors.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/range.hpp"
@@ -64,18 +65,6 @@ SearchSpace make_space(Context& context, const Dataset& dataset, const Preferenc
     space.association = DeviceCsr(context, associate(context, dataset, &model, counts, config, kPartners).to_csr());
   }
   return space;
-}
-
-/// The `count` items that users want most, forbidden ones left out.
-std::vector<int32_t> choose_anchors(const std::vector<float>& wanted, const SearchParams& params, int64_t count) {
-  std::vector<int32_t> items;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const auto item = static_cast<int32_t>(i);
-    if (std::ranges::find(params.forbidden, item) == params.forbidden.end()) items.push_back(item);
-  }
-  std::ranges::stable_sort(items, std::ranges::greater{}, [&](int32_t i) { return wanted[static_cast<size_t>(i)]; });
-  items.resize(std::min(items.size(), static_cast<size_t>(count)));
-  return items;
 }
 
 template <class F>
@@ -270,7 +259,28 @@ static int64_t min_categories(const data::Prepared& prepared, const config::Conf
   constexpr int64_t kUsual = 3;
   if (settings.min_categories > 0) return settings.min_categories;
   const std::set<int32_t> categories(prepared.item_category.begin(), prepared.item_category.end());
-  return std::min({kUsual, int64_t{std::ssize(categories)}, settings.max_size});
+  const int64_t n_categories = settings.categories.empty() ? std::ssize(categories) : std::ssize(settings.categories);
+  return std::min({kUsual, n_categories, settings.max_size});
+}
+
+/// Forbids the items of all other categories.
+static void keep_categories(const data::Prepared& prepared, const std::vector<std::string>& names,
+                            SearchParams& params) {
+  std::set<int32_t> kept;
+  for (const std::string& name : names) kept.insert(prepared.find_category(name));
+  const auto is_kept = [&](int32_t item) { return kept.contains(prepared.item_category[static_cast<size_t>(item)]); };
+  for (const int32_t item : params.must_have) {
+    if (is_kept(item)) continue;
+    throw DataError(fmt::format("item '{}' of search.must_have is of category '{}', which search.categories leaves out",
+                                prepared.item_ids[item],
+                                prepared.category_names[prepared.item_category[static_cast<size_t>(item)]]),
+                    "add the category, or take the item out");
+  }
+  for (int32_t item = 0; item < prepared.n_items; ++item) {
+    if (!is_kept(item)) params.forbidden.push_back(item);
+  }
+  std::ranges::sort(params.forbidden);
+  params.forbidden.erase(std::ranges::unique(params.forbidden).begin(), params.forbidden.end());
 }
 
 SearchParams search_params(const data::Prepared& prepared, const config::Config& config) {
@@ -283,6 +293,7 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
   params.min_categories = min_categories(prepared, s);
   for (const std::string& id : s.must_have) params.must_have.push_back(prepared.find_item(id));
   for (const std::string& id : s.forbidden) params.forbidden.push_back(prepared.find_item(id));
+  if (!s.categories.empty()) keep_categories(prepared, s.categories, params);
   params.weight_association = static_cast<float>(s.weight_association);
   params.weight_preference = static_cast<float>(s.weight_preference);
   params.weight_revenue = static_cast<float>(s.weight_revenue);
@@ -301,7 +312,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
   const LinearScorer scorer = model.scorer(context);
   const SearchSpace space = make_space(context, dataset, model, counts, params, config);
   const std::vector<float> wanted = mean_probability(context, scorer);
-  const std::vector<int32_t> anchors = choose_anchors(wanted, params, config.search.anchors);
+  const std::vector<int32_t> anchors = choose_anchors(dataset.prepared, config, wanted, params.forbidden);
   const Partners partners = associate(context, dataset, &model, counts, config, params.candidates - 1);
   SearchResult found = search_around_anchors(context, space, params, anchors, partners_of(partners, anchors), wanted);
 
@@ -336,7 +347,11 @@ std::vector<double> association_matrix(Context& context, const Dataset& dataset,
 }
 
 std::vector<int32_t> most_wanted(Context& context, const PreferenceModel& model, int64_t count) {
-  return choose_anchors(mean_probability(context, model.scorer(context)), {}, count);
+  const std::vector<float> wanted = mean_probability(context, model.scorer(context));
+  std::vector<int32_t> items = all_ids(std::ssize(wanted));
+  std::ranges::stable_sort(items, std::ranges::greater{}, [&](int32_t i) { return wanted[static_cast<size_t>(i)]; });
+  items.resize(std::min(items.size(), static_cast<size_t>(count)));
+  return items;
 }
 
 std::vector<int32_t> all_ids(int64_t n) {

@@ -240,11 +240,17 @@ std::vector<Key> make_registry() {
                  "different categories in a bundle, at least; 0: three, or as many as the data and max_size allow");
   search.ids("must_have", &S::must_have, "items that are in every bundle");
   search.ids("forbidden", &S::forbidden, "items that are in no bundle");
+  search.ids("categories", &S::categories, "names of the categories that bundles are made of; empty: all");
   search.integer("chains", &S::chains, 1, 32, "bundles of a search that are improved side by side");
   search.integer("rounds", &S::rounds, 1, 100'000, "rounds of a search; between them chains share their best bundles");
   search.integer("iterations", &S::iterations, 1, 100'000, "changes that a chain makes to a bundle in a round");
   search.integer("bundles", &S::bundles, 1, 1'000'000, "bundles in the result");
   search.integer("anchors", &S::anchors, 1, kAny, "items around which searches start");
+  search.choice(
+      "anchor_by", &S::anchor_by, {"wanted", "trending", "new"},
+      "what makes an item an anchor: users want it most, it sells more than before, or it was first sold of late");
+  search.integer("anchor_days", &S::anchor_days, 1, 100'000,
+                 "trending: the last days of train against as many before; new: first sold in the last days of train");
   search.integer("max_overlap", &S::max_overlap, 0, 16, "items that two bundles of the result may share");
   search.integer("top_items", &S::top_items, 1, 256, "score: items listed for each user");
   search.number("weight_association", &S::weight_association, 0.0, 1e9, "weight of P(i) A(i, j) in a bundle's value F");

@@ -51,11 +51,14 @@ struct Config {
     int64_t min_categories = 0;                               // 0: three, or as many as the data and max_size allow
     std::vector<std::string> must_have;                       // item ids
     std::vector<std::string> forbidden;                       // item ids
+    std::vector<std::string> categories;                      // names; empty: all
     int64_t chains = 8;
     int64_t rounds = 4;
     int64_t iterations = 16;
     int64_t bundles = 20;
     int64_t anchors = 200;
+    std::string anchor_by = "wanted";
+    int64_t anchor_days = 28;
     int64_t max_overlap = 1;
     int64_t top_items = 10;
     double weight_association = 1.0;

@@ -130,6 +130,7 @@ void read_manifest(const nlohmann::json& manifest, Prepared& p) {
 
 int32_t Prepared::find_user(std::string_view id) const { return find_id(user_ids, id, "user", name); }
 int32_t Prepared::find_item(std::string_view id) const { return find_id(item_ids, id, "item", name); }
+int32_t Prepared::find_category(std::string_view id) const { return find_id(category_names, id, "category", name); }
 
 void save_prepared(const Prepared& prepared, const std::filesystem::path& folder) {
   checkpoint::check_target(folder, kPreparedKind);

@@ -54,6 +54,7 @@ struct Prepared {
   /// Code of an id; DataError that names the nearest known id if there is none.
   int32_t find_user(std::string_view id) const;
   int32_t find_item(std::string_view id) const;
+  int32_t find_category(std::string_view id) const;
 };
 
 /// Writes the folder, replacing an older prepared set. The same data gives the same bytes.

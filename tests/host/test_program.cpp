@@ -261,6 +261,44 @@ TEST_F(ProgramTest, DataWithoutCategoriesNeedsNoSetting) {
   expect_failure(
       small({"search", "data", "--model", "model", "--out", "b", "--quiet", "--set", "search.min_categories=2"}), 3,
       "1 fewer than search.min_categories");
+  expect_failure(small({"search", "data", "--model", "model", "--out", "b", "--quiet", "--set",
+                        "associate.category_rule=different"}),
+                 3, "have no category");
+}
+
+TEST_F(ProgramTest, ScenariosFindWhatTheyAreFor) {
+  prepare_model();
+  const auto search = [&](const std::string& scenario, const std::vector<std::string>& more) {
+    const fs::path settings = fs::path(SHEAF_DATASETS) / "scenarios" / (scenario + ".toml");
+    std::vector<std::string> words = small({"search", "data", "--model", "model", "--out", scenario, "--json"});
+    words.insert(words.end(), {"--settings", settings.string()});
+    words.insert(words.end(), more.begin(), more.end());
+    std::vector<nlohmann::json> lines;
+    std::istringstream out(must_run(words).out);
+    for (std::string line; std::getline(out, line);) lines.push_back(nlohmann::json::parse(line));
+    EXPECT_FALSE(lines.empty()) << scenario;
+    return lines;
+  };
+  const auto categories = [](const nlohmann::json& bundle) {
+    std::set<std::string> found;
+    for (const auto& item : bundle["items"]) found.insert(item["category"].get<std::string>());
+    return found;
+  };
+  for (const auto& bundle : search("cross_category", {})) EXPECT_GE(categories(bundle).size(), 3u);
+  for (const auto& bundle : search("discount_sale", {})) {
+    EXPECT_GE(bundle["discount"].get<double>(), 0.10);
+    EXPECT_LE(bundle["discount"].get<double>(), 0.35);
+  }
+  search("replenishment", {});
+  search("new_product", {"--set", "search.anchor_days=100000"});
+  EXPECT_EQ(search("personal", {"--user", "c3"}).size(), 1u);
+  const auto care = search("customer_care", {"--user", "c3", "--set", "search.categories=aisle 1,aisle 2"});
+  ASSERT_EQ(care.size(), 1u);
+  expect_failure(small({"search", "data", "--model", "model", "--out", "b", "--set", "search.categories=aisle 9"}), 3,
+                 "no category 'aisle 9'");
+  expect_failure(small({"search", "data", "--model", "model", "--out", "b", "--set", "search.categories=aisle 1",
+                        "--set", "search.must_have=p2"}),
+                 3, "item 'p2' of search.must_have is of category 'aisle 2'");
 }
 
 TEST_F(ProgramTest, PairsSpanTwoCategoriesWithoutASetting) {
