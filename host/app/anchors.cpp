@@ -10,7 +10,7 @@
 namespace sheaf::app {
 namespace {
 
-constexpr int64_t kSecondsPerDay = 86400;
+constexpr int64_t kDaySeconds = 86400;
 
 /// Of each item, by train: when it was first sold, and purchases of late minus those before.
 struct Sales {
@@ -21,7 +21,7 @@ struct Sales {
     for (size_t i = 0; i < n; ++i) {
       if (prepared.split[i] == data::kTrain) last = std::max(last, prepared.timestamp[i]);
     }
-    begin = last - days * kSecondsPerDay;
+    begin = last - days * kDaySeconds;
     for (size_t i = 0; i < n; ++i) {
       if (prepared.split[i] != data::kTrain) continue;
       const auto item = static_cast<size_t>(prepared.item[i]);
@@ -29,7 +29,7 @@ struct Sales {
       first[item] = std::min(first[item], time);
       if (time > begin) {
         ++gain[item];
-      } else if (time > begin - days * kSecondsPerDay) {
+      } else if (time > begin - days * kDaySeconds) {
         --gain[item];
       }
     }
