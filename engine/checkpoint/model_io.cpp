@@ -35,13 +35,25 @@ void check_bags(const PreferenceState& state, const std::filesystem::path& folde
 
 // Before a model of that size is made: what the manifest says is not under its own checksum.
 void check_tables(const PreferenceState& state, const std::filesystem::path& folder) {
+  using Shape = std::tuple<std::string, int64_t, int64_t>;
   const int64_t item_rows = state.item_bags.n_columns;
-  std::vector<std::tuple<std::string, int64_t, int64_t>> expected{
-      {"user_table", state.n_users, state.dim}, {"item_table", item_rows, state.dim}, {"bias", 1, 1}};
+  std::vector<Shape> expected{{"item_table", item_rows, state.dim}, {"bias", 1, 1}};
+  if (state.kind != PreferenceKind::transformer) expected.push_back({"user_table", state.n_users, state.dim});
+  if (state.kind == PreferenceKind::factorization) expected.push_back({"user_bias", state.n_users, 1});
+  if (state.kind != PreferenceKind::additive) expected.push_back({"item_bias", item_rows, 1});
   if (state.kind == PreferenceKind::additive) {
     expected.insert(expected.end(), {{"w_user", 1, state.dim}, {"w_item", 1, state.dim}});
-  } else {
-    expected.insert(expected.end(), {{"user_bias", state.n_users, 1}, {"item_bias", item_rows, 1}});
+  }
+  if (state.kind == PreferenceKind::transformer) {
+    // As large as the manifest says; which tables a transformer has, it checks itself.
+    const TransformerShape& t = state.transformer;
+    require(t.layers > 0 && t.heads > 0 && t.max_length > 0 && t.feed_forward > 0, folder,
+            "the transformer has no layers");
+    expected.push_back({"positions", t.max_length, state.dim});
+    for (int64_t l = 0; l < t.layers; ++l) {
+      expected.push_back({"layer." + std::to_string(l) + ".inner", t.feed_forward, state.dim});
+      require(l < std::ssize(state.tables), folder, "a table is missing or does not fit the manifest");
+    }
   }
   require(state.n_users > 0 && state.n_items > 0 && state.dim > 0, folder,
           "the model has no users, items or dimensions");
@@ -50,6 +62,16 @@ void check_tables(const PreferenceState& state, const std::filesystem::path& fol
     require(table != state.tables.end() && table->rows == rows && table->cols == cols, folder,
             "a table is missing or does not fit the manifest");
   }
+}
+
+void check_history(const PreferenceState& state, const std::filesystem::path& folder) {
+  const History& history = state.history;
+  require(history.n_users() == state.n_users && history.offsets.front() == 0 &&
+              history.offsets.back() == std::ssize(history.items),
+          folder, "the histories do not fit the number of users");
+  require(std::ranges::is_sorted(history.offsets), folder, "the histories are not in order");
+  require(std::ranges::all_of(history.items, [&](int32_t i) { return i >= 0 && i < state.n_items; }), folder,
+          "a history names an item that the model does not have");
 }
 
 PreferenceKind kind_of(const nlohmann::json& manifest, const std::filesystem::path& folder) {
@@ -69,17 +91,25 @@ void save_model(const PreferenceState& state, const nlohmann::json& notes, const
   tensors.add("item_bags.row_offsets", {static_cast<int64_t>(state.item_bags.row_offsets.size())},
               state.item_bags.row_offsets);
   tensors.add("item_bags.columns", {state.item_bags.nnz()}, state.item_bags.columns);
+  nlohmann::json manifest{{"preference", to_string(state.kind)},
+                          {"n_users", state.n_users},
+                          {"n_items", state.n_items},
+                          {"dim", state.dim},
+                          {"item_rows", state.item_bags.n_columns},
+                          {"calibration",
+                           {{"slope", state.calibration.slope},
+                            {"bias_slope", state.calibration.bias_slope},
+                            {"offset", state.calibration.offset}}},
+                          {"notes", notes}};
+  if (state.kind == PreferenceKind::transformer) {
+    const TransformerShape& t = state.transformer;
+    manifest["transformer"] = {
+        {"layers", t.layers}, {"heads", t.heads}, {"max_length", t.max_length}, {"feed_forward", t.feed_forward}};
+    tensors.add("history.offsets", {std::ssize(state.history.offsets)}, state.history.offsets);
+    tensors.add("history.items", {std::ssize(state.history.items)}, state.history.items);
+  }
   tensors.write(writer.path() / kTensors);
-  writer.commit(kModelKind, {{"preference", to_string(state.kind)},
-                             {"n_users", state.n_users},
-                             {"n_items", state.n_items},
-                             {"dim", state.dim},
-                             {"item_rows", state.item_bags.n_columns},
-                             {"calibration",
-                              {{"slope", state.calibration.slope},
-                               {"bias_slope", state.calibration.bias_slope},
-                               {"offset", state.calibration.offset}}},
-                             {"notes", notes}});
+  writer.commit(kModelKind, manifest);
 }
 
 LoadedModel load_model(const std::filesystem::path& folder) {
@@ -96,6 +126,13 @@ LoadedModel load_model(const std::filesystem::path& folder) {
     state.calibration.slope = manifest.at("calibration").at("slope").get<double>();
     state.calibration.bias_slope = manifest.at("calibration").at("bias_slope").get<double>();
     state.calibration.offset = manifest.at("calibration").at("offset").get<double>();
+    if (state.kind == PreferenceKind::transformer) {
+      const nlohmann::json& shape = manifest.at("transformer");
+      state.transformer = {.layers = shape.at("layers").get<int64_t>(),
+                           .heads = shape.at("heads").get<int64_t>(),
+                           .max_length = shape.at("max_length").get<int64_t>(),
+                           .feed_forward = shape.at("feed_forward").get<int64_t>()};
+    }
     loaded.notes = manifest.at("notes");
   } catch (const nlohmann::json::exception& error) {
     throw DataError((folder / "manifest.json").string() + ": " + error.what(), "train the model again");
@@ -105,6 +142,12 @@ LoadedModel load_model(const std::filesystem::path& folder) {
   state.item_bags.columns = copy_of(tensors.tensor<int32_t>("item_bags.columns"));
   require(!state.item_bags.row_offsets.empty(), folder, "the item bags are empty");
   check_bags(state, folder);
+  if (state.kind == PreferenceKind::transformer) {
+    state.history.offsets = copy_of(tensors.tensor<int64_t>("history.offsets"));
+    state.history.items = copy_of(tensors.tensor<int32_t>("history.items"));
+    require(!state.history.offsets.empty(), folder, "the histories are empty");
+    check_history(state, folder);
+  }
   for (const std::string& name : tensors.names()) {
     if (!name.starts_with(kTablePrefix)) continue;
     const auto& shape = tensors.shape(name);

@@ -23,12 +23,24 @@ struct Catalog {
   std::vector<ItemField> fields;  // categorical features, may be empty
 };
 
+/// What each user bought, oldest first: a user with nothing has an empty stretch.
+struct History {
+  std::vector<int64_t> offsets{0};  // [n_users + 1], user u's purchases are [offsets[u], offsets[u + 1])
+  std::vector<int32_t> items;
+  std::vector<int32_t>
+      baskets;  // purchases of one basket stand together and have its number; may be empty where it is not asked for
+
+  int64_t n_users() const { return static_cast<int64_t>(offsets.size()) - 1; }
+  int64_t length(int64_t u) const { return offsets[static_cast<size_t>(u) + 1] - offsets[static_cast<size_t>(u)]; }
+};
+
 /// What was bought, by period. Item and user ids are those of the catalog and the model.
 struct Purchases {
   HostCsr train;          // [n_users, n_items], values = weight of the pair: how often, and how recently
   HostCsr train_counts;   // the same pattern, values = number of purchase lines
   HostCsr validation;     // [n_users, n_items] pattern
   HostCsr test;           // [n_users, n_items] pattern
+  History train_history;  // of every user
   HostCsr train_baskets;  // [n_train_baskets, n_items] pattern
   HostCsr test_baskets;   // [n_test_baskets, n_items] pattern
   std::vector<int32_t> test_basket_user;  // [n_test_baskets]

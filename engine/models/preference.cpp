@@ -2,11 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
-#include <numeric>
 
 #include "kernels/core/error.hpp"
-#include "kernels/core/philox.hpp"
 #include "kernels/embedding/bag.hpp"
 
 namespace sheaf {
@@ -35,57 +32,48 @@ HostCsr make_item_bags(const Catalog& catalog, bool item_features) {
   return bags;
 }
 
-// Box and Muller's transform of two uniform draws a value, keyed by (table, row, column).
-std::vector<float> normal_values(int64_t rows, int64_t cols, uint64_t seed, uint32_t table) {
-  std::vector<float> values(static_cast<size_t>(rows * cols));
-  const RandomKey key{seed, Purpose::init, table};
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < cols; ++c) {
-      const Random4 draw = random4(key, static_cast<uint64_t>(r), static_cast<uint32_t>(c));
-      const double u1 = 1.0 - static_cast<double>(uniform01(draw.v[0]));
-      const double u2 = uniform01(draw.v[1]);
-      const double z = std::sqrt(-2.0 * std::log(u1)) * std::cos(2.0 * std::numbers::pi * u2);
-      values[static_cast<size_t>(r * cols + c)] = kInitialDeviation * static_cast<float>(z);
+/// The newest `length` purchases of each user.
+History newest(const History& history, int64_t n_users, int64_t length) {
+  History kept;
+  for (int64_t u = 0; u < n_users; ++u) {
+    if (u < history.n_users()) {
+      const int64_t end = history.offsets[static_cast<size_t>(u) + 1];
+      const int64_t begin = end - std::min(length, history.length(u));
+      kept.items.insert(kept.items.end(), history.items.begin() + begin, history.items.begin() + end);
     }
+    kept.offsets.push_back(std::ssize(kept.items));
   }
-  return values;
-}
-
-Parameter make_parameter(Context& context, std::string name, int64_t rows, int64_t cols) {
-  const int64_t size = rows * cols;
-  return {std::move(name),
-          rows,
-          cols,
-          Buffer<float>::zeros(context, size),
-          Buffer<float>::zeros(context, size),
-          Buffer<float>::zeros(context, size)};
-}
-
-Buffer<int32_t> all_ids(Context& context, int64_t n) {
-  std::vector<int32_t> ids(static_cast<size_t>(n));
-  std::iota(ids.begin(), ids.end(), 0);
-  return Buffer<int32_t>(context, ids);
+  return kept;
 }
 
 }  // namespace
 
-const char* to_string(PreferenceKind kind) { return kind == PreferenceKind::additive ? "additive" : "factorization"; }
-
-PreferenceKind parse_preference(const std::string& text) {
-  if (text == "additive") return PreferenceKind::additive;
-  if (text == "factorization") return PreferenceKind::factorization;
-  throw UsageError("unknown preference model '" + text + "'", "use additive or factorization");
+const char* to_string(PreferenceKind kind) {
+  switch (kind) {
+    case PreferenceKind::additive: return "additive";
+    case PreferenceKind::factorization: return "factorization";
+    case PreferenceKind::transformer: return "transformer";
+  }
+  return "";
 }
 
-PreferenceModel::PreferenceModel(Context& context, PreferenceKind kind, int64_t n_users, int64_t dim, HostCsr item_bags)
-    : user_table(make_parameter(context, "user_table", n_users, dim)),
+PreferenceKind parse_preference(const std::string& text) {
+  for (const auto kind : {PreferenceKind::additive, PreferenceKind::factorization, PreferenceKind::transformer}) {
+    if (text == to_string(kind)) return kind;
+  }
+  throw UsageError("unknown preference model '" + text + "'", "use additive, factorization or transformer");
+}
+
+PreferenceModel::PreferenceModel(Context& context, PreferenceKind kind, int64_t n_users, int64_t dim, HostCsr item_bags,
+                                 const TransformerShape& shape)
+    : user_table(make_parameter(context, "user_table", kind == PreferenceKind::transformer ? 0 : n_users, dim)),
       item_table(make_parameter(context, "item_table", item_bags.n_columns, dim)),
       user_bias(make_parameter(context, "user_bias", kind == PreferenceKind::factorization ? n_users : 0, 1)),
-      item_bias(
-          make_parameter(context, "item_bias", kind == PreferenceKind::factorization ? item_bags.n_columns : 0, 1)),
+      item_bias(make_parameter(context, "item_bias", kind == PreferenceKind::additive ? 0 : item_bags.n_columns, 1)),
       w_user(make_parameter(context, "w_user", kind == PreferenceKind::additive ? 1 : 0, dim)),
       w_item(make_parameter(context, "w_item", kind == PreferenceKind::additive ? 1 : 0, dim)),
       bias(make_parameter(context, "bias", 1, 1)),
+      transformer(kind == PreferenceKind::transformer ? std::make_unique<Transformer>(context, shape, dim) : nullptr),
       kind_(kind),
       n_users_(n_users),
       n_items_(item_bags.n_rows()),
@@ -99,8 +87,9 @@ PreferenceModel::PreferenceModel(Context& context, PreferenceKind kind, int64_t 
 }
 
 PreferenceModel::PreferenceModel(Context& context, PreferenceKind kind, int64_t n_users, int64_t dim,
-                                 const Catalog& catalog, bool item_features, uint64_t seed)
-    : PreferenceModel(context, kind, n_users, dim, make_item_bags(catalog, item_features)) {
+                                 const Catalog& catalog, bool item_features, uint64_t seed,
+                                 const TransformerShape& shape, const History& history)
+    : PreferenceModel(context, kind, n_users, dim, make_item_bags(catalog, item_features), shape) {
   if (n_users <= 0 || n_items_ <= 0 || dim <= 0) {
     throw DataError("a preference model needs at least one user, one item and one dimension (users " +
                         std::to_string(n_users) + ", items " + std::to_string(n_items_) + ", dim " +
@@ -109,12 +98,15 @@ PreferenceModel::PreferenceModel(Context& context, PreferenceKind kind, int64_t 
   }
   uint32_t table = 0;
   for (Parameter* parameter : {&user_table, &item_table, &w_user, &w_item}) {
-    parameter->value.assign(normal_values(parameter->rows, parameter->cols, seed, table++));
+    parameter->value.assign(normal_values(parameter->rows, parameter->cols, seed, table++, kInitialDeviation));
   }
+  if (!transformer) return;
+  transformer->initialise(seed, table);
+  history_ = newest(history, n_users, shape.max_length);
 }
 
 PreferenceModel::PreferenceModel(Context& context, const PreferenceState& state)
-    : PreferenceModel(context, state.kind, state.n_users, state.dim, state.item_bags) {
+    : PreferenceModel(context, state.kind, state.n_users, state.dim, state.item_bags, state.transformer) {
   for (Parameter* parameter : parameters()) {
     const auto table = std::find_if(state.tables.begin(), state.tables.end(),
                                     [&](const PreferenceState::Table& t) { return t.name == parameter->name; });
@@ -125,10 +117,16 @@ PreferenceModel::PreferenceModel(Context& context, const PreferenceState& state)
     parameter->value.assign(table->values);
   }
   calibration_ = state.calibration;
+  if (transformer) history_ = newest(state.history, n_users_, state.transformer.max_length);
 }
 
 std::vector<Parameter*> PreferenceModel::parameters() {
   if (kind_ == PreferenceKind::additive) return {&user_table, &item_table, &w_user, &w_item, &bias};
+  if (transformer) {
+    std::vector<Parameter*> all{&item_table, &item_bias, &bias};
+    for (Parameter& p : transformer->parameters()) all.push_back(&p);
+    return all;
+  }
   return {&user_table, &item_table, &user_bias, &item_bias, &bias};
 }
 
@@ -144,17 +142,23 @@ Buffer<float> PreferenceModel::item_vectors(Context& context) const {
   return vectors;
 }
 
+Buffer<float> PreferenceModel::user_vectors(Context& context) const {
+  if (transformer) return transformer->last_states(context, history_, item_vectors(context));
+  return Buffer<float>(context, user_table.value.to_host());
+}
+
 LinearScorer PreferenceModel::scorer(Context& context) const {
   LinearScorer scorer;
   scorer.n_users = n_users_;
   scorer.n_items = n_items_;
   scorer.calibration = calibration_;
   scorer.bias = Buffer<float>(context, bias.value.to_host());
-  if (kind_ == PreferenceKind::factorization) {
+  if (kind_ != PreferenceKind::additive) {
     scorer.dim = dim_;
-    scorer.users = Buffer<float>(context, user_table.value.to_host());
+    scorer.users = user_vectors(context);
     scorer.items = item_vectors(context);
-    scorer.user_bias = Buffer<float>(context, user_bias.value.to_host());
+    scorer.user_bias =
+        transformer ? Buffer<float>::zeros(context, n_users_) : Buffer<float>(context, user_bias.value.to_host());
     scorer.item_bias = Buffer<float>(context, n_items_);
     const Buffer<int32_t> ids = all_ids(context, n_items_);
     embedding::bag(context, {item_bias.matrix(), item_bags(), ids.view(), scorer.item_bias.matrix(n_items_, 1)});
@@ -181,7 +185,8 @@ LinearScorer PreferenceModel::scorer(Context& context) const {
 }
 
 PreferenceState PreferenceModel::state() const {
-  PreferenceState state{kind_, n_users_, n_items_, dim_, host_item_bags_, {}, calibration_};
+  PreferenceState state{kind_, n_users_, n_items_, dim_, host_item_bags_, {}, calibration_, {}, history_};
+  if (transformer) state.transformer = transformer->shape();
   for (const Parameter* p : parameters()) state.tables.push_back({p->name, p->rows, p->cols, p->value.to_host()});
   return state;
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/range.hpp"
 #include "kernels/dense/additive_scores.hpp"
@@ -268,6 +269,10 @@ class SampledEpoch : public Epoch {
 
 std::unique_ptr<Epoch> make_sampled_epoch(Context& context, PreferenceModel& model, const HostCsr& train_items,
                                           const TrainParams& params) {
+  if (params.loss == LossKind::sampled_softmax) {
+    throw UsageError("the sampled_softmax loss is for the transformer alone",
+                     "set model.loss to softmax, bpr or bce, or model.preference to transformer");
+  }
   return std::make_unique<SampledEpoch>(context, model, train_items, params);
 }
 

@@ -21,21 +21,6 @@ std::vector<int32_t> ids_up_to(int64_t n) {
   return ids;
 }
 
-/// log(weight of the item + 0.5), shifted to mean 0; 0 for the rows of features.
-std::vector<float> log_popularity(const HostCsr& train_items, int64_t n_rows) {
-  std::vector<double> weight(static_cast<size_t>(train_items.n_columns), kUnseenWeight);
-  for (size_t e = 0; e < train_items.columns.size(); ++e) {
-    weight[static_cast<size_t>(train_items.columns[e])] +=
-        train_items.values.empty() ? 1.0 : static_cast<double>(train_items.values[e]);
-  }
-  double mean = 0;
-  for (double& w : weight) mean += (w = std::log(w));
-  mean /= static_cast<double>(weight.size());
-  std::vector<float> bias(static_cast<size_t>(n_rows), 0.0f);
-  for (size_t i = 0; i < weight.size(); ++i) bias[i] = static_cast<float>(weight[i] - mean);
-  return bias;
-}
-
 class SoftmaxEpoch : public Epoch {
  public:
   SoftmaxEpoch(Context& context, PreferenceModel& model, const HostCsr& train_items, const TrainParams& params)
@@ -104,6 +89,20 @@ class SoftmaxEpoch : public Epoch {
 };
 
 }  // namespace
+
+std::vector<float> log_popularity(const HostCsr& train_items, int64_t n_rows) {
+  std::vector<double> weight(static_cast<size_t>(train_items.n_columns), kUnseenWeight);
+  for (size_t e = 0; e < train_items.columns.size(); ++e) {
+    weight[static_cast<size_t>(train_items.columns[e])] +=
+        train_items.values.empty() ? 1.0 : static_cast<double>(train_items.values[e]);
+  }
+  double mean = 0;
+  for (double& w : weight) mean += (w = std::log(w));
+  mean /= static_cast<double>(weight.size());
+  std::vector<float> bias(static_cast<size_t>(n_rows), 0.0f);
+  for (size_t i = 0; i < weight.size(); ++i) bias[i] = static_cast<float>(weight[i] - mean);
+  return bias;
+}
 
 std::unique_ptr<Epoch> make_softmax_epoch(Context& context, PreferenceModel& model, const HostCsr& train_items,
                                           const TrainParams& params) {

@@ -9,6 +9,9 @@
 
 namespace sheaf {
 
+/// log(weight of the item + 0.5) of training purchases, shifted to mean 0; 0 for the rows of features. Biases to start from.
+std::vector<float> log_popularity(const HostCsr& train_items, int64_t n_rows);
+
 /// Item biases start at the logarithm of the items' training weight: the model of popularity, from which users then differ.
 std::unique_ptr<Epoch> make_softmax_epoch(Context& context, PreferenceModel& model, const HostCsr& train_items,
                                           const TrainParams& params);

@@ -8,6 +8,7 @@
 #include "engine/evaluate/ranking_eval.hpp"
 #include "engine/train/sampled_epoch.hpp"
 #include "engine/train/softmax_epoch.hpp"
+#include "engine/train/transformer_epoch.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf {
@@ -65,14 +66,20 @@ void check_parameters(const PreferenceModel& model, const TrainParams& params) {
   }
 }
 
+std::unique_ptr<Epoch> make_epoch(Context& context, PreferenceModel& model, const HostCsr& train_items,
+                                  const TrainParams& params, const History& history) {
+  if (model.transformer) return make_transformer_epoch(context, model, train_items, history, params);
+  if (params.loss == LossKind::softmax) return make_softmax_epoch(context, model, train_items, params);
+  return make_sampled_epoch(context, model, train_items, params);
+}
+
 }  // namespace
 
 TrainReport train(Context& context, PreferenceModel& model, const HostCsr& train_items, const HostCsr& validation_items,
-                  const TrainParams& params, const std::function<void(const EpochReport&)>& on_epoch) {
+                  const TrainParams& params, const std::function<void(const EpochReport&)>& on_epoch,
+                  const History& history) {
   check_params(params, train_items);
-  const std::unique_ptr<Epoch> training = params.loss == LossKind::softmax
-                                              ? make_softmax_epoch(context, model, train_items, params)
-                                              : make_sampled_epoch(context, model, train_items, params);
+  const std::unique_ptr<Epoch> training = make_epoch(context, model, train_items, params, history);
   const RankingEvaluator validation(context, validation_items, params.mask_seen ? &train_items : nullptr);
   Snapshot best(context, model);
 

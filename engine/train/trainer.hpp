@@ -25,10 +25,14 @@ struct TrainParams {
   // BPR and BCE alone:
   int64_t batch = 2048;
   int64_t negatives = 8;         // a positive
-  float dropout = 0.5f;          // on both embedding vectors
+  float dropout = 0.5f;          // on both embedding vectors; of a transformer on its parts and weights of attention
   float positive_weight = 1.0f;  // BCE only
   float weight_power = 0.0f;     // a pair of weight w counts w^weight_power (mean 1)
   bool popularity_negatives = false;
+  // The transformer alone:
+  int64_t sequences = 64;           // stretches of histories a step
+  int64_t horizon = 20;             // purchases of later baskets that a query is to foresee
+  int64_t shared_negatives = 1024;  // draws of a step, for the sampled softmax
 };
 
 struct EpochReport {
@@ -46,8 +50,10 @@ struct TrainReport {
 };
 
 /// train_items.values are the weights of the purchases (how often, how recently); empty means 1. `model` ends with the parameters of
-/// the best validated epoch. Throws Interrupted between steps.
+/// the best validated epoch. A transformer learns from `history`, the same purchases in their order; the other models do not look at it.
+/// Throws Interrupted between steps.
 TrainReport train(Context& context, PreferenceModel& model, const HostCsr& train_items, const HostCsr& validation_items,
-                  const TrainParams& params, const std::function<void(const EpochReport&)>& on_epoch = {});
+                  const TrainParams& params, const std::function<void(const EpochReport&)>& on_epoch = {},
+                  const History& history = {});
 
 }  // namespace sheaf

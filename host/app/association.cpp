@@ -50,8 +50,9 @@ Buffer<float> association_vectors(Context& context, const Dataset& dataset, cons
   };
   check_finite_rows(context, matrix(), name_of);
   if (config.associate.by != "gcn") return vectors;
-  vectors =
-      graph_vectors(context, dataset.purchases.train, model.user_table.matrix(), matrix(), config.associate.layers);
+  const Buffer<float> users = model.user_vectors(context);
+  vectors = graph_vectors(context, dataset.purchases.train, users.matrix(model.n_users(), model.dim()), matrix(),
+                          config.associate.layers);
   check_finite_rows(context, matrix(), name_of);
   return vectors;
 }

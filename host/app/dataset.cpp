@@ -62,6 +62,32 @@ HostCsr baskets_of(const Prepared& prepared, uint8_t split, std::vector<int32_t>
   return csr_from_pairs(basket, item, {}, n, prepared.n_items);
 }
 
+/// The training lines of every user, oldest first; those of a basket together, where its first line is.
+History train_history(const Prepared& prepared) {
+  struct Line {
+    size_t first;  // line of its basket
+    size_t line;
+  };
+  std::vector<std::vector<Line>> of_user(static_cast<size_t>(prepared.n_users));
+  std::vector<size_t> first_line(static_cast<size_t>(prepared.n_baskets), std::numeric_limits<size_t>::max());
+  for (size_t i = 0; i < prepared.user.size(); ++i) {
+    if (prepared.split[i] != data::kTrain) continue;
+    size_t& first = first_line[static_cast<size_t>(prepared.basket[i])];
+    first = std::min(first, i);
+    of_user[static_cast<size_t>(prepared.user[i])].push_back({first, i});
+  }
+  History history;
+  for (std::vector<Line>& lines : of_user) {
+    std::ranges::stable_sort(lines, {}, &Line::first);
+    for (const Line& line : lines) {
+      history.items.push_back(prepared.item[line.line]);
+      history.baskets.push_back(prepared.basket[line.line]);
+    }
+    history.offsets.push_back(std::ssize(history.items));
+  }
+  return history;
+}
+
 }  // namespace
 
 Catalog make_catalog(const Prepared& prepared) {
@@ -84,6 +110,7 @@ Purchases make_purchases(const Prepared& prepared, double recency_days) {
   purchases.train_counts = csr_from_pairs(train.user, train.item, ones, prepared.n_users, prepared.n_items);
   purchases.validation = pattern_of(prepared, data::kValidation);
   purchases.test = pattern_of(prepared, data::kTest);
+  purchases.train_history = train_history(prepared);
   purchases.train_baskets = baskets_of(prepared, data::kTrain, nullptr);
   purchases.test_baskets = baskets_of(prepared, data::kTest, &purchases.test_basket_user);
   return purchases;

@@ -30,21 +30,28 @@ constexpr double kBins = 20;
 TrainParams train_params(const config::Config& config) {
   const auto& m = config.model;
   TrainParams params;
-  params.loss = m.loss == "softmax" ? LossKind::softmax : m.loss == "bpr" ? LossKind::bpr : LossKind::bce;
-  const double usual = params.loss == LossKind::softmax ? 0.02 : 0.003;
+  const bool transformer = m.preference == "transformer";
+  params.loss = m.loss == "softmax"           ? LossKind::softmax
+                : m.loss == "sampled_softmax" ? LossKind::sampled_softmax
+                : m.loss == "bpr"             ? LossKind::bpr
+                                              : LossKind::bce;
+  const double usual = transformer ? 0.002 : params.loss == LossKind::softmax ? 0.02 : 0.003;
   params.epochs = m.epochs;
   params.learning_rate = static_cast<float>(m.learning_rate > 0 ? m.learning_rate : usual);
   params.weight_decay = static_cast<float>(m.weight_decay);
-  params.validate_every = m.validate_every;
+  params.validate_every = m.validate_every > 0 ? m.validate_every : transformer ? 1 : 5;
   params.patience = m.patience;
   params.mask_seen = config.evaluate.mask_seen;
   params.seed = static_cast<uint64_t>(config.run.seed);
   params.batch = m.batch;
   params.negatives = m.negatives;
-  params.dropout = static_cast<float>(m.dropout);
+  params.dropout = static_cast<float>(transformer ? config.transformer.dropout : m.dropout);
   params.positive_weight = static_cast<float>(m.positive_weight);
   params.weight_power = static_cast<float>(m.weight_power);
   params.popularity_negatives = m.negative_sampling == "popularity";
+  params.sequences = config.transformer.batch;
+  params.horizon = config.transformer.horizon;
+  params.shared_negatives = config.transformer.negatives;
   return params;
 }
 
@@ -220,12 +227,17 @@ TrainedModel train_model(Context& context, const Dataset& dataset, const config:
   const Range range("train");
   const auto start = Clock::now();
   const TrainParams params = train_params(config);
-  TrainedModel trained{PreferenceModel(context, parse_preference(config.model.preference), dataset.prepared.n_users,
-                                       config.model.dim, dataset.catalog, config.model.item_features, params.seed),
-                       {},
-                       0};
+  const auto& t = config.transformer;
+  const TransformerShape shape{
+      .layers = t.layers, .heads = t.heads, .max_length = t.max_length, .feed_forward = t.feed_forward};
+  const Purchases& purchases = dataset.purchases;
+  TrainedModel trained{
+      PreferenceModel(context, parse_preference(config.model.preference), dataset.prepared.n_users, config.model.dim,
+                      dataset.catalog, config.model.item_features, params.seed, shape, purchases.train_history),
+      {},
+      0};
   trained.report =
-      train(context, trained.model, dataset.purchases.train, dataset.purchases.validation, params, on_epoch);
+      train(context, trained.model, purchases.train, purchases.validation, params, on_epoch, purchases.train_history);
   trained.model.set_calibration(
       calibrate(context, trained.model.scorer(context), dataset.purchases.validation, params.seed));
   trained.seconds = seconds_since(start);

@@ -186,17 +186,23 @@ std::vector<Key> make_registry() {
   // clang-format off: one line a setting
   Keys model(all, "model", &Config::model);
   using M = Config::Model;
-  model.choice("preference", &M::preference, {"factorization", "additive"},
-               "what a user wants: a dot product of learned vectors, or user and item terms added up");
+  model.choice(
+      "preference", &M::preference, {"factorization", "additive", "transformer"},
+      "what a user wants: a dot product of learned vectors, user and item terms added up, or self-attention over the "
+      "purchases in their order");
   model.integer("dim", &M::dim, 1, 4096, "width of the learned vectors");
-  model.choice("loss", &M::loss, {"softmax", "bpr", "bce"},
-               "softmax over the whole catalog (factorization only), pairwise ranking, or binary cross-entropy");
+  model.choice(
+      "loss", &M::loss, {"softmax", "bpr", "bce", "sampled_softmax"},
+      "softmax over the whole catalog (factorization, transformer), pairwise ranking, binary cross-entropy (both not "
+      "transformer), or softmax over a sample of the catalog (transformer only)");
   model.integer("epochs", &M::epochs, 1, 1'000'000, "passes over the training purchases, at most");
   model.number("learning_rate", &M::learning_rate, 0.0, 10.0,
-               "step size of Adam; 0 takes the usual one, 0.02 for softmax and 0.003 for bpr and bce");
+               "step size of Adam; 0 takes the usual one, 0.02 for softmax, 0.003 for bpr and bce, 0.002 for the "
+               "transformer");
   model.number("weight_decay", &M::weight_decay, 0.0, 10.0, "decoupled decay of the weights (AdamW)");
-  model.integer("validate_every", &M::validate_every, 1, 1'000'000,
-                "epochs between two looks at the validation period");
+  model.integer(
+      "validate_every", &M::validate_every, 0, 1'000'000,
+      "epochs between two looks at the validation period; 0 takes the usual, 1 for the transformer and 5 for others");
   model.integer("patience", &M::patience, 0, 1'000'000,
                 "validations without a better NDCG before training stops; 0 never stops early");
   model.number("recency_days", &M::recency_days, 0.0, 1e6,
@@ -209,6 +215,18 @@ std::vector<Key> make_registry() {
   model.choice("negative_sampling", &M::negative_sampling, {"uniform", "popularity"},
                "bpr, bce: how negatives are drawn");
   model.number("positive_weight", &M::positive_weight, 1e-6, 1e6, "bce: weight of a purchase against a negative");
+
+  Keys transformer(all, "transformer", &Config::transformer);
+  using T = Config::Transformer;
+  transformer.integer("layers", &T::layers, 1, 64, "layers, each of attention and a feed-forward part");
+  transformer.integer("heads", &T::heads, 1, 64, "heads of the attention; a divisor of model.dim");
+  transformer.integer("max_length", &T::max_length, 1, 16384, "newest purchases of a user that are looked at");
+  transformer.integer("feed_forward", &T::feed_forward, 1, 65536, "width of the feed-forward part");
+  transformer.number("dropout", &T::dropout, 0.0, 0.95,
+                     "share of inputs, branches and attention set to zero in training");
+  transformer.integer("horizon", &T::horizon, 1, 10'000, "purchases of later baskets that a basket is to foresee");
+  transformer.integer("batch", &T::batch, 1, 1 << 20, "histories of a training step");
+  transformer.integer("negatives", &T::negatives, 1, 1 << 24, "sampled_softmax: items drawn for a training step");
 
   Keys associate(all, "associate", &Config::associate);
   using A = Config::Associate;

@@ -19,7 +19,7 @@ struct Config {
     int64_t epochs = 200;
     double learning_rate = 0.0;  // 0: the usual one of the loss
     double weight_decay = 0.003;
-    int64_t validate_every = 5;
+    int64_t validate_every = 0;  // 0: the usual one of the model
     int64_t patience = 6;
     double recency_days = 250.0;
     bool item_features = false;
@@ -30,6 +30,16 @@ struct Config {
     std::string negative_sampling = "uniform";
     double positive_weight = 1.0;
   } model;
+  struct Transformer {
+    int64_t layers = 2;
+    int64_t heads = 2;
+    int64_t max_length = 128;
+    int64_t feed_forward = 256;
+    double dropout = 0.2;
+    int64_t horizon = 20;
+    int64_t batch = 64;
+    int64_t negatives = 1024;
+  } transformer;
   struct Associate {
     std::string by = "cosine";
     int64_t k = 32;

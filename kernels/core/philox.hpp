@@ -23,6 +23,7 @@ enum class Purpose : uint32_t {
   search_mutate = 10,
   test = 11,
   rounding = 12,
+  attention = 13,
 };
 
 struct RandomKey {
