@@ -47,7 +47,7 @@ void check_tables(const PreferenceState& state, const std::filesystem::path& fol
   if (state.kind == PreferenceKind::transformer) {
     // As large as the manifest says; which tables a transformer has, it checks itself.
     const TransformerShape& t = state.transformer;
-    require(t.layers > 0 && t.heads > 0 && t.max_length > 0 && t.feed_forward > 0, folder,
+    require(t.layers > 0 && t.heads > 0 && t.max_length > 0 && t.feed_forward > 0 && state.dim % t.heads == 0, folder,
             "the transformer has no layers");
     expected.push_back({"positions", t.max_length, state.dim});
     for (int64_t l = 0; l < t.layers; ++l) {

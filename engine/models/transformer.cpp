@@ -12,7 +12,8 @@
 namespace sheaf {
 namespace {
 
-constexpr float kPositionDeviation = 0.1f;
+constexpr float kPositionDeviation = 0.02f;
+constexpr float kAttentionDeviation = 0.2f;
 constexpr int64_t kSiteRows = int64_t{1} << 36;        // rows of dropout that a place in the model has for itself
 constexpr int64_t kLayerSequences = int64_t{1} << 24;  // and sequences of the attention's dropout
 constexpr int64_t kTokensAtOnce = 16384;               // of last_states
@@ -87,9 +88,22 @@ void Transformer::initialise(uint64_t seed, uint32_t first_table) {
     p.value.assign(normal_values(p.rows, p.cols, seed, first_table + static_cast<uint32_t>(index), deviation));
   };
   const auto usual = [&](size_t index) { return 1.0f / std::sqrt(static_cast<float>(parameters_[index].cols)); };
+  const auto size = static_cast<size_t>(dim_);
   for (int64_t l = 0; l < shape_.layers; ++l) {
-    for (const Weight w : {kQkv, kInner}) draw(weight(l, w), usual(weight(l, w)));
-    for (const Weight w : {kOut, kOuter}) draw(weight(l, w), residual * usual(weight(l, w)));
+    Parameter& qkv = parameters_[weight(l, kQkv)];
+    std::vector<float> values =
+        normal_values(qkv.rows, qkv.cols, seed, first_table + static_cast<uint32_t>(weight(l, kQkv)),
+                      kAttentionDeviation * usual(weight(l, kQkv)));
+    std::vector<float> out(size * size, 0.0f);
+    for (size_t c = 0; c < size; ++c) {
+      std::fill_n(values.begin() + static_cast<int64_t>((2 * size + c) * size), size, 0.0f);
+      values[(2 * size + c) * size + c] = 1.0f;
+      out[c * size + c] = 1.0f;
+    }
+    qkv.value.assign(values);
+    parameters_[weight(l, kOut)].value.assign(out);
+    draw(weight(l, kInner), usual(weight(l, kInner)));
+    draw(weight(l, kOuter), residual * usual(weight(l, kOuter)));
   }
   for (int64_t n = 0; n <= 2 * shape_.layers; ++n) {
     parameters_[gain(n)].value.assign(std::vector<float>(static_cast<size_t>(dim_), 1.0f));

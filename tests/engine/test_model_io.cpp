@@ -22,7 +22,11 @@ class ModelIoTest : public test::OpTest {
   PreferenceState make_state(PreferenceKind kind) {
     Catalog catalog = test::plain_catalog(4);
     catalog.fields = {{"colour", 2, {0, 1, 1, 0}}};
-    PreferenceModel model(context(), kind, 3, 5, catalog, true, 1);
+    History history;
+    history.offsets = {0, 2, 2, 5};
+    history.items = {3, 1, 0, 2, 2};
+    PreferenceModel model(context(), kind, 3, 5, catalog, true, 1,
+                          {.layers = 2, .heads = 1, .max_length = 4, .feed_forward = 6}, history);
     uint32_t seed = 10;
     for (Parameter* p : model.parameters()) p->value.assign(test::random_floats(p->value.size(), seed++));
     model.set_calibration({1.0 / 3, 0.7, -1e-7});
@@ -42,7 +46,8 @@ class ModelIoTest : public test::OpTest {
 };
 
 TEST_P(ModelIoTest, GivesBackTheSameModel) {
-  for (const PreferenceKind kind : {PreferenceKind::factorization, PreferenceKind::additive}) {
+  for (const PreferenceKind kind :
+       {PreferenceKind::factorization, PreferenceKind::additive, PreferenceKind::transformer}) {
     const PreferenceState saved = make_state(kind);
     const nlohmann::json notes{{"seed", 7}, {"loss", {0.5, 0.25}}};
     save_model(saved, notes, folder_);
@@ -59,6 +64,10 @@ TEST_P(ModelIoTest, GivesBackTheSameModel) {
     EXPECT_EQ(loaded.state.calibration.bias_slope, saved.calibration.bias_slope);
     EXPECT_EQ(loaded.state.calibration.offset, saved.calibration.offset);
     const PreferenceState again = PreferenceModel(context(), loaded.state).state();
+    EXPECT_EQ(again.history.offsets, saved.history.offsets);
+    EXPECT_EQ(again.history.items, saved.history.items);
+    EXPECT_EQ(again.transformer.feed_forward,
+              kind == PreferenceKind::transformer ? 6 : TransformerShape{}.feed_forward);
     ASSERT_EQ(again.tables.size(), saved.tables.size());
     for (size_t t = 0; t < saved.tables.size(); ++t) {
       EXPECT_EQ(again.tables[t].name, saved.tables[t].name);
@@ -126,6 +135,35 @@ TEST_P(ModelIoTest, ADamagedManifestIsFound) {
   expect_found(other_file, "no tensors listed");
   test::write_bytes(file, text);
   EXPECT_NO_THROW(load_model(folder_));
+}
+
+TEST_P(ModelIoTest, ADamagedTransformerIsFound) {
+  const auto found = [&](auto&& spoil) {
+    PreferenceState state = make_state(PreferenceKind::transformer);
+    spoil(state);
+    fs::remove_all(folder_);
+    save_model(state, {}, folder_);
+    EXPECT_THROW(load_model(folder_), DataError);
+  };
+  found([](PreferenceState& s) { s.history.items[2] = 4; });
+  found([](PreferenceState& s) { s.history.items[2] = -1; });
+  found([](PreferenceState& s) { s.history.items.pop_back(); });
+  found([](PreferenceState& s) { s.history.offsets.pop_back(); });
+  found([](PreferenceState& s) { std::swap(s.history.offsets[1], s.history.offsets[3]); });
+  found([](PreferenceState& s) { s.transformer.max_length = 5; });
+  found([](PreferenceState& s) { s.transformer.layers = 3; });
+  found([](PreferenceState& s) { s.transformer.layers = int64_t{1} << 60; });
+  found([](PreferenceState& s) { s.transformer.heads = 2; });
+  found([](PreferenceState& s) { s.transformer.feed_forward = 7; });
+  for (const PreferenceKind kind : {PreferenceKind::factorization, PreferenceKind::additive}) {
+    found([&](PreferenceState& s) { s.kind = kind; });
+  }
+  save_model(make_state(PreferenceKind::transformer), {}, folder_);
+  const fs::path file = folder_ / "manifest.json";
+  nlohmann::json manifest = nlohmann::json::parse(test::read_bytes(file));
+  manifest.erase("transformer");
+  test::write_bytes(file, manifest.dump());
+  EXPECT_THROW(load_model(folder_), DataError);
 }
 
 TEST_P(ModelIoTest, TablesThatDoNotFitAreFound) {

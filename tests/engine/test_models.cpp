@@ -239,6 +239,7 @@ SHEAF_ON_EVERY_BACKEND(PreferenceModelTest);
 
 TEST(PreferenceKindNames, GoBothWays) {
   for (const PreferenceKind kind : kKinds) EXPECT_EQ(parse_preference(to_string(kind)), kind);
+  EXPECT_EQ(parse_preference(to_string(PreferenceKind::transformer)), PreferenceKind::transformer);
   EXPECT_THROW(parse_preference("Additive"), UsageError);
   EXPECT_THROW(parse_preference(""), UsageError);
 }

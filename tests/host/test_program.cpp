@@ -198,6 +198,24 @@ TEST_F(ProgramTest, EveryModelAndLossTrains) {
       must_run(small({"evaluate", "data", "--model", "m", "--quiet", "--set", "evaluate.mask_seen=true"}));
     }
   }
+  for (const char* loss : {"softmax", "sampled_softmax"}) {
+    const Finished trained =
+        must_run({"train", "data", "--out", "t", "--json", "--set", "model.preference=transformer", "--set",
+                  std::string("model.loss=") + loss, "--set", "model.dim=8", "--set", "transformer.max_length=16",
+                  "--set", "transformer.negatives=16", "--set", "model.epochs=4"});
+    EXPECT_GT(nlohmann::json::parse(trained.out)["validation_ndcg"], 0.05) << loss;
+    const Finished quality = must_run(small({"evaluate", "data", "--model", "t", "--json", "--quiet"}));
+    EXPECT_EQ(nlohmann::json::parse(quality.out)["ranking"][0]["name"], "transformer");
+    must_run(small({"score", "data", "--model", "t", "--out", "s", "--quiet"}));
+    must_run(small({"associate", "data", "--model", "t", "--out", "a", "--quiet", "--set", "associate.by=gcn"}));
+  }
+  expect_failure({"train", "data", "--out", "n", "--set", "model.preference=transformer", "--set", "model.loss=bpr"}, 2,
+                 "learns by the softmax or sampled_softmax loss");
+  expect_failure(
+      {"train", "data", "--out", "n", "--set", "model.preference=transformer", "--set", "transformer.heads=3"}, 2,
+      "no multiple of transformer.heads");
+  expect_failure({"train", "data", "--out", "n", "--set", "model.loss=sampled_softmax"}, 2,
+                 "for the transformer alone");
   expect_failure({"train", "data", "--out", "n", "--set", "model.preference=additive"}, 2,
                  "needs the factorization model");
 }

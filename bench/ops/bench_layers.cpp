@@ -1,0 +1,224 @@
+#include <algorithm>
+#include <utility>
+
+#include "bench/common/inputs.hpp"
+#include "bench/ops/ops.hpp"
+#include "kernels/dense/add_norm.hpp"
+#include "kernels/dense/linear.hpp"
+#include "tests/reference/layers.hpp"
+
+namespace sheaf::bench {
+namespace {
+
+constexpr RandomKey kKey{.seed = 3, .purpose = Purpose::dropout, .step = 1};
+constexpr int64_t kChecked = 40;  // rows that the oracle looks at
+
+MatrixView<float> out(const Buffer<float>& buffer, int64_t rows, int64_t cols) { return {buffer.data(), rows, cols}; }
+
+std::vector<double> first_rows(const std::vector<float>& values, int64_t rows, int64_t cols) {
+  return {values.begin(), values.begin() + rows * cols};
+}
+
+std::vector<float> first_floats(const Buffer<float>& buffer, int64_t n) {
+  std::vector<float> values = buffer.to_host();
+  values.resize(static_cast<size_t>(n));
+  return values;
+}
+
+class LinearCase : public Case {
+ public:
+  LinearCase(Context& context, const Shape& s)
+      : context_(context),
+        n_(s["rows"]),
+        n_in_(s["n_in"]),
+        n_out_(s["n_out"]),
+        host_x_(test::random_floats(n_ * n_in_, 110)),
+        host_weight_(test::random_floats(n_out_ * n_in_, 111)),
+        host_bias_(test::random_floats(n_out_, 112)),
+        host_d_(test::random_floats(n_ * n_out_, 113)),
+        x_(context, host_x_),
+        weight_(context, host_weight_),
+        bias_(context, host_bias_),
+        d_out_(context, host_d_),
+        out_(poisoned<float>(context, n_ * n_out_)),
+        d_x_(poisoned<float>(context, n_ * n_in_)),
+        d_weight_(poisoned<float>(context, n_out_ * n_in_)),
+        d_bias_(poisoned<float>(context, n_out_)) {}
+
+ protected:
+  int64_t checked() const { return std::min(n_, kChecked); }
+
+  Context& context_;
+  int64_t n_, n_in_, n_out_;
+  std::vector<float> host_x_, host_weight_, host_bias_, host_d_;
+  Buffer<float> x_, weight_, bias_, d_out_;
+  Buffer<float> out_, d_x_, d_weight_, d_bias_;
+};
+
+class Linear final : public LinearCase {
+ public:
+  using LinearCase::LinearCase;
+  void run() override { dense::linear(context_, args()); }
+  std::string fault() override {
+    ref::Sums expected =
+        ref::linear(n_in_, first_rows(host_x_, checked(), n_in_), to_double(host_weight_), to_double(host_bias_));
+    for (double& value : expected.value) value = std::max(0.0, value);
+    return difference("out", first_floats(out_, checked() * n_out_), expected);
+  }
+  OpCost cost() const override { return dense::linear_cost(args()); }
+
+ private:
+  dense::LinearArgs args() const {
+    return {std::as_const(x_).matrix(n_, n_in_), std::as_const(weight_).matrix(n_out_, n_in_), bias_.view(), true,
+            out(out_, n_, n_out_)};
+  }
+};
+
+class LinearBackward final : public LinearCase {
+ public:
+  using LinearCase::LinearCase;
+  void run() override { dense::linear_backward(context_, args()); }
+  std::string fault() override {
+    // Gradients of rows need those rows alone; those of the weights all of them.
+    const ref::LinearGradients rows = ref::linear_backward(
+        n_in_, first_rows(host_x_, checked(), n_in_), to_double(host_weight_), first_rows(host_d_, checked(), n_out_));
+    ref::Sums bias(n_out_);
+    for (int64_t r = 0; r < n_; ++r) {
+      for (int64_t o = 0; o < n_out_; ++o) bias.add(o, host_d_[static_cast<size_t>(r * n_out_ + o)]);
+    }
+    ref::Sums first(n_in_);  // of d_weight
+    for (int64_t r = 0; r < n_; ++r) {
+      for (int64_t i = 0; i < n_in_; ++i) {
+        first.add(i, static_cast<double>(host_d_[static_cast<size_t>(r * n_out_)]) *
+                         static_cast<double>(host_x_[static_cast<size_t>(r * n_in_ + i)]));
+      }
+    }
+    return first_of({difference("d_x", first_floats(d_x_, checked() * n_in_), rows.x),
+                     difference("d_weight", first_floats(d_weight_, n_in_), first),
+                     difference("d_bias", d_bias_.to_host(), bias)});
+  }
+  OpCost cost() const override { return dense::linear_backward_cost(args()); }
+
+ private:
+  dense::LinearBackwardArgs args() const {
+    return {std::as_const(x_).matrix(n_, n_in_),
+            std::as_const(weight_).matrix(n_out_, n_in_),
+            false,
+            {},
+            out(d_out_, n_, n_out_),
+            out(d_x_, n_, n_in_),
+            out(d_weight_, n_out_, n_in_),
+            {d_bias_.data(), n_out_}};
+  }
+};
+
+class AddNormCase : public Case {
+ public:
+  AddNormCase(Context& context, const Shape& s)
+      : context_(context),
+        n_(s["rows"]),
+        dim_(s["dim"]),
+        host_x_(test::random_floats(n_ * dim_, 120)),
+        host_residual_(test::random_floats(n_ * dim_, 121)),
+        host_gain_(test::random_floats(dim_, 122)),
+        host_shift_(test::random_floats(dim_, 123)),
+        host_d_(test::random_floats(n_ * dim_, 124)),
+        x_(context, host_x_),
+        residual_(context, host_residual_),
+        gain_(context, host_gain_),
+        shift_(context, host_shift_),
+        d_normed_(context, host_d_),
+        sum_(poisoned<float>(context, n_ * dim_)),
+        normed_(poisoned<float>(context, n_ * dim_)),
+        moments_(poisoned<float>(context, n_ * 2)),
+        d_sum_(poisoned<float>(context, n_ * dim_)),
+        d_x_(poisoned<float>(context, n_ * dim_)),
+        d_gain_(poisoned<float>(context, dim_)),
+        d_shift_(poisoned<float>(context, dim_)) {}
+
+ protected:
+  static constexpr float kRate = 0.2f;
+  int64_t checked() const { return std::min(n_, kChecked); }
+  ref::AddNorm exact() const {
+    return ref::add_norm(dim_, first_rows(host_x_, checked(), dim_), first_rows(host_residual_, checked(), dim_),
+                         to_double(host_gain_), to_double(host_shift_), {kRate, kKey, 0});
+  }
+  dense::AddNormArgs args() const {
+    return {.x = std::as_const(x_).matrix(n_, dim_),
+            .residual = std::as_const(residual_).matrix(n_, dim_),
+            .gain = gain_.view(),
+            .shift = shift_.view(),
+            .rate = kRate,
+            .key = kKey,
+            .sum = out(sum_, n_, dim_),
+            .normed = out(normed_, n_, dim_),
+            .moments = out(moments_, n_, 2)};
+  }
+  std::string difference_of(const char* what, const Buffer<float>& got, const ref::Bounded& expected) const {
+    const std::vector<float> values = first_floats(got, static_cast<int64_t>(expected.value.size()));
+    for (size_t i = 0; i < values.size(); ++i) {
+      const std::string fault =
+          difference(what, static_cast<int64_t>(i), values[i], expected.value[i], expected.bound[i]);
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  Context& context_;
+  int64_t n_, dim_;
+  std::vector<float> host_x_, host_residual_, host_gain_, host_shift_, host_d_;
+  Buffer<float> x_, residual_, gain_, shift_, d_normed_;
+  Buffer<float> sum_, normed_, moments_, d_sum_, d_x_, d_gain_, d_shift_;
+};
+
+class AddNorm final : public AddNormCase {
+ public:
+  using AddNormCase::AddNormCase;
+  void run() override { dense::add_norm(context_, args()); }
+  std::string fault() override { return difference_of("normed", normed_, exact().normed); }
+  OpCost cost() const override { return dense::add_norm_cost(args()); }
+};
+
+class AddNormBackward final : public AddNormCase {
+ public:
+  AddNormBackward(Context& context, const Shape& s) : AddNormCase(context, s) { dense::add_norm(context, args()); }
+  void run() override { dense::add_norm_backward(context_, backward()); }
+  std::string fault() override {
+    const ref::AddNormGradients expected =
+        ref::add_norm_backward(dim_, exact(), to_double(host_gain_), first_rows(host_d_, checked(), dim_),
+                               first_rows(host_residual_, checked(), dim_), {kRate, kKey, 0});
+    return first_of({difference_of("d_sum", d_sum_, expected.sum), difference_of("d_x", d_x_, expected.x)});
+  }
+  OpCost cost() const override { return dense::add_norm_backward_cost(backward()); }
+
+ private:
+  dense::AddNormBackwardArgs backward() const {
+    return {.sum = std::as_const(sum_).matrix(n_, dim_),
+            .moments = std::as_const(moments_).matrix(n_, 2),
+            .gain = gain_.view(),
+            .d_normed = std::as_const(d_normed_).matrix(n_, dim_),
+            .d_residual = std::as_const(residual_).matrix(n_, dim_),
+            .rate = kRate,
+            .key = kKey,
+            .d_sum = out(d_sum_, n_, dim_),
+            .d_x = out(d_x_, n_, dim_),
+            .d_gain = {d_gain_.data(), dim_},
+            .d_shift = {d_shift_.data(), dim_}};
+  }
+};
+
+}  // namespace
+
+void add_layers(Suite& suite) {
+  const std::vector<Shape> linear{{{"rows", 8192}, {"n_in", 64}, {"n_out", 192}}};
+  const std::vector<Shape> linears{{{"rows", 8192}, {"n_in", 64}, {"n_out", 192}},
+                                   {{"rows", 1 << 18}, {"n_in", 128}, {"n_out", 512}}};
+  suite.add<Linear>("dense", "linear", linear, linears);
+  suite.add<LinearBackward>("dense", "linear_backward", linear, linears);
+  const std::vector<Shape> norm{{{"rows", 8192}, {"dim", 64}}};
+  const std::vector<Shape> norms{{{"rows", 8192}, {"dim", 64}}, {{"rows", 1 << 18}, {"dim", 128}}};
+  suite.add<AddNorm>("dense", "add_norm", norm, norms);
+  suite.add<AddNormBackward>("dense", "add_norm_backward", norm, norms);
+}
+
+}  // namespace sheaf::bench

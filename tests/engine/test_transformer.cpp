@@ -1,0 +1,382 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "engine/evaluate/ranking_eval.hpp"
+#include "engine/train/trainer.hpp"
+#include "engine/train/transformer_step.hpp"
+#include "kernels/core/error.hpp"
+#include "tests/common/numbers.hpp"
+#include "tests/engine/engine_data.hpp"
+#include "tests/reference/attention.hpp"
+#include "tests/reference/layers.hpp"
+
+namespace sheaf {
+namespace {
+
+/// Baskets of each user; a basket is a list of items.
+using Baskets = std::vector<std::vector<std::vector<int32_t>>>;
+
+History history_of(const Baskets& users) {
+  History history;
+  int32_t basket = 100;
+  for (const auto& user : users) {
+    for (const auto& items : user) {
+      history.items.insert(history.items.end(), items.begin(), items.end());
+      history.baskets.insert(history.baskets.end(), items.size(), basket++);
+    }
+    history.offsets.push_back(std::ssize(history.items));
+  }
+  return history;
+}
+
+/// The purchases of a history, one weight each.
+HostCsr bought(const History& history, int64_t n_items) {
+  std::vector<int32_t> users;
+  for (int64_t u = 0; u < history.n_users(); ++u) {
+    users.insert(users.end(), static_cast<size_t>(history.length(u)), static_cast<int32_t>(u));
+  }
+  return csr_from_pairs(users, history.items, std::vector<float>(users.size(), 1.0f), history.n_users(), n_items);
+}
+
+// --- the loss by definition, in double ------------------------------------------------------------------------------------------
+
+using Tables = std::map<std::string, std::vector<double>>;
+
+Tables tables_of(const PreferenceState& state) {
+  Tables tables;
+  for (const auto& table : state.tables) tables[table.name] = test::to_double(table.values);
+  return tables;
+}
+
+struct Loss {
+  const PreferenceState& state;  // shapes and bags
+  const NextItems& next;
+  TransformerDropout dropout;
+  int64_t n_draws = 0;  // 0: the whole catalog
+
+  std::vector<double> item_sums(const std::vector<double>& table, int64_t dim) const {
+    std::vector<double> sums(static_cast<size_t>(state.n_items * dim), 0.0);
+    for (int64_t i = 0; i < state.n_items; ++i) {
+      for (const int32_t row : state.item_bags.row(i)) {
+        for (int64_t c = 0; c < dim; ++c)
+          sums[static_cast<size_t>(i * dim + c)] += table[static_cast<size_t>(row * dim + c)];
+      }
+    }
+    return sums;
+  }
+
+  std::vector<double> states(const Tables& t, const std::vector<double>& items) const {
+    const int64_t dim = state.dim, heads = state.transformer.heads;
+    std::vector<double> sum, branch, normed;
+    for (int64_t s = 0; s < next.n_sequences(); ++s) {
+      for (int64_t p = 0; p < next.offsets[static_cast<size_t>(s) + 1] - next.offsets[static_cast<size_t>(s)]; ++p) {
+        const int32_t item = next.items[static_cast<size_t>(next.offsets[static_cast<size_t>(s)] + p)];
+        for (int64_t c = 0; c < dim; ++c) {
+          branch.push_back(items[static_cast<size_t>(item * dim + c)] +
+                           t.at("positions")[static_cast<size_t>(p * dim + c)]);
+        }
+      }
+    }
+    int64_t site = 0;
+    const auto norm = [&] {
+      const std::string name = "norm." + std::to_string(site);
+      const ref::Dropout drop{dropout.rate, {dropout.seed, Purpose::dropout, dropout.step}, site << 36};
+      const ref::AddNorm out = ref::add_norm(dim, branch, sum, t.at(name + ".gain"), t.at(name + ".shift"), drop);
+      sum = out.sum;
+      normed = out.normed.value;
+      ++site;
+    };
+    norm();
+    for (int64_t l = 0; l < state.transformer.layers; ++l) {
+      const std::string layer = "layer." + std::to_string(l) + ".";
+      const auto qkv = ref::linear(dim, normed, t.at(layer + "qkv"), t.at(layer + "qkv_bias")).value;
+      ref::AttentionInputs in;
+      for (size_t token = 0; token < next.items.size(); ++token) {
+        const auto at = qkv.begin() + static_cast<int64_t>(token) * 3 * dim;
+        in.q.insert(in.q.end(), at, at + dim);
+        in.k.insert(in.k.end(), at + dim, at + 2 * dim);
+        in.v.insert(in.v.end(), at + 2 * dim, at + 3 * dim);
+      }
+      in.d_out.assign(in.q.size(), 0.0);
+      ref::AttentionProblem problem;
+      problem.n_heads = problem.n_kv_heads = heads;
+      problem.dim = dim / heads;
+      problem.offsets = next.offsets;
+      problem.scale = static_cast<double>(1.0f / std::sqrt(static_cast<float>(dim / heads)));
+      problem.dropout = dropout.rate;
+      problem.key = {dropout.seed, Purpose::attention, dropout.step};
+      problem.first_sequence = l << 24;
+      branch = ref::linear(dim, ref::attention(problem, in, ref::Arithmetic::exact).out, t.at(layer + "out"),
+                           t.at(layer + "out_bias"))
+                   .value;
+      norm();
+      auto inner = ref::linear(dim, normed, t.at(layer + "inner"), t.at(layer + "inner_bias")).value;
+      for (double& x : inner) x = std::max(0.0, x);
+      branch =
+          ref::linear(state.transformer.feed_forward, inner, t.at(layer + "outer"), t.at(layer + "outer_bias")).value;
+      norm();
+    }
+    return normed;
+  }
+
+  double operator()(const Tables& t) const {
+    const int64_t dim = state.dim;
+    const std::vector<double> items = item_sums(t.at("item_table"), dim), bias = item_sums(t.at("item_bias"), 1);
+    const std::vector<double> h = states(t, items);
+    std::vector<bool> is_target(static_cast<size_t>(state.n_items)), drawn(is_target.size(), n_draws == 0);
+    for (const int32_t item : next.targets.columns) is_target[static_cast<size_t>(item)] = true;
+    for (int64_t d = 0; d < n_draws; ++d) {
+      const uint64_t draw = random_u32({dropout.seed, Purpose::negative, dropout.step}, static_cast<uint64_t>(d), 0);
+      drawn[static_cast<size_t>(draw * static_cast<uint64_t>(state.n_items) >> 32)] = true;
+    }
+    const double chance = 1.0 - std::pow(1.0 - 1.0 / static_cast<double>(state.n_items), static_cast<double>(n_draws));
+    double loss = 0;
+    for (size_t q = 0; q < next.queries.size(); ++q) {
+      std::vector<double> logits;
+      double sum = 0;
+      for (int64_t i = 0; i < state.n_items; ++i) {
+        const auto item = static_cast<size_t>(i);
+        double logit = bias[item];
+        for (int64_t c = 0; c < dim; ++c) {
+          logit += h[static_cast<size_t>(next.queries[q] * dim + c)] * items[static_cast<size_t>(i * dim + c)];
+        }
+        logits.push_back(logit);
+        if (is_target[item] || drawn[item]) sum += std::exp(logit) / (n_draws > 0 && !is_target[item] ? chance : 1.0);
+      }
+      for (int64_t e = next.targets.row_offsets[q]; e < next.targets.row_offsets[q + 1]; ++e) {
+        const auto item = static_cast<size_t>(next.targets.columns[static_cast<size_t>(e)]);
+        loss += static_cast<double>(next.targets.values[static_cast<size_t>(e)]) * (std::log(sum) - logits[item]);
+      }
+    }
+    return loss / static_cast<double>(next.queries.size());
+  }
+};
+
+// --------------------------------------------------------------------------------------------------------------------------------
+
+class TransformerTest : public test::OpTest {
+ protected:
+  static constexpr int64_t n_items = 9;
+  static Catalog catalog(int64_t items = n_items) {
+    Catalog catalog = test::plain_catalog(items);
+    ItemField field{"kind", 2, {}};
+    for (int64_t i = 0; i < items; ++i) field.codes.push_back(static_cast<int32_t>(i % 2));
+    catalog.fields.push_back(field);
+    return catalog;
+  }
+  /// Every parameter random, so that none is at a special point.
+  PreferenceModel random_model(const TransformerShape& shape, const History& history, int64_t dim) {
+    PreferenceModel model(context(), PreferenceKind::transformer, history.n_users(), dim, catalog(), true, 1, shape,
+                          history);
+    uint32_t seed = 500;
+    for (Parameter* p : model.parameters()) p->value.assign(test::random_floats(p->value.size(), seed++, -0.7f, 0.7f));
+    return model;
+  }
+  /// User u buys u, u + 3, u + 6, .. modulo n: the next item follows from the last one alone.
+  static Baskets walks(int64_t n_users, int64_t length, int32_t n) {
+    Baskets users;
+    for (int64_t u = 0; u < n_users; ++u) {
+      users.emplace_back();
+      for (int64_t t = 0; t < length; ++t) users.back().push_back({static_cast<int32_t>((u + 3 * t) % n)});
+    }
+    return users;
+  }
+  static TrainParams walk_params() {
+    TrainParams params;
+    params.epochs = 30;
+    params.learning_rate = 0.01f;
+    params.weight_decay = 0;
+    params.patience = 0;
+    params.dropout = 0.1f;
+    params.sequences = 5;
+    params.horizon = 1;
+    params.shared_negatives = 6;
+    return params;
+  }
+  struct Walk {
+    PreferenceState state;
+    std::vector<double> losses;
+  };
+  Walk trained(Context& where, const TrainParams& params, const History& history, int32_t n) {
+    const TransformerShape shape{.layers = 1, .heads = 2, .max_length = 8, .feed_forward = 16};
+    PreferenceModel model(where, PreferenceKind::transformer, history.n_users(), 16, catalog(n), false, 3, shape,
+                          history);
+    const HostCsr purchases = bought(history, n);
+    HostCsr nothing;
+    nothing.row_offsets.assign(static_cast<size_t>(history.n_users()) + 1, 0);
+    nothing.n_columns = n;
+    Walk walk;
+    for (const EpochReport& e : train(where, model, purchases, nothing, params, {}, history).epochs) {
+      walk.losses.push_back(e.train_loss);
+    }
+    walk.state = model.state();
+    return walk;
+  }
+};
+
+TEST(NextItems, CutsHistoriesAndLooksBehindBaskets) {
+  // A user of three baskets, one without purchases, one of a single basket, one of two.
+  const History history = history_of({{{4, 2}, {1, 4, 4}, {5}}, {}, {{0, 1}}, {{3}, {6}}});
+  const NextItems next = next_items(history, 7, 4, 3);
+  EXPECT_EQ(next.offsets, (std::vector<int64_t>{0, 2, 6, 8}));  // 2 + 4, and 2: the single basket foresees nothing
+  EXPECT_EQ(next.items, (std::vector<int32_t>{4, 2, 1, 4, 4, 5, 3, 6}));
+  EXPECT_EQ(next.queries, (std::vector<int32_t>{1, 4, 6}));
+  EXPECT_EQ(next.targets.row_offsets, (std::vector<int64_t>{0, 2, 3, 4}));
+  EXPECT_EQ(next.targets.columns, (std::vector<int32_t>{1, 4, 5, 6}));
+  EXPECT_EQ(next.targets.values, (std::vector<float>{1.0f / 3, 2.0f / 3, 1, 1}));
+  const NextItems some = stretches_of(next, {2, 0});
+  EXPECT_EQ(some.offsets, (std::vector<int64_t>{0, 2, 4}));
+  EXPECT_EQ(some.items, (std::vector<int32_t>{3, 6, 4, 2}));
+  EXPECT_EQ(some.queries, (std::vector<int32_t>{0, 3}));
+  EXPECT_EQ(some.targets.columns, (std::vector<int32_t>{6, 1, 4}));
+  EXPECT_EQ(some.targets.row_offsets, (std::vector<int64_t>{0, 1, 3}));
+}
+
+TEST_P(TransformerTest, GradientsAgreeWithFiniteDifferencesInDouble) {
+  const TransformerShape shape{.layers = 2, .heads = 2, .max_length = 4, .feed_forward = 5};
+  const History history = history_of({{{1, 0}, {3}, {2, 6}, {1}}, {{5}, {5, 4}}, {{2}, {0}, {6}}});
+  const NextItems next = next_items(history, n_items, shape.max_length, 2);
+  struct Way {
+    float rate;
+    int64_t n_draws;
+  };
+  for (const Way way : {Way{0.0f, 0}, Way{0.3f, 0}, Way{0.2f, 3}}) {
+    SCOPED_TRACE(testing::Message() << "dropout " << way.rate << ", draws " << way.n_draws);
+    PreferenceModel model = random_model(shape, history, 4);
+    const PreferenceState state = model.state();
+    constexpr uint64_t kSeed = 11;
+    constexpr uint32_t kStep = 3;
+    const TransformerBatch batch(context(), next, n_items, shape.max_length);
+    const TransformerCandidates candidates = way.n_draws > 0
+                                                 ? TransformerCandidates(context(), batch, way.n_draws, kSeed, kStep)
+                                                 : TransformerCandidates(context(), batch);
+    EXPECT_EQ(candidates.n() < n_items, way.n_draws > 0);
+    TransformerStep step(context(), model, way.rate, kSeed);
+    Buffer<double> loss(context(), std::vector<double>{0.0});
+    step.differentiate(batch, candidates, kStep, loss.view());
+
+    const Loss exact{state, next, {way.rate, kSeed, kStep}, way.n_draws};
+    const Tables at = tables_of(state);
+    EXPECT_NEAR(loss.to_host()[0], exact(at), 2e-6);
+    double largest = 0;
+    for (const auto& [parameter, gradient] : step.gradients()) {
+      const std::vector<float> got = gradient->to_host();
+      const auto f = [&](const std::vector<double>& values) {
+        Tables moved = at;
+        moved[parameter->name] = values;
+        return exact(moved);
+      };
+      for (size_t i = 0; i < got.size(); ++i) {
+        const double expected = test::central_difference(f, at.at(parameter->name), i, 1e-5);
+        largest = std::max(largest, std::abs(expected));
+        // A float gradient through two layers: some hundred roundings of numbers about 1.
+        EXPECT_NEAR(got[i], expected, 5e-6 + 5e-5 * std::abs(expected)) << parameter->name << ", element " << i;
+      }
+    }
+    EXPECT_GT(largest, 0.05);
+  }
+}
+
+TEST_P(TransformerTest, LearnsAnOrderThatPopularityCannotKnow) {
+  constexpr int32_t kItems = 10;
+  const History history = history_of(walks(20, 9, kItems));
+  for (const LossKind loss : {LossKind::softmax, LossKind::sampled_softmax}) {
+    TrainParams params = walk_params();
+    params.loss = loss;
+    const Walk walk = trained(context(), params, history, kItems);
+    EXPECT_LT(walk.losses.back(), 0.3 * walk.losses.front());
+    const LinearScorer scorer = PreferenceModel(context(), walk.state).scorer(context());
+    const std::vector<int32_t> top = top_items(context(), scorer, nullptr, 1).items.to_host();
+    for (int64_t u = 0; u < 20; ++u) EXPECT_EQ(top[static_cast<size_t>(u)], (u + 3 * 9) % kItems) << "user " << u;
+  }
+}
+
+TEST_P(TransformerTest, TheSeedAloneDecidesTheBits) {
+  constexpr int32_t kItems = 10;
+  const History history = history_of(walks(12, 6, kItems));
+  for (const LossKind loss : {LossKind::softmax, LossKind::sampled_softmax}) {
+    TrainParams params = walk_params();
+    params.loss = loss;
+    params.epochs = 2;
+    const auto bits = [&](int threads, uint64_t seed) {
+      params.seed = seed;
+      std::vector<float> all;
+      for (const auto& table : trained(*make_context(threads), params, history, kItems).state.tables) {
+        all.insert(all.end(), table.values.begin(), table.values.end());
+      }
+      return all;
+    };
+    const std::vector<float> one = bits(1, 1);
+    EXPECT_TRUE(test::same_bits(bits(3, 1), one));
+    EXPECT_FALSE(test::same_bits(bits(1, 2), one));
+  }
+}
+
+TEST_P(TransformerTest, AStateIsOfTheUsersNewestPurchasesAlone) {
+  const TransformerShape shape{.layers = 2, .heads = 1, .max_length = 3, .feed_forward = 6};
+  const History all = history_of({{{1}, {2}, {3}, {4}}, {}, {{5}}, {{6}, {2}, {3}, {4}}});
+  const PreferenceModel model = random_model(shape, all, 4);
+  const std::vector<float> states = model.user_vectors(context()).to_host();
+  ASSERT_EQ(states.size(), 16u);
+  const auto state = [&](int64_t u) {
+    return std::vector<float>(states.begin() + 4 * u, states.begin() + 4 * (u + 1));
+  };
+  EXPECT_EQ(state(1), std::vector<float>(4, 0.0f));
+  EXPECT_EQ(state(0), state(3));  // 2, 3, 4 both
+  EXPECT_NE(state(0), state(2));
+  // Alone, the same but for the order of roundings in a shorter matrix product.
+  PreferenceState alone = model.state();
+  alone.n_users = 1;
+  alone.history = history_of({{{5}}});
+  const std::vector<float> single = PreferenceModel(context(), alone).user_vectors(context()).to_host();
+  for (size_t c = 0; c < 4; ++c) EXPECT_NEAR(single[c], state(2)[c], 1e-5);
+
+  // Without purchases what is left is how popular items are.
+  const LinearScorer scorer = model.scorer(context());
+  const std::vector<float> logits = pair_logits(context(), scorer, {1}, {0, 1, 2}, 3);
+  const std::vector<float> bias = scorer.item_bias.to_host();
+  const float constant = scorer.bias.to_host()[0];
+  for (size_t i = 0; i < 3; ++i) EXPECT_FLOAT_EQ(logits[i], bias[i] + constant);
+}
+
+TEST_P(TransformerTest, RefusesWhatCannotBe) {
+  const auto shaped = [&](auto&& change) {
+    TransformerShape shape;
+    change(shape);
+    EXPECT_THROW(PreferenceModel(context(), PreferenceKind::transformer, 2, 6, catalog(), false, 1, shape, {}),
+                 UsageError);
+  };
+  shaped([](TransformerShape& s) { s.heads = 4; });
+  shaped([](TransformerShape& s) { s.layers = 0; });
+  shaped([](TransformerShape& s) { s.max_length = 0; });
+  shaped([](TransformerShape& s) { s.feed_forward = 0; });
+  EXPECT_THROW(Transformer(context(), {.heads = 1}, 256), UsageError);  // a head wider than 128
+
+  const History good = history_of({{{1}, {2}}, {{3}, {4}}});
+  const auto refused = [&](const History& history, auto&& change) {
+    PreferenceModel model(context(), PreferenceKind::transformer, 2, 6, catalog(), false, 1, {.heads = 2}, good);
+    TrainParams params = walk_params();
+    change(params);
+    train(context(), model, bought(good, n_items), bought(good, n_items), params, {}, history);
+  };
+  EXPECT_THROW(refused(good, [](TrainParams& p) { p.loss = LossKind::bpr; }), UsageError);
+  EXPECT_THROW(refused(good, [](TrainParams& p) { p.horizon = 0; }), UsageError);
+  EXPECT_THROW(refused(good, [](TrainParams& p) { p.sequences = 0; }), UsageError);
+  EXPECT_THROW(refused({}, [](TrainParams&) {}), UsageError);
+  EXPECT_THROW(refused(history_of({{{1, 2}}, {{3}}}), [](TrainParams&) {}), DataError);
+  PreferenceModel other(context(), PreferenceKind::factorization, 2, 6, catalog(), false, 1);
+  TrainParams params = walk_params();
+  params.loss = LossKind::sampled_softmax;
+  EXPECT_THROW(train(context(), other, bought(good, n_items), bought(good, n_items), params), UsageError);
+}
+
+SHEAF_ON_EVERY_BACKEND(TransformerTest);
+
+}  // namespace
+}  // namespace sheaf
