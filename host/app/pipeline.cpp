@@ -35,7 +35,7 @@ TrainParams train_params(const config::Config& config) {
                 : m.loss == "sampled_softmax" ? LossKind::sampled_softmax
                 : m.loss == "bpr"             ? LossKind::bpr
                                               : LossKind::bce;
-  const double usual = transformer ? 0.002 : params.loss == LossKind::softmax ? 0.02 : 0.003;
+  const double usual = transformer ? 0.001 : params.loss == LossKind::softmax ? 0.02 : 0.003;
   params.epochs = m.epochs;
   params.learning_rate = static_cast<float>(m.learning_rate > 0 ? m.learning_rate : usual);
   params.weight_decay = static_cast<float>(m.weight_decay);

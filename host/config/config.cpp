@@ -197,7 +197,7 @@ std::vector<Key> make_registry() {
       "transformer), or softmax over a sample of the catalog (transformer only)");
   model.integer("epochs", &M::epochs, 1, 1'000'000, "passes over the training purchases, at most");
   model.number("learning_rate", &M::learning_rate, 0.0, 10.0,
-               "step size of Adam; 0 takes the usual one, 0.02 for softmax, 0.003 for bpr and bce, 0.002 for the "
+               "step size of Adam; 0 takes the usual one, 0.02 for softmax, 0.003 for bpr and bce, 0.001 for the "
                "transformer");
   model.number("weight_decay", &M::weight_decay, 0.0, 10.0, "decoupled decay of the weights (AdamW)");
   model.integer(

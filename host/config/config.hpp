@@ -33,10 +33,10 @@ struct Config {
   struct Transformer {
     int64_t layers = 2;
     int64_t heads = 2;
-    int64_t max_length = 128;
+    int64_t max_length = 256;
     int64_t feed_forward = 256;
     double dropout = 0.2;
-    int64_t horizon = 20;
+    int64_t horizon = 100;
     int64_t batch = 64;
     int64_t negatives = 1024;
   } transformer;
