@@ -14,6 +14,7 @@ void bundle_terms(Context& context, const BundleTermsArgs& args) {
                  kOp, "probability and the outputs must have the shape of candidates, pair [n_problems, C, C]");
   check_argument(args.item_category.size == n_items && args.item_flags.size == n_items, kOp,
                  "item_category and item_flags must be [n_items]");
+  check_argument(args.item_cost.empty() || args.item_cost.size == n_items, kOp, "item_cost must be [n_items] or empty");
   check_argument(args.vectors.empty() ? args.association.n_rows == n_items && args.association.n_columns == n_items
                                       : args.vectors.rows == n_items,
                  kOp, "either vectors [n_items, dim] or association [n_items, n_items] is needed");

@@ -1,7 +1,8 @@
 #pragma once
 /// From probabilities and associations to bundle problems: the terms of
 ///
-///   F(S) = weight_association * sum over i != j in S of P(i) A(i, j)  +  sum over i in S of P(i) (weight_preference + weight_revenue * price(i))
+///   F(S) = weight_association * sum over i != j in S of P(i) A(i, j)
+///        + sum over i in S of P(i) (weight_preference + weight_revenue * price(i)) - cost(i)
 ///
 /// as problem.hpp wants them: pair[i, j] = weight_association * (P(i) + P(j)) * A(i, j), linear[i] the rest.
 /// A(i, j) = scale * max(0, cos(v_i, v_j)) from `vectors`, or, when those are empty, the larger of the entries (i, j) and (j, i) of `association`,
@@ -24,7 +25,8 @@ struct BundleTermsArgs {
   VectorView<const float> item_price;       // [n_items] f32
   VectorView<const int32_t> item_category;  // [n_items] i32
   VectorView<const uint8_t> item_flags;     // [n_items] CandidateFlag bits
-  bool first_is_must_have = false;          // candidate 0 of every problem is its anchor
+  VectorView<const float> item_cost = {};  // [n_items] f32: what a use of the item costs, in units of F; empty: nothing
+  bool first_is_must_have = false;         // candidate 0 of every problem is its anchor
   float scale = 1.0f;
   float weight_association = 1.0f, weight_preference = 0.0f, weight_revenue = 0.0f;
   MatrixView<float> linear;      // [n_problems, C] f32

@@ -57,7 +57,9 @@ SHEAF_HD inline void write_candidate(const BundleTermsArgs& args, int64_t p, int
   const int32_t i = args.candidates(p, a);
   const bool there = i >= 0;
   const float price = there ? args.item_price[i] : 0.0f;
-  args.linear(p, a) = there ? args.probability(p, a) * (args.weight_preference + args.weight_revenue * price) : 0.0f;
+  const float cost = there && !args.item_cost.empty() ? args.item_cost[i] : 0.0f;
+  args.linear(p, a) =
+      there ? args.probability(p, a) * (args.weight_preference + args.weight_revenue * price) - cost : 0.0f;
   args.price(p, a) = price;
   args.category(p, a) = there ? args.item_category[i] : 0;
   uint8_t flags = there ? args.item_flags[i] : static_cast<uint8_t>(kForbidden);

@@ -17,6 +17,7 @@ struct Case {
   std::vector<float> probability, vectors;
   test::HostCsr association;
   std::vector<float> item_price;
+  std::vector<float> item_cost = {};  // empty: none
   std::vector<int32_t> item_category;
   std::vector<uint8_t> item_flags;
   bool first_is_must_have = false;
@@ -35,6 +36,7 @@ Case random_case(int64_t n_problems, int64_t n_candidates, int64_t dim) {
          .vectors = test::random_floats(n_items * dim, 331),
          .association = {},
          .item_price = test::random_floats(n_items, 332, 0.5f, 90.0f),
+         .item_cost = n_problems % 2 == 0 ? test::random_floats(n_items, 337, 0.0f, 2.0f) : std::vector<float>{},
          .item_category = test::random_ints(n_items, 333, 0, 9),
          .item_flags = {}};
   if (dim == 0) c.association = test::random_csr(n_items, n_items, 30, 334, true);
@@ -61,7 +63,7 @@ struct Output {
 Output run(Context& context, const Case& c) {
   const Buffer<int32_t> candidates(context, c.candidates), item_category(context, c.item_category);
   const Buffer<float> probability(context, c.probability), vectors(context, c.vectors),
-      item_price(context, c.item_price);
+      item_price(context, c.item_price), item_cost(context, c.item_cost);
   const Buffer<uint8_t> item_flags(context, c.item_flags);
   const test::DeviceCsr association(context, c.association);
   const int64_t rows = c.n_problems, cols = c.n_candidates;
@@ -75,6 +77,7 @@ Output run(Context& context, const Case& c) {
                                   .item_price = item_price.view(),
                                   .item_category = item_category.view(),
                                   .item_flags = item_flags.view(),
+                                  .item_cost = item_cost.view(),
                                   .first_is_must_have = c.first_is_must_have,
                                   .scale = c.scale,
                                   .weight_association = c.weight_association,
@@ -102,8 +105,18 @@ ref::BundleInput exact(const Case& c) {
       dense[row * n + static_cast<size_t>(c.association.columns[e])] = c.association.values[e];
     }
   }
-  return {c.n_candidates, c.candidates,         c.probability,       c.dim,           c.vectors, dense, c.item_price,
-          c.scale,        c.weight_association, c.weight_preference, c.weight_revenue};
+  return {c.n_candidates,
+          c.candidates,
+          c.probability,
+          c.dim,
+          c.vectors,
+          dense,
+          c.item_price,
+          c.item_cost,
+          c.scale,
+          c.weight_association,
+          c.weight_preference,
+          c.weight_revenue};
 }
 
 void expect_near(const std::vector<float>& got, const std::vector<double>& value, const std::vector<double>& bound,

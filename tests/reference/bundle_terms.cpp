@@ -56,6 +56,11 @@ BundleTerms bundle_terms(const BundleInput& input) {
     terms.linear[a] = p * (input.weight_preference + revenue);
     // Product, sum, product.
     terms.linear_bound[a] = 3.01 * kRound * std::abs(p) * (std::abs(input.weight_preference) + std::abs(revenue));
+    if (!input.item_cost.empty()) {
+      const double cost = input.item_cost[static_cast<size_t>(i)];
+      terms.linear[a] -= cost;
+      terms.linear_bound[a] += kRound * (std::abs(terms.linear[a]) + terms.linear_bound[a]);
+    }
     for (size_t place = 0; place < c; ++place) {
       const size_t b = a / c * c + place;
       const int32_t j = input.candidates[b];

@@ -14,6 +14,7 @@ struct BundleInput {
   int64_t dim = 0;
   std::vector<float> vectors, association;
   std::vector<float> item_price;
+  std::vector<float> item_cost = {};  // or empty
   double scale = 1.0, weight_association = 1.0, weight_preference = 0.0, weight_revenue = 0.0;
 };
 
