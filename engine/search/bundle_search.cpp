@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <span>
 
 #include "engine/evaluate/ranking_eval.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/dense/mean_probability.hpp"
 #include "kernels/genetic/bundle_terms.hpp"
+#include "kernels/genetic/evaluate_sets.hpp"
+#include "kernels/genetic/search_pool.hpp"
 
 namespace sheaf {
 namespace {
@@ -41,6 +44,26 @@ std::vector<float> to_probabilities(std::vector<float> logits) {
   return logits;
 }
 
+/// Chances at a discount.
+void lift(const SearchParams& params, std::vector<float>& probability) {
+  const float factor = 1.0f + params.uplift * params.discount;
+  if (factor == 1.0f) return;
+  for (float& p : probability) p = std::min(1.0f, p * factor);
+}
+
+/// Must-have items and those of the known bundles of a subject.
+std::vector<int32_t> needed_items(const SearchParams& params, int64_t subject) {
+  std::vector<int32_t> needed = params.must_have;
+  const auto known = params.known.find(subject);
+  if (known == params.known.end()) return needed;
+  for (const std::vector<int32_t>& bundle : known->second) {
+    for (const int32_t item : bundle) {
+      if (std::ranges::find(needed, item) == needed.end()) needed.push_back(item);
+    }
+  }
+  return needed;
+}
+
 /// Solves problems in batches. `ids` key the random draws, so a subject's result does not depend on who else is searched for.
 class Solver {
  public:
@@ -54,6 +77,7 @@ class Solver {
     const int64_t n = candidates.n, c = candidates.width, rounds = params_.search.rounds;
     const Buffer<int32_t> items(context_, candidates.items);
     const Buffer<float> probability(context_, candidates.probability);
+    const Buffer<float> item_cost(context_, params_.item_cost);
     Buffer<float> linear(context_, n * c), pair(context_, n * c * c), price(context_, n * c);
     Buffer<int32_t> category(context_, n * c);
     Buffer<uint8_t> flags(context_, n * c);
@@ -64,39 +88,48 @@ class Solver {
                                      .item_price = space_.price.view(),
                                      .item_category = space_.category.view(),
                                      .item_flags = space_.flags.view(),
+                                     .item_cost = item_cost.view(),
                                      .first_is_must_have = anchored_,
                                      .scale = space_.scale,
                                      .weight_association = params_.weight_association,
                                      .weight_preference = params_.weight_preference,
-                                     .weight_revenue = params_.weight_revenue,
+                                     .weight_revenue = params_.weight_revenue * (1.0f - params_.discount),
                                      .linear = linear.matrix(n, c),
                                      .pair = pair.view(),
                                      .price = price.matrix(n, c),
                                      .category = category.matrix(n, c),
                                      .flags = flags.matrix(n, c)});
-    const bool limited = std::isfinite(params_.budget);
-    const Buffer<double> budget(context_, std::vector<double>(static_cast<size_t>(n), budget_limit(params_)));
+    const Limits limits = make_limits(candidates);
+    const Buffer<float> weight(context_, limits.weight);
+    const Buffer<double> upper(context_, limits.upper);
     const Buffer<int64_t> problem_ids(context_, ids);
     Buffer<genetic::SearchSet> pool(context_, n * params_.search.chains);
     Buffer<int64_t> evaluations = Buffer<int64_t>::zeros(context_, n);
     Buffer<float> history(context_, n * rounds);
-    genetic::search(context_, {.problems = {.n_problems = n,
-                                            .n_candidates = static_cast<int32_t>(c),
-                                            .n_limits = limited ? 1 : 0,
-                                            .min_size = static_cast<int32_t>(params_.min_size),
-                                            .max_size = static_cast<int32_t>(params_.max_size),
-                                            .min_categories = static_cast<int32_t>(params_.min_categories),
-                                            .linear = linear.data(),
-                                            .pair = pair.data(),
-                                            .weight = price.data(),
-                                            .upper = budget.data(),
-                                            .category = category.data(),
-                                            .flags = flags.data()},
+    const genetic::SearchProblems problems{.n_problems = n,
+                                           .n_candidates = static_cast<int32_t>(c),
+                                           .n_limits = limits.n,
+                                           .min_size = static_cast<int32_t>(params_.min_size),
+                                           .max_size = static_cast<int32_t>(params_.max_size),
+                                           .min_categories = static_cast<int32_t>(params_.min_categories),
+                                           .linear = linear.data(),
+                                           .pair = pair.data(),
+                                           .weight = weight.data(),
+                                           .upper = upper.data(),
+                                           .category = category.data(),
+                                           .flags = flags.data()};
+    genetic::SearchArgs search{.problems = problems,
                                .params = params_.search,
                                .problem_ids = problem_ids.view(),
                                .pool = pool.matrix(n, params_.search.chains),
                                .evaluations = evaluations.view(),
-                               .history = history.matrix(n, rounds)});
+                               .history = history.matrix(n, rounds)};
+    genetic::search(context_, search);
+    if (insert_known(candidates, ids, problems, pool)) {
+      search.params.first_round = params_.search.rounds;
+      search.history = {};
+      genetic::search(context_, search);
+    }
     collect(candidates, ids, pool.to_host());
     add_history(history.to_host());
   }
@@ -111,23 +144,117 @@ class Solver {
   }
 
  private:
+  /// Weighted limits of the problems: the budget, and the floor of the margin.
+  struct Limits {
+    int32_t n = 0;
+    std::vector<float> weight;  // [problems, n, candidates]
+    std::vector<double> upper;  // [problems, n]
+  };
+  Limits make_limits(const Candidates& candidates) const {
+    const bool budget = std::isfinite(params_.budget), margin = !params_.unit_cost.empty();
+    Limits limits;
+    limits.n = (budget ? 1 : 0) + (margin ? 1 : 0);
+    for (int64_t p = 0; p < candidates.n && limits.n > 0; ++p) {
+      const auto row = std::span(candidates.items)
+                           .subspan(static_cast<size_t>(p * candidates.width), static_cast<size_t>(candidates.width));
+      const auto price = [&](int32_t item) { return item < 0 ? 0.0f : space_.host_price[static_cast<size_t>(item)]; };
+      if (budget) {
+        for (const int32_t item : row) limits.weight.push_back(price(item));
+        limits.upper.push_back(static_cast<double>(budget_limit(params_)));
+      }
+      if (!margin) continue;
+      double largest = 0.0;
+      for (const int32_t item : row) {
+        const double weight = item < 0 ? 0.0 : margin_weight(params_, static_cast<double>(price(item)), item);
+        largest = std::max(largest, std::abs(weight));
+        limits.weight.push_back(static_cast<float>(weight));
+      }
+      limits.upper.push_back(largest * static_cast<double>(std::numeric_limits<float>::epsilon()));
+    }
+    return limits;
+  }
+
+  /// Puts known bundles into the pools, where they are not yet; false if there are none.
+  bool insert_known(const Candidates& candidates, const std::vector<int64_t>& ids,
+                    const genetic::SearchProblems& problems, Buffer<genetic::SearchSet>& pool) {
+    size_t most = 0;
+    for (const int64_t id : ids) {
+      const auto known = params_.known.find(id);
+      if (known != params_.known.end()) most = std::max(most, known->second.size());
+    }
+    most = std::min(most, static_cast<size_t>(params_.search.chains));
+    if (most == 0) return false;
+    // As places among the candidates; a bundle with an item that is none is left out.
+    const auto n_sets = static_cast<int64_t>(most), width = candidates.width;
+    std::vector<int32_t> places(static_cast<size_t>(candidates.n * n_sets * width), -1);
+    for (int64_t p = 0; p < candidates.n; ++p) {
+      const auto known = params_.known.find(ids[static_cast<size_t>(p)]);
+      if (known == params_.known.end()) continue;
+      const auto row = candidates.items.begin() + p * width;
+      for (size_t s = 0; s < std::min(most, known->second.size()); ++s) {
+        std::vector<int32_t> set;
+        for (const int32_t item : known->second[s]) {
+          const auto at = std::find(row, row + width, item);
+          if (at != row + width) set.push_back(static_cast<int32_t>(at - row));
+        }
+        if (set.size() != known->second[s].size()) continue;
+        std::ranges::sort(set);
+        std::ranges::copy(set, places.begin() + (p * n_sets + static_cast<int64_t>(s)) * width);
+      }
+    }
+    const Buffer<int32_t> sets(context_, places);
+    Buffer<float> value(context_, candidates.n * n_sets), violation(context_, candidates.n * n_sets);
+    genetic::evaluate_sets(
+        context_, {problems, n_sets, sets.matrix(candidates.n * n_sets, width), value.view(), violation.view()});
+    const std::vector<float> values = value.to_host(), violations = violation.to_host();
+    std::vector<genetic::SearchSet> pools = pool.to_host();
+    for (int64_t at = 0; at < candidates.n * n_sets; ++at) {
+      if (places[static_cast<size_t>(at * width)] < 0) continue;
+      genetic::SearchSet set{};
+      for (int64_t m = 0; m < width && places[static_cast<size_t>(at * width + m)] >= 0; ++m) {
+        const int32_t place = places[static_cast<size_t>(at * width + m)];
+        set.mask[place / 32] |= 1u << (place % 32);
+      }
+      set.value = values[static_cast<size_t>(at)];
+      set.violation = violations[static_cast<size_t>(at)];
+      const std::span own(pools.data() + at / n_sets * params_.search.chains,
+                          static_cast<size_t>(params_.search.chains));
+      const auto same = [&](const genetic::SearchSet& other) { return std::ranges::equal(other.mask, set.mask); };
+      if (std::ranges::any_of(own, same) || genetic::compare_sets(set, own.back()) < 0) continue;
+      own.back() = set;
+      std::ranges::stable_sort(own, [](const auto& a, const auto& b) { return genetic::compare_sets(a, b) > 0; });
+    }
+    pool.assign(pools);
+    return true;
+  }
+
+  Bundle bundle_of(const Candidates& candidates, const std::vector<int64_t>& ids, int64_t p,
+                   const genetic::SearchSet& set) const {
+    std::vector<std::pair<int32_t, float>> members;
+    for (int32_t place = 0; place < candidates.width; ++place) {
+      if ((set.mask[place / 32] >> (place % 32) & 1u) == 0) continue;
+      const auto at = static_cast<size_t>(p * candidates.width + place);
+      members.emplace_back(candidates.items[at], candidates.probability[at]);
+    }
+    std::ranges::sort(members);
+    Bundle bundle{ids[static_cast<size_t>(p)], {}, {}, set.value, set.violation, params_.discount};
+    for (const auto& [item, probability] : members) {
+      bundle.items.push_back(item);
+      bundle.probability.push_back(probability);
+    }
+    return bundle;
+  }
+
   void collect(const Candidates& candidates, const std::vector<int64_t>& ids,
                const std::vector<genetic::SearchSet>& pool) {
     for (int64_t p = 0; p < candidates.n; ++p) {
-      const genetic::SearchSet& best = pool[static_cast<size_t>(p * params_.search.chains)];
-      std::vector<std::pair<int32_t, float>> members;
-      for (int32_t place = 0; place < candidates.width; ++place) {
-        if ((best.mask[place / 32] >> (place % 32) & 1u) == 0) continue;
-        const auto at = static_cast<size_t>(p * candidates.width + place);
-        members.emplace_back(candidates.items[at], candidates.probability[at]);
+      const auto own = std::span(pool).subspan(static_cast<size_t>(p * params_.search.chains),
+                                               static_cast<size_t>(params_.search.chains));
+      result_.bundles.push_back(bundle_of(candidates, ids, p, own.front()));
+      if (!params_.keep_pools) continue;
+      for (const genetic::SearchSet& set : own) {
+        if (set.violation == 0.0f) result_.pools.push_back(bundle_of(candidates, ids, p, set));
       }
-      std::ranges::sort(members);
-      Bundle bundle{ids[static_cast<size_t>(p)], {}, {}, best.value, best.violation};
-      for (const auto& [item, probability] : members) {
-        bundle.items.push_back(item);
-        bundle.probability.push_back(probability);
-      }
-      result_.bundles.push_back(std::move(bundle));
     }
   }
 
@@ -174,7 +301,10 @@ LinearScorer scorer_of(Context& context, const LinearScorer& scorer, const std::
 }  // namespace
 
 SearchSpace::SearchSpace(Context& context, const Catalog& catalog, const SearchParams& params)
-    : n_items(catalog.n_items), price(context, catalog.price), category(context, catalog.category) {
+    : n_items(catalog.n_items),
+      host_price(catalog.price),
+      price(context, catalog.price),
+      category(context, catalog.category) {
   std::vector<uint8_t> bits(static_cast<size_t>(n_items), 0);
   for (const int32_t item : params.must_have) bits[static_cast<size_t>(item)] |= genetic::kMustHave;
   for (const int32_t item : params.forbidden) bits[static_cast<size_t>(item)] |= genetic::kForbidden;
@@ -201,12 +331,14 @@ SearchResult search_for_users(Context& context, const LinearScorer& scorer, cons
     candidates.items.assign(top.begin() + static_cast<std::ptrdiff_t>(first * width),
                             top.begin() + static_cast<std::ptrdiff_t>(last * width));
     for (size_t p = 0; p < last - first; ++p) {
-      insert_must_haves(params.must_have, candidates.items.data() + p * width, candidates.width, false);
+      const std::vector<int32_t> needed = needed_items(params, users[first + p]);
+      insert_must_haves(needed, candidates.items.data() + p * width, candidates.width, false);
     }
     const std::vector<int32_t> batch(users.begin() + static_cast<std::ptrdiff_t>(first),
                                      users.begin() + static_cast<std::ptrdiff_t>(last));
     candidates.probability =
         to_probabilities(pair_logits(context, probabilities, batch, candidates.items, candidates.width));
+    lift(params, candidates.probability);
     solver.solve(candidates, std::vector<int64_t>(batch.begin(), batch.end()));
   }
   return solver.take();
@@ -242,15 +374,21 @@ SearchResult search_around_anchors(Context& context, const SearchSpace& space, c
       const auto begin = partners.begin() + static_cast<std::ptrdiff_t>(p * n_partners);
       candidates.items.insert(candidates.items.end(), begin, begin + static_cast<std::ptrdiff_t>(taken));
       candidates.items.resize(row + static_cast<size_t>(candidates.width), -1);
-      insert_must_haves(params.must_have, candidates.items.data() + row, candidates.width, true);
+      insert_must_haves(needed_items(params, anchors[p]), candidates.items.data() + row, candidates.width, true);
     }
     for (const int32_t item : candidates.items) {
       candidates.probability.push_back(item < 0 ? 0.0f : probability[static_cast<size_t>(item)]);
     }
+    lift(params, candidates.probability);
     const auto begin = anchors.begin() + static_cast<std::ptrdiff_t>(first);
     solver.solve(candidates, std::vector<int64_t>(begin, begin + candidates.n));
   }
   return solver.take();
+}
+
+double margin_weight(const SearchParams& params, double price, int32_t item) {
+  const double kept = (1.0 - static_cast<double>(params.margin_floor)) * (1.0 - static_cast<double>(params.discount));
+  return static_cast<double>(params.unit_cost[static_cast<size_t>(item)]) - kept * price;
 }
 
 std::vector<float> mean_probability(Context& context, const LinearScorer& scorer) {
@@ -290,13 +428,17 @@ std::string explain_infeasible(const Bundle& nearest, const Catalog& catalog, co
                                const std::string& currency) {
   std::vector<std::string> broken;
   const auto size = static_cast<int64_t>(nearest.items.size());
-  double price = 0;
+  double price = 0, cost = 0, margin = 0;
   std::set<int32_t> categories;
   int64_t missing = 0, forbidden = 0;
   for (const int32_t item : nearest.items) {
     price += static_cast<double>(catalog.price[static_cast<size_t>(item)]);
     categories.insert(catalog.category[static_cast<size_t>(item)]);
     forbidden += std::ranges::count(params.forbidden, item);
+    if (params.unit_cost.empty()) continue;
+    const auto own = static_cast<double>(catalog.price[static_cast<size_t>(item)]);
+    cost += static_cast<double>(params.unit_cost[static_cast<size_t>(item)]);
+    margin += margin_weight(params, own, item);
   }
   for (const int32_t item : params.must_have) missing += std::ranges::count(nearest.items, item) == 0 ? 1 : 0;
   const auto n_categories = static_cast<int64_t>(categories.size());
@@ -308,6 +450,13 @@ std::string explain_infeasible(const Bundle& nearest, const Catalog& catalog, co
   if (price > static_cast<double>(budget_limit(params))) {
     broken.push_back("it costs " + money(price) + ", " + money(price - static_cast<double>(params.budget)) +
                      " over the budget of " + money(static_cast<double>(params.budget)));
+  }
+  if (margin > 1e-6 * price) {
+    const double paid = price * (1.0 - static_cast<double>(params.discount));
+    char share[96];
+    std::snprintf(share, sizeof share, "%.1f %% of what is paid, under discount.margin_floor = %.1f %%",
+                  paid > 0 ? 100.0 * (paid - cost) / paid : 0.0, 100.0 * static_cast<double>(params.margin_floor));
+    broken.push_back("its margin is " + std::string(share));
   }
   if (size < params.min_size) {
     broken.push_back("it has " + std::to_string(size) + " items, " + std::to_string(params.min_size - size) +

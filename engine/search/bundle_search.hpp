@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,18 @@ struct SearchParams {
   int64_t min_categories = 2;
   std::vector<int32_t> must_have, forbidden;  // items
   float weight_association = 1.0f, weight_preference = 0.0f, weight_revenue = 0.0f;
+  /// [n_items] what a use of the item costs, in units of F, or empty: nothing.
+  std::vector<float> item_cost;
+  /// The share of the price that is taken off. Chances grow to min(1, P (1 + uplift * discount)), revenue counts (1 - discount) price.
+  float discount = 0.0f, uplift = 0.0f;
+  /// [n_items] unit costs in the currency of the data, or empty: no floor. What is left of the discounted price of a bundle after its
+  /// costs is at least margin_floor of it.
+  std::vector<float> unit_cost;
+  float margin_floor = 0.0f;
+  /// By subject, bundles to begin with: the result is no worse than the feasible ones among them. Items outside the candidates take the
+  /// places of the last ones.
+  std::map<int64_t, std::vector<std::vector<int32_t>>> known;
+  bool keep_pools = false;
   /// Four rounds of eight chains: on the demo's and the shop's problems no set of more rounds is better.
   genetic::SearchParams search{.chains = 8, .rounds = 4, .iterations = 16};
 };
@@ -29,6 +42,7 @@ struct SearchSpace {
   SearchSpace(Context& context, const Catalog& catalog, const SearchParams& params);
 
   int64_t n_items;
+  std::vector<float> host_price;
   Buffer<float> price;
   Buffer<int32_t> category;
   Buffer<uint8_t> flags;
@@ -43,11 +57,13 @@ struct Bundle {
   int64_t subject = -1;            // the user or the anchor item
   std::vector<int32_t> items;      // ascending
   std::vector<float> probability;  // of each item, as the search saw it
-  float value = 0;                 // F
+  float value = 0;                 // F, less what its items cost
   float violation = 0;             // 0: feasible
+  float discount = 0;              // share of the price, of the search that found it
 };
 
 struct SearchResult {
+  std::vector<Bundle> pools;    // with keep_pools, all feasible bundles that were kept, some of them twice
   std::vector<Bundle> bundles;  // one a problem, in the order of the subjects
   std::vector<double>
       convergence;  // [rounds] mean over the problems that are feasible by then of the best value; NaN: none
@@ -63,6 +79,9 @@ SearchResult search_for_users(Context& context, const LinearScorer& scorer, cons
 SearchResult search_around_anchors(Context& context, const SearchSpace& space, const SearchParams& params,
                                    const std::vector<int32_t>& anchors, const std::vector<int32_t>& partners,
                                    const std::vector<float>& probability);
+
+/// What item i adds to a sum that must not be above 0 for the margin to hold: cost - (1 - floor) (1 - discount) price.
+double margin_weight(const SearchParams& params, double price, int32_t item);
 
 /// P(u, i) averaged over the users.
 std::vector<float> mean_probability(Context& context, const LinearScorer& scorer);

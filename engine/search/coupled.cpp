@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int64_t kSteps = 200;  // of the prices
 constexpr int64_t kPasses = 20;  // of the exchanges
+constexpr ptrdiff_t kNext = 32;  // best columns of an item that are tried where one has left
 constexpr double kSlack = 1e-9;  // of demands that fill a stock, relative
 constexpr double kGain = 1e-12;  // an exchange is worth more than this share of the value
 
@@ -68,7 +70,8 @@ class Choice {
         index_(index),
         chosen_(columns.size()),
         holders_(index.of_item.size()),
-        of_subject_(index.of_subject.size()) {}
+        of_subject_(index.of_subject.size()),
+        sold_(holders_.size(), 0.0) {}
 
   std::vector<int64_t> members() const {
     std::vector<int64_t> list;
@@ -76,6 +79,25 @@ class Choice {
     return list;
   }
   double value() const { return value_; }
+
+  /// Whether nothing must go before column c can come.
+  bool fits(int64_t c) const {
+    const Column& column = columns_[static_cast<size_t>(c)];
+    if (chosen_[static_cast<size_t>(c)]) return false;
+    if (coupling_.count > 0 && std::ssize(members_) >= coupling_.count) return false;
+    if (coupling_.one_per_subject && !of_subject_[index_.subject[static_cast<size_t>(c)]].empty()) return false;
+    for (const int32_t i : column.bundle.items) {
+      const auto at = static_cast<size_t>(i);
+      if (coupling_.max_uses > 0 && std::ssize(holders_[at]) >= coupling_.max_uses) return false;
+      if (sold_[at] + column.demand > capacity(coupling_, i)) return false;
+      if (coupling_.max_overlap == kAnyOverlap) continue;
+      for (const int64_t m : holders_[at]) {
+        const auto& items = columns_[static_cast<size_t>(m)].bundle.items;
+        if (items == column.bundle.items || shared(items, column.bundle.items) > coupling_.max_overlap) return false;
+      }
+    }
+    return true;
+  }
 
   /// Members that must go before column c can come, the least worth of those that may choose; false if it never can.
   bool in_the_way(int64_t c, std::vector<int64_t>& leaving) const {
@@ -122,9 +144,8 @@ class Choice {
   }
 
   void fill(const std::vector<int64_t>& order) {
-    std::vector<int64_t> leaving;
     for (const int64_t c : order) {
-      if (in_the_way(c, leaving) && leaving.empty()) add(c);
+      if (fits(c)) add(c);
     }
   }
 
@@ -134,20 +155,20 @@ class Choice {
     std::vector<int64_t> next;
     for (const int64_t m : leaving) {
       remove(m);
+      const auto& own = index_.of_subject[index_.subject[static_cast<size_t>(m)]];
+      next.insert(next.end(), own.begin(), own.end());
       for (const int32_t i : columns_[static_cast<size_t>(m)].bundle.items) {
         const auto& more = index_.of_item[static_cast<size_t>(i)];
-        next.insert(next.end(), more.begin(), more.end());
+        next.insert(next.end(), more.begin(), more.begin() + std::min(std::ssize(more), kNext));
       }
-      const auto& more = index_.of_subject[index_.subject[static_cast<size_t>(m)]];
-      next.insert(next.end(), more.begin(), more.end());
     }
     const auto rank = [&](int64_t m) { return index_.rank[static_cast<size_t>(m)]; };
     std::ranges::sort(next, {}, rank);
     next.erase(std::ranges::unique(next).begin(), next.end());
     add(c);
-    std::vector<int64_t> added{c}, none;
+    std::vector<int64_t> added{c};
     for (const int64_t m : next) {
-      if (!in_the_way(m, none) || !none.empty()) continue;
+      if (!fits(m)) continue;
       add(m);
       added.push_back(m);
     }
@@ -167,7 +188,10 @@ class Choice {
     members_.emplace(index_.rank[static_cast<size_t>(c)], c);
     of_subject_[index_.subject[static_cast<size_t>(c)]].push_back(c);
     value_ += static_cast<double>(column.bundle.value);
-    for (const int32_t i : column.bundle.items) holders_[static_cast<size_t>(i)].push_back(c);
+    for (const int32_t i : column.bundle.items) {
+      holders_[static_cast<size_t>(i)].push_back(c);
+      sold_[static_cast<size_t>(i)] += column.demand;
+    }
   }
   void remove(int64_t c) {
     const Column& column = columns_[static_cast<size_t>(c)];
@@ -175,7 +199,13 @@ class Choice {
     members_.erase({index_.rank[static_cast<size_t>(c)], c});
     std::erase(of_subject_[index_.subject[static_cast<size_t>(c)]], c);
     value_ -= static_cast<double>(column.bundle.value);
-    for (const int32_t i : column.bundle.items) std::erase(holders_[static_cast<size_t>(i)], c);
+    for (const int32_t i : column.bundle.items) {
+      auto& own = holders_[static_cast<size_t>(i)];
+      std::erase(own, c);
+      double& sold = sold_[static_cast<size_t>(i)];
+      sold = 0.0;  // anew: differences would leave rounding behind
+      for (const int64_t m : own) sold += columns_[static_cast<size_t>(m)].demand;
+    }
   }
 
   const std::vector<Column>& columns_;
@@ -183,6 +213,7 @@ class Choice {
   const Index& index_;
   std::vector<bool> chosen_;
   std::vector<std::vector<int64_t>> holders_, of_subject_;  // members by item and by subject
+  std::vector<double> sold_;                                // of each item
   std::set<std::pair<int64_t, int64_t>> members_;           // (rank, column): best first
   double value_ = 0.0;
 };
@@ -288,6 +319,23 @@ class Dual {
   Prices current_, best_;
 };
 
+/// The columns that a choice better by at most `gap` than another may have: one that costs its subject more than the gap, at the prices of
+/// the bound, is in none (reduced-cost fixing).
+std::vector<int64_t> within_reach(std::vector<int64_t> columns, const std::vector<double>& reduced, const Index& index,
+                                  const Coupling& coupling, double gap) {
+  if (!coupling.one_per_subject || coupling.count > 0) return columns;
+  std::vector<double> best(index.of_subject.size(), 0.0);
+  for (const int64_t c : columns) {
+    double& own = best[index.subject[static_cast<size_t>(c)]];
+    own = std::max(own, reduced[static_cast<size_t>(c)]);
+  }
+  std::erase_if(columns, [&](int64_t c) {
+    const double slack = best[index.subject[static_cast<size_t>(c)]] - reduced[static_cast<size_t>(c)];
+    return slack > gap + kGain * std::abs(gap);
+  });
+  return columns;
+}
+
 }  // namespace
 
 CoupledChoice choose_coupled(const std::vector<Column>& columns, const Coupling& coupling, int64_t n_items) {
@@ -307,9 +355,8 @@ CoupledChoice choose_coupled(const std::vector<Column>& columns, const Coupling&
   const Index index(columns, by_value, n_items);
   Choice best(columns, coupling, index);
   best.fill(by_value);
-  improve(best, by_value);
   const Prices prices = Dual(columns, coupling, index, static_cast<size_t>(n_items)).run(best.value());
-  std::vector<int64_t> chosen = best.members();
+  std::vector<int64_t> chosen;
   if (coupling.limits_items()) {
     // What is dear elsewhere is left to who wants it more.
     std::vector<double> reduced(columns.size());
@@ -326,9 +373,16 @@ CoupledChoice choose_coupled(const std::vector<Column>& columns, const Coupling&
                              [&](int64_t c) { return reduced[static_cast<size_t>(c)]; });
     Choice other(columns, coupling, index);
     other.fill(by_gain);
-    improve(other, by_value);
+    improve(other, within_reach(by_gain, reduced, index, coupling, prices.bound - other.value()));
+    const std::vector<int64_t> worthy =
+        within_reach(by_value, reduced, index, coupling, prices.bound - std::max(best.value(), other.value()));
+    improve(best, worthy);
     if (other.value() > best.value()) chosen = other.members();
+  } else {
+    improve(best, by_value);
   }
+
+  if (chosen.empty()) chosen = best.members();
 
   CoupledChoice result;
   result.chosen = chosen;

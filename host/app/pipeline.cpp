@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "engine/evaluate/baselines.hpp"
 #include "engine/evaluate/calibration.hpp"
 #include "host/app/anchors.hpp"
+#include "host/app/run_plan.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/range.hpp"
@@ -121,26 +123,35 @@ class PairAssociation {
   std::vector<float> vectors_;
 };
 
-/// Fills what depends on the users: audience and expected value. The scorer's logits are those of probabilities.
-void fill_audience(Context& context, const LinearScorer& scorer, std::vector<Offer>& offers) {
-  const std::vector<int32_t> users = all_ids(scorer.n_users);
+/// P(buys at least two of the bundle's items) of each user. The scorer's logits are those of probabilities, which `factor` lifts.
+std::vector<double> chances_of(Context& context, const LinearScorer& scorer, const Bundle& bundle, double factor) {
+  check_interrupt("the scoring of bundles");
+  const auto size = static_cast<int64_t>(bundle.items.size());
+  std::vector<int32_t> items;
+  for (int64_t u = 0; u < scorer.n_users; ++u) items.insert(items.end(), bundle.items.begin(), bundle.items.end());
+  const std::vector<float> logits = pair_logits(context, scorer, all_ids(scorer.n_users), items, size);
+  std::vector<double> chances;
+  for (int64_t u = 0; u < scorer.n_users; ++u) {
+    std::vector<double> p;
+    for (int64_t m = 0; m < size; ++m) {
+      const auto logit = static_cast<double>(logits[static_cast<size_t>(u * size + m)]);
+      p.push_back(std::min(1.0, factor / (1.0 + std::exp(-logit))));
+    }
+    chances.push_back(at_least_two(p));
+  }
+  return chances;
+}
+
+/// Fills what depends on the users: audience and expected value.
+void fill_audience(Context& context, const LinearScorer& scorer, const config::Config& config,
+                   std::vector<Offer>& offers) {
   for (Offer& offer : offers) {
-    check_interrupt("the scoring of bundles");
-    const auto size = static_cast<int64_t>(offer.bundle.items.size());
-    std::vector<int32_t> items;
-    for (int64_t u = 0; u < scorer.n_users; ++u)
-      items.insert(items.end(), offer.bundle.items.begin(), offer.bundle.items.end());
-    const std::vector<float> logits = pair_logits(context, scorer, users, items, size);
+    const std::vector<double> chances =
+        chances_of(context, scorer, offer.bundle, demand_factor(config, offer.discount));
     std::vector<std::pair<double, int32_t>> likely;
-    for (int64_t u = 0; u < scorer.n_users; ++u) {
-      std::vector<double> p;
-      for (int64_t m = 0; m < size; ++m) {
-        const auto logit = static_cast<double>(logits[static_cast<size_t>(u * size + m)]);
-        p.push_back(1.0 / (1.0 + std::exp(-logit)));
-      }
-      const double chance = at_least_two(p);
-      offer.audience += chance;
-      likely.emplace_back(-chance, static_cast<int32_t>(u));
+    for (size_t u = 0; u < chances.size(); ++u) {
+      offer.audience += chances[u];
+      likely.emplace_back(-chances[u], static_cast<int32_t>(u));
     }
     offer.expected_value = offer.audience * offer.offer_price;
     std::ranges::sort(likely);
@@ -164,9 +175,10 @@ Offer make_offer(Bundle bundle, const Catalog& catalog, const PairCounts& counts
     offer.association /= n_pairs;
   }
   for (const int32_t item : bundle.items) offer.price += static_cast<double>(catalog.price[static_cast<size_t>(item)]);
-  // What is bought together anyway needs no discount; what is not, earns one. Whole percents.
+  // Where the search did not choose it: what is bought together anyway needs no discount; what is not, earns one. Whole percents.
   const double discount = config.discount.min + (config.discount.max - config.discount.min) / std::max(1.0, offer.lift);
   offer.discount = std::clamp(std::round(discount * 100.0) / 100.0, config.discount.min, config.discount.max);
+  if (config.discount.by == "search") offer.discount = std::round(static_cast<double>(bundle.discount) * 1e6) / 1e6;
   offer.offer_price = std::round(offer.price * (1.0 - offer.discount) * 100.0) / 100.0;
   offer.bundle = std::move(bundle);
   return offer;
@@ -316,33 +328,91 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
   return params;
 }
 
+[[noreturn]] static void throw_infeasible(const std::vector<Bundle>& bundles, const Dataset& dataset,
+                                          SearchParams params) {
+  const Bundle& nearest = *std::ranges::min_element(bundles, {}, &Bundle::violation);
+  params.discount = nearest.discount;
+  throw DataError("no bundle meets the constraints; of the nearest one: " +
+                      explain_infeasible(nearest, dataset.catalog, params, dataset.prepared.currency),
+                  "relax what is named, or raise search.candidates");
+}
+
+/// The search with the discount of each bundle chosen, where the plan says so.
+static SearchCall planned(SearchCall search, const RunPlan& plan) {
+  if (plan.levels.empty()) return search;
+  return [search = std::move(search), &plan](const SearchParams& params) {
+    return search_discounts(search, params, plan.levels);
+  };
+}
+
+/// The run's bundles, chosen together.
+static CoupledSearch search_together(const SearchCall& search, const SearchParams& params, const Dataset& dataset,
+                                     const Coupling& coupling, const DemandCall& demand) {
+  CoupledSearch found = search_coupled(search, params, coupling, dataset.prepared.n_items, demand);
+  if (found.n_found == 0) throw_infeasible(search(params).bundles, dataset, params);
+  if (found.bundles.empty()) {
+    throw DataError("no bundle fits the stock of its items",
+                    "raise the stock in search.item_facts, or ask for smaller bundles");
+  }
+  return found;
+}
+
 CatalogSearch search_catalog(Context& context, const Dataset& dataset, const PreferenceModel& model,
                              const PairCounts& counts, const config::Config& config) {
   const Range range("search");
   const auto start = Clock::now();
-  const SearchParams params = search_params(dataset.prepared, config);
+  const RunPlan plan(dataset.prepared, config, context);
+  SearchParams params = search_params(dataset.prepared, config);
+  plan.apply(params, dataset.prepared, config);
   const LinearScorer scorer = model.scorer(context);
+  const LinearScorer probabilities = probability_scorer(context, scorer);
   const SearchSpace space = make_space(context, dataset, model, counts, params, config);
   const std::vector<float> wanted = mean_probability(context, scorer);
   const std::vector<int32_t> anchors = choose_anchors(dataset.prepared, config, wanted, params.forbidden);
   const Partners partners = associate(context, dataset, &model, counts, config, params.candidates - 1);
-  SearchResult found = search_around_anchors(context, space, params, anchors, partners_of(partners, anchors), wanted);
+  const std::vector<int32_t> rows = partners_of(partners, anchors);
+  for (const std::vector<int32_t>& bundle : plan.known.any) {
+    for (const int32_t item : bundle) {
+      if (std::ranges::find(anchors, item) != anchors.end()) params.known[item].push_back(bundle);
+    }
+  }
+  const SearchCall search = planned(
+      [&](const SearchParams& p) { return search_around_anchors(context, space, p, anchors, rows, wanted); }, plan);
 
   CatalogSearch result;
   result.n_anchors = static_cast<int64_t>(anchors.size());
-  result.n_feasible = std::ranges::count(found.bundles, 0.0f, &Bundle::violation);
-  if (result.n_feasible == 0 && !found.bundles.empty()) {
-    const Bundle& nearest = *std::ranges::min_element(found.bundles, {}, &Bundle::violation);
-    throw DataError("no bundle meets the constraints; of the nearest one: " +
-                        explain_infeasible(nearest, dataset.catalog, params, dataset.prepared.currency),
-                    "relax what is named, or raise search.candidates");
+  std::vector<Bundle> chosen;
+  if (plan.is_coupled(config)) {
+    const Coupling coupling{.count = config.search.bundles,
+                            .max_overlap = config.search.max_overlap,
+                            .max_uses = config.search.max_uses,
+                            .stock = plan.facts.stock};
+    // A bundle is expected to sell to its audience.
+    const DemandCall demand = [&](std::vector<Column>& columns, size_t first) {
+      for (size_t c = first; c < columns.size() && !coupling.stock.empty(); ++c) {
+        const Bundle& bundle = columns[c].bundle;
+        const double factor = demand_factor(config, static_cast<double>(bundle.discount));
+        const std::vector<double> chances = chances_of(context, probabilities, bundle, factor);
+        columns[c].demand = std::accumulate(chances.begin(), chances.end(), 0.0);
+      }
+    };
+    CoupledSearch found = search_together(search, params, dataset, coupling, demand);
+    chosen = std::move(found.bundles);
+    result.n_feasible = found.n_found;
+    result.convergence = std::move(found.convergence);
+    result.together = Together{found.value, found.bound, found.n_found, found.n_rounds};
+  } else {
+    SearchResult found = search(params);
+    result.n_feasible = std::ranges::count(found.bundles, 0.0f, &Bundle::violation);
+    if (result.n_feasible == 0 && !found.bundles.empty()) throw_infeasible(found.bundles, dataset, params);
+    chosen = select_bundles(found.bundles, config.search.max_overlap, config.search.bundles);
+    result.convergence = std::move(found.convergence);
   }
   const PairAssociation association(model, context, dataset, counts, config);
-  for (Bundle& bundle : select_bundles(found.bundles, config.search.max_overlap, config.search.bundles)) {
+  for (Bundle& bundle : chosen) {
     result.offers.push_back(make_offer(std::move(bundle), dataset.catalog, counts, association, config));
   }
-  fill_audience(context, probability_scorer(context, scorer), result.offers);
-  result.convergence = std::move(found.convergence);
+  fill_audience(context, probabilities, config, result.offers);
   result.seconds = seconds_since(start);
   return result;
 }
@@ -373,16 +443,34 @@ std::vector<int32_t> all_ids(int64_t n) {
 }
 
 SearchResult search_users(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                          const PairCounts& counts, const config::Config& config, const std::vector<int32_t>& users) {
+                          const PairCounts& counts, const config::Config& config, const std::vector<int32_t>& users,
+                          std::optional<Together>* together) {
   const Range range("search");
-  const SearchParams params = search_params(dataset.prepared, config);
+  const RunPlan plan(dataset.prepared, config, context);
+  SearchParams params = search_params(dataset.prepared, config);
+  plan.apply(params, dataset.prepared, config);
+  params.known = plan.known.of_user;
   const SearchSpace space = make_space(context, dataset, model, counts, params, config);
-  SearchResult result = search_for_users(context, model.scorer(context), space, params, users);
-  if (!result.bundles.empty() && std::ranges::count(result.bundles, 0.0f, &Bundle::violation) == 0) {
-    const Bundle& nearest = *std::ranges::min_element(result.bundles, {}, &Bundle::violation);
-    throw DataError("no bundle meets the constraints; of the nearest one: " +
-                        explain_infeasible(nearest, dataset.catalog, params, dataset.prepared.currency),
-                    "relax what is named, or raise search.candidates");
+  const LinearScorer scorer = model.scorer(context);
+  const SearchCall search =
+      planned([&](const SearchParams& p) { return search_for_users(context, scorer, space, p, users); }, plan);
+  if (!plan.is_coupled(config)) {
+    SearchResult result = search(params);
+    if (!result.bundles.empty() && std::ranges::count(result.bundles, 0.0f, &Bundle::violation) == 0) {
+      throw_infeasible(result.bundles, dataset, params);
+    }
+    return result;
+  }
+  const Coupling coupling{.max_uses = config.search.max_uses, .stock = plan.facts.stock, .one_per_subject = true};
+  CoupledSearch found = search_together(search, params, dataset, coupling, [](std::vector<Column>&, size_t) {});
+  SearchResult result;
+  result.convergence = std::move(found.convergence);
+  if (together) *together = Together{found.value, found.bound, found.n_found, found.n_rounds};
+  std::map<int64_t, Bundle> own;
+  for (Bundle& bundle : found.bundles) own.emplace(bundle.subject, std::move(bundle));
+  for (const int32_t user : users) {
+    const auto at = own.find(user);
+    result.bundles.push_back(at == own.end() ? Bundle{user, {}, {}, 0.0f, 1.0f, 0.0f} : at->second);
   }
   return result;
 }

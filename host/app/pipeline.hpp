@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,10 +60,18 @@ struct Offer {
   std::vector<int32_t> users;  // the likeliest ones, best first
 };
 
+/// Bundles that were chosen together, because they share uses or stock.
+struct Together {
+  double value = 0;  // sum of the bundles' F
+  double bound = 0;  // of any choice among the bundles that were found
+  int64_t n_found = 0, n_rounds = 0;
+};
+
 struct CatalogSearch {
   std::vector<Offer> offers;  // best value first
   std::vector<double> convergence;
   int64_t n_anchors = 0, n_feasible = 0;
+  std::optional<Together> together;
   double seconds = 0;
 };
 
@@ -81,9 +90,10 @@ std::vector<int32_t> most_wanted(Context& context, const PreferenceModel& model,
 /// 0, 1, .. n - 1
 std::vector<int32_t> all_ids(int64_t n);
 
-/// The best bundle of each of `users`.
+/// The best bundle of each of `users`; where they share stock or uses, a user for whom nothing is left has a bundle without items, of violation 1.
 SearchResult search_users(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                          const PairCounts& counts, const config::Config& config, const std::vector<int32_t>& users);
+                          const PairCounts& counts, const config::Config& config, const std::vector<int32_t>& users,
+                          std::optional<Together>* together = nullptr);
 
 /// P(buys at least two of the items) if purchases were independent.
 double at_least_two(const std::vector<double>& probabilities);

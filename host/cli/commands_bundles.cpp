@@ -35,7 +35,13 @@ std::vector<std::string> read_ids(const std::filesystem::path& path) {
   return ids;
 }
 
-report::UserScores score_users(Workspace& work, const PreferenceModel& model, const std::vector<int32_t>& users) {
+std::string together_text(const app::Together& t, size_t n_chosen) {
+  return fmt::format("{} of {} bundles chosen together in {} rounds: value {:.5f}, at most {:.5f} from these", n_chosen,
+                     t.n_found, t.n_rounds, t.value, t.bound);
+}
+
+report::UserScores score_users(Workspace& work, const PreferenceModel& model, const std::vector<int32_t>& users,
+                               const Progress& progress) {
   const Range range("score");
   const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
   report::UserScores scores;
@@ -47,7 +53,12 @@ report::UserScores score_users(Workspace& work, const PreferenceModel& model, co
     const auto begin = top.begin() + static_cast<std::ptrdiff_t>(user * scores.length);
     scores.items.insert(scores.items.end(), begin, begin + static_cast<std::ptrdiff_t>(scores.length));
   }
-  scores.bundles = app::search_users(*work.context, work.dataset, model, counts, work.config, users).bundles;
+  std::optional<app::Together> together;
+  scores.bundles = app::search_users(*work.context, work.dataset, model, counts, work.config, users, &together).bundles;
+  if (together) {
+    const auto n = std::ranges::count(scores.bundles, 0.0f, &Bundle::violation);
+    progress.line(together_text(*together, static_cast<size_t>(n)));
+  }
   return scores;
 }
 
@@ -72,14 +83,18 @@ void run_search(const Options& options) {
   if (users.empty()) {
     const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
     const app::CatalogSearch found = app::search_catalog(*work.context, work.dataset, *model, counts, work.config);
-    progress.line(fmt::format("{} of {} searches found a bundle that meets the constraints, in {:.2f} s",
-                              found.n_feasible, found.n_anchors, found.seconds));
+    if (found.together) {
+      progress.line(fmt::format("{}, in {:.2f} s", together_text(*found.together, found.offers.size()), found.seconds));
+    } else {
+      progress.line(fmt::format("{} of {} searches found a bundle that meets the constraints, in {:.2f} s",
+                                found.n_feasible, found.n_anchors, found.seconds));
+    }
     json = report::bundles_jsonl(prepared, found.offers);
     text = offers_text(prepared, found.offers, kShown);
     checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(prepared, found.offers));
     checkpoint::write_file(writer.path() / "bundles.jsonl", json);
   } else {
-    const report::UserScores scores = score_users(work, *model, users);
+    const report::UserScores scores = score_users(work, *model, users, progress);
     json = report::users_jsonl(prepared, scores);
     for (const Bundle& bundle : scores.bundles) text += user_bundle_text(prepared, bundle);
     checkpoint::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
@@ -101,7 +116,7 @@ void run_score(const Options& options) {
   }
   const std::vector<int32_t> users = ids.empty() ? app::all_ids(work.dataset.prepared.n_users) : work.find_users(ids);
   const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
-  const report::UserScores scores = score_users(work, *model, users);
+  const report::UserScores scores = score_users(work, *model, users, progress);
   const auto& prepared = work.dataset.prepared;
   checkpoint::FolderWriter writer(options.out);
   const std::string json = report::users_jsonl(prepared, scores);

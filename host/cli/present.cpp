@@ -103,7 +103,10 @@ std::string offers_text(const data::Prepared& prepared, const std::vector<app::O
 }
 
 std::string user_bundle_text(const data::Prepared& prepared, const Bundle& bundle) {
-  std::string out = fmt::format("user {}  value {:.5f}\n", prepared.user_ids[bundle.subject], bundle.value);
+  if (bundle.items.empty()) return fmt::format("user {}  nothing is left\n", prepared.user_ids[bundle.subject]);
+  std::string out = fmt::format("user {}  value {:.5f}", prepared.user_ids[bundle.subject], bundle.value);
+  if (bundle.discount > 0) out += fmt::format("  discount {:.0f} %", 100 * static_cast<double>(bundle.discount));
+  out += '\n';
   for (size_t m = 0; m < bundle.items.size(); ++m) {
     const auto at = static_cast<size_t>(bundle.items[m]);
     out += fmt::format("  {:8.2f} {}  P {:.3f}  {} ({})\n", prepared.item_price[at], prepared.currency,

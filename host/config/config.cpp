@@ -270,6 +270,12 @@ std::vector<Key> make_registry() {
   search.integer("anchor_days", &S::anchor_days, 1, 100'000,
                  "trending: the last days of train against as many before; new: first sold in the last days of train");
   search.integer("max_overlap", &S::max_overlap, 0, 16, "items that two bundles of the result may share");
+  search.integer("max_uses", &S::max_uses, 0, kAny, "bundles of the result that an item may be in; 0: any number");
+  search.text(
+      "item_facts", &S::item_facts,
+      "a CSV file with the columns item and stock, cost or both: units that a run may sell, and what one costs");
+  search.text("warm_start", &S::warm_start,
+              "an earlier result (folder, bundles.jsonl or users.jsonl) whose bundles the search begins with");
   search.integer("top_items", &S::top_items, 1, 256, "score: items listed for each user");
   search.number("weight_association", &S::weight_association, 0.0, 1e9, "weight of P(i) A(i, j) in a bundle's value F");
   search.number("weight_preference", &S::weight_preference, 0.0, 1e9, "weight of P(i) alone");
@@ -279,6 +285,14 @@ std::vector<Key> make_registry() {
   using D = Config::Discount;
   discount.number("min", &D::min, 0.0, 1.0, "smallest discount offered on a bundle, as a share of its price");
   discount.number("max", &D::max, 0.0, 1.0, "largest discount");
+  discount.choice("by", &D::by, {"lift", "search"},
+                  "what decides it: how seldom the items are bought together, or the search, with the bundle");
+  discount.integer("levels", &D::levels, 1, 100, "search: discounts from min to max that it may choose from");
+  discount.number("uplift", &D::uplift, 0.0, 1e3, "search: chances grow by this times the discount, up to certainty");
+  discount.number("cost_share", &D::cost_share, 0.0, 1e3,
+                  "search: cost of an item as a share of its price, where search.item_facts has none");
+  discount.number("margin_floor", &D::margin_floor, 0.0, 1.0,
+                  "search: what a bundle's discounted price leaves after costs, at least, as a share of that price");
 
   Keys evaluate(all, "evaluate", &Config::evaluate);
   using E = Config::Evaluate;

@@ -71,6 +71,9 @@ struct Config {
     int64_t anchor_days = 28;
     int64_t max_overlap = 1;
     int64_t top_items = 10;
+    int64_t max_uses = 0;    // 0: any
+    std::string item_facts;  // a file; empty: none
+    std::string warm_start;  // a file or folder; empty: none
     double weight_association = 1.0;
     double weight_preference = 0.0;
     double weight_revenue = 0.0;
@@ -78,6 +81,11 @@ struct Config {
   struct Discount {
     double min = 0.05;
     double max = 0.20;
+    std::string by = "lift";
+    int64_t levels = 4;
+    double uplift = 2.0;
+    double cost_share = 0.7;
+    double margin_floor = 0.0;
   } discount;
   struct Evaluate {
     std::vector<int64_t> k{5, 10, 20};

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "host/report/report.hpp"
 
@@ -100,7 +101,7 @@ std::string bundles_jsonl(const Prepared& prepared, const std::vector<app::Offer
 }
 
 std::string users_csv(const Prepared& prepared, const UserScores& scores) {
-  std::string out = "user,top_items,bundle_items,bundle_names,bundle_price,bundle_value,feasible\n";
+  std::string out = "user,top_items,bundle_items,bundle_names,bundle_price,bundle_value,discount,feasible\n";
   for (size_t u = 0; u < scores.users.size(); ++u) {
     const Bundle& bundle = scores.bundles[u];
     std::vector<int32_t> top;
@@ -112,10 +113,10 @@ std::string users_csv(const Prepared& prepared, const UserScores& scores) {
     for (const int32_t item : bundle.items)
       price += static_cast<double>(prepared.item_price[static_cast<size_t>(item)]);
     const auto id = [&](int32_t i) { return item_id(prepared, i); };
-    out += fmt::format("{},{},{},{},{:.2f},{:.6g},{}\n", csv_field(user_id(prepared, scores.users[u])),
+    out += fmt::format("{},{},{},{},{:.2f},{:.6g},{:.2f},{}\n", csv_field(user_id(prepared, scores.users[u])),
                        csv_field(joined(top, id)), csv_field(joined(bundle.items, id)),
                        csv_field(joined(bundle.items, [&](int32_t i) { return item_name(prepared, i); })), price,
-                       bundle.value, bundle.violation == 0.0f ? "yes" : "no");
+                       bundle.value, bundle.discount, bundle.violation == 0.0f ? "yes" : "no");
   }
   return out;
 }
@@ -133,6 +134,7 @@ std::string users_jsonl(const Prepared& prepared, const UserScores& scores) {
                  {"bundle",
                   {{"items", items_json(prepared, scores.bundles[u])},
                    {"value", scores.bundles[u].value},
+                   {"discount", std::round(static_cast<double>(scores.bundles[u].discount) * 1e6) / 1e6},
                    {"feasible", scores.bundles[u].violation == 0.0f}}}});
   }
   return out;
