@@ -8,6 +8,7 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "engine/evaluate/baselines.hpp"
@@ -473,6 +474,28 @@ SearchResult search_users(Context& context, const Dataset& dataset, const Prefer
     result.bundles.push_back(at == own.end() ? Bundle{user, {}, {}, 0.0f, 1.0f, 0.0f} : at->second);
   }
   return result;
+}
+
+std::vector<Reason> reasons_of(const Dataset& dataset, const PairCounts& counts, const Bundle& bundle) {
+  const HostCsr& bought = dataset.purchases.train_counts;
+  const auto first = static_cast<size_t>(bought.row_offsets[static_cast<size_t>(bundle.subject)]);
+  const std::span<const int32_t> own = bought.row(bundle.subject);
+  std::vector<Reason> reasons;
+  for (const int32_t item : bundle.items) {
+    Reason reason;
+    const auto at = std::ranges::lower_bound(own, item);
+    if (at != own.end() && *at == item) {
+      reason.bought = std::llround(bought.values[first + static_cast<size_t>(at - own.begin())]);
+    }
+    for (const int32_t other : bundle.items) {
+      const double lift = other == item ? 0.0 : counts.measure(association::Measure::lift, item, other);
+      if (lift <= std::max(1.0, reason.lift)) continue;
+      reason.lift = lift;
+      reason.partner = other;
+    }
+    reasons.push_back(reason);
+  }
+  return reasons;
 }
 
 double at_least_two(const std::vector<double>& probabilities) {

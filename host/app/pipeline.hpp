@@ -95,6 +95,15 @@ SearchResult search_users(Context& context, const Dataset& dataset, const Prefer
                           const PairCounts& counts, const config::Config& config, const std::vector<int32_t>& users,
                           std::optional<Together>* together = nullptr);
 
+/// Why an item is in a user's bundle, beside the chance that the model gives it.
+struct Reason {
+  int64_t bought = 0;    // lines of the user's training purchases
+  int32_t partner = -1;  // the other item of the bundle that it is bought with most often against chance; -1: none is
+  double lift = 0;       // how many times as often
+};
+/// One an item of the bundle.
+std::vector<Reason> reasons_of(const Dataset& dataset, const PairCounts& counts, const Bundle& bundle);
+
 /// P(buys at least two of the items) if purchases were independent.
 double at_least_two(const std::vector<double>& probabilities);
 

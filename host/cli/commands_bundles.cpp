@@ -55,6 +55,7 @@ report::UserScores score_users(Workspace& work, const PreferenceModel& model, co
   }
   std::optional<app::Together> together;
   scores.bundles = app::search_users(*work.context, work.dataset, model, counts, work.config, users, &together).bundles;
+  for (const Bundle& bundle : scores.bundles) scores.reasons.push_back(app::reasons_of(work.dataset, counts, bundle));
   if (together) {
     const auto n = std::ranges::count(scores.bundles, 0.0f, &Bundle::violation);
     progress.line(together_text(*together, static_cast<size_t>(n)));
@@ -96,7 +97,7 @@ void run_search(const Options& options) {
   } else {
     const report::UserScores scores = score_users(work, *model, users, progress);
     json = report::users_jsonl(prepared, scores);
-    for (const Bundle& bundle : scores.bundles) text += user_bundle_text(prepared, bundle);
+    for (size_t u = 0; u < users.size(); ++u) text += user_bundle_text(prepared, scores.bundles[u], scores.reasons[u]);
     checkpoint::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
     checkpoint::write_file(writer.path() / "users.jsonl", json);
   }
@@ -129,7 +130,9 @@ void run_score(const Options& options) {
     return;
   }
   std::string text = fmt::format("{} users scored\n", users.size());
-  for (size_t u = 0; u < std::min<size_t>(3, users.size()); ++u) text += user_bundle_text(prepared, scores.bundles[u]);
+  for (size_t u = 0; u < std::min<size_t>(3, users.size()); ++u) {
+    text += user_bundle_text(prepared, scores.bundles[u], scores.reasons[u]);
+  }
   print(text);
 }
 

@@ -85,6 +85,7 @@ std::pair<report::UserScores, std::vector<double>> score_everyone(Context& conte
   scores.length = std::min(config.search.top_items, dataset.prepared.n_items);
   scores.items = top_items(context, model.scorer(context), nullptr, scores.length).items.to_host();
   scores.bundles = std::move(own.bundles);
+  for (const Bundle& bundle : scores.bundles) scores.reasons.push_back(app::reasons_of(dataset, counts, bundle));
   return {std::move(scores), std::move(own.convergence)};
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +11,7 @@
 #include "engine/search/exact.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
+#include "host/data/csv.hpp"
 #include "host/data/problem_file.hpp"
 #include "kernels/core/error.hpp"
 
@@ -30,11 +32,12 @@ Times split_time(const Options& options) {
 }
 
 /// The search, then a bound, then, where they differ, branch and bound from the answer.
-BundleAnswer find_answer(Context& context, const BundleProblem& problem, const Options& options, uint64_t seed) {
+BundleAnswer find_answer(Context& context, const BundleProblem& problem, const Options& options, uint64_t seed,
+                         const std::vector<int32_t>& known) {
   const SearchMethod method = search_method(options.method);
   const Times times = split_time(options);
   if (method == SearchMethod::exact) {
-    BundleAnswer answer = solve_exact(problem, {.time_limit = options.time_limit});
+    BundleAnswer answer = solve_exact(problem, {.time_limit = options.time_limit, .node_limit = 0, .start = known});
     if (!answer.proven && !options.no_bound) {
       answer.upper_bound = upper_bound(context, problem,
                                        {.time_limit = times.bound, .value = answer.value, .has_value = answer.feasible})
@@ -44,6 +47,7 @@ BundleAnswer find_answer(Context& context, const BundleProblem& problem, const O
   }
   SolveParams params;
   params.method = method;
+  params.start = known;
   params.seed = seed;
   params.time_limit = times.search;
   if (options.time_limit > 0.0) params.rounds = 0;
@@ -69,6 +73,28 @@ BundleAnswer find_answer(Context& context, const BundleProblem& problem, const O
   }
   if (proof.proven) answer.upper_bound = answer.feasible ? answer.value : -std::numeric_limits<double>::infinity();
   return answer;
+}
+
+/// The set of an earlier answer, what --json printed; search.warm_start names its file.
+std::vector<int32_t> known_set(const std::string& path, const data::ProblemFile& file) {
+  if (path.empty()) return {};
+  const auto refuse = [&](const std::string& what) {
+    throw DataError(path + ": " + what, "give what `sheaf search --problem --json` printed for this problem");
+  };
+  std::vector<int32_t> items;
+  try {
+    const nlohmann::json answer = nlohmann::json::parse(data::read_text(path));
+    for (const nlohmann::json& item : answer.at("items")) {
+      const int64_t id = item.get<int64_t>() - answer.at("items_count_from").get<int64_t>();
+      if (id < 0 || id >= file.problem.n) refuse(fmt::format("the problem has no item {}", item.get<int64_t>()));
+      items.push_back(static_cast<int32_t>(id));
+    }
+  } catch (const nlohmann::json::exception&) {
+    refuse("no answer to a problem");
+  }
+  std::ranges::sort(items);
+  if (std::ranges::adjacent_find(items) != items.end()) refuse("an item is there twice");
+  return items;
 }
 
 nlohmann::json finite_or_null(double x) { return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(); }
@@ -155,7 +181,8 @@ void run_problem(const Options& options) {
       data::read_problem(options.problem, data::problem_format(options.format), options.maximize);
   const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);
-  const BundleAnswer answer = find_answer(*context, file.problem, options, static_cast<uint64_t>(config.run.seed));
+  const BundleAnswer answer = find_answer(*context, file.problem, options, static_cast<uint64_t>(config.run.seed),
+                                          known_set(config.search.warm_start, file));
   Conflict conflict;
   if (!answer.feasible && answer.proven) conflict = find_conflict(file.problem, kConflictNodes, file.first);
   print(options.json ? as_json(file, answer, conflict) : as_text(file, answer, conflict));

@@ -102,16 +102,25 @@ std::string offers_text(const data::Prepared& prepared, const std::vector<app::O
   return table.str();
 }
 
-std::string user_bundle_text(const data::Prepared& prepared, const Bundle& bundle) {
+std::string user_bundle_text(const data::Prepared& prepared, const Bundle& bundle,
+                             const std::vector<app::Reason>& reasons) {
   if (bundle.items.empty()) return fmt::format("user {}  nothing is left\n", prepared.user_ids[bundle.subject]);
   std::string out = fmt::format("user {}  value {:.5f}", prepared.user_ids[bundle.subject], bundle.value);
   if (bundle.discount > 0) out += fmt::format("  discount {:.0f} %", 100 * static_cast<double>(bundle.discount));
   out += '\n';
   for (size_t m = 0; m < bundle.items.size(); ++m) {
     const auto at = static_cast<size_t>(bundle.items[m]);
-    out += fmt::format("  {:8.2f} {}  P {:.3f}  {} ({})\n", prepared.item_price[at], prepared.currency,
+    out += fmt::format("  {:8.2f} {}  P {:.3f}  {} ({})", prepared.item_price[at], prepared.currency,
                        bundle.probability[m], prepared.item_names[bundle.items[m]],
                        prepared.category_names[prepared.item_category[at]]);
+    const app::Reason& reason = reasons[m];
+    out += reason.bought > 0 ? fmt::format(": bought {} time{}", reason.bought, reason.bought > 1 ? "s" : "")
+                             : ": new to the user";
+    if (reason.partner >= 0) {
+      out +=
+          fmt::format(", with {} {:.1f} times as often as by chance", prepared.item_names[reason.partner], reason.lift);
+    }
+    out += '\n';
   }
   return out;
 }

@@ -16,6 +16,7 @@ std::string quality_text(const app::Quality& quality, const std::string& currenc
 /// The offers as a merchant reads them, at most `count`.
 std::string offers_text(const data::Prepared& prepared, const std::vector<app::Offer>& offers, size_t count);
 /// A user's bundle in a few lines.
-std::string user_bundle_text(const data::Prepared& prepared, const Bundle& bundle);
+std::string user_bundle_text(const data::Prepared& prepared, const Bundle& bundle,
+                             const std::vector<app::Reason>& reasons);
 
 }  // namespace sheaf::cli

@@ -275,7 +275,9 @@ std::vector<Key> make_registry() {
       "item_facts", &S::item_facts,
       "a CSV file with the columns item and stock, cost or both: units that a run may sell, and what one costs");
   search.text("warm_start", &S::warm_start,
-              "an earlier result (folder, bundles.jsonl or users.jsonl) whose bundles the search begins with");
+              "an earlier result whose bundles the search begins with: its folder, bundles.jsonl or users.jsonl; for "
+              "--problem what "
+              "--json printed");
   search.integer("top_items", &S::top_items, 1, 256, "score: items listed for each user");
   search.number("weight_association", &S::weight_association, 0.0, 1e9, "weight of P(i) A(i, j) in a bundle's value F");
   search.number("weight_preference", &S::weight_preference, 0.0, 1e9, "weight of P(i) alone");

@@ -21,8 +21,9 @@ nlohmann::json offer_json(const data::Prepared& prepared, const app::Offer& offe
 struct UserScores {
   std::vector<int32_t> users;
   int64_t length = 0;
-  std::vector<int32_t> items;   // [users, length], -1 for none
-  std::vector<Bundle> bundles;  // one a user
+  std::vector<int32_t> items;                     // [users, length], -1 for none
+  std::vector<Bundle> bundles;                    // one a user
+  std::vector<std::vector<app::Reason>> reasons;  // one an item of each bundle
 };
 std::string users_csv(const data::Prepared& prepared, const UserScores& scores);
 std::string users_jsonl(const data::Prepared& prepared, const UserScores& scores);

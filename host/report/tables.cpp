@@ -129,10 +129,18 @@ std::string users_jsonl(const Prepared& prepared, const UserScores& scores) {
       const int32_t item = scores.items[u * static_cast<size_t>(scores.length) + static_cast<size_t>(r)];
       if (item >= 0) top.push_back({{"id", item_id(prepared, item)}, {"name", item_name(prepared, item)}});
     }
+    nlohmann::json items = items_json(prepared, scores.bundles[u]);
+    for (size_t m = 0; m < items.size(); ++m) {
+      const app::Reason& reason = scores.reasons[u][m];
+      items[m]["bought_before"] = reason.bought;
+      if (reason.partner < 0) continue;
+      items[m]["goes_with"] = item_id(prepared, reason.partner);
+      items[m]["lift"] = reason.lift;
+    }
     out += dump({{"user", user_id(prepared, scores.users[u])},
                  {"top_items", top},
                  {"bundle",
-                  {{"items", items_json(prepared, scores.bundles[u])},
+                  {{"items", items},
                    {"value", scores.bundles[u].value},
                    {"discount", std::round(static_cast<double>(scores.bundles[u].discount) * 1e6) / 1e6},
                    {"feasible", scores.bundles[u].violation == 0.0f}}}});

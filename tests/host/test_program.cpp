@@ -336,6 +336,115 @@ TEST_F(ProgramTest, InfeasibleSaysWhichConstraintAndByHowMuch) {
                  "over the budget of 1.00 EUR");
 }
 
+// What the shop's items have in common with others of the run: stock, uses, discounts, earlier results, reasons.
+TEST_F(ProgramTest, BundlesOfARunShareWhatThereIs) {
+  prepare_model();
+  const auto lines = [](const std::string& text) {
+    std::vector<nlohmann::json> all;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);) all.push_back(nlohmann::json::parse(line));
+    return all;
+  };
+  const auto uses_of = [](const std::vector<nlohmann::json>& rows, bool of_users) {
+    std::map<std::string, int> uses;
+    for (const auto& row : rows) {
+      for (const auto& item : of_users ? row["bundle"]["items"] : row["items"]) ++uses[item["id"].get<std::string>()];
+    }
+    return uses;
+  };
+  const auto most = [](const std::map<std::string, int>& uses) {
+    return std::ranges::max_element(uses, {}, [](const auto& u) { return u.second; })->second;
+  };
+  const std::vector<std::string> score =
+      small({"score", "data", "--model", "model", "--out", "scores", "--json", "--quiet"});
+  const auto with = [](std::vector<std::string> arguments, const std::vector<std::string>& settings) {
+    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
+    return arguments;
+  };
+  const auto alone = lines(must_run(score).out);
+  const auto before = uses_of(alone, true);
+  ASSERT_GT(most(before), 6);
+  const std::string scarce = std::ranges::max_element(before, {}, [](const auto& u) { return u.second; })->first;
+  write_bytes(home() / "stock.csv", "item,stock\n" + scarce + ",3\n");
+  const auto shared = lines(must_run(with(score, {"search.item_facts=stock.csv"})).out);
+  EXPECT_EQ(uses_of(shared, true)[scarce], 3);
+  EXPECT_EQ(shared.size(), alone.size());
+  EXPECT_LE(most(uses_of(lines(must_run(with(score, {"search.max_uses=5"})).out), true)), 5);
+  const auto& item = alone[0]["bundle"]["items"][0];
+  EXPECT_GE(item["bought_before"].get<int>(), 0);
+  EXPECT_TRUE(!item.contains("lift") || item["lift"].get<double>() > 1.0);
+  write_bytes(home() / "nothing.csv", [&] {
+    std::string all = "item,stock\n";
+    for (int p = 0; p < 40; ++p) all += "p" + std::to_string(p) + ",0\n";
+    return all;
+  }());
+  fs::remove_all(home() / "scores");
+  expect_failure(with(score, {"search.item_facts=nothing.csv"}), 3, "no bundle fits the stock");
+
+  const std::vector<std::string> search =
+      small({"search", "data", "--model", "model", "--out", "found", "--json", "--quiet"});
+  EXPECT_EQ(most(uses_of(lines(must_run(with(search, {"search.max_uses=1"})).out), false)), 1);
+  const auto cold = lines(must_run(search).out);
+  const auto warm = lines(must_run(with(search, {"search.warm_start=found", "search.rounds=1"})).out);
+  double cold_value = 0, warm_value = 0;
+  for (const auto& row : cold) cold_value += row["value"].get<double>();
+  for (const auto& row : warm) warm_value += row["value"].get<double>();
+  EXPECT_GE(warm_value, 0.999 * cold_value);
+
+  const auto discounts = [&](const std::string& floor) {
+    std::set<double> found;
+    for (const auto& row :
+         lines(must_run(with(search, {"discount.by=search", "search.weight_revenue=1", "discount.cost_share=0.6",
+                                      "discount.levels=3", "discount.margin_floor=" + floor}))
+                   .out)) {
+      found.insert(row["discount"].get<double>());
+    }
+    return found;
+  };
+  EXPECT_EQ(discounts("0"), (std::set<double>{0.2}));     // chances grow faster than the price falls
+  EXPECT_EQ(discounts("0.3"), (std::set<double>{0.13}));  // 0.6 / (1 - 0.3) of the price must be paid
+  fs::remove_all(home() / "found");
+  expect_failure(with(search, {"discount.by=search", "discount.margin_floor=0.9"}), 3, "its margin is");
+  expect_failure(with(search, {"discount.min=0.5"}), 2, "discount.min = 0.5 is above discount.max = 0.2");
+}
+
+TEST_F(ProgramTest, WrongFactsAndEarlierResultsAreNamed) {
+  prepare_model();
+  const auto refused = [&](const std::string& setting, const std::string& text, const std::string& message) {
+    write_bytes(home() / "file", text);
+    expect_failure(small({"search", "data", "--model", "model", "--out", "b", "--quiet", "--set", setting + "=file"}),
+                   3, message);
+  };
+  refused("search.item_facts", "item,price\np1,2\n", "neither a column stock nor a column cost");
+  refused("search.item_facts", "product,stock\np1,2\n", "item");
+  refused("search.item_facts", "item,stock\np1,2\np1,3\n", "file line 3: item 'p1' is there twice");
+  refused("search.item_facts", "item,stock\nq1,2\n", "file line 2: ");
+  refused("search.item_facts", "item,stock,cost\np1,2,nan\n",
+          "file line 2: column 'cost': 'nan' is not a number of at least 0");
+  refused("search.item_facts", "item,stock\np1,-2\n", "'-2' is not a number of at least 0");
+  refused("search.item_facts", "item,stock\np1\n", "file line 2");
+  refused("search.warm_start", "", "the file has no bundles");
+  refused("search.warm_start", "{\"items\": [{\"id\": \"q9\"}]}\n", "file line 1: ");
+  refused("search.warm_start", "{\"items\": 3\n", "file line 1: no bundle");
+  refused("search.warm_start", "{\"user\": \"x\", \"bundle\": {\"items\": []}}\n", "file line 1: ");
+  expect_failure(
+      small({"search", "data", "--model", "model", "--out", "b", "--quiet", "--set", "search.item_facts=none.csv"}), 3,
+      "none.csv");
+
+  write_bytes(home() / "problem.toml", "max_size = 2\nlinear = [3, 1, 2]\n");
+  const std::vector<std::string> problem{"search", "--problem", "problem.toml", "--json"};
+  const auto again = [&](const std::string& answer) {
+    write_bytes(home() / "answer.json", answer);
+    std::vector<std::string> arguments = problem;
+    arguments.insert(arguments.end(), {"--set", "search.warm_start=answer.json"});
+    return arguments;
+  };
+  const std::string answer = must_run(problem).out;
+  EXPECT_EQ(nlohmann::json::parse(must_run(again(answer)).out)["value"], 5);
+  expect_failure(again("{}"), 3, "answer.json: no answer to a problem");
+  expect_failure(again("{\"items\": [7], \"items_count_from\": 0}"), 3, "the problem has no item 7");
+}
+
 TEST_F(ProgramTest, WrongUsage) {
   expect_failure({}, 2, "sheaf --help");
   expect_failure({"trian"}, 2, "did you mean 'train'?");
