@@ -5,11 +5,10 @@
 #include <set>
 #include <span>
 
-#include "engine/evaluate/ranking_eval.hpp"
+#include "engine/search/candidates.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/dense/mean_probability.hpp"
-#include "kernels/genetic/bundle_terms.hpp"
 #include "kernels/genetic/evaluate_sets.hpp"
 #include "kernels/genetic/search_pool.hpp"
 
@@ -17,52 +16,6 @@ namespace sheaf {
 namespace {
 
 constexpr int64_t kBatch = 1024;  // problems on the device at a time: 16 MiB of pairs at 64 candidates
-
-/// Candidates of some problems, with what the subjects think of them.
-struct Candidates {
-  int64_t n = 0, width = 0;
-  std::vector<int32_t> items;      // [n, width], -1 for none
-  std::vector<float> probability;  // [n, width]
-};
-
-/// Puts the must-have items that are missing in the place of the last candidates.
-void insert_must_haves(const std::vector<int32_t>& must_have, int32_t* items, int64_t width, bool keep_first) {
-  int64_t place = width;
-  for (const int32_t item : must_have) {
-    if (std::find(items, items + width, item) != items + width) continue;
-    const int64_t lowest = keep_first ? 1 : 0;
-    do {
-      --place;
-    } while (place > lowest && std::find(must_have.begin(), must_have.end(), items[place]) != must_have.end());
-    if (place < lowest) return;  // the search will report what is missing
-    items[place] = item;
-  }
-}
-
-std::vector<float> to_probabilities(std::vector<float> logits) {
-  for (float& x : logits) x = static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x))));
-  return logits;
-}
-
-/// Chances at a discount.
-void lift(const SearchParams& params, std::vector<float>& probability) {
-  const float factor = 1.0f + params.uplift * params.discount;
-  if (factor == 1.0f) return;
-  for (float& p : probability) p = std::min(1.0f, p * factor);
-}
-
-/// Must-have items and those of the known bundles of a subject.
-std::vector<int32_t> needed_items(const SearchParams& params, int64_t subject) {
-  std::vector<int32_t> needed = params.must_have;
-  const auto known = params.known.find(subject);
-  if (known == params.known.end()) return needed;
-  for (const std::vector<int32_t>& bundle : known->second) {
-    for (const int32_t item : bundle) {
-      if (std::ranges::find(needed, item) == needed.end()) needed.push_back(item);
-    }
-  }
-  return needed;
-}
 
 /// Solves problems in batches. `ids` key the random draws, so a subject's result does not depend on who else is searched for.
 class Solver {
@@ -75,31 +28,8 @@ class Solver {
 
   void solve(const Candidates& candidates, const std::vector<int64_t>& ids) {
     const int64_t n = candidates.n, c = candidates.width, rounds = params_.search.rounds;
-    const Buffer<int32_t> items(context_, candidates.items);
-    const Buffer<float> probability(context_, candidates.probability);
-    const Buffer<float> item_cost(context_, params_.item_cost);
-    Buffer<float> linear(context_, n * c), pair(context_, n * c * c), price(context_, n * c);
-    Buffer<int32_t> category(context_, n * c);
-    Buffer<uint8_t> flags(context_, n * c);
-    genetic::bundle_terms(context_, {.candidates = items.matrix(n, c),
-                                     .probability = probability.matrix(n, c),
-                                     .vectors = space_.vectors.matrix(space_.dim ? space_.n_items : 0, space_.dim),
-                                     .association = space_.association.view(),
-                                     .item_price = space_.price.view(),
-                                     .item_category = space_.category.view(),
-                                     .item_flags = space_.flags.view(),
-                                     .item_cost = item_cost.view(),
-                                     .first_is_must_have = anchored_,
-                                     .scale = space_.scale,
-                                     .weight_association = params_.weight_association,
-                                     .weight_preference = params_.weight_preference,
-                                     .weight_revenue = params_.weight_revenue * (1.0f - params_.discount),
-                                     .linear = linear.matrix(n, c),
-                                     .pair = pair.view(),
-                                     .price = price.matrix(n, c),
-                                     .category = category.matrix(n, c),
-                                     .flags = flags.matrix(n, c)});
-    const Limits limits = make_limits(candidates);
+    const ProblemTerms terms(context_, space_, params_, candidates, anchored_);
+    const ProblemLimits limits(space_, params_, candidates);
     const Buffer<float> weight(context_, limits.weight);
     const Buffer<double> upper(context_, limits.upper);
     const Buffer<int64_t> problem_ids(context_, ids);
@@ -108,16 +38,16 @@ class Solver {
     Buffer<float> history(context_, n * rounds);
     const genetic::SearchProblems problems{.n_problems = n,
                                            .n_candidates = static_cast<int32_t>(c),
-                                           .n_limits = limits.n,
+                                           .n_limits = static_cast<int32_t>(limits.names.size()),
                                            .min_size = static_cast<int32_t>(params_.min_size),
                                            .max_size = static_cast<int32_t>(params_.max_size),
                                            .min_categories = static_cast<int32_t>(params_.min_categories),
-                                           .linear = linear.data(),
-                                           .pair = pair.data(),
+                                           .linear = terms.linear.data(),
+                                           .pair = terms.pair.data(),
                                            .weight = weight.data(),
                                            .upper = upper.data(),
-                                           .category = category.data(),
-                                           .flags = flags.data()};
+                                           .category = terms.category.data(),
+                                           .flags = terms.flags.data()};
     genetic::SearchArgs search{.problems = problems,
                                .params = params_.search,
                                .problem_ids = problem_ids.view(),
@@ -144,36 +74,6 @@ class Solver {
   }
 
  private:
-  /// Weighted limits of the problems: the budget, and the floor of the margin.
-  struct Limits {
-    int32_t n = 0;
-    std::vector<float> weight;  // [problems, n, candidates]
-    std::vector<double> upper;  // [problems, n]
-  };
-  Limits make_limits(const Candidates& candidates) const {
-    const bool budget = std::isfinite(params_.budget), margin = !params_.unit_cost.empty();
-    Limits limits;
-    limits.n = (budget ? 1 : 0) + (margin ? 1 : 0);
-    for (int64_t p = 0; p < candidates.n && limits.n > 0; ++p) {
-      const auto row = std::span(candidates.items)
-                           .subspan(static_cast<size_t>(p * candidates.width), static_cast<size_t>(candidates.width));
-      const auto price = [&](int32_t item) { return item < 0 ? 0.0f : space_.host_price[static_cast<size_t>(item)]; };
-      if (budget) {
-        for (const int32_t item : row) limits.weight.push_back(price(item));
-        limits.upper.push_back(static_cast<double>(budget_limit(params_)));
-      }
-      if (!margin) continue;
-      double largest = 0.0;
-      for (const int32_t item : row) {
-        const double weight = item < 0 ? 0.0 : margin_weight(params_, static_cast<double>(price(item)), item);
-        largest = std::max(largest, std::abs(weight));
-        limits.weight.push_back(static_cast<float>(weight));
-      }
-      limits.upper.push_back(largest * static_cast<double>(std::numeric_limits<float>::epsilon()));
-    }
-    return limits;
-  }
-
   /// Puts known bundles into the pools, where they are not yet; false if there are none.
   bool insert_known(const Candidates& candidates, const std::vector<int64_t>& ids,
                     const genetic::SearchProblems& problems, Buffer<genetic::SearchSet>& pool) {
@@ -275,27 +175,15 @@ class Solver {
   SearchResult result_;
 };
 
-std::vector<float> rows_of(const Buffer<float>& table, const std::vector<int32_t>& rows, int64_t dim) {
-  const std::vector<float> all = table.to_host();
-  std::vector<float> chosen;
-  chosen.reserve(rows.size() * static_cast<size_t>(dim));
-  for (const int32_t row : rows) {
-    const auto begin = all.begin() + row * dim;
-    chosen.insert(chosen.end(), begin, begin + dim);
-  }
-  return chosen;
-}
-
-/// The scorer of some users alone, so that the bulk scoring reads nothing else.
-LinearScorer scorer_of(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users) {
-  LinearScorer part;
-  part.n_users = static_cast<int64_t>(users.size());
-  part.n_items = scorer.n_items;
-  part.dim = scorer.dim;
-  part.users = Buffer<float>(context, rows_of(scorer.users, users, scorer.dim));
-  part.items = Buffer<float>(context, scorer.items.to_host());
-  part.item_bias = Buffer<float>(context, scorer.item_bias.to_host());
-  return part;
+std::vector<float> mean_of(Context& context, const LinearScorer& folded) {
+  Buffer<float> mean(context, folded.n_items);
+  dense::mean_probability(context, {.users = folded.user_matrix(),
+                                    .items = folded.item_matrix(),
+                                    .user_bias = folded.user_bias.view(),
+                                    .item_bias = folded.item_bias.view(),
+                                    .bias = folded.bias.view(),
+                                    .out = mean.view()});
+  return mean.to_host();
 }
 
 }  // namespace
@@ -318,28 +206,13 @@ SearchSpace::SearchSpace(Context& context, const Catalog& catalog, const SearchP
 SearchResult search_for_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
                               const SearchParams& params, const std::vector<int32_t>& users) {
   Solver solver(context, space, params, false);
-  const LinearScorer probabilities = probability_scorer(context, scorer);
-  const LinearScorer part = scorer_of(context, scorer, users);
-  Candidates candidates;
-  candidates.width = std::min({params.candidates, scorer.n_items, int64_t{genetic::kMaxCandidates}});
-  const std::vector<int32_t> top = top_items(context, part, nullptr, candidates.width).items.to_host();
+  const UserCandidates candidates(context, scorer, params, users);
   for (size_t first = 0; first < users.size(); first += kBatch) {
     check_interrupt("the bundle search");
     const size_t last = std::min(users.size(), first + kBatch);
-    const auto width = static_cast<size_t>(candidates.width);
-    candidates.n = static_cast<int64_t>(last - first);
-    candidates.items.assign(top.begin() + static_cast<std::ptrdiff_t>(first * width),
-                            top.begin() + static_cast<std::ptrdiff_t>(last * width));
-    for (size_t p = 0; p < last - first; ++p) {
-      const std::vector<int32_t> needed = needed_items(params, users[first + p]);
-      insert_must_haves(needed, candidates.items.data() + p * width, candidates.width, false);
-    }
-    const std::vector<int32_t> batch(users.begin() + static_cast<std::ptrdiff_t>(first),
-                                     users.begin() + static_cast<std::ptrdiff_t>(last));
-    candidates.probability =
-        to_probabilities(pair_logits(context, probabilities, batch, candidates.items, candidates.width));
-    lift(params, candidates.probability);
-    solver.solve(candidates, std::vector<int64_t>(batch.begin(), batch.end()));
+    solver.solve(candidates.batch(first, last),
+                 std::vector<int64_t>(users.begin() + static_cast<std::ptrdiff_t>(first),
+                                      users.begin() + static_cast<std::ptrdiff_t>(last)));
   }
   return solver.take();
 }
@@ -357,31 +230,13 @@ SearchResult search_around_anchors(Context& context, const SearchSpace& space, c
   }
   Solver solver(context, space, params, true);
   const size_t n_partners = anchors.empty() ? 0 : partners.size() / anchors.size();
-  Candidates candidates;
-  // Room for all must-haves beside the anchor and its partners.
-  candidates.width =
-      std::clamp<int64_t>(static_cast<int64_t>(1 + n_partners + params.must_have.size()), 1, params.candidates);
-  const size_t taken = std::min(n_partners, static_cast<size_t>(candidates.width) - 1);
   for (size_t first = 0; first < anchors.size(); first += kBatch) {
     check_interrupt("the bundle search");
-    const size_t last = std::min(anchors.size(), first + kBatch);
-    candidates.n = static_cast<int64_t>(last - first);
-    candidates.items.clear();
-    candidates.probability.clear();
-    for (size_t p = first; p < last; ++p) {
-      const size_t row = candidates.items.size();
-      candidates.items.push_back(anchors[p]);
-      const auto begin = partners.begin() + static_cast<std::ptrdiff_t>(p * n_partners);
-      candidates.items.insert(candidates.items.end(), begin, begin + static_cast<std::ptrdiff_t>(taken));
-      candidates.items.resize(row + static_cast<size_t>(candidates.width), -1);
-      insert_must_haves(needed_items(params, anchors[p]), candidates.items.data() + row, candidates.width, true);
-    }
-    for (const int32_t item : candidates.items) {
-      candidates.probability.push_back(item < 0 ? 0.0f : probability[static_cast<size_t>(item)]);
-    }
-    lift(params, candidates.probability);
-    const auto begin = anchors.begin() + static_cast<std::ptrdiff_t>(first);
-    solver.solve(candidates, std::vector<int64_t>(begin, begin + candidates.n));
+    const size_t count = std::min<size_t>(anchors.size() - first, kBatch);
+    const auto own = std::span(anchors).subspan(first, count);
+    solver.solve(anchor_candidates(params, own, std::span(partners).subspan(first * n_partners, count * n_partners),
+                                   probability),
+                 std::vector<int64_t>(own.begin(), own.end()));
   }
   return solver.take();
 }
@@ -392,15 +247,24 @@ double margin_weight(const SearchParams& params, double price, int32_t item) {
 }
 
 std::vector<float> mean_probability(Context& context, const LinearScorer& scorer) {
-  const LinearScorer folded = probability_scorer(context, scorer);
-  Buffer<float> mean(context, scorer.n_items);
-  dense::mean_probability(context, {.users = folded.user_matrix(),
-                                    .items = folded.item_matrix(),
-                                    .user_bias = folded.user_bias.view(),
-                                    .item_bias = folded.item_bias.view(),
-                                    .bias = folded.bias.view(),
-                                    .out = mean.view()});
-  return mean.to_host();
+  return mean_of(context, probability_scorer(context, scorer));
+}
+
+std::vector<float> mean_probability(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users) {
+  LinearScorer folded = probability_scorer(context, scorer);
+  const auto rows = [&](const Buffer<float>& table, int64_t width) {
+    const std::vector<float> all = table.to_host();
+    std::vector<float> chosen;
+    for (const int32_t user : users) {
+      const auto begin = all.begin() + user * width;
+      chosen.insert(chosen.end(), begin, begin + width);
+    }
+    return Buffer<float>(context, chosen);
+  };
+  folded.users = rows(folded.users, folded.dim);
+  if (!folded.user_bias.empty()) folded.user_bias = rows(folded.user_bias, 1);
+  folded.n_users = std::ssize(users);
+  return mean_of(context, folded);
 }
 
 std::vector<Bundle> select_bundles(const std::vector<Bundle>& bundles, int64_t max_overlap, int64_t count) {

@@ -83,8 +83,9 @@ SearchResult search_around_anchors(Context& context, const SearchSpace& space, c
 /// What item i adds to a sum that must not be above 0 for the margin to hold: cost - (1 - floor) (1 - discount) price.
 double margin_weight(const SearchParams& params, double price, int32_t item);
 
-/// P(u, i) averaged over the users.
+/// P(u, i) averaged over the users, all or the given ones.
 std::vector<float> mean_probability(Context& context, const LinearScorer& scorer);
+std::vector<float> mean_probability(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users);
 
 /// Feasible bundles by value (then subject), leaving out those that share more than `max_overlap` items with one already taken, and
 /// copies; at most `count`.

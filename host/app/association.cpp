@@ -121,4 +121,22 @@ PairCounts count_training_pairs(Context& context, const Dataset& dataset, int64_
   return count_pairs(context, dataset.purchases.train_baskets, min_count);
 }
 
+SearchSpace search_space(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                         const PairCounts& counts, const SearchParams& params, const config::Config& config) {
+  SearchSpace space(context, dataset.catalog, params);
+  if (config.associate.by == "conviction") {
+    throw UsageError("associate.by = conviction has no upper end, so that a bundle's value would have none",
+                     "search by lift, confidence or another measure");
+  }
+  if (is_learned(config) && config.associate.category_rule == "any" && config.associate.exclude_pairs.empty()) {
+    space.vectors = association_vectors(context, dataset, model, config);
+    space.dim = model.dim();
+    space.scale = association_scale(model, config);
+  } else {
+    constexpr int64_t kPartners = 256;
+    space.association = DeviceCsr(context, associate(context, dataset, &model, counts, config, kPartners).to_csr());
+  }
+  return space;
+}
+
 }  // namespace sheaf::app

@@ -5,6 +5,7 @@
 
 #include "engine/associate/association.hpp"
 #include "engine/models/preference.hpp"
+#include "engine/search/bundle_search.hpp"
 #include "host/app/dataset.hpp"
 #include "host/config/config.hpp"
 
@@ -28,6 +29,10 @@ PairRule pair_rule(const data::Prepared& prepared, const config::Config& config)
 /// Partners by config.associate; `model` may be null unless is_learned.
 Partners associate(Context& context, const Dataset& dataset, const PreferenceModel* model, const PairCounts& counts,
                    const config::Config& config, int64_t k);
+
+/// What a search knows of the items, with A(i, j) by config.associate. UsageError for conviction, which has no upper end.
+SearchSpace search_space(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                         const PairCounts& counts, const SearchParams& params, const config::Config& config);
 
 /// Pairs that stand together in at least `min_count` training baskets.
 PairCounts count_training_pairs(Context& context, const Dataset& dataset, int64_t min_count);

@@ -58,25 +58,6 @@ TrainParams train_params(const config::Config& config) {
   return params;
 }
 
-/// What the search needs to know of the items, with the association that the configuration asks for.
-SearchSpace make_space(Context& context, const Dataset& dataset, const PreferenceModel& model, const PairCounts& counts,
-                       const SearchParams& params, const config::Config& config) {
-  SearchSpace space(context, dataset.catalog, params);
-  if (config.associate.by == "conviction") {
-    throw UsageError("associate.by = conviction has no upper end, so that a bundle's value would have none",
-                     "search by lift, confidence or another measure");
-  }
-  if (is_learned(config) && config.associate.category_rule == "any" && config.associate.exclude_pairs.empty()) {
-    space.vectors = association_vectors(context, dataset, model, config);
-    space.dim = model.dim();
-    space.scale = association_scale(model, config);
-  } else {
-    constexpr int64_t kPartners = 256;
-    space.association = DeviceCsr(context, associate(context, dataset, &model, counts, config, kPartners).to_csr());
-  }
-  return space;
-}
-
 template <class F>
 void for_each_pair(const std::vector<int32_t>& items, F&& f) {
   for (size_t a = 0; a < items.size(); ++a) {
@@ -367,7 +348,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
   plan.apply(params, dataset.prepared, config);
   const LinearScorer scorer = model.scorer(context);
   const LinearScorer probabilities = probability_scorer(context, scorer);
-  const SearchSpace space = make_space(context, dataset, model, counts, params, config);
+  const SearchSpace space = search_space(context, dataset, model, counts, params, config);
   const std::vector<float> wanted = mean_probability(context, scorer);
   const std::vector<int32_t> anchors = choose_anchors(dataset.prepared, config, wanted, params.forbidden);
   const Partners partners = associate(context, dataset, &model, counts, config, params.candidates - 1);
@@ -451,7 +432,7 @@ SearchResult search_users(Context& context, const Dataset& dataset, const Prefer
   SearchParams params = search_params(dataset.prepared, config);
   plan.apply(params, dataset.prepared, config);
   params.known = plan.known.of_user;
-  const SearchSpace space = make_space(context, dataset, model, counts, params, config);
+  const SearchSpace space = search_space(context, dataset, model, counts, params, config);
   const LinearScorer scorer = model.scorer(context);
   const SearchCall search =
       planned([&](const SearchParams& p) { return search_for_users(context, scorer, space, p, users); }, plan);

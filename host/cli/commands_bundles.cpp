@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "engine/checkpoint/file_io.hpp"
 #include "engine/checkpoint/folder.hpp"
-#include "host/app/pipeline.hpp"
+#include "engine/search/bound.hpp"
+#include "host/app/one_problem.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
 #include "host/cli/present.hpp"
@@ -22,26 +22,30 @@ namespace {
 constexpr const char* kBundlesKind = "bundles";
 constexpr const char* kScoresKind = "scores";
 constexpr size_t kShown = 10;
-
-std::vector<std::string> read_ids(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  if (!file) checkpoint::throw_errno("cannot read", path);
-  std::vector<std::string> ids;
-  for (std::string line; std::getline(file, line);) {
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    if (!line.empty()) ids.push_back(line);
-  }
-  if (ids.empty()) throw DataError(path.string() + ": the file names no user", "write one id a line");
-  return ids;
-}
+constexpr double kExact = 1e-5;  // a value is a float32 sum of up to a hundred terms
 
 std::string together_text(const app::Together& t, size_t n_chosen) {
   return fmt::format("{} of {} bundles chosen together in {} rounds: value {:.5f}, at most {:.5f} from these", n_chosen,
                      t.n_found, t.n_rounds, t.value, t.bound);
 }
 
+/// How many of the bundles are the best there are.
+std::string bounds_text(const std::vector<Bundle>& bundles, const std::vector<double>& bounds) {
+  int64_t feasible = 0, best = 0;
+  double worst = 0.0;
+  for (size_t b = 0; b < bundles.size(); ++b) {
+    if (bundles[b].violation > 0.0f) continue;
+    const double gap = gap_of(bounds[b], static_cast<double>(bundles[b].value));
+    ++feasible;
+    best += gap <= kExact ? 1 : 0;
+    worst = std::max(worst, gap);
+  }
+  return fmt::format("{} of {} bundles are the best of their candidates; largest gap to the bound {:.4f} %", best,
+                     feasible, 100.0 * worst);
+}
+
 report::UserScores score_users(Workspace& work, const PreferenceModel& model, const std::vector<int32_t>& users,
-                               const Progress& progress) {
+                               const Progress& progress, bool bound) {
   const Range range("score");
   const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
   report::UserScores scores;
@@ -56,6 +60,10 @@ report::UserScores score_users(Workspace& work, const PreferenceModel& model, co
   std::optional<app::Together> together;
   scores.bundles = app::search_users(*work.context, work.dataset, model, counts, work.config, users, &together).bundles;
   for (const Bundle& bundle : scores.bundles) scores.reasons.push_back(app::reasons_of(work.dataset, counts, bundle));
+  if (bound) {
+    scores.bounds = app::bounds_of(*work.context, work.dataset, model, counts, work.config, scores.bundles, false);
+    progress.line(bounds_text(scores.bundles, scores.bounds));
+  }
   if (together) {
     const auto n = std::ranges::count(scores.bundles, 0.0f, &Bundle::violation);
     progress.line(together_text(*together, static_cast<size_t>(n)));
@@ -70,13 +78,19 @@ void run_search(const Options& options) {
     run_problem(options);
     return;
   }
+  const bool one_user = options.users.size() == 1 && options.users_file.empty() && options.out.empty();
+  if (options.pareto || options.together || one_user || !options.item.empty() || !options.write_problem.empty()) {
+    run_one_problem(options);
+    return;
+  }
   if (options.data.empty() || options.model.empty() || options.out.empty()) {
-    throw UsageError("a search needs DATA, --model and --out, or --problem", "sheaf search --help shows an example");
+    throw UsageError("a search needs DATA, --model and --out, or --problem",
+                     "sheaf search --help shows an example; one --user, --item and --together answer without --out");
   }
   const Progress progress(options.quiet);
   checkpoint::check_target(options.out, kBundlesKind);
   Workspace work(options);
-  const std::vector<int32_t> users = work.find_users(options.users);
+  const std::vector<int32_t> users = work.named_users(options);
   const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
   const auto& prepared = work.dataset.prepared;
   checkpoint::FolderWriter writer(options.out);
@@ -90,12 +104,19 @@ void run_search(const Options& options) {
       progress.line(fmt::format("{} of {} searches found a bundle that meets the constraints, in {:.2f} s",
                                 found.n_feasible, found.n_anchors, found.seconds));
     }
-    json = report::bundles_jsonl(prepared, found.offers);
+    std::vector<double> bounds;
+    if (options.bound) {
+      std::vector<Bundle> bundles;
+      for (const app::Offer& offer : found.offers) bundles.push_back(offer.bundle);
+      bounds = app::bounds_of(*work.context, work.dataset, *model, counts, work.config, bundles, true);
+      progress.line(bounds_text(bundles, bounds));
+    }
+    json = report::bundles_jsonl(prepared, found.offers, bounds);
     text = offers_text(prepared, found.offers, kShown);
     checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(prepared, found.offers));
     checkpoint::write_file(writer.path() / "bundles.jsonl", json);
   } else {
-    const report::UserScores scores = score_users(work, *model, users, progress);
+    const report::UserScores scores = score_users(work, *model, users, progress, options.bound);
     json = report::users_jsonl(prepared, scores);
     for (size_t u = 0; u < users.size(); ++u) text += user_bundle_text(prepared, scores.bundles[u], scores.reasons[u]);
     checkpoint::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
@@ -110,14 +131,10 @@ void run_score(const Options& options) {
   const Progress progress(options.quiet);
   checkpoint::check_target(options.out, kScoresKind);
   Workspace work(options);
-  std::vector<std::string> ids = options.users;
-  if (!options.users_file.empty()) {
-    const std::vector<std::string> more = read_ids(options.users_file);
-    ids.insert(ids.end(), more.begin(), more.end());
-  }
-  const std::vector<int32_t> users = ids.empty() ? app::all_ids(work.dataset.prepared.n_users) : work.find_users(ids);
+  std::vector<int32_t> users = work.named_users(options);
+  if (users.empty()) users = app::all_ids(work.dataset.prepared.n_users);
   const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
-  const report::UserScores scores = score_users(work, *model, users, progress);
+  const report::UserScores scores = score_users(work, *model, users, progress, options.bound);
   const auto& prepared = work.dataset.prepared;
   checkpoint::FolderWriter writer(options.out);
   const std::string json = report::users_jsonl(prepared, scores);

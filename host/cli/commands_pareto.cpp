@@ -1,4 +1,4 @@
-// search --problem FILE --pareto: the front of a problem of several objectives.
+// search --pareto: the front of a problem of several objectives, from a file or built from a data set.
 
 #include <fmt/format.h>
 
@@ -7,21 +7,12 @@
 #include "engine/search/pareto.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
+#include "host/cli/solve_problem.hpp"
 #include "host/data/problem_file.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
 namespace {
-
-void refuse_front_options(const Options& options) {
-  if (options.format != "toml") {
-    throw UsageError("--pareto reads TOML, not " + options.format,
-                     "write [[objective]] tables; see host/data/README.md");
-  }
-  if (options.method == "portfolio" && !(options.time_limit > 0.0) && !options.maximize && !options.no_bound) return;
-  throw UsageError("--method, --time-limit, --maximize and --no-bound are not for --pareto",
-                   "use --population and --generations");
-}
 
 std::string name_of(const ParetoProblem& problem, size_t objective) {
   const std::string& name = problem.objectives[objective].name;
@@ -75,15 +66,20 @@ std::string as_text(const ParetoProblem& problem, const Front& front) {
 
 }  // namespace
 
-void run_pareto(const Options& options) {
-  refuse_front_options(options);
-  const ParetoProblem problem = data::read_pareto(options.problem);
-  const config::Config config = load_settings(options);
-  const std::unique_ptr<Context> context = make_context(config);
-  const Front front = find_front(*context, problem,
-                                 {.population = options.population,
-                                  .generations = options.generations,
-                                  .seed = static_cast<uint64_t>(config.run.seed)});
+void refuse_front_options(const Options& options) {
+  if (options.format != "toml" && !options.problem.empty()) {
+    throw UsageError("--pareto reads TOML, not " + options.format,
+                     "write [[objective]] tables; see host/data/README.md");
+  }
+  if (options.method == "portfolio" && !(options.time_limit > 0.0) && !options.maximize && !options.no_bound) return;
+  throw UsageError("--method, --time-limit, --maximize and --no-bound are not for --pareto",
+                   "use --population and --generations");
+}
+
+void print_front(Context& context, const ParetoProblem& problem, const Options& options, const std::string& source,
+                 uint64_t seed) {
+  const Front front = find_front(context, problem,
+                                 {.population = options.population, .generations = options.generations, .seed = seed});
   if (options.json) {
     print(as_json(problem, front));
   } else if (front.feasible) {
@@ -91,8 +87,16 @@ void run_pareto(const Options& options) {
   }
   if (front.feasible) return;
   throw DataError(fmt::format("{}: no set was found that meets all constraints; the nearest violates them by {:.6g}",
-                              options.problem.string(), front.violation),
+                              source, front.violation),
                   "relax a constraint; with one objective the program names those that clash");
+}
+
+void run_pareto(const Options& options) {
+  refuse_front_options(options);
+  const ParetoProblem problem = data::read_pareto(options.problem);
+  const config::Config config = load_settings(options);
+  const std::unique_ptr<Context> context = make_context(config);
+  print_front(*context, problem, options, options.problem.string(), static_cast<uint64_t>(config.run.seed));
 }
 
 }  // namespace sheaf::cli

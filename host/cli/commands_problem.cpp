@@ -11,6 +11,7 @@
 #include "engine/search/exact.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
+#include "host/cli/solve_problem.hpp"
 #include "host/data/csv.hpp"
 #include "host/data/problem_file.hpp"
 #include "kernels/core/error.hpp"
@@ -168,6 +169,18 @@ std::string as_text(const data::ProblemFile& file, const BundleAnswer& answer, c
 
 }  // namespace
 
+void print_answer(Context& context, const data::ProblemFile& file, const Options& options, uint64_t seed,
+                  const std::vector<int32_t>& known, const std::string& source) {
+  const BundleAnswer answer = find_answer(context, file.problem, options, seed, known);
+  Conflict conflict;
+  if (!answer.feasible && answer.proven) conflict = find_conflict(file.problem, kConflictNodes, file.first);
+  print(options.json ? as_json(file, answer, conflict) : as_text(file, answer, conflict));
+  if (answer.feasible) return;
+  throw DataError(
+      source + (answer.proven ? ": no set meets all constraints" : ": no set was found that meets all constraints"),
+      answer.proven ? "relax a constraint" : "relax a constraint, or give a longer --time-limit");
+}
+
 void run_problem(const Options& options) {
   if (options.pareto) {
     run_pareto(options);
@@ -181,15 +194,8 @@ void run_problem(const Options& options) {
       data::read_problem(options.problem, data::problem_format(options.format), options.maximize);
   const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);
-  const BundleAnswer answer = find_answer(*context, file.problem, options, static_cast<uint64_t>(config.run.seed),
-                                          known_set(config.search.warm_start, file));
-  Conflict conflict;
-  if (!answer.feasible && answer.proven) conflict = find_conflict(file.problem, kConflictNodes, file.first);
-  print(options.json ? as_json(file, answer, conflict) : as_text(file, answer, conflict));
-  if (answer.feasible) return;
-  throw DataError(options.problem.string() + (answer.proven ? ": no set meets all constraints"
-                                                            : ": no set was found that meets all constraints"),
-                  answer.proven ? "relax a constraint" : "relax a constraint, or give a longer --time-limit");
+  print_answer(*context, file, options, static_cast<uint64_t>(config.run.seed),
+               known_set(config.search.warm_start, file), options.problem.string());
 }
 
 }  // namespace sheaf::cli

@@ -29,8 +29,11 @@ struct Options {
   std::filesystem::path model;          // a trained model
   std::filesystem::path out;            // the folder to write
   std::vector<std::string> users;       // search, score: ids; score: empty for all
-  std::filesystem::path users_file;     // score: ids, one a line
-  std::string item;                     // associate: id or part of the name
+  std::filesystem::path users_file;     // search, score: ids, one a line
+  std::string item;                     // associate, search: id or part of the name
+  bool together = false;                // search: one bundle for all users that are named
+  bool bound = false;                   // search: an upper bound beside each bundle
+  std::filesystem::path write_problem;  // search: write the problem, and stop
   std::filesystem::path problem;        // search: a problem of its own
   std::string format = "toml";          // search: of the problem
   std::string method = "portfolio";     // search: of the problem

@@ -92,6 +92,14 @@ std::vector<Command> make_commands() {
          add_model(app, o, false);
          add_out(app, o, false);
          app.add_option("--user", o.users, "search for this user; may be given several times");
+         app.add_option("--users", o.users_file, "search for the users of this file, an id a line");
+         app.add_flag("--bound", o.bound, "an upper bound of what is possible beside each bundle");
+         app.add_option("--item", o.item, "one bundle around this item, to stdout; NAME is an id or part of a name")
+             ->type_name("NAME");
+         app.add_flag("--together", o.together,
+                      "one bundle for the named users together, or without names for all, to stdout");
+         app.add_option("--write-problem", o.write_problem,
+                        "write what --item, --together, --pareto or a single --user asks as a TOML problem, and stop");
          app.add_option("--problem", o.problem,
                         "solve the problem of this file instead; needs no DATA, --model, --out");
          app.add_option("--format", o.format, "of the problem: toml, qkp, qubo or utility");
@@ -100,7 +108,7 @@ std::vector<Command> make_commands() {
              ->check(CLI::NonNegativeNumber);
          app.add_flag("--maximize", o.maximize, "a QUBO file is maximised, not minimised");
          app.add_flag("--no-bound", o.no_bound, "no upper bound and no proof beside the answer");
-         app.add_flag("--pareto", o.pareto, "the problem has several objectives: find their front");
+         app.add_flag("--pareto", o.pareto, "several objectives: their front, of the problem or for the named users");
          app.add_option("--population", o.population, "sets that NSGA-II keeps, 4 to 256");
          app.add_option("--generations", o.generations, "of NSGA-II");
          app.add_option("--top", o.top, "of a utility file: so many sets")->check(CLI::PositiveNumber);

@@ -1,8 +1,27 @@
 #include "host/cli/workspace.hpp"
 
+#include <fstream>
+
+#include "engine/checkpoint/file_io.hpp"
 #include "engine/checkpoint/model_io.hpp"
+#include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
+namespace {
+
+std::vector<std::string> read_ids(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  if (!file) checkpoint::throw_errno("cannot read", path);
+  std::vector<std::string> ids;
+  for (std::string line; std::getline(file, line);) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    if (!line.empty()) ids.push_back(line);
+  }
+  if (ids.empty()) throw DataError(path.string() + ": the file names no user", "write one id a line");
+  return ids;
+}
+
+}  // namespace
 
 Workspace::Workspace(const Options& options)
     : config(load_settings(options)),
@@ -20,6 +39,15 @@ std::vector<int32_t> Workspace::find_users(const std::vector<std::string>& ids) 
   std::vector<int32_t> users;
   for (const std::string& id : ids) users.push_back(dataset.prepared.find_user(id));
   return users;
+}
+
+std::vector<int32_t> Workspace::named_users(const Options& options) const {
+  std::vector<std::string> ids = options.users;
+  if (!options.users_file.empty()) {
+    const std::vector<std::string> more = read_ids(options.users_file);
+    ids.insert(ids.end(), more.begin(), more.end());
+  }
+  return find_users(ids);
 }
 
 nlohmann::json training_notes(const config::Config& config, const data::Prepared& prepared, const TrainReport& report) {

@@ -22,6 +22,8 @@ struct Workspace {
   std::unique_ptr<PreferenceModel> load_model(const std::filesystem::path& folder);
   /// Codes of ids; DataError for an unknown one, with the nearest known.
   std::vector<int32_t> find_users(const std::vector<std::string>& ids) const;
+  /// Those of --user and of the file of --users.
+  std::vector<int32_t> named_users(const Options& options) const;
 };
 
 /// For the manifest of a model: the settings and the course of the training.

@@ -14,7 +14,8 @@ namespace sheaf::report {
 /// One line an offer. Text is quoted as in RFC 4180; lists inside a field are separated by "; ".
 std::string bundles_csv(const data::Prepared& prepared, const std::vector<app::Offer>& offers);
 /// One JSON object a line, the same facts with lists as lists.
-std::string bundles_jsonl(const data::Prepared& prepared, const std::vector<app::Offer>& offers);
+std::string bundles_jsonl(const data::Prepared& prepared, const std::vector<app::Offer>& offers,
+                          const std::vector<double>& bounds = {});
 nlohmann::json offer_json(const data::Prepared& prepared, const app::Offer& offer, size_t rank);
 
 /// What each user is offered: the items that score highest, and the user's own bundle.
@@ -24,6 +25,7 @@ struct UserScores {
   std::vector<int32_t> items;                     // [users, length], -1 for none
   std::vector<Bundle> bundles;                    // one a user
   std::vector<std::vector<app::Reason>> reasons;  // one an item of each bundle
+  std::vector<double> bounds;                     // one a bundle (app::bounds_of), or empty
 };
 std::string users_csv(const data::Prepared& prepared, const UserScores& scores);
 std::string users_jsonl(const data::Prepared& prepared, const UserScores& scores);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/search/bound.hpp"
 #include "host/report/report.hpp"
 
 namespace sheaf::report {
@@ -94,9 +95,22 @@ nlohmann::json offer_json(const Prepared& prepared, const app::Offer& offer, siz
           {"users", users}};
 }
 
-std::string bundles_jsonl(const Prepared& prepared, const std::vector<app::Offer>& offers) {
+/// "bound" and "gap"; null where nothing is feasible.
+static void add_bound(nlohmann::json& bundle, double bound, const Bundle& of) {
+  const bool feasible = of.violation == 0.0f;
+  bundle["bound"] = std::isfinite(bound) ? nlohmann::json(bound) : nlohmann::json();
+  const double gap = feasible ? gap_of(bound, static_cast<double>(of.value)) : 0.0;
+  bundle["gap"] = feasible && std::isfinite(gap) ? nlohmann::json(gap) : nlohmann::json();
+}
+
+std::string bundles_jsonl(const Prepared& prepared, const std::vector<app::Offer>& offers,
+                          const std::vector<double>& bounds) {
   std::string out;
-  for (size_t r = 0; r < offers.size(); ++r) out += dump(offer_json(prepared, offers[r], r + 1));
+  for (size_t r = 0; r < offers.size(); ++r) {
+    nlohmann::json offer = offer_json(prepared, offers[r], r + 1);
+    if (!bounds.empty()) add_bound(offer, bounds[r], offers[r].bundle);
+    out += dump(offer);
+  }
   return out;
 }
 
@@ -137,13 +151,12 @@ std::string users_jsonl(const Prepared& prepared, const UserScores& scores) {
       items[m]["goes_with"] = item_id(prepared, reason.partner);
       items[m]["lift"] = reason.lift;
     }
-    out += dump({{"user", user_id(prepared, scores.users[u])},
-                 {"top_items", top},
-                 {"bundle",
-                  {{"items", items},
-                   {"value", scores.bundles[u].value},
-                   {"discount", std::round(static_cast<double>(scores.bundles[u].discount) * 1e6) / 1e6},
-                   {"feasible", scores.bundles[u].violation == 0.0f}}}});
+    nlohmann::json bundle{{"items", items},
+                          {"value", scores.bundles[u].value},
+                          {"discount", std::round(static_cast<double>(scores.bundles[u].discount) * 1e6) / 1e6},
+                          {"feasible", scores.bundles[u].violation == 0.0f}};
+    if (!scores.bounds.empty()) add_bound(bundle, scores.bounds[u], scores.bundles[u]);
+    out += dump({{"user", user_id(prepared, scores.users[u])}, {"top_items", top}, {"bundle", bundle}});
   }
   return out;
 }

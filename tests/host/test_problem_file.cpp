@@ -6,6 +6,7 @@
 
 #include "host/data/problem_file.hpp"
 #include "host/data/utility_file.hpp"
+#include "host/data/write_problem.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/process.hpp"
 #include "tests/common/temp_folder.hpp"
@@ -88,6 +89,41 @@ TEST_F(ProblemFileTest, ReadsToml) {
   EXPECT_EQ(violation_of(problem, {1, 2}), 1.0);
   EXPECT_EQ(problem.limits[0].name, "price");
   EXPECT_FALSE(problem.integral);
+}
+
+TEST_F(ProblemFileTest, WhatIsWrittenIsReadBack) {
+  BundleProblem written = read(kToml, ProblemFormat::toml).problem;
+  written.names[1] = "a \"quoted\"\\name, a\ttab \xc3\xa9";
+  written.linear[0] = 0.1 + 0.2;
+  written.linear[1] = -1e-17;
+  written.limits[0].lower = -1.0 / 3.0;
+  written.limits.push_back({.name = "", .weights = {1, 2, 3}, .lower = 1.0});
+  written.min_categories = 1;
+  written.must_have = {2};
+  written.forbidden = {0, 1};
+  written.exclusive_groups = {{0, 1}, {1, 2}};
+  const BundleProblem back = read(data::problem_toml(written), ProblemFormat::toml).problem;
+  EXPECT_EQ(back.n, written.n);
+  EXPECT_EQ(back.names, written.names);
+  EXPECT_EQ(back.linear, written.linear);
+  EXPECT_EQ(back.pair, written.pair);
+  EXPECT_EQ(back.category, written.category);
+  EXPECT_EQ(back.must_have, written.must_have);
+  EXPECT_EQ(back.forbidden, written.forbidden);
+  EXPECT_EQ(back.forbidden_pairs, written.forbidden_pairs);
+  EXPECT_EQ(back.exclusive_groups, written.exclusive_groups);
+  EXPECT_EQ(std::pair(back.min_size, back.max_size), std::pair(written.min_size, written.max_size));
+  EXPECT_EQ(back.min_categories, 1);
+  ASSERT_EQ(back.limits.size(), 2u);
+  for (size_t l = 0; l < 2; ++l) {
+    EXPECT_EQ(back.limits[l].name, written.limits[l].name);
+    EXPECT_EQ(back.limits[l].weights, written.limits[l].weights);
+    EXPECT_EQ(back.limits[l].lower, written.limits[l].lower);
+    EXPECT_EQ(back.limits[l].upper, written.limits[l].upper);
+  }
+  ASSERT_EQ(back.category_ranges.size(), 1u);
+  EXPECT_EQ(back.category_ranges[0].category, 1);
+  EXPECT_EQ(back.category_ranges[0].max_items, 1);
 }
 
 TEST_F(ProblemFileTest, BadFilesAreRefusedByLineAndValue) {
@@ -242,6 +278,23 @@ TEST_F(ProblemFileTest, TheProgramFindsTheFront) {
   EXPECT_EQ(search(kPareto, {"--population", "3"}).code, 2);
   EXPECT_EQ(search(kPareto, {"--format", "qkp"}).code, 2);
   EXPECT_EQ(search(kPareto, {"--method", "anneal"}).code, 2);
+}
+
+TEST_F(ProblemFileTest, ObjectivesThatAreWrittenAreReadBack) {
+  ParetoProblem written = data::read_pareto(file(kPareto));
+  written.objectives[1].linear.clear();  // none is the same as zeros
+  const ParetoProblem back = data::read_pareto(file(data::pareto_toml(written)));
+  ASSERT_EQ(back.objectives.size(), written.objectives.size());
+  EXPECT_EQ(back.rules.names, written.rules.names);
+  for (size_t m = 0; m < back.objectives.size(); ++m) {
+    EXPECT_EQ(back.objectives[m].name, written.objectives[m].name);
+    EXPECT_EQ(back.objectives[m].pair, written.objectives[m].pair);
+    EXPECT_EQ(back.objectives[m].category_value, written.objectives[m].category_value);
+    EXPECT_EQ(back.objectives[m].maximize, written.objectives[m].maximize);
+    EXPECT_EQ(back.objectives[m].reference, written.objectives[m].reference);
+    const std::vector<int32_t> two{0, 1};
+    EXPECT_EQ(value_of(back.rules, back.objectives[m], two), value_of(written.rules, written.objectives[m], two));
+  }
 }
 
 TEST_F(ProblemFileTest, BadObjectivesAreRefusedByLineAndValue) {

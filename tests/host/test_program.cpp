@@ -408,6 +408,67 @@ TEST_F(ProgramTest, BundlesOfARunShareWhatThereIs) {
   expect_failure(with(search, {"discount.min=0.5"}), 2, "discount.min = 0.5 is above discount.max = 0.2");
 }
 
+// One problem of a data set: as an answer with its bound, as a front, as a file; and bounds beside the bundles of a run.
+TEST_F(ProgramTest, ProblemsOfADataSetAreSolvedWithABound) {
+  prepare_model();
+  const std::vector<std::string> search = small({"search", "data", "--model", "model", "--quiet"});
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = search;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  const auto json_of = [&](const std::vector<std::string>& more) {
+    const std::string out = must_run(with(more)).out;
+    return nlohmann::json::parse(out.substr(0, out.find('\n')));
+  };
+  const auto own = json_of({"--user", "c3", "--bound", "--out", "own", "--json"})["bundle"];
+  const double value = own["value"].get<double>();
+  EXPECT_GE(own["gap"].get<double>(), 0.0);
+  EXPECT_LT(own["gap"].get<double>(), 1e-6);  // small enough for a proof
+  const auto shelf = json_of({"--bound", "--out", "shelf", "--json"});
+  EXPECT_LT(shelf["gap"].get<double>(), 1e-6);
+
+  must_run(with({"--user", "c3", "--write-problem", "c3.toml"}));
+  const auto solved = nlohmann::json::parse(must_run({"search", "--problem", "c3.toml", "--json", "--quiet"}).out);
+  EXPECT_EQ(solved["proven"], true);
+  EXPECT_NEAR(solved["value"].get<double>(), value, 1e-6 * value);
+  EXPECT_EQ(solved["items"].size(), own["items"].size());
+  const std::string id = own["items"][0]["id"].get<std::string>();
+  const auto around = json_of({"--item", id, "--json"});
+  EXPECT_EQ(around["proven"], true);
+  EXPECT_EQ(
+      std::ranges::count_if(around["names"],
+                            [&](const nlohmann::json& name) { return has(name.get<std::string>(), "(" + id + ")"); }),
+      1);
+  EXPECT_EQ(json_of({"--user", "c3", "--user", "c4", "--together", "--json"})["proven"], true);
+
+  EXPECT_EQ(json_of({"--user", "c3", "--json"})["items"], solved["items"]);
+  expect_failure(with({"--user", "c3", "--user", "c4"}), 2, "--together");
+  write_bytes(home() / "stock.csv", "item,stock\n" + id + ",3\n");
+  const std::vector<std::string> stock{"--user", "c3", "--pareto", "--json", "--set", "search.item_facts=stock.csv"};
+  const auto front = json_of(stock);
+  ASSERT_EQ(front["objectives"].size(), 4u);
+  EXPECT_EQ(front["objectives"][3]["name"], "stock");
+  EXPECT_GE(front["front"].size(), 2u);
+  std::vector<std::string> to_file = stock;
+  to_file.insert(to_file.end(), {"--write-problem", "front.toml"});
+  must_run(with(to_file));
+  auto again =
+      nlohmann::json::parse(must_run({"search", "--problem", "front.toml", "--pareto", "--json", "--quiet"}).out);
+  EXPECT_EQ(again["front"], front["front"]);
+
+  expect_failure(with({"--pareto", "--out", "o"}), 2, "answer on stdout");
+  expect_failure(with({"--pareto", "--method", "anneal"}), 2, "--population");
+  expect_failure(with({"--item", "nothing like it"}), 3, "nothing like it");
+  expect_failure(with({"--item", id, "--set", "search.forbidden=[\"" + id + "\"]"}), 2, "forbidden");
+  const Finished clash = run(with({"--user", "c3", "--together", "--set", "search.budget=0.01"}));
+  EXPECT_EQ(clash.code, 3);
+  EXPECT_TRUE(has(clash.err, "the problem of user c3: no set meets all constraints")) << clash.err;
+  EXPECT_TRUE(has(clash.out, "clash     budget <= 0.01")) << clash.out;
+  expect_failure({"search", "data", "--item", id}, 2, "--model");
+  expect_failure(with({"--user", "c3", "--write-problem", "no/such/folder.toml"}), 3, "no/such");
+}
+
 TEST_F(ProgramTest, WrongFactsAndEarlierResultsAreNamed) {
   prepare_model();
   const auto refused = [&](const std::string& setting, const std::string& text, const std::string& message) {

@@ -1,0 +1,70 @@
+#pragma once
+/// The candidates of bundle problems, from the models, and their terms on the device: what search_for_users, search_around_anchors and
+/// the problems of built_problem.hpp have in common.
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "engine/search/bundle_search.hpp"
+
+namespace sheaf {
+
+/// Candidates of some problems, with what the subjects think of them.
+struct Candidates {
+  int64_t n = 0, width = 0;
+  std::vector<int32_t> items;      // [n, width], -1 for none
+  std::vector<float> probability;  // [n, width], lifted by the discount
+
+  std::span<const int32_t> row(int64_t p) const {
+    return std::span(items).subspan(static_cast<size_t>(p * width), static_cast<size_t>(width));
+  }
+};
+
+/// Of users: the items that score highest for each (by the logit: rankings are better by it than by P), must-haves and the items of
+/// known bundles in the places of the last.
+class UserCandidates {
+ public:
+  UserCandidates(Context& context, const LinearScorer& scorer, const SearchParams& params,
+                 const std::vector<int32_t>& users);
+  /// Of users[first, last).
+  Candidates batch(size_t first, size_t last) const;
+
+ private:
+  Context& context_;
+  const SearchParams& params_;
+  const std::vector<int32_t>& users_;
+  LinearScorer probabilities_;
+  int64_t width_;
+  std::vector<int32_t> top_;
+};
+
+/// Of anchors: the anchor first, then its partners; partners is [anchors.size(), n_partners]. `probability` [n_items].
+Candidates anchor_candidates(const SearchParams& params, std::span<const int32_t> anchors,
+                             std::span<const int32_t> partners, const std::vector<float>& probability);
+
+/// Of one problem for many users: the items of the highest `probability` [n_items], ties by number, and the must-haves.
+Candidates audience_candidates(const SearchParams& params, const std::vector<float>& probability);
+
+/// linear, pair and the rest of the problems (kernels/genetic/bundle_terms.hpp), on the device.
+struct ProblemTerms {
+  ProblemTerms(Context& context, const SearchSpace& space, const SearchParams& params, const Candidates& candidates,
+               bool first_is_must_have);
+
+  Buffer<float> linear, pair, price;
+  Buffer<int32_t> category;
+  Buffer<uint8_t> flags;
+};
+
+/// Weighted limits of the problems: the budget, and the floor of the margin.
+struct ProblemLimits {
+  ProblemLimits(const SearchSpace& space, const SearchParams& params, const Candidates& candidates);
+
+  static constexpr std::string_view kBudget = "budget", kMargin = "margin";
+  std::vector<std::string_view> names;
+  std::vector<float> weight;  // [problems, names, width]
+  std::vector<double> upper;  // [problems, names]
+};
+
+}  // namespace sheaf

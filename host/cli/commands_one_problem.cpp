@@ -1,0 +1,59 @@
+// search DATA for one problem: solved with a bound, its front, or written to a file.
+
+#include "engine/checkpoint/file_io.hpp"
+#include "host/app/one_problem.hpp"
+#include "host/cli/commands.hpp"
+#include "host/cli/solve_problem.hpp"
+#include "host/cli/workspace.hpp"
+#include "host/data/find_item.hpp"
+#include "host/data/write_problem.hpp"
+#include "kernels/core/error.hpp"
+
+namespace sheaf::cli {
+namespace {
+
+std::string source_text(const data::Prepared& prepared, const app::Audience& audience) {
+  if (audience.anchor >= 0) return "the problem around " + std::string(prepared.item_names[audience.anchor]);
+  if (audience.users.empty()) return "the problem of all users";
+  if (audience.users.size() > 1) return "the problem of " + std::to_string(audience.users.size()) + " users";
+  return "the problem of user " + std::string(prepared.user_ids[audience.users.front()]);
+}
+
+}  // namespace
+
+void run_one_problem(const Options& options) {
+  if (options.data.empty() || options.model.empty()) {
+    throw UsageError("a problem is built from DATA and --model", "sheaf search --help shows an example");
+  }
+  if (!options.out.empty()) {
+    throw UsageError("--item, --together, --pareto and --write-problem answer on stdout, not in a folder",
+                     "leave --out away");
+  }
+  if (options.pareto) refuse_front_options(options);
+  if (!options.write_problem.empty()) checkpoint::check_file_target(options.write_problem);
+  Workspace work(options);
+  const app::Audience audience{
+      .users = work.named_users(options),
+      .anchor = options.item.empty() ? -1 : data::find_item_by_name(work.dataset.prepared, options.item)};
+  const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
+  const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
+  const std::string source = source_text(work.dataset.prepared, audience);
+  const auto seed = static_cast<uint64_t>(work.config.run.seed);
+  if (options.pareto) {
+    const ParetoProblem problem = app::build_front(*work.context, work.dataset, *model, counts, work.config, audience);
+    if (options.write_problem.empty()) {
+      print_front(*work.context, problem, options, source, seed);
+    } else {
+      checkpoint::replace_file(options.write_problem, data::pareto_toml(problem));
+    }
+    return;
+  }
+  const app::OneProblem one = app::build_problem(*work.context, work.dataset, *model, counts, work.config, audience);
+  if (options.write_problem.empty()) {
+    print_answer(*work.context, {one.built.problem}, options, seed, one.start, source);
+  } else {
+    checkpoint::replace_file(options.write_problem, data::problem_toml(one.built.problem));
+  }
+}
+
+}  // namespace sheaf::cli

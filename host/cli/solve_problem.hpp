@@ -1,0 +1,21 @@
+#pragma once
+/// Answers to one bundle problem on stdout, wherever it comes from.
+
+#include <string>
+
+#include "engine/search/pareto.hpp"
+#include "host/cli/options.hpp"
+#include "host/data/problem_file.hpp"
+
+namespace sheaf::cli {
+
+/// The answer, no worse than the feasible set `known`, with its bound and gap; DataError where no set is feasible, naming `source`.
+void print_answer(Context& context, const data::ProblemFile& file, const Options& options, uint64_t seed,
+                  const std::vector<int32_t>& known, const std::string& source);
+/// The front and its hypervolume; DataError likewise.
+void print_front(Context& context, const ParetoProblem& problem, const Options& options, const std::string& source,
+                 uint64_t seed);
+/// UsageError for options that NSGA-II has no use for.
+void refuse_front_options(const Options& options);
+
+}  // namespace sheaf::cli
