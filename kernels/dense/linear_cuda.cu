@@ -15,7 +15,7 @@ __global__ void rectified_gradient_kernel(const float* out, float* d_out, int64_
 }
 
 // A thread one column of one piece; neighbours read neighbours.
-__global__ void column_sums_kernel(MatrixView<const float> rows, float* partials) {
+__global__ void bias_sums_kernel(MatrixView<const float> rows, float* partials) {
   const int64_t column = static_cast<int64_t>(blockIdx.x) * kColumnBlock + threadIdx.x;
   if (column >= rows.cols) return;
   const int64_t first = static_cast<int64_t>(blockIdx.y) * kLinearPiece;
@@ -77,7 +77,7 @@ void linear_backward(Context& context, const LinearBackwardArgs& args) {
                                 .column_bias = nullptr,
                                 .accumulate = false,
                                 .k_slice = kLinearPiece});
-  launch(column_sums_kernel, dim3(blocks_for(n_out, kColumnBlock), static_cast<unsigned>(n_pieces)), kColumnBlock, 0,
+  launch(bias_sums_kernel, dim3(blocks_for(n_out, kColumnBlock), static_cast<unsigned>(n_pieces)), kColumnBlock, 0,
          context, MatrixView<const float>(args.d_out), biases);
   add_partials(context, weights, n_pieces, n_out * n_in, false, 1.0, args.d_weight.data);
   add_partials(context, biases, n_pieces, n_out, false, 1.0, args.d_bias.data);
