@@ -256,6 +256,14 @@ class AttentionStep final : public AttentionBackward {
   }
 };
 
+// By wgmma, where the device knows it.
+class AttentionWarpgroups final : public Attention {
+ public:
+  AttentionWarpgroups(Context& context, const Shape& s) : Attention(context, s) {
+    args_.products = attention::Products::warpgroups;
+  }
+};
+
 Shape named(int64_t n_sequences, int64_t n_heads, int64_t shortest, int64_t longest, int64_t dim, int64_t bits) {
   return {{"n_sequences", n_sequences}, {"n_heads", n_heads}, {"shortest", shortest},
           {"longest", longest},         {"dim", dim},         {"bits", bits}};
@@ -272,6 +280,8 @@ void add_attention(Suite& suite) {
   std::vector<Shape> forward = full;
   forward.push_back(named(1, 16, 16384, 16384, 128, 16));
   suite.add<Attention>("attention", "attention", quick, forward);
+  suite.add<AttentionWarpgroups>("attention", "attention_warpgroups", {},
+                                 {named(512, 8, 512, 512, 64, 16), named(1, 16, 16384, 16384, 128, 16)});
   suite.add<AttentionBackward>("attention", "attention_backward", quick, full);
   suite.add<AttentionStep>("attention", "attention_step", quick, full);
 }

@@ -60,12 +60,19 @@ struct Shape {
       false;  // float elements: products of numbers with 10 bits after the point, where the device has them
 };
 
+/// Whose products a GPU's forward pass takes; results differ by roundings.
+enum class Products {
+  warps,      // mma.sync of 16 query rows, on every architecture
+  warpgroups  // wgmma of 64 query rows, for 16-bit elements on sm_90a; elsewhere those of warps
+};
+
 struct AttentionArgs {
   Shape shape;
   Heads<const void> q;            // [n_tokens, n_heads, dim]
   Heads<const void> k, v;         // [n_tokens, n_kv_heads, dim]; n_heads is a multiple of n_kv_heads
   Heads<void> out;                // [n_tokens, n_heads, dim]
   MatrixView<float> log_sum_exp;  // [n_tokens, n_heads] f32
+  Products products = Products::warps;
 };
 
 struct AttentionBackwardArgs {

@@ -57,6 +57,7 @@ class QueryTask {
     load_keys<Layout::kRowBytes, Math::kBytes>(layout_.column_tile(stage), kPitch, kColumns, call_.args.k, call_.args.v,
                                                call_.args.shape, unit, kv_head, tile * kColumns, call_.rows);
   }
+  __device__ void arrived() const {}
   __device__ void begin() {}
   __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {
     const TilePlace place = warp_place(unit, tile * kColumns);
@@ -107,6 +108,7 @@ class KeyTask {
                                                   first);
     load_statistics(statistics(stage), kColumns, call_, unit, head, first);
   }
+  __device__ void arrived() const {}
   __device__ void begin() { rows_.begin(); }
   __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {
     TilePlace place = warp_place(unit, query_of(unit, tile));
@@ -184,6 +186,7 @@ class ShortTask {
     load_queries<Layout::kRowBytes, Math::kBytes>(layout_.queries(stage), kPitch, layout_.block_rows, call_, unit,
                                                   unit.head * call_.group + tile, 0);
   }
+  __device__ void arrived() const {}
   __device__ void begin() { keys_.begin(); }
 
   __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {

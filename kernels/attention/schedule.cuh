@@ -60,8 +60,8 @@ struct Walk {
 };
 
 /// All units of a block by tiles: the next tile is under way while one is worked on, be it of this unit or of the next. A Task has
-/// n_tiles(unit), load_unit(ordinal, unit) and load_tile(stage, unit, tile), which begin copies, then begin(),
-/// work(unit, ordinal, tile, stage) and finish(unit, ordinal). What load_unit fills is read until then, in kStages places by turns.
+/// n_tiles(unit), load_unit(ordinal, unit) and load_tile(stage, unit, tile), which begin copies, arrived(), called by each thread when its own
+/// have arrived, then begin(), work(unit, ordinal, tile, stage) and finish(unit, ordinal). What load_unit fills is read until then, in kStages places by turns.
 template <class Task>
 __device__ void run_units(Task& task, const Schedule& schedule, const Shape& shape) {
   constexpr int kPlaces = kStages + 1;
@@ -90,6 +90,7 @@ __device__ void run_units(Task& task, const Schedule& schedule, const Shape& sha
   int stage = 0;
   for (int ordinal = 0, tile = 0;;) {
     async_wait<kStages - 2>();
+    task.arrived();
     __syncthreads();
     const Unit& unit = units[ordinal % kPlaces];
     if (tile == 0) {
@@ -142,16 +143,23 @@ __device__ void copy_unit(unsigned char* to, const unsigned char* from, const un
   }
 }
 
-/// Begins to copy n_rows rows of kRowBytes, by the whole block.
-template <int kRowBytes>
-__device__ void load_rows(unsigned char* tile, int pitch, int n_rows, const RowSource& source, const RowShape& shape) {
+/// Where byte `byte` of row `row` of a tile stands: rows one after the other.
+struct PitchedRows {
+  int pitch;
+  __device__ int operator()(int row, int byte) const { return row * pitch + byte; }
+};
+
+/// Begins to copy n_rows rows of kRowBytes, by the whole block; `place` is like PitchedRows.
+template <int kRowBytes, class Place>
+__device__ void load_rows(unsigned char* tile, const Place& place, int n_rows, const RowSource& source,
+                          const RowShape& shape) {
   constexpr int kUnits = kRowBytes / 16;
   for (int i = static_cast<int>(threadIdx.x); i < n_rows * kUnits; i += static_cast<int>(blockDim.x)) {
     const int row = i / kUnits, byte = i % kUnits * 16;
     const bool valid = row < source.n_valid && (source.keep == nullptr || source.keep[row] != 0);
     const int n_bytes = valid ? shape.row_bytes - byte : 0;
     const unsigned char* from = source.rows + (valid ? row * source.stride + byte : 0);
-    unsigned char* to = tile + row * pitch + byte;
+    unsigned char* to = tile + place(row, byte);
     switch (shape.copy_bytes) {
       case 16: copy_unit<16>(to, from, source.rows, n_bytes); break;
       case 4: copy_unit<4>(to, from, source.rows, n_bytes); break;
@@ -180,16 +188,24 @@ __device__ inline void store_rows(unsigned char* to, int64_t stride, const unsig
   }
 }
 
-/// Begins to copy n_rows keys from `first` on and then as many values, both with zeros for hidden ones.
+/// Begins to copy n_rows keys from `first` on into key_tile, and as many values into value_tile, both with zeros for hidden ones.
+template <int kRowBytes, int kElementBytes, class Place>
+__device__ void load_keys(unsigned char* key_tile, unsigned char* value_tile, const Place& place, int n_rows,
+                          const Heads<const void>& k, const Heads<const void>& v, const Shape& shape, const Unit& unit,
+                          int32_t kv_head, int32_t first, const RowShape& rows) {
+  RowSource keys = row_source(k, shape, unit, kv_head, first, kElementBytes);
+  RowSource values = row_source(v, shape, unit, kv_head, first, kElementBytes);
+  if (!shape.key_keep.empty()) keys.keep = values.keep = shape.key_keep.data + unit.first + first;
+  load_rows<kRowBytes>(key_tile, place, n_rows, keys, rows);
+  load_rows<kRowBytes>(value_tile, place, n_rows, values, rows);
+}
+/// Values behind the keys.
 template <int kRowBytes, int kElementBytes>
 __device__ void load_keys(unsigned char* tile, int pitch, int n_rows, const Heads<const void>& k,
                           const Heads<const void>& v, const Shape& shape, const Unit& unit, int32_t kv_head,
                           int32_t first, const RowShape& rows) {
-  RowSource keys = row_source(k, shape, unit, kv_head, first, kElementBytes);
-  RowSource values = row_source(v, shape, unit, kv_head, first, kElementBytes);
-  if (!shape.key_keep.empty()) keys.keep = values.keep = shape.key_keep.data + unit.first + first;
-  load_rows<kRowBytes>(tile, pitch, n_rows, keys, rows);
-  load_rows<kRowBytes>(tile + n_rows * pitch, pitch, n_rows, values, rows);
+  load_keys<kRowBytes, kElementBytes>(tile, tile + n_rows * pitch, PitchedRows{pitch}, n_rows, k, v, shape, unit,
+                                      kv_head, first, rows);
 }
 
 /// Memory of a tile's row: an odd multiple of 16 bytes.

@@ -193,9 +193,9 @@ template <int kRowBytes, int kElementBytes>
 __device__ void load_queries(unsigned char* tile, int pitch, int n_rows, const Backward& call, const Unit& unit,
                              int32_t head, int32_t first) {
   const AttentionBackwardArgs& args = call.args;
-  load_rows<kRowBytes>(tile, pitch, n_rows, row_source(args.q, args.shape, unit, head, first, kElementBytes),
-                       call.rows);
-  load_rows<kRowBytes>(tile + n_rows * pitch, pitch, n_rows,
+  load_rows<kRowBytes>(tile, PitchedRows{pitch}, n_rows,
+                       row_source(args.q, args.shape, unit, head, first, kElementBytes), call.rows);
+  load_rows<kRowBytes>(tile + n_rows * pitch, PitchedRows{pitch}, n_rows,
                        row_source(args.d_out, args.shape, unit, head, first, kElementBytes), call.rows);
 }
 

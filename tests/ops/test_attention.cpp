@@ -34,6 +34,7 @@ struct Case {
   int64_t gap = 0;  // elements between the rows of two tokens
   int64_t first_sequence = 0;
   int64_t max_length = -1;  // -1: the longest
+  attention::Products products = attention::Products::warps;
 };
 
 constexpr RandomKey kKey{.seed = 41, .purpose = Purpose::dropout, .step = 9};
@@ -160,7 +161,8 @@ AttentionResults run(Context& context, const Case& c, const AttentionProblem& p,
                                  .k = k.read(),
                                  .v = v.read(),
                                  .out = out.write(),
-                                 .log_sum_exp = log_sum_exp.matrix(n, p.n_heads)});
+                                 .log_sum_exp = log_sum_exp.matrix(n, p.n_heads),
+                                 .products = c.products});
   attention::attention_backward(context,
                                 {.shape = shape,
                                  .q = q.read(),
@@ -286,6 +288,39 @@ TEST_P(AttentionTest, AgreesWithOracleOverSeveralBlocks) {
                            .hidden = 0.1,
                            .bias_columns = 401,
                            .dropout = 0.2f});
+}
+
+// wgmma, where the device knows it.
+TEST_P(AttentionTest, WarpgroupsAgreeWithOracle) {
+  using attention::Products;
+  for (const int64_t length : {1, 63, 64, 65, 129}) {
+    expect_right(context(), {.lengths = {length}, .element = Element::bf16, .products = Products::warpgroups});
+    expect_right(
+        context(),
+        {.lengths = {length}, .dim = 64, .causal = false, .element = Element::f16, .products = Products::warpgroups});
+  }
+  for (const int64_t dim : {7, 33, 64, 65, 100, 128}) {
+    for (const Element element : {Element::f16, Element::bf16}) {
+      expect_right(context(), {.lengths = {90, 3}, .dim = dim, .element = element, .products = Products::warpgroups});
+    }
+  }
+  expect_right(context(), {.lengths = {260, 3, 131},
+                           .n_heads = 2,
+                           .dim = 40,
+                           .element = Element::bf16,
+                           .hidden = 0.1,
+                           .bias_columns = 401,
+                           .dropout = 0.2f,
+                           .products = Products::warpgroups});
+  expect_right(context(), {.lengths = {70, 0, 140},
+                           .n_heads = 4,
+                           .n_kv_heads = 2,
+                           .dim = 72,
+                           .causal = false,
+                           .element = Element::f16,
+                           .hidden = 0.9,
+                           .gap = 24,
+                           .products = Products::warpgroups});
 }
 
 TEST_P(AttentionTest, TakesGroupedHeadsAndPartsOfAProjection) {

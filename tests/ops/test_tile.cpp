@@ -1,4 +1,4 @@
-// The wrappers of mma.sync, ldmatrix and cp.async. No op of the CPU backend: builds without device kernels have none of it.
+// The wrappers of mma.sync, wgmma, ldmatrix and cp.async. No op of the CPU backend: builds without device kernels have none of it.
 #if SHEAF_DEVICE_KERNELS
 
 #include <cmath>
@@ -71,6 +71,38 @@ TEST_P(TileTest, ProductAgreesWithOracle) {
             }
             ASSERT_NEAR(d[at], sum, (k + 1) * 0x1p-22 * magnitude) << row << ", " << column << " depth " << k;
           }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(TileTest, WarpgroupProductAgreesWithOracle) {
+  constexpr int kDepth = 32;
+  const auto a = test::random_floats(64 * kDepth, 1), b = test::random_floats(64 * kDepth, 2),
+             c = test::random_floats(64 * 64, 3);
+  const Buffer<float> of_a(context(), a), of_b(context(), b), of_c(context(), c);
+  for (const Format& format : {kBf16, kF16}) {
+    for (const bool by_column : {true, false}) {
+      test::Guarded<float> of_d(context(), 64 * 64);
+      if (!test::multiply_by_warpgroup(context(), format.type, by_column, of_a.data(), of_b.data(), of_c.data(),
+                                       of_d.data())) {
+        GTEST_SKIP() << "needs sm_90a";
+      }
+      of_d.expect_intact();
+      const auto d = of_d.to_host();
+      for (int row = 0; row < 64; ++row) {
+        for (int column = 0; column < 64; ++column) {
+          const auto at = static_cast<size_t>(row * 64 + column);
+          double sum = c[at], magnitude = std::fabs(c[at]);
+          for (int k = 0; k < kDepth; ++k) {
+            const int at_b = by_column ? column * kDepth + k : k * 64 + column;
+            const double product = rounded(format, a[static_cast<size_t>(row * kDepth + k)]) *
+                                   rounded(format, b[static_cast<size_t>(at_b)]);
+            sum += product;
+            magnitude += std::fabs(product);
+          }
+          ASSERT_NEAR(d[at], sum, (kDepth + 1) * 0x1p-22 * magnitude) << row << ", " << column;
         }
       }
     }

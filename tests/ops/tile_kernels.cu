@@ -1,8 +1,10 @@
 #include "tests/ops/tile_kernels.hpp"
 
+#include "kernels/attention/forward.cuh"
 #include "kernels/core/cuda/async_copy.cuh"
 #include "kernels/core/cuda/launch.cuh"
 #include "kernels/core/cuda/mma.cuh"
+#include "kernels/core/cuda/wgmma.cuh"
 
 namespace sheaf::test {
 namespace {
@@ -43,6 +45,46 @@ __global__ void multiply_tf32_kernel(const float* a, const float* b, const float
   for (int i = 0; i < 4; ++i) of_c[i] = c[(g + i / 2 * 8) * 8 + 2 * t + i % 2];
   mma_m16n8k8_tf32(of_d, of_a, of_b, of_c);
   for (int i = 0; i < 4; ++i) d[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = of_d[i];
+}
+
+constexpr int kWarpgroupThreads = 128, kWarpgroupDepth = 32;
+
+template <MmaType kType, bool kRowsOfB>
+__global__ void warpgroup_kernel(const float* a, const float* b, const float* c, float* d) {
+  SHEAF_DYNAMIC_SHARED(memory);
+  unsigned char* tile = memory + (-shared_address(memory) & (kSwizzleAlignment - 1));
+  const int thread = static_cast<int>(threadIdx.x);
+  constexpr int kWidth = kRowsOfB ? 64 : kWarpgroupDepth;  // elements of a row of the tile that are used
+  for (int i = thread; i < kWarpgroupDepth * 64 / 2; i += kWarpgroupThreads) {
+    const int row = 2 * i / kWidth, column = 2 * i % kWidth;
+    *reinterpret_cast<uint32_t*>(tile + swizzled(row, 2 * column)) = pack_halves<kType>(b[2 * i], b[2 * i + 1]);
+  }
+  fence_for_products();
+  __syncthreads();
+  const int row = thread / 32 * 16 + thread % 32 / 4, pair = thread % 4 * 2;
+  uint32_t of_a[kWarpgroupDepth / 16][4];
+  for (int k = 0; k < kWarpgroupDepth / 16; ++k) {
+    for (int i = 0; i < 4; ++i) {
+      const float* from = a + (row + i % 2 * 8) * kWarpgroupDepth + k * 16 + i / 2 * 8 + pair;
+      of_a[k][i] = pack_halves<kType>(from[0], from[1]);
+    }
+  }
+  const auto at = [&](int n, int e) { return (row + e / 2 * 8) * 64 + n * 8 + pair + e % 2; };
+  float of_d[8][4];
+  for (int n = 0; n < 8; ++n) {
+    for (int e = 0; e < 4; ++e) of_d[n][e] = c[at(n, e)];
+  }
+  warpgroup_fence();
+#pragma unroll
+  for (int k = 0; k < kWarpgroupDepth / 16; ++k) {
+    const unsigned char* from = kRowsOfB ? tile + k * 16 * kSwizzledRowBytes : tile + k * 32;
+    warpgroup_multiply<kType, kRowsOfB>(of_d, of_a[k], swizzled_operand(from), true);
+  }
+  warpgroup_commit();
+  warpgroup_wait<0>();
+  for (int n = 0; n < 8; ++n) {
+    for (int e = 0; e < 4; ++e) d[at(n, e)] = of_d[n][e];
+  }
 }
 
 template <bool kTransposed, int kMatrices>
@@ -100,6 +142,19 @@ void multiply_tile(Context& context, TileType type, bool b_by_column, const floa
       return launch(multiply_halves_kernel<MmaType::f16>, 1, kWarpThreads, 0, context, b_by_column, a, b, c, d);
     case TileType::tf32: return launch(multiply_tf32_kernel, 1, kWarpThreads, 0, context, a, b, c, d);
   }
+}
+
+bool multiply_by_warpgroup(Context& context, TileType type, bool b_by_column, const float* a, const float* b,
+                           const float* c, float* d) {
+  if (!attention::cuda::knows_warpgroups(context)) return false;
+  constexpr size_t kShared = kSwizzleAlignment + 64 * kSwizzledRowBytes;
+  const auto run = [&](auto kernel) { launch(kernel, 1, kWarpgroupThreads, kShared, context, a, b, c, d); };
+  if (type == TileType::bf16) {
+    run(b_by_column ? warpgroup_kernel<MmaType::bf16, false> : warpgroup_kernel<MmaType::bf16, true>);
+  } else {
+    run(b_by_column ? warpgroup_kernel<MmaType::f16, false> : warpgroup_kernel<MmaType::f16, true>);
+  }
+  return true;
 }
 
 void load_tiles(Context& context, bool transposed, int n_matrices, const uint32_t* matrices, uint32_t* registers) {

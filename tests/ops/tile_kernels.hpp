@@ -14,6 +14,10 @@ enum class TileType { bf16, f16, tf32 };
 void multiply_tile(Context& context, TileType type, bool b_by_column, const float* a, const float* b, const float* c,
                    float* d);
 
+/// d [64, 64] = a [64, 32] b + c by a warpgroup. b is [32, 64], or [64, 32] when `b_by_column`; 16-bit types. False: the device does not know it.
+bool multiply_by_warpgroup(Context& context, TileType type, bool b_by_column, const float* a, const float* b,
+                           const float* c, float* d);
+
 /// The registers [n_matrices, 32 lanes] that ldmatrix fills from matrices [n_matrices, 8, 8] of halves; n_matrices is 1, 2 or 4.
 void load_tiles(Context& context, bool transposed, int n_matrices, const uint32_t* matrices, uint32_t* registers);
 

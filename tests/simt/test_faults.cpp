@@ -1,6 +1,7 @@
 /// Kernels with a planted bug: what each detector must find, and that it says where.
 
 #include <algorithm>
+#include <cmath>
 
 #include "tests/simt/simt_test.hpp"
 
@@ -142,6 +143,44 @@ TEST(SimtFault, TheWidthOfAShuffleIsNoPowerOfTwo) {
 
 __global__ void trap_kernel() {
   if (blockIdx.y == 1 && threadIdx.x == 6) __trap();
+}
+
+// --- Products of warpgroups --------------------------------------------------------------------------------------------------
+
+__global__ void product_without_fence_kernel() {
+  float d[8][4] = {};
+  const uint32_t a[4] = {};
+  warpgroup_multiply(true, true, d, a, uint64_t{1} << 62, false);
+  warpgroup_commit();
+  warpgroup_wait(0);
+}
+TEST(SimtFault, AProductWithoutItsFence) {
+  expect_fault({"product_without_fence_kernel", "wgmma.fence"}, product_without_fence_kernel, 1u, 128);
+}
+
+__global__ void product_before_wait_kernel(float* early, float* late) {
+  for (int i = static_cast<int>(threadIdx.x); i < 2048; i += 128) {
+    reinterpret_cast<uint16_t*>(dynamic_shared())[i] = 0x3f80;  // 1 in bf16, wherever it stands
+  }
+  __syncthreads();
+  float d[8][4] = {};
+  d[0][0] = 5.0f;
+  const uint32_t one = 0x3f803f80, a[4] = {one, one, one, one};
+  warpgroup_fence();
+  warpgroup_multiply(true, true, d, a, uint64_t{1} << 62 | uint64_t{64} << 32, true);
+  warpgroup_commit();
+  early[threadIdx.x] = d[0][0];
+  warpgroup_wait(0);
+  late[threadIdx.x] = d[0][0];
+}
+TEST(SimtFault, AResultBeforeTheWaitIsNan) {
+  for (const std::string& name : all_orders()) {
+    const ScopedOrder order(name);
+    std::vector<float> early(128), late(128);
+    run(product_before_wait_kernel, 1u, 128, 4096, early.data(), late.data());
+    for (const float x : early) EXPECT_TRUE(std::isnan(x));
+    for (const float x : late) EXPECT_EQ(x, 21.0f);
+  }
 }
 
 TEST(SimtFault, Trap) {
