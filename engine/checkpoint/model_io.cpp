@@ -50,6 +50,8 @@ void check_tables(const PreferenceState& state, const std::filesystem::path& fol
     require(t.layers > 0 && t.heads > 0 && t.max_length > 0 && t.feed_forward > 0 && state.dim % t.heads == 0, folder,
             "the transformer has no layers");
     expected.push_back({"positions", t.max_length, state.dim});
+    require(t.user_rows == 0 || t.user_rows == state.n_users, folder, "the table of users does not fit the manifest");
+    if (t.user_rows > 0) expected.push_back({"users", t.user_rows, state.dim});
     for (int64_t l = 0; l < t.layers; ++l) {
       expected.push_back({"layer." + std::to_string(l) + ".inner", t.feed_forward, state.dim});
       require(l < std::ssize(state.tables), folder, "a table is missing or does not fit the manifest");
@@ -103,8 +105,11 @@ void save_model(const PreferenceState& state, const nlohmann::json& notes, const
                           {"notes", notes}};
   if (state.kind == PreferenceKind::transformer) {
     const TransformerShape& t = state.transformer;
-    manifest["transformer"] = {
-        {"layers", t.layers}, {"heads", t.heads}, {"max_length", t.max_length}, {"feed_forward", t.feed_forward}};
+    manifest["transformer"] = {{"layers", t.layers},
+                               {"heads", t.heads},
+                               {"max_length", t.max_length},
+                               {"feed_forward", t.feed_forward},
+                               {"user_rows", t.user_rows}};
     tensors.add("history.offsets", {std::ssize(state.history.offsets)}, state.history.offsets);
     tensors.add("history.items", {std::ssize(state.history.items)}, state.history.items);
   }
@@ -131,7 +136,8 @@ LoadedModel load_model(const std::filesystem::path& folder) {
       state.transformer = {.layers = shape.at("layers").get<int64_t>(),
                            .heads = shape.at("heads").get<int64_t>(),
                            .max_length = shape.at("max_length").get<int64_t>(),
-                           .feed_forward = shape.at("feed_forward").get<int64_t>()};
+                           .feed_forward = shape.at("feed_forward").get<int64_t>(),
+                           .user_rows = shape.at("user_rows").get<int64_t>()};
     }
     loaded.notes = manifest.at("notes");
   } catch (const nlohmann::json::exception& error) {

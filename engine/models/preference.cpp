@@ -101,6 +101,11 @@ PreferenceModel::PreferenceModel(Context& context, PreferenceKind kind, int64_t 
     parameter->value.assign(normal_values(parameter->rows, parameter->cols, seed, table++, kInitialDeviation));
   }
   if (!transformer) return;
+  if (shape.user_rows != 0 && shape.user_rows != n_users) {
+    throw UsageError(
+        "a user table of " + std::to_string(shape.user_rows) + " rows for " + std::to_string(n_users) + " users",
+        "give every user a row, or none");
+  }
   transformer->initialise(seed, table);
   history_ = newest(history, n_users, shape.max_length);
 }

@@ -42,16 +42,19 @@ attention::Heads<void> part_out(MatrixView<float> rows, int64_t heads, int64_t f
 
 }  // namespace
 
-Sequences::Sequences(Context& context, const std::vector<int64_t>& host_offsets, std::span<const int32_t> items,
-                     int64_t n_items, int64_t max_length)
+Sequences::Sequences(Context& context, const TransformerShape& shape, const std::vector<int64_t>& host_offsets,
+                     std::span<const int32_t> items, std::span<const int32_t> users, int64_t n_items)
     : n_tokens(std::ssize(items)), all(all_ids(context, n_tokens)), offsets(context, host_offsets) {
-  host_tokens.n_columns = n_items + max_length;
+  host_tokens.n_columns = shape.table_rows(n_items);
   host_tokens.columns.reserve(2 * items.size());
   for (size_t s = 0; s + 1 < host_offsets.size(); ++s) {
     longest = std::max(longest, host_offsets[s + 1] - host_offsets[s]);
     for (int64_t t = host_offsets[s]; t < host_offsets[s + 1]; ++t) {
       host_tokens.columns.push_back(items[static_cast<size_t>(t)]);
       host_tokens.columns.push_back(static_cast<int32_t>(n_items + t - host_offsets[s]));
+      if (shape.user_rows > 0) {
+        host_tokens.columns.push_back(static_cast<int32_t>(n_items + shape.max_length + users[s]));
+      }
       host_tokens.row_offsets.push_back(host_tokens.nnz());
     }
   }
@@ -79,6 +82,7 @@ Transformer::Transformer(Context& context, const TransformerShape& shape, int64_
     add("norm." + std::to_string(n) + ".shift", 1, dim);
   }
   add("positions", shape.max_length, dim);
+  if (shape.user_rows > 0) add("users", shape.user_rows, dim);
 }
 
 void Transformer::initialise(uint64_t seed, uint32_t first_table) {
@@ -108,14 +112,18 @@ void Transformer::initialise(uint64_t seed, uint32_t first_table) {
   for (int64_t n = 0; n <= 2 * shape_.layers; ++n) {
     parameters_[gain(n)].value.assign(std::vector<float>(static_cast<size_t>(dim_), 1.0f));
   }
-  draw(positions(), kPositionDeviation);
+  for (size_t table = positions(); table < parameters_.size(); ++table) draw(table, kPositionDeviation);
 }
 
 void Transformer::input_table(Context& context, const Buffer<float>& item_vectors, MatrixView<float> table) const {
   const auto bytes = [](int64_t n) { return static_cast<size_t>(n) * sizeof(float); };
   context.copy(table.data, item_vectors.data(), bytes(item_vectors.size()));
-  const Parameter& p = parameters_[positions()];
-  context.copy(table.data + item_vectors.size(), p.value.data(), bytes(p.value.size()));
+  float* to = table.data + item_vectors.size();
+  for (size_t part = positions(); part < parameters_.size(); ++part) {
+    const Buffer<float>& value = parameters_[part].value;
+    context.copy(to, value.data(), bytes(value.size()));
+    to += value.size();
+  }
 }
 
 TransformerTrace Transformer::make_trace(ScratchScope& scratch, int64_t n_tokens) const {
@@ -249,19 +257,21 @@ Buffer<float> Transformer::last_states(Context& context, const History& history,
   const int64_t n_items = item_vectors.size() / dim_;
   const int64_t n_users = history.n_users();
   Buffer<float> states = Buffer<float>::zeros(context, n_users * dim_);
-  Buffer<float> table(context, (n_items + shape_.max_length) * dim_);
-  const MatrixView<float> table_view = table.matrix(n_items + shape_.max_length, dim_);
+  Buffer<float> table(context, shape_.table_rows(n_items) * dim_);
+  const MatrixView<float> table_view = table.matrix(shape_.table_rows(n_items), dim_);
   input_table(context, item_vectors, table_view);
   for (int64_t first = 0, next = 0; first < n_users; first = next) {
     // Users first .. next - 1; those without purchases have no sequence.
     const int64_t begin = history.offsets[static_cast<size_t>(first)];
     std::vector<int64_t> offsets{0};
+    std::vector<int32_t> with_purchases;
     HostCsr last;  // [users, tokens]
     while (next < n_users &&
            (next == first || history.offsets[static_cast<size_t>(next) + 1] - begin <= kTokensAtOnce)) {
       const int64_t end = history.offsets[static_cast<size_t>(++next)] - begin;
       if (end > offsets.back()) {
         offsets.push_back(end);
+        with_purchases.push_back(static_cast<int32_t>(next - 1));
         last.columns.push_back(static_cast<int32_t>(end - 1));
       }
       last.row_offsets.push_back(last.nnz());
@@ -270,7 +280,7 @@ Buffer<float> Transformer::last_states(Context& context, const History& history,
     last.n_columns = offsets.back();
     const auto items =
         std::span(history.items).subspan(static_cast<size_t>(begin), static_cast<size_t>(offsets.back()));
-    const Sequences sequences(context, offsets, items, n_items, shape_.max_length);
+    const Sequences sequences(context, shape_, offsets, items, with_purchases, n_items);
     const DeviceCsr ends(context, last);
     const Buffer<int32_t> users = all_ids(context, next - first);
     ScratchScope scratch(context);

@@ -2,7 +2,7 @@
 /// Causal self-attention over what a user bought, oldest first (Kang and McAuley, "Self-attentive sequential recommendation", 2018, with
 /// the norm before each part: Xiong et al., 2020). For a history of items i_0, i_1, .. of which at most max_length are looked at:
 ///
-///   s_t = dropout(e_{i_t} + p_t)                             p: position table
+///   s_t = dropout(e_{i_t} + p_t + v_u)                       p: position table; v: user table, if there is one
 ///   in each of the layers, with N a layer norm of its own:
 ///     s_t += dropout(W_o attention(W_qkv N(s))_t + b_o)      causal, several heads, dropout on its weights
 ///     s_t += dropout(W_2 max(0, W_1 N(s_t) + b_1) + b_2)
@@ -24,17 +24,21 @@ struct TransformerShape {
   int64_t heads = 2;           // dim is a multiple of it
   int64_t max_length = 128;    // purchases looked at
   int64_t feed_forward = 256;  // width of the inner layer
+  int64_t user_rows = 0;       // of the user table (Wu et al., "SSE-PT", 2020): all users, or 0 for none
+
+  /// Rows of the table that tokens are summed from: items, positions, users.
+  int64_t table_rows(int64_t n_items) const { return n_items + max_length + user_rows; }
 };
 
 /// Packed histories on the device, each at most max_length long.
 struct Sequences {
-  /// `items` of all sequences in a row, cut at `offsets`.
-  Sequences(Context& context, const std::vector<int64_t>& offsets, std::span<const int32_t> items, int64_t n_items,
-            int64_t max_length);
+  /// `items` of all sequences in a row, cut at `offsets`; `users` [n_sequences] is read if there is a user table.
+  Sequences(Context& context, const TransformerShape& shape, const std::vector<int64_t>& offsets,
+            std::span<const int32_t> items, std::span<const int32_t> users, int64_t n_items);
 
   int64_t n_tokens = 0;
   int64_t longest = 0;
-  HostCsr host_tokens;  // [n_tokens, n_items + max_length]: a token's item, and its place behind the items
+  HostCsr host_tokens;  // [n_tokens, table_rows]: a token's item, its place behind the items, its user behind those
   DeviceCsr tokens;
   Buffer<int32_t> all;      // 0 .. n_tokens - 1
   Buffer<int64_t> offsets;  // [n_sequences + 1]
@@ -66,7 +70,7 @@ class Transformer {
   /// UsageError for a shape that cannot be.
   Transformer(Context& context, const TransformerShape& shape, int64_t dim);
   /// Fresh weights, drawn from (seed, Purpose::init, first_table ..): deviation 1 / sqrt(inputs), divided by sqrt(2 layers) where a
-  /// layer adds to the states; gains 1, biases and shifts 0; positions of deviation 0.1, as items have.
+  /// layer adds to the states; gains 1, biases and shifts 0; positions and users of a fifth of the items' deviation.
   void initialise(uint64_t seed, uint32_t first_table);
 
   const TransformerShape& shape() const { return shape_; }
@@ -76,7 +80,7 @@ class Transformer {
   /// Whether weight decay is for this parameter: not for biases, gains and shifts.
   static bool decays(const Parameter& parameter) { return parameter.rows > 1; }
 
-  /// [n_items + max_length, dim]: the items' vectors, then the positions.
+  /// [table_rows, dim]: the items' vectors, then the positions, then the users.
   void input_table(Context& context, const Buffer<float>& item_vectors, MatrixView<float> table) const;
 
   TransformerTrace make_trace(ScratchScope& scratch, int64_t n_tokens) const;
@@ -84,12 +88,12 @@ class Transformer {
   void forward(Context& context, const Sequences& sequences, MatrixView<const float> table,
                const TransformerDropout& dropout, const TransformerTrace& trace) const;
   /// From d_states [n_tokens, dim] (kept) to d_embedded [n_tokens, dim], the gradient of e + p, and `gradients`, one a parameter in
-  /// the order of parameters(), but for the positions, which are the caller's: they are part of the table. Overwrites `gradients`.
+  /// the order of parameters(), but for positions and users, which are the caller's: they are part of the table. Overwrites `gradients`.
   void backward(Context& context, const Sequences& sequences, const TransformerDropout& dropout,
                 const TransformerTrace& trace, MatrixView<const float> d_states, MatrixView<float> d_embedded,
                 std::vector<Buffer<float>>& gradients) const;
-  /// Index of the position table in parameters().
-  size_t positions() const { return parameters_.size() - 1; }
+  /// Index of the position table in parameters(); that of the users, if there is one, follows.
+  size_t positions() const { return parameters_.size() - (shape_.user_rows > 0 ? 2 : 1); }
 
   /// [n_users, dim]: the state of each user's last purchase, 0 for users without any. No history is longer than max_length.
   Buffer<float> last_states(Context& context, const History& history, const Buffer<float>& item_vectors) const;
@@ -106,7 +110,7 @@ class Transformer {
 
   TransformerShape shape_;
   int64_t dim_;
-  std::vector<Parameter> parameters_;  // layer after layer, then the norms, then the positions
+  std::vector<Parameter> parameters_;  // layer after layer, then the norms, the positions, the users
 };
 
 }  // namespace sheaf

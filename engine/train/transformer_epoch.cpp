@@ -32,8 +32,7 @@ class TransformerEpoch : public Epoch {
     for (size_t first = 0; first < order.size(); first += static_cast<size_t>(params.sequences)) {
       const auto begin = order.begin() + static_cast<int64_t>(first);
       const auto end = begin + std::min<int64_t>(params.sequences, order.end() - begin);
-      batches_.emplace_back(context, stretches_of(all, {begin, end}), model.n_items(),
-                            model.transformer->shape().max_length);
+      batches_.emplace_back(context, stretches_of(all, {begin, end}), model.n_items(), model.transformer->shape());
       if (params.loss == LossKind::softmax) whole_.emplace_back(context, batches_.back());
     }
     model.item_bias.value.assign(log_popularity(train_items, model.item_bias.rows));

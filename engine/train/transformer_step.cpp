@@ -56,6 +56,7 @@ NextItems next_items(const History& history, int64_t n_items, int64_t max_length
       if (next.queries.size() == n_queries) continue;
       next.items.insert(next.items.end(), history.items.begin() + begin, history.items.begin() + until);
       next.offsets.push_back(std::ssize(next.items));
+      next.users.push_back(static_cast<int32_t>(u));
     }
   }
   return next;
@@ -78,14 +79,16 @@ NextItems stretches_of(const NextItems& all, const std::vector<int64_t>& which) 
     }
     some.items.insert(some.items.end(), all.items.begin() + begin, all.items.begin() + end);
     some.offsets.push_back(std::ssize(some.items));
+    some.users.push_back(all.users[static_cast<size_t>(s)]);
   }
   return some;
 }
 
-TransformerBatch::TransformerBatch(Context& context, const NextItems& next, int64_t n_items, int64_t max_length)
+TransformerBatch::TransformerBatch(Context& context, const NextItems& next, int64_t n_items,
+                                   const TransformerShape& shape)
     : next_(next),
       n_items_(n_items),
-      sequences_(context, next.offsets, next.items, n_items, max_length),
+      sequences_(context, shape, next.offsets, next.items, next.users, n_items),
       ids_(all_ids(context, n_queries())) {
   const HostCsr queries = selection(next.queries, std::ssize(next.items));
   queries_ = DeviceCsr(context, queries);
@@ -156,7 +159,7 @@ TransformerStep::TransformerStep(Context& context, PreferenceModel& model, float
       row_bags_(context, transpose(model.host_item_bags())),
       item_ids_(all_ids(context, model.n_items())),
       row_ids_(all_ids(context, model.item_table.rows)),
-      table_ids_(all_ids(context, model.n_items() + model.transformer->shape().max_length)),
+      table_ids_(all_ids(context, model.transformer->shape().table_rows(model.n_items()))),
       item_vectors_(context, model.n_items() * model.dim()),
       item_bias_(context, model.n_items() + 1),
       table_(context, table_ids_.size() * model.dim()),
@@ -223,8 +226,11 @@ void TransformerStep::differentiate(const TransformerBatch& batch, const Transfo
   embedding::bag(context_, {d_inputs, candidates.gradients_.view(), ids(table_ids_), d_table});
   embedding::bag(context_,
                  {d_table.row_block(0, n_items), row_bags_.view(), ids(row_ids_), d_rows_.matrix(n_rows, dim)});
-  Buffer<float>& d_positions = d_weights_[transformer.positions()];
-  context_.copy(d_positions.data(), d_table.row(n_items), bytes(d_positions.size()));
+  const float* from = d_table.row(n_items);
+  for (size_t part = transformer.positions(); part < d_weights_.size(); ++part) {
+    context_.copy(d_weights_[part].data(), from, bytes(d_weights_[part].size()));
+    from += d_weights_[part].size();
+  }
   MatrixView<const float> d_item_bias{d_bias.data, n, 1};
   if (!candidates.all_) {
     const MatrixView<float> spread{scratch.take<float>(n_items), n_items, 1};

@@ -21,6 +21,7 @@ namespace sheaf {
 struct NextItems {
   std::vector<int64_t> offsets{0};  // [n_sequences + 1]
   std::vector<int32_t> items;       // [offsets.back()]
+  std::vector<int32_t> users;       // [n_sequences] whose the stretches are
   std::vector<int32_t> queries;     // ascending token numbers
   HostCsr targets;                  // [n_queries, n_items] weights
 
@@ -36,7 +37,7 @@ NextItems stretches_of(const NextItems& all, const std::vector<int64_t>& which);
 /// A batch on the device.
 class TransformerBatch {
  public:
-  TransformerBatch(Context& context, const NextItems& next, int64_t n_items, int64_t max_length);
+  TransformerBatch(Context& context, const NextItems& next, int64_t n_items, const TransformerShape& shape);
   int64_t n_queries() const { return std::ssize(next_.queries); }
 
  private:
@@ -70,7 +71,7 @@ class TransformerCandidates {
   DeviceCsr chosen_;     // [n_items, n]
   DeviceCsr biases_;     // [n, n_items + 1]: the last column is the correction
   DeviceCsr targets_;    // [n_queries, n]
-  DeviceCsr gradients_;  // [n_items + max_length, n_tokens + n]: whose gradients a row of the input table gets
+  DeviceCsr gradients_;  // [table_rows, n_tokens + n]: whose gradients a row of the input table gets
 };
 
 class TransformerStep {
@@ -95,7 +96,7 @@ class TransformerStep {
   uint64_t seed_;
   DeviceCsr row_bags_;  // [n_item_rows, n_items]
   Buffer<int32_t> item_ids_, row_ids_, table_ids_;
-  Buffer<float> item_vectors_, item_bias_, table_;  // [n_items, dim], [n_items + 1], [n_items + max_length, dim]
+  Buffer<float> item_vectors_, item_bias_, table_;  // [n_items, dim], [n_items + 1], [table_rows, dim]
   Buffer<float> d_rows_, d_row_bias_;
   std::vector<Buffer<float>> d_weights_;
 };

@@ -222,8 +222,11 @@ TrainedModel train_model(Context& context, const Dataset& dataset, const config:
   const auto start = Clock::now();
   const TrainParams params = train_params(config);
   const auto& t = config.transformer;
-  const TransformerShape shape{
-      .layers = t.layers, .heads = t.heads, .max_length = t.max_length, .feed_forward = t.feed_forward};
+  const TransformerShape shape{.layers = t.layers,
+                               .heads = t.heads,
+                               .max_length = t.max_length,
+                               .feed_forward = t.feed_forward,
+                               .user_rows = t.user_vectors ? dataset.prepared.n_users : 0};
   const Purchases& purchases = dataset.purchases;
   TrainedModel trained{
       PreferenceModel(context, parse_preference(config.model.preference), dataset.prepared.n_users, config.model.dim,

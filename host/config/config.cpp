@@ -222,6 +222,8 @@ std::vector<Key> make_registry() {
   transformer.integer("heads", &T::heads, 1, 64, "heads of the attention; a divisor of model.dim");
   transformer.integer("max_length", &T::max_length, 1, 16384, "newest purchases of a user that are looked at");
   transformer.integer("feed_forward", &T::feed_forward, 1, 65536, "width of the feed-forward part");
+  transformer.boolean("user_vectors", &T::user_vectors,
+                      "a vector of the user's own beside the items: what a history of max_length does not tell");
   transformer.number("dropout", &T::dropout, 0.0, 0.95,
                      "share of inputs, branches and attention set to zero in training");
   transformer.integer("horizon", &T::horizon, 1, 10'000, "purchases of later baskets that a basket is to foresee");

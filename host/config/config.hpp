@@ -35,6 +35,7 @@ struct Config {
     int64_t heads = 2;
     int64_t max_length = 256;
     int64_t feed_forward = 256;
+    bool user_vectors = true;
     double dropout = 0.2;
     int64_t horizon = 100;
     int64_t batch = 64;

@@ -26,7 +26,7 @@ class ModelIoTest : public test::OpTest {
     history.offsets = {0, 2, 2, 5};
     history.items = {3, 1, 0, 2, 2};
     PreferenceModel model(context(), kind, 3, 5, catalog, true, 1,
-                          {.layers = 2, .heads = 1, .max_length = 4, .feed_forward = 6}, history);
+                          {.layers = 2, .heads = 1, .max_length = 4, .feed_forward = 6, .user_rows = 3}, history);
     uint32_t seed = 10;
     for (Parameter* p : model.parameters()) p->value.assign(test::random_floats(p->value.size(), seed++));
     model.set_calibration({1.0 / 3, 0.7, -1e-7});

@@ -78,8 +78,11 @@ struct Loss {
       for (int64_t p = 0; p < next.offsets[static_cast<size_t>(s) + 1] - next.offsets[static_cast<size_t>(s)]; ++p) {
         const int32_t item = next.items[static_cast<size_t>(next.offsets[static_cast<size_t>(s)] + p)];
         for (int64_t c = 0; c < dim; ++c) {
+          const double user = state.transformer.user_rows == 0
+                                  ? 0.0
+                                  : t.at("users")[static_cast<size_t>(next.users[static_cast<size_t>(s)] * dim + c)];
           branch.push_back(items[static_cast<size_t>(item * dim + c)] +
-                           t.at("positions")[static_cast<size_t>(p * dim + c)]);
+                           t.at("positions")[static_cast<size_t>(p * dim + c)] + user);
         }
       }
     }
@@ -226,6 +229,7 @@ TEST(NextItems, CutsHistoriesAndLooksBehindBaskets) {
   const NextItems next = next_items(history, 7, 4, 3);
   EXPECT_EQ(next.offsets, (std::vector<int64_t>{0, 2, 6, 8}));  // 2 + 4, and 2: the single basket foresees nothing
   EXPECT_EQ(next.items, (std::vector<int32_t>{4, 2, 1, 4, 4, 5, 3, 6}));
+  EXPECT_EQ(next.users, (std::vector<int32_t>{0, 0, 3}));
   EXPECT_EQ(next.queries, (std::vector<int32_t>{1, 4, 6}));
   EXPECT_EQ(next.targets.row_offsets, (std::vector<int64_t>{0, 2, 3, 4}));
   EXPECT_EQ(next.targets.columns, (std::vector<int32_t>{1, 4, 5, 6}));
@@ -233,26 +237,29 @@ TEST(NextItems, CutsHistoriesAndLooksBehindBaskets) {
   const NextItems some = stretches_of(next, {2, 0});
   EXPECT_EQ(some.offsets, (std::vector<int64_t>{0, 2, 4}));
   EXPECT_EQ(some.items, (std::vector<int32_t>{3, 6, 4, 2}));
+  EXPECT_EQ(some.users, (std::vector<int32_t>{3, 0}));
   EXPECT_EQ(some.queries, (std::vector<int32_t>{0, 3}));
   EXPECT_EQ(some.targets.columns, (std::vector<int32_t>{6, 1, 4}));
   EXPECT_EQ(some.targets.row_offsets, (std::vector<int64_t>{0, 1, 3}));
 }
 
 TEST_P(TransformerTest, GradientsAgreeWithFiniteDifferencesInDouble) {
-  const TransformerShape shape{.layers = 2, .heads = 2, .max_length = 4, .feed_forward = 5};
+  TransformerShape shape{.layers = 2, .heads = 2, .max_length = 4, .feed_forward = 5};
   const History history = history_of({{{1, 0}, {3}, {2, 6}, {1}}, {{5}, {5, 4}}, {{2}, {0}, {6}}});
   const NextItems next = next_items(history, n_items, shape.max_length, 2);
   struct Way {
     float rate;
     int64_t n_draws;
+    bool users;
   };
-  for (const Way way : {Way{0.0f, 0}, Way{0.3f, 0}, Way{0.2f, 3}}) {
+  for (const Way way : {Way{0.0f, 0, false}, Way{0.3f, 0, true}, Way{0.2f, 3, true}}) {
     SCOPED_TRACE(testing::Message() << "dropout " << way.rate << ", draws " << way.n_draws);
+    shape.user_rows = way.users ? history.n_users() : 0;
     PreferenceModel model = random_model(shape, history, 4);
     const PreferenceState state = model.state();
     constexpr uint64_t kSeed = 11;
     constexpr uint32_t kStep = 3;
-    const TransformerBatch batch(context(), next, n_items, shape.max_length);
+    const TransformerBatch batch(context(), next, n_items, shape);
     const TransformerCandidates candidates = way.n_draws > 0
                                                  ? TransformerCandidates(context(), batch, way.n_draws, kSeed, kStep)
                                                  : TransformerCandidates(context(), batch);
@@ -337,6 +344,13 @@ TEST_P(TransformerTest, AStateIsOfTheUsersNewestPurchasesAlone) {
   const std::vector<float> single = PreferenceModel(context(), alone).user_vectors(context()).to_host();
   for (size_t c = 0; c < 4; ++c) EXPECT_NEAR(single[c], state(2)[c], 1e-5);
 
+  // With vectors of their own, users of the same purchases differ; their number is that of the model's users, whoever has bought.
+  TransformerShape own = shape;
+  own.user_rows = 4;
+  const std::vector<float> differ = random_model(own, all, 4).user_vectors(context()).to_host();
+  EXPECT_EQ(std::vector<float>(differ.begin() + 4, differ.begin() + 8), std::vector<float>(4, 0.0f));
+  EXPECT_FALSE(std::equal(differ.begin(), differ.begin() + 4, differ.begin() + 12));
+
   // Without purchases what is left is how popular items are.
   const LinearScorer scorer = model.scorer(context());
   const std::vector<float> logits = pair_logits(context(), scorer, {1}, {0, 1, 2}, 3);
@@ -356,6 +370,7 @@ TEST_P(TransformerTest, RefusesWhatCannotBe) {
   shaped([](TransformerShape& s) { s.layers = 0; });
   shaped([](TransformerShape& s) { s.max_length = 0; });
   shaped([](TransformerShape& s) { s.feed_forward = 0; });
+  shaped([](TransformerShape& s) { s.user_rows = 3; });                 // of 2 users
   EXPECT_THROW(Transformer(context(), {.heads = 1}, 256), UsageError);  // a head wider than 128
 
   const History good = history_of({{{1}, {2}}, {{3}, {4}}});
