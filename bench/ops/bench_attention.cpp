@@ -263,6 +263,12 @@ class AttentionWarpgroups final : public Attention {
     args_.products = attention::Products::warpgroups;
   }
 };
+class AttentionBackwardWarpgroups final : public AttentionBackward {
+ public:
+  AttentionBackwardWarpgroups(Context& context, const Shape& s) : AttentionBackward(context, s) {
+    backward_.products = attention::Products::warpgroups;
+  }
+};
 
 Shape named(int64_t n_sequences, int64_t n_heads, int64_t shortest, int64_t longest, int64_t dim, int64_t bits) {
   return {{"n_sequences", n_sequences}, {"n_heads", n_heads}, {"shortest", shortest},
@@ -281,8 +287,12 @@ void add_attention(Suite& suite) {
   forward.push_back(named(1, 16, 16384, 16384, 128, 16));
   suite.add<Attention>("attention", "attention", quick, forward);
   suite.add<AttentionWarpgroups>("attention", "attention_warpgroups", {},
-                                 {named(512, 8, 512, 512, 64, 16), named(1, 16, 16384, 16384, 128, 16)});
+                                 {named(512, 8, 128, 128, 64, 16), named(512, 8, 256, 256, 64, 16),
+                                  named(512, 8, 512, 512, 64, 16), named(1, 16, 16384, 16384, 128, 16)});
   suite.add<AttentionBackward>("attention", "attention_backward", quick, full);
+  suite.add<AttentionBackwardWarpgroups>(
+      "attention", "attention_backward_warpgroups", {},
+      {named(512, 8, 128, 128, 64, 16), named(512, 8, 256, 256, 64, 16), named(512, 8, 512, 512, 64, 16)});
   suite.add<AttentionStep>("attention", "attention_step", quick, full);
 }
 

@@ -60,10 +60,12 @@ struct Shape {
       false;  // float elements: products of numbers with 10 bits after the point, where the device has them
 };
 
-/// Whose products a GPU's forward pass takes; results differ by roundings.
+/// Whose products a GPU takes; results differ by roundings.
 enum class Products {
-  warps,      // mma.sync of 16 query rows, on every architecture
-  warpgroups  // wgmma of 64 query rows, for 16-bit elements on sm_90a; elsewhere those of warps
+  warps,  // mma.sync of 16 rows, on every architecture
+  // wgmma of 64 rows, for 16-bit elements on sm_90a; backward up to 64 dimensions and 512 tokens, without bias or grouped heads. Elsewhere
+  // those of warps.
+  warpgroups
 };
 
 struct AttentionArgs {
@@ -82,6 +84,7 @@ struct AttentionBackwardArgs {
   Heads<void> d_q;                         // [n_tokens, n_heads, dim]
   Heads<void> d_k, d_v;                    // [n_tokens, n_kv_heads, dim]
   MatrixView<float> d_relative_bias = {};  // [n_heads, 2 r + 1] f32; empty when relative_bias is
+  Products products = Products::warps;
 };
 
 void attention(Context& context, const AttentionArgs& args);

@@ -357,6 +357,7 @@ void attention_backward(Context& context, const AttentionBackwardArgs& args) {
                       .group = static_cast<int32_t>(args.q.n_heads / args.k.n_heads),
                       .delta = scratch.take<float>(args.shape.n_tokens * args.q.n_heads),
                       .bias_parts = nullptr};
+  if (gradients_by_warpgroups(context, scratch, call)) return;
   for_math(args.shape, [&]<class Math, int kDim>() {
     // Registers hold the sums of d_q, d_k and d_v together up to 64 dimensions; float's tiles leave little shared memory.
     if constexpr (Math::kBytes == 2 && kDim <= 64) {

@@ -108,8 +108,6 @@ __device__ void drop(const DropoutMask& mask, const TilePlace& place, float (&x)
   }
 }
 
-/// Whether this device and build know products of warpgroups.
-bool knows_warpgroups(const Context& context);
 /// Whether the call's products are those of warpgroups: asked for, of 16-bit elements, and known.
 bool takes_warpgroups(const Context& context, const AttentionArgs& args);
 void attention_by_warpgroups(Context& context, const AttentionArgs& args);

@@ -40,6 +40,9 @@ inline int device_limit(cudaDeviceAttr attribute, const Context& context) {
   return value;
 }
 
+/// Whether this device and build know products of warpgroups.
+bool knows_warpgroups(const Context& context);
+
 /// Bytes of dynamic shared memory that a block may take.
 inline int64_t most_shared(const Context& context) {
   return device_limit(cudaDevAttrMaxSharedMemoryPerBlockOptin, context) - kStaticShared;

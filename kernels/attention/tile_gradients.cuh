@@ -137,6 +137,26 @@ class QueryRows {
   float shift_[2], delta_[2];  // of rows g and g + 8
 };
 
+/// For key rows: products q . k into the dropped weights P', and d_out . v into d_x. log_sum_exp and delta are those of the columns.
+template <int kParts>
+__device__ void weigh_keys(const Backward& call, const TilePlace& place, float (&x)[kParts][4], float (&d)[kParts][4],
+                           const float* log_sum_exp, const float* delta) {
+  finish_scores<true>(call.args.shape, place, x);
+  uint32_t bytes[kParts];
+  if (call.mask.active()) draw_bytes<true>(call.mask, place, bytes);
+#pragma unroll
+  for (int n = 0; n < kParts; ++n) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+      const int column = n * 8 + 2 * quad_column() + e % 2;
+      const float keep = call.mask.active() ? keep_factor(call.mask, bytes[n], e) : 1.0f;
+      const float p = exp2_fast(x[n][e] - to_shift(log_sum_exp[column]));
+      x[n][e] = p * keep;
+      d[n][e] = p * (d[n][e] * keep - delta[column]);
+    }
+  }
+}
+
 /// d_k and d_v of 16 keys of a warp.
 template <class Math, int kDim>
 class KeyRows {
@@ -154,21 +174,8 @@ class KeyRows {
                        const float* log_sum_exp, const float* delta) {
     float x[kColumns / 8][4], d[kColumns / 8][4];
     multiply_rows<Math, kDim, kColumns>(x, keys, 0, queries, pitch);
-    finish_scores<true>(call.args.shape, place, x);
     multiply_rows<Math, kDim, kColumns>(d, values, 0, d_out, pitch);
-    uint32_t bytes[kColumns / 8];
-    if (call.mask.active()) draw_bytes<true>(call.mask, place, bytes);
-#pragma unroll
-    for (int n = 0; n < kColumns / 8; ++n) {
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const int column = n * 8 + 2 * quad_column() + e % 2;
-        const float keep = call.mask.active() ? keep_factor(call.mask, bytes[n], e) : 1.0f;
-        const float p = exp2_fast(x[n][e] - to_shift(log_sum_exp[column]));
-        x[n][e] = p * keep;
-        d[n][e] = p * (d[n][e] * keep - delta[column]);
-      }
-    }
+    weigh_keys(call, place, x, d, log_sum_exp, delta);
     multiply_columns<Math, kDim, kColumns>(d_v, x, d_out, pitch);
     multiply_columns<Math, kDim, kColumns>(d_k, d, queries, pitch);
   }
@@ -198,5 +205,9 @@ __device__ void load_queries(unsigned char* tile, int pitch, int n_rows, const B
   load_rows<kRowBytes>(tile + n_rows * pitch, PitchedRows{pitch}, n_rows,
                        row_source(args.d_out, args.shape, unit, head, first, kElementBytes), call.rows);
 }
+
+/// All gradients by wgmma in one kernel. False if that is not asked for, the device does not know it, or the call is none of its: 16-bit
+/// elements, dim at most 64, as many key heads as query heads, no bias, sequences of which d_q's sums fit (512 in 227 KiB).
+bool gradients_by_warpgroups(Context& context, ScratchScope& scratch, Backward call);
 
 }  // namespace sheaf::attention::cuda

@@ -174,7 +174,8 @@ AttentionResults run(Context& context, const Case& c, const AttentionProblem& p,
                                  .d_q = d_q.write(),
                                  .d_k = d_k.write(),
                                  .d_v = d_v.write(),
-                                 .d_relative_bias = d_bias.matrix(p.bias_columns > 0 ? p.n_heads : 0, p.bias_columns)});
+                                 .d_relative_bias = d_bias.matrix(p.bias_columns > 0 ? p.n_heads : 0, p.bias_columns),
+                                 .products = c.products});
   log_sum_exp.expect_intact();
   d_bias.expect_intact();
   return {out.to_host(), test::to_double(log_sum_exp.to_host()), d_q.to_host(), d_k.to_host(),
@@ -321,6 +322,43 @@ TEST_P(AttentionTest, WarpgroupsAgreeWithOracle) {
                            .hidden = 0.9,
                            .gap = 24,
                            .products = Products::warpgroups});
+}
+
+// The kernel of all gradients: one to four tiles of queries, the last step of a sequence beside the first of the next.
+TEST_P(AttentionTest, WarpgroupsGiveTheGradientsOfWholeSequences) {
+  using attention::Products;
+  for (const bool causal : {true, false}) {
+    expect_right(context(), {.lengths = {64, 128, 1, 130, 0, 193, 65, 192, 20, 257},
+                             .dim = 24,
+                             .causal = causal,
+                             .element = causal ? Element::f16 : Element::bf16,
+                             .products = Products::warpgroups});
+    expect_right(context(), {.lengths = {260, 40, 140},
+                             .n_heads = 2,
+                             .n_kv_heads = 2,
+                             .dim = 40,
+                             .causal = causal,
+                             .element = Element::bf16,
+                             .hidden = 0.3,
+                             .dropout = 0.2f,
+                             .gap = 6,
+                             .first_sequence = 70,
+                             .products = Products::warpgroups});
+  }
+  expect_right(context(), {.lengths = {512}, .dim = 33, .element = Element::f16, .products = Products::warpgroups});
+}
+
+// Which kernel computes is no matter of NaN: what a sequence does not see, the next one's rows behind its end, is not there.
+TEST_P(AttentionTest, WarpgroupsKeepNanInItsSequence) {
+  const Case c{.lengths = {70, 90}, .dim = 64, .element = Element::bf16, .products = attention::Products::warpgroups};
+  const AttentionProblem p = problem_of(c);
+  AttentionInputs in = inputs_of(p, Arithmetic::bf16);
+  for (auto* values : {&in.q, &in.k, &in.v, &in.d_out}) (*values)[static_cast<size_t>(70 * c.dim)] = NAN;
+  const AttentionResults got = run(context(), c, p, in);
+  for (const auto* values : {&got.out, &got.d_q, &got.d_k, &got.d_v}) {
+    for (size_t e = 0; e < static_cast<size_t>(70 * c.dim); ++e) ASSERT_FALSE(std::isnan((*values)[e])) << e;
+    EXPECT_TRUE(std::isnan((*values)[static_cast<size_t>(70 * c.dim)]));
+  }
 }
 
 TEST_P(AttentionTest, TakesGroupedHeadsAndPartsOfAProjection) {

@@ -83,9 +83,12 @@ TEST_P(TileTest, WarpgroupProductAgreesWithOracle) {
              c = test::random_floats(64 * 64, 3);
   const Buffer<float> of_a(context(), a), of_b(context(), b), of_c(context(), c);
   for (const Format& format : {kBf16, kF16}) {
-    for (const bool by_column : {true, false}) {
+    using test::WarpgroupOperands;
+    for (const auto operands :
+         {WarpgroupOperands::b_columns, WarpgroupOperands::b_rows, WarpgroupOperands::a_columns_b_rows}) {
+      const bool by_column = operands == WarpgroupOperands::b_columns;
       test::Guarded<float> of_d(context(), 64 * 64);
-      if (!test::multiply_by_warpgroup(context(), format.type, by_column, of_a.data(), of_b.data(), of_c.data(),
+      if (!test::multiply_by_warpgroup(context(), format.type, operands, of_a.data(), of_b.data(), of_c.data(),
                                        of_d.data())) {
         GTEST_SKIP() << "needs sm_90a";
       }

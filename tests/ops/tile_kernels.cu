@@ -49,15 +49,24 @@ __global__ void multiply_tf32_kernel(const float* a, const float* b, const float
 
 constexpr int kWarpgroupThreads = 128, kWarpgroupDepth = 32;
 
-template <MmaType kType, bool kRowsOfB>
+template <MmaType kType, WarpgroupOperands kOperands>
 __global__ void warpgroup_kernel(const float* a, const float* b, const float* c, float* d) {
   SHEAF_DYNAMIC_SHARED(memory);
   unsigned char* tile = memory + (-shared_address(memory) & (kSwizzleAlignment - 1));
+  unsigned char* tile_of_a = tile + kWarpgroupDepth * kSwizzledRowBytes;  // a row for each of a's columns
   const int thread = static_cast<int>(threadIdx.x);
+  constexpr bool kRowsOfB = kOperands != WarpgroupOperands::b_columns;
   constexpr int kWidth = kRowsOfB ? 64 : kWarpgroupDepth;  // elements of a row of the tile that are used
   for (int i = thread; i < kWarpgroupDepth * 64 / 2; i += kWarpgroupThreads) {
     const int row = 2 * i / kWidth, column = 2 * i % kWidth;
     *reinterpret_cast<uint32_t*>(tile + swizzled(row, 2 * column)) = pack_halves<kType>(b[2 * i], b[2 * i + 1]);
+  }
+  if constexpr (kOperands == WarpgroupOperands::a_columns_b_rows) {
+    for (int i = thread; i < kWarpgroupDepth * 32; i += kWarpgroupThreads) {
+      const int k = i / 32, m = i % 32 * 2;
+      *reinterpret_cast<uint32_t*>(tile_of_a + swizzled(k, 2 * m)) =
+          pack_halves<kType>(a[m * kWarpgroupDepth + k], a[(m + 1) * kWarpgroupDepth + k]);
+    }
   }
   fence_for_products();
   __syncthreads();
@@ -78,7 +87,12 @@ __global__ void warpgroup_kernel(const float* a, const float* b, const float* c,
 #pragma unroll
   for (int k = 0; k < kWarpgroupDepth / 16; ++k) {
     const unsigned char* from = kRowsOfB ? tile + k * 16 * kSwizzledRowBytes : tile + k * 32;
-    warpgroup_multiply<kType, kRowsOfB>(of_d, of_a[k], swizzled_operand(from), true);
+    if constexpr (kOperands == WarpgroupOperands::a_columns_b_rows) {
+      warpgroup_multiply<kType>(of_d, swizzled_operand(tile_of_a + k * 16 * kSwizzledRowBytes), swizzled_operand(from),
+                                true);
+    } else {
+      warpgroup_multiply<kType, kRowsOfB>(of_d, of_a[k], swizzled_operand(from), true);
+    }
   }
   warpgroup_commit();
   warpgroup_wait<0>();
@@ -144,15 +158,19 @@ void multiply_tile(Context& context, TileType type, bool b_by_column, const floa
   }
 }
 
-bool multiply_by_warpgroup(Context& context, TileType type, bool b_by_column, const float* a, const float* b,
+bool multiply_by_warpgroup(Context& context, TileType type, WarpgroupOperands operands, const float* a, const float* b,
                            const float* c, float* d) {
   if (!attention::cuda::knows_warpgroups(context)) return false;
   constexpr size_t kShared = kSwizzleAlignment + 64 * kSwizzledRowBytes;
-  const auto run = [&](auto kernel) { launch(kernel, 1, kWarpgroupThreads, kShared, context, a, b, c, d); };
-  if (type == TileType::bf16) {
-    run(b_by_column ? warpgroup_kernel<MmaType::bf16, false> : warpgroup_kernel<MmaType::bf16, true>);
-  } else {
-    run(b_by_column ? warpgroup_kernel<MmaType::f16, false> : warpgroup_kernel<MmaType::f16, true>);
+  const auto run = [&]<WarpgroupOperands kOperands>() {
+    launch(
+        type == TileType::bf16 ? warpgroup_kernel<MmaType::bf16, kOperands> : warpgroup_kernel<MmaType::f16, kOperands>,
+        1, kWarpgroupThreads, kShared, context, a, b, c, d);
+  };
+  switch (operands) {
+    case WarpgroupOperands::b_columns: run.template operator()<WarpgroupOperands::b_columns>(); break;
+    case WarpgroupOperands::b_rows: run.template operator()<WarpgroupOperands::b_rows>(); break;
+    case WarpgroupOperands::a_columns_b_rows: run.template operator()<WarpgroupOperands::a_columns_b_rows>(); break;
   }
   return true;
 }

@@ -14,8 +14,13 @@ enum class TileType { bf16, f16, tf32 };
 void multiply_tile(Context& context, TileType type, bool b_by_column, const float* a, const float* b, const float* c,
                    float* d);
 
-/// d [64, 64] = a [64, 32] b + c by a warpgroup. b is [32, 64], or [64, 32] when `b_by_column`; 16-bit types. False: the device does not know it.
-bool multiply_by_warpgroup(Context& context, TileType type, bool b_by_column, const float* a, const float* b,
+/// How a warpgroup's operands come: a [64, 32] in registers and b [32, 64] by its columns or by its rows in shared memory, or both in shared
+/// memory by the rows of k.
+enum class WarpgroupOperands { b_columns, b_rows, a_columns_b_rows };
+
+/// d [64, 64] = a [64, 32] b + c by a warpgroup; 16-bit types. b is given as [64, 32] for b_columns, else as [32, 64]. False: the device does
+/// not know it.
+bool multiply_by_warpgroup(Context& context, TileType type, WarpgroupOperands operands, const float* a, const float* b,
                            const float* c, float* d);
 
 /// The registers [n_matrices, 32 lanes] that ldmatrix fills from matrices [n_matrices, 8, 8] of halves; n_matrices is 1, 2 or 4.

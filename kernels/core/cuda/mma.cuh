@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "kernels/core/half.hpp"
+
 namespace sheaf {
 
 enum class MmaType { bf16, f16 };
@@ -25,6 +27,13 @@ __device__ inline uint32_t pack_halves(float low, float high) {
   }
   return packed;
 #endif
+}
+
+/// The inverse: the element in the low half, or in the high half, of a register.
+template <MmaType kType>
+__device__ inline float unpack_half(uint32_t packed, bool high) {
+  if constexpr (kType == MmaType::bf16) return __uint_as_float(high ? packed & 0xffff0000u : packed << 16);
+  return to_float(Half{static_cast<uint16_t>(high ? packed >> 16 : packed)});
 }
 
 /// Rounded to 10 bits after the point, ties away from zero.

@@ -1,14 +1,15 @@
 #pragma once
 /// Products of small matrices by a warpgroup, four neighbouring warps that call together, on sm_90a (PTX manual, "Asynchronous warpgroup
-/// level matrix multiply-accumulate"). A of [64, 16] 16-bit elements is in registers: warp w holds rows 16 w to 16 w + 15 as mma_m16n8k16
-/// wants them. B of [16, 64] is in shared memory. Results come as in mma.cuh, d[n] of columns 8 n to 8 n + 7, when they are waited for:
+/// level matrix multiply-accumulate"). A of [64, 16] 16-bit elements is in registers, warp w holding rows 16 w to 16 w + 15 as mma_m16n8k16
+/// wants them, or in shared memory. B of [16, 64] is in shared memory. Results come as in mma.cuh, d[n] of columns 8 n to 8 n + 7, when they
+/// are waited for:
 ///
 ///   warpgroup_fence();                        // registers of d and a have been written
 ///   warpgroup_multiply<..>(d, a, b, false);   // any number
 ///   warpgroup_commit();
 ///   warpgroup_wait<0>();
 ///
-/// Tiles of B are rows of 128 bytes, the swizzle of 128 bytes undone by the hardware: the 16-byte piece p of row r stands at p ^ (r % 8).
+/// Tiles are rows of 128 bytes, the swizzle of 128 bytes undone by the hardware: the 16-byte piece p of row r stands at p ^ (r % 8).
 /// They are aligned to 1024 bytes.
 
 #include <cuda_runtime.h>
@@ -43,7 +44,8 @@ __device__ inline uint32_t shared_address(const void* pointer) {
 }
 
 /// Matrix descriptor of B. Of rows of B's columns (k runs along a row): `tile` is the piece of the first row that k begins with, a multiple
-/// of 32 bytes from it. Of rows of B (columns of B run along a row): `tile` is a row of which the number is a multiple of 8.
+/// of 32 bytes from it. Of rows of B (columns of B run along a row): `tile` is a row of which the number is a multiple of 8. Of A the same,
+/// with its 64 rows in place of B's columns.
 __device__ inline uint64_t swizzled_operand(const void* tile) {
   constexpr uint64_t kSwizzle128 = uint64_t{1} << 62;
   constexpr uint64_t kStride = 8 * kSwizzledRowBytes >> 4;  // from eight rows to the next
@@ -85,14 +87,16 @@ __device__ inline void warpgroup_wait() {
 #endif
 }
 
-#define SHEAF_WGMMA_M64N64K16(TYPE, TRANSPOSED)                                                                     \
+// d and whether to add to it; the operands, numbered from 32, stand in between.
+#define SHEAF_WGMMA_M64N64K16(TYPE, A, B, ACCUMULATE, TRANSPOSED, ...)                                              \
   SHEAF_WGMMA_ASM(                                                                                                  \
       "{\n"                                                                                                         \
       ".reg .pred accumulate;\n"                                                                                    \
-      "setp.ne.b32 accumulate, %37, 0;\n"                                                                           \
+      "setp.ne.b32 accumulate, " ACCUMULATE                                                                         \
+      ", 0;\n"                                                                                                      \
       "wgmma.mma_async.sync.aligned.m64n64k16.f32." TYPE "." TYPE                                                   \
       " {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, " \
-      "%23, %24, %25, %26, %27, %28, %29, %30, %31}, {%32, %33, %34, %35}, %36, accumulate, 1, 1, " TRANSPOSED      \
+      "%23, %24, %25, %26, %27, %28, %29, %30, %31}, " A ", " B ", accumulate, 1, 1, " TRANSPOSED                   \
       ";\n"                                                                                                         \
       "}"                                                                                                           \
       : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]),    \
@@ -100,8 +104,13 @@ __device__ inline void warpgroup_wait() {
         "+f"(d[3][2]), "+f"(d[3][3]), "+f"(d[4][0]), "+f"(d[4][1]), "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]),    \
         "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]), "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]),    \
         "+f"(d[7][0]), "+f"(d[7][1]), "+f"(d[7][2]), "+f"(d[7][3])                                                  \
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate ? 1 : 0)                                 \
+      : __VA_ARGS__                                                                                                 \
       : "memory")
+#define SHEAF_WGMMA_REGISTERS(TYPE, TRANSPOSED)                                                                  \
+  SHEAF_WGMMA_M64N64K16(TYPE, "{%32, %33, %34, %35}", "%36", "%37", TRANSPOSED, "r"(a[0]), "r"(a[1]), "r"(a[2]), \
+                        "r"(a[3]), "l"(b), "r"(accumulate ? 1 : 0))
+#define SHEAF_WGMMA_SHARED(TYPE) \
+  SHEAF_WGMMA_M64N64K16(TYPE, "%32", "%33", "%34", "1, 1", "l"(a), "l"(b), "r"(accumulate ? 1 : 0))
 
 /// d = a b, or d += a b. kRowsOfB: the tile's rows are those of B, else B's columns.
 template <MmaType kType, bool kRowsOfB>
@@ -110,13 +119,27 @@ __device__ inline void warpgroup_multiply(float (&d)[8][4], const uint32_t (&a)[
   ::simt::warpgroup_multiply(kType == MmaType::bf16, kRowsOfB, d, a, b, accumulate);
 #else
   if constexpr (kType == MmaType::bf16 && kRowsOfB) {
-    SHEAF_WGMMA_M64N64K16("bf16", "1");
+    SHEAF_WGMMA_REGISTERS("bf16", "1");
   } else if constexpr (kType == MmaType::bf16) {
-    SHEAF_WGMMA_M64N64K16("bf16", "0");
+    SHEAF_WGMMA_REGISTERS("bf16", "0");
   } else if constexpr (kRowsOfB) {
-    SHEAF_WGMMA_M64N64K16("f16", "1");
+    SHEAF_WGMMA_REGISTERS("f16", "1");
   } else {
-    SHEAF_WGMMA_M64N64K16("f16", "0");
+    SHEAF_WGMMA_REGISTERS("f16", "0");
+  }
+#endif
+}
+
+/// The same with a in shared memory too. The rows of both tiles are k: those of A's columns, and those of B.
+template <MmaType kType>
+__device__ inline void warpgroup_multiply(float (&d)[8][4], uint64_t a, uint64_t b, bool accumulate) {
+#if defined(SHEAF_SIMT)
+  ::simt::warpgroup_multiply(kType == MmaType::bf16, d, a, b, accumulate);
+#else
+  if constexpr (kType == MmaType::bf16) {
+    SHEAF_WGMMA_SHARED("bf16");
+  } else {
+    SHEAF_WGMMA_SHARED("f16");
   }
 #endif
 }
