@@ -75,6 +75,12 @@ void yield();
 /// A yield in shuffled orders only, so that what stands between two atomics is interleaved in more ways.
 void preempt();
 
+/// Waits until another thread of the block calls wake(); a Fault that says `what` when none can any more.
+void park(const char* what, const Where& where);
+
+/// Lets all parked threads go on.
+void wake();
+
 /// Ends the launch with a Fault that names this thread and this place.
 [[noreturn]] void fail(const std::string& what, const Where& where);
 
