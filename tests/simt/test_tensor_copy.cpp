@@ -30,7 +30,7 @@ void expect_everywhere(const std::vector<std::string>& words, Kernel* kernel, Ar
     for (const std::string& word : words) {
       EXPECT_NE(fault.find(word), std::string::npos) << name << " lacks '" << word << "': " << fault;
     }
-    if (words.empty()) EXPECT_EQ(fault, "") << name;
+    EXPECT_EQ(fault.empty(), words.empty()) << name << ": " << fault;
   }
 }
 
