@@ -116,8 +116,9 @@ TEST(SimtTensorCopy, ABoxIsPoisonBeforeTheWait) {
 /// What thread 0 does with a barrier; then all threads wait.
 struct Steps {
   bool initialise = true, initialise_twice = false;
-  unsigned announced = kBoxBytes;  // 0: no arrival
+  unsigned announced = kBoxBytes;
   unsigned n_arrivals = 1;
+  bool arrives_last = false;
   unsigned n_boxes = 1;
   unsigned offset = 0;    // of the first box
   unsigned distance = 0;  // between boxes
@@ -130,10 +131,14 @@ __global__ void steps_kernel(TensorMap map, Steps steps) {
   if (threadIdx.x == 0 && steps.initialise_twice) mbarrier_init(&barrier);
   __syncthreads();
   if (threadIdx.x == 0) {
-    for (unsigned i = 0; i < steps.n_arrivals; ++i) mbarrier_expect(&barrier, steps.announced);
+    const auto arrive = [&] {
+      for (unsigned i = 0; i < steps.n_arrivals; ++i) mbarrier_expect(&barrier, steps.announced);
+    };
+    if (!steps.arrives_last) arrive();
     for (unsigned i = 0; i < steps.n_boxes; ++i) {
       tensor_copy(dynamic_shared() + steps.offset + i * steps.distance, map, 0, 0, 0, &barrier);
     }
+    if (steps.arrives_last) arrive();
   }
   if (static_cast<int>(threadIdx.x) < steps.waiting) mbarrier_wait(&barrier, 0);
   __syncthreads();
@@ -146,6 +151,7 @@ TEST(SimtTensorCopy, FindsEachMisuse) {
   };
   expect({}, {});
   expect({}, {.announced = 2 * kBoxBytes, .n_boxes = 2, .distance = kBoxBytes});
+  expect({}, {.arrives_last = true});
   expect({}, {.waiting = 1});
   expect({"steps_kernel", "an mbarrier that is not initialised", "test_tensor_copy.cpp"}, {.initialise = false});
   expect({"initialises an mbarrier for the second time"}, {.initialise_twice = true});

@@ -128,7 +128,6 @@ bool mbarrier_await(Mbarrier& barrier, unsigned parity, const Where& where) {
     char what[160];
     std::snprintf(what, sizeof(what), "mbarrier, %s, %u of %u bytes are under way,",
                   barrier.armed ? "which is armed" : "at which nobody has arrived", barrier.begun, barrier.expected);
-    if (barrier.armed && barrier.begun > barrier.expected) fail(std::string("waits at the ") + what, where);
     park(what, where);
   }
   sanitizer::acquire(key);
@@ -144,7 +143,6 @@ void mbarrier_end_phase(Mbarrier& barrier) {
   ++barrier.phase;
   barrier.armed = false;
   barrier.expected = barrier.begun = barrier.n_copies = barrier.n_taken = 0;
-  wake();
 }
 
 }  // namespace simt
