@@ -1,6 +1,6 @@
 #include "tests/simt/api/tensor_copy.hpp"
 
-#include <cstdio>
+#include <string>
 
 #include "tests/simt/executor/sanitizer.hpp"
 
@@ -37,6 +37,12 @@ struct Table {
 Table table;
 
 [[noreturn]] void refuse(const char* what) { throw Fault(std::string("simt: a tensor map with ") + what); }
+
+std::string describe(const void* state) {
+  const auto& barrier = *static_cast<const Mbarrier*>(state);
+  return std::string("mbarrier, ") + (barrier.armed ? "" : "where nobody has arrived, ") +
+         std::to_string(barrier.begun) + " of " + std::to_string(barrier.expected) + " bytes under way,";
+}
 
 }  // namespace
 
@@ -125,10 +131,7 @@ bool mbarrier_await(Mbarrier& barrier, unsigned parity, const Where& where) {
       sanitizer::acquire(key);
       return true;
     }
-    char what[160];
-    std::snprintf(what, sizeof(what), "mbarrier, %s, %u of %u bytes are under way,",
-                  barrier.armed ? "which is armed" : "at which nobody has arrived", barrier.begun, barrier.expected);
-    park(what, where);
+    park({describe, &barrier}, where);
   }
   sanitizer::acquire(key);
   return false;

@@ -43,7 +43,7 @@ struct Thread {
   unsigned linear = 0;
   State state = State::ready;
   Fiber* fiber = nullptr;  // null before the thread has started
-  const char* parked_in = nullptr;
+  Awaited awaited;
   Where parked_at;
 };
 
@@ -111,7 +111,7 @@ class Executor {
   int block_barrier(bool predicate, const Where& where);
   void warp_exchange(const Collective& collective, uint32_t mask, void* operand, const Where& where);
   void yield();
-  void park(const char* what, const Where& where);
+  void park(const Awaited& awaited, const Where& where);
   void wake();
   void preempt() {
     if (queue_.is_shuffled()) yield();
@@ -275,8 +275,8 @@ void Executor::yield() {
   wait();
 }
 
-void Executor::park(const char* what, const Where& where) {
-  current_->parked_in = what;
+void Executor::park(const Awaited& awaited, const Where& where) {
+  current_->awaited = awaited;
   current_->parked_at = where;
   current_->state = State::parked;
   ++n_parked_;
@@ -518,7 +518,8 @@ std::string Executor::doing(const Thread& thread) const {
     case State::left: return name + "has left the kernel";
     case State::at_barrier: return name + "waits at the block barrier " + text_of(barrier_.where);
     case State::in_warp: return name + "waits in the " + slot.collective->name + " " + text_of(slot.where);
-    case State::parked: return name + "waits in the " + thread.parked_in + " " + text_of(thread.parked_at);
+    case State::parked:
+      return name + "waits at the " + thread.awaited.describe(thread.awaited.state) + " " + text_of(thread.parked_at);
     case State::ready: return name + "runs";
   }
   return name;
@@ -529,7 +530,8 @@ void Executor::report_deadlock() {
   for (unsigned i = 0; i < n_threads_; ++i) {
     if (threads_[i].state != State::parked) continue;
     current_ = &threads_[i];
-    fail("waits for ever in the " + std::string(current_->parked_in) + " " + text_of(current_->parked_at));
+    const Awaited& awaited = current_->awaited;
+    fail("waits for ever at the " + awaited.describe(awaited.state) + " " + text_of(current_->parked_at));
   }
   for (unsigned i = 0; i < n_threads_; ++i) {
     if (threads_[i].state != State::in_warp) continue;
@@ -573,7 +575,7 @@ unsigned thread_number() noexcept { return executor().thread_number(); }
 uint64_t block_number() noexcept { return executor().block_number(); }
 void yield() { executor().yield(); }
 void preempt() { executor().preempt(); }
-void park(const char* what, const Where& where) { executor().park(what, where); }
+void park(const Awaited& awaited, const Where& where) { executor().park(awaited, where); }
 void wake() { executor().wake(); }
 void fail(const std::string& what, const Where& where) { executor().fail(what + " " + text_of(where)); }
 

@@ -75,8 +75,14 @@ void yield();
 /// A yield in shuffled orders only, so that what stands between two atomics is interleaved in more ways.
 void preempt();
 
-/// Waits until another thread of the block calls wake(); a Fault that says `what` when none can any more.
-void park(const char* what, const Where& where);
+/// What a parked thread waits for, said when a message names it.
+struct Awaited {
+  std::string (*describe)(const void* state) = nullptr;
+  const void* state = nullptr;
+};
+
+/// Waits until another thread of the block calls wake(); a Fault when none can any more.
+void park(const Awaited& awaited, const Where& where);
 
 /// Lets all parked threads go on.
 void wake();
