@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/attention/attention.hpp"
@@ -361,6 +362,38 @@ TEST_P(AttentionTest, WarpgroupsKeepNanInItsSequence) {
   }
 }
 
+// Rows that TMA can copy, those of a projection's part among them, and rows moved off its alignment: the same bits.
+TEST_P(AttentionTest, WarpgroupsCopyRowsOfAnyAlignment) {
+  using attention::Products;
+  std::vector<Case> cases;
+  for (const int64_t length : {1, 63, 64, 65, 129}) {
+    cases.push_back({.lengths = {length}, .element = Element::f16});
+    cases.push_back({.lengths = {length, 5}, .dim = 72, .causal = false, .element = Element::bf16});
+  }
+  for (const int64_t dim : {8, 64, 128}) {
+    cases.push_back({.lengths = {130, 0, 70, 3},
+                     .n_heads = 4,
+                     .n_kv_heads = 2,
+                     .dim = dim,
+                     .causal = dim != 64,
+                     .element = Element::bf16,
+                     .hidden = 0.3,
+                     .bias_columns = 33,
+                     .dropout = 0.2f});
+  }
+  for (Case& c : cases) {
+    c.products = Products::warpgroups;
+    expect_right(context(), c);
+    const AttentionResults aligned = run(context(), c);
+    for (const int64_t gap : {2 * c.dim, int64_t{4}, int64_t{1}}) {
+      c.gap = gap;
+      const AttentionResults moved = run(context(), c);
+      EXPECT_TRUE(test::same_bits(aligned.out, moved.out)) << "dim " << c.dim << " gap " << gap;
+      EXPECT_TRUE(test::same_bits(aligned.log_sum_exp, moved.log_sum_exp)) << "dim " << c.dim << " gap " << gap;
+    }
+  }
+}
+
 TEST_P(AttentionTest, TakesGroupedHeadsAndPartsOfAProjection) {
   expect_right(context(), {.lengths = kMixed, .n_heads = 6, .n_kv_heads = 2, .dim = 16, .gap = 5});
   expect_right(context(),
@@ -471,6 +504,43 @@ TEST_P(AttentionTest, SpreadsNanToWhatDependsOnIt) {
     const AttentionResults hidden = run(context(), c, p, in);
     for (const auto* values : {&hidden.out, &hidden.d_q, &hidden.d_k, &hidden.d_v}) {
       for (const double x : *values) EXPECT_FALSE(std::isnan(x));
+    }
+  }
+}
+
+// Tiles reach beyond a sequence's end, where the next one's keys and values lie, and over hidden keys.
+TEST_P(AttentionTest, NanReachesNeitherOtherSequencesNorFromHiddenKeys) {
+  using attention::Products;
+  for (const Products products : {Products::warps, Products::warpgroups}) {
+    for (const bool causal : {true, false}) {
+      const Case c{.lengths = {70, 20, 30},
+                   .n_heads = 2,
+                   .n_kv_heads = 2,
+                   .causal = causal,
+                   .element = Element::bf16,
+                   .products = products};
+      AttentionProblem p = problem_of(c);
+      p.key_keep.assign(120, 1);
+      p.key_keep[7] = p.key_keep[69] = p.key_keep[100] = 0;
+      AttentionInputs in = inputs_of(p, arithmetic_of(c));
+      const AttentionResults clean = run(context(), c, p, in);
+      const int64_t row = c.n_kv_heads * c.dim;
+      const auto spoil = [&](int64_t token) {
+        for (int64_t e = token * row; e < (token + 1) * row; ++e) {
+          in.k[static_cast<size_t>(e)] = in.v[static_cast<size_t>(e)] = NAN;
+        }
+      };
+      for (const int64_t hidden : {7, 69, 100}) spoil(hidden);
+      for (int64_t token = 70; token < 90; ++token) spoil(token);
+      const AttentionResults got = run(context(), c, p, in);
+      for (const auto& [spoilt, whole] : {std::pair{&got.out, &clean.out}, std::pair{&got.d_q, &clean.d_q},
+                                          std::pair{&got.d_k, &clean.d_k}, std::pair{&got.d_v, &clean.d_v}}) {
+        for (size_t e = 0; e < whole->size(); ++e) {
+          const auto token = static_cast<int64_t>(e) / row;
+          const bool spoilt_sequence = token >= 70 && token < 90;
+          ASSERT_TRUE(spoilt_sequence || (*spoilt)[e] == (*whole)[e]) << "token " << token;
+        }
+      }
     }
   }
 }

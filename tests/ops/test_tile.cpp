@@ -1,4 +1,4 @@
-// The wrappers of mma.sync, wgmma, ldmatrix and cp.async. No op of the CPU backend: builds without device kernels have none of it.
+// The wrappers of mma.sync, wgmma, ldmatrix, cp.async and TMA. No op of the CPU backend: builds without device kernels have none of it.
 #if SHEAF_DEVICE_KERNELS
 
 #include <cmath>
@@ -168,6 +168,38 @@ TEST_P(TileTest, CopiesArriveBeforeTheyAreUsed) {
           float sum = 0;
           for (int row = 0; row < n_rows; ++row) sum += in[static_cast<size_t>(row * n + i)];
           ASSERT_EQ(out[static_cast<size_t>(i)], sum) << bytes << " bytes, " << n_rows << " rows, element " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(TileTest, BoxesArriveWithZerosOutsideTheTensor) {
+  constexpr int64_t kGap = 8;  // elements between heads, which no box may hold
+  for (const int64_t n_x : {int64_t{8}, int64_t{64}, int64_t{72}}) {
+    constexpr int64_t n_y = 3, n_z = 10;
+    const int64_t row = n_x + kGap, plane = 4 * row;
+    std::vector<uint16_t> data(static_cast<size_t>(n_z * plane), 0xffff);
+    for (int64_t i = 0; i < n_x * n_y * n_z; ++i) {
+      const int64_t at = i / (n_x * n_y) * plane + i / n_x % n_y * row + i % n_x;
+      data[static_cast<size_t>(at)] = static_cast<uint16_t>(i + 1);
+    }
+    const Buffer<uint16_t> of_data(context(), data);
+    const test::Tensor tensor{of_data.data(), {n_x, n_y, n_z}, {2 * row, 2 * plane}};
+    constexpr int kBoxY = 2, kBoxZ = 4, kBoxes = 3;
+    for (const int x : {0, 64, -8}) {
+      for (const int y : {0, 2}) {
+        test::Guarded<uint16_t> of_out(context(), kBoxes * kBoxZ * kBoxY * 64);
+        if (!test::copy_boxes(context(), tensor, kBoxY, kBoxZ, x, y, -1, kBoxes, of_out.data())) {
+          GTEST_SKIP() << "needs sm_90a";
+        }
+        of_out.expect_intact();
+        const auto out = of_out.to_host();
+        for (int64_t i = 0; i < of_out.size(); ++i) {
+          const int64_t at_x = x + i % 64, at_y = y + i / 64 % kBoxY, at_z = i / (64 * kBoxY) - 1;
+          const bool inside = at_x >= 0 && at_x < n_x && at_y < n_y && at_z >= 0 && at_z < n_z;
+          const int64_t expected = inside ? (at_z * n_y + at_y) * n_x + at_x + 1 : 0;
+          ASSERT_EQ(out[static_cast<size_t>(i)], expected) << at_x << ", " << at_y << ", " << at_z << " of " << n_x;
         }
       }
     }

@@ -4,6 +4,7 @@
 #include "kernels/core/cuda/async_copy.cuh"
 #include "kernels/core/cuda/launch.cuh"
 #include "kernels/core/cuda/mma.cuh"
+#include "kernels/core/cuda/tensor_copy.cuh"
 #include "kernels/core/cuda/wgmma.cuh"
 
 namespace sheaf::test {
@@ -145,7 +146,48 @@ __global__ void sum_rows_kernel(const float* in, int n_rows, int n, float* out) 
   if (i < n) out[i] = sum + tiles[n_rows % 2][i];  // the row past the end: zeros
 }
 
+__global__ void copy_boxes_kernel(const __grid_constant__ TensorMap map, int n_rows, int box_z, int x, int y, int z,
+                                  int n_boxes, uint16_t* out) {
+  SHEAF_DYNAMIC_SHARED(memory);
+  unsigned char* tiles = memory + (-shared_address(memory) & (kSwizzleAlignment - 1));
+  __shared__ uint64_t barriers[2];
+  const int tile_bytes = n_rows * kSwizzledRowBytes;
+  const auto begin = [&](int box) {
+    if (threadIdx.x > 0 || box >= n_boxes) return;
+    barrier_expect(&barriers[box % 2], static_cast<uint32_t>(tile_bytes));
+    tensor_copy(tiles + box % 2 * tile_bytes, map, x, y, z + box * box_z, &barriers[box % 2]);
+  };
+  if (threadIdx.x == 0) {
+    barrier_init(&barriers[0]);
+    barrier_init(&barriers[1]);
+  }
+  __syncthreads();
+  begin(0);
+  for (int box = 0; box < n_boxes; ++box) {
+    begin(box + 1);
+    barrier_wait(&barriers[box % 2], static_cast<uint32_t>(box / 2 % 2));
+    for (int i = static_cast<int>(threadIdx.x); i < n_rows * 64; i += static_cast<int>(blockDim.x)) {
+      out[box * n_rows * 64 + i] =
+          *reinterpret_cast<const uint16_t*>(tiles + box % 2 * tile_bytes + swizzled(i / 64, i % 64 * 2));
+    }
+    __syncthreads();
+  }
+}
+
 }  // namespace
+
+bool copy_boxes(Context& context, const Tensor& tensor, int box_y, int box_z, int x, int y, int z, int n_boxes,
+                uint16_t* out) {
+  if (!attention::cuda::knows_warpgroups(context)) return false;
+  const auto size = [&](int i) { return static_cast<uint64_t>(tensor.sizes[i]); };
+  const TensorShape shape{{size(0), size(1), size(2)},
+                          {static_cast<uint64_t>(tensor.strides[0]), static_cast<uint64_t>(tensor.strides[1])}};
+  const TensorMap map = swizzled_map(tensor.data, shape, static_cast<uint32_t>(box_y), static_cast<uint32_t>(box_z));
+  const int n_rows = box_y * box_z;
+  const auto shared = static_cast<size_t>(kSwizzleAlignment + 2 * n_rows * kSwizzledRowBytes);
+  launch(copy_boxes_kernel, 1, kWarpgroupThreads, shared, context, map, n_rows, box_z, x, y, z, n_boxes, out);
+  return true;
+}
 
 void multiply_tile(Context& context, TileType type, bool b_by_column, const float* a, const float* b, const float* c,
                    float* d) {

@@ -33,4 +33,15 @@ void round_to_halves(Context& context, TileType type, const float* values, int n
 /// a multiple of bytes / 4, bytes (4, 8 or 16) a copy.
 void sum_rows_by_copies(Context& context, int bytes, const float* in, int n_rows, int n, float* out);
 
+/// A tensor [sizes[2], sizes[1], sizes[0]] of 16-bit elements, rows and planes `strides` bytes apart.
+struct Tensor {
+  const uint16_t* data;
+  int64_t sizes[3], strides[2];
+};
+
+/// out [n_boxes, box_z, box_y, 64] of the boxes at elements (x, y, z), (x, y, z + box_z) and so on, two of which are copied at a time;
+/// zeros outside the tensor. False: the device does not know it.
+bool copy_boxes(Context& context, const Tensor& tensor, int box_y, int box_z, int x, int y, int z, int n_boxes,
+                uint16_t* out);
+
 }  // namespace sheaf::test

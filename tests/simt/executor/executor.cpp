@@ -36,13 +36,15 @@ constexpr int kPoison = 0xff;                     // NaN as float and double, -1
 constexpr unsigned kWarp = 32;
 constexpr uint64_t kMaxUnordered = 512;  // threads of a grid; ThreadSanitizer holds 8128 and takes 0.3 ms for each
 
-enum class State : uint8_t { ready, at_barrier, in_warp, left };
+enum class State : uint8_t { ready, at_barrier, in_warp, parked, left };
 
 struct Thread {
   uint3 index{};
   unsigned linear = 0;
   State state = State::ready;
   Fiber* fiber = nullptr;  // null before the thread has started
+  Awaited awaited;
+  Where parked_at;
 };
 
 struct Lane {
@@ -109,6 +111,8 @@ class Executor {
   int block_barrier(bool predicate, const Where& where);
   void warp_exchange(const Collective& collective, uint32_t mask, void* operand, const Where& where);
   void yield();
+  void park(const Awaited& awaited, const Where& where);
+  void wake();
   void preempt() {
     if (queue_.is_shuffled()) yield();
   }
@@ -145,6 +149,7 @@ class Executor {
   ReadyQueue queue_;
   Barrier barrier_;
   unsigned n_left_ = 0;
+  unsigned n_parked_ = 0;
   uint64_t n_blocks_run_ = 0;
   Thread* current_ = nullptr;
 
@@ -270,6 +275,23 @@ void Executor::yield() {
   wait();
 }
 
+void Executor::park(const Awaited& awaited, const Where& where) {
+  current_->awaited = awaited;
+  current_->parked_at = where;
+  current_->state = State::parked;
+  ++n_parked_;
+  wait();
+}
+
+void Executor::wake() {
+  for (unsigned i = 0; i < n_threads_ && n_parked_ > 0; ++i) {
+    if (threads_[i].state != State::parked) continue;
+    threads_[i].state = State::ready;
+    --n_parked_;
+    queue_.push(i);
+  }
+}
+
 // Unwinds the thread that fails; run() raises it anew in the caller.
 void Executor::fail(const std::string& what) { throw Fault(here() + what); }
 
@@ -305,7 +327,7 @@ void Executor::run_block(uint64_t linear_block, const Order& order) {
     threads_[i].fiber = nullptr;
   }
   barrier_ = {};
-  n_left_ = 0;
+  n_left_ = n_parked_ = 0;
   queue_.reset(order.kind, order.seed * 0x9E3779B97F4A7C15u + linear_block);
   queue_.push_all(n_threads_);
 
@@ -496,13 +518,21 @@ std::string Executor::doing(const Thread& thread) const {
     case State::left: return name + "has left the kernel";
     case State::at_barrier: return name + "waits at the block barrier " + text_of(barrier_.where);
     case State::in_warp: return name + "waits in the " + slot.collective->name + " " + text_of(slot.where);
+    case State::parked:
+      return name + "waits at the " + thread.awaited.describe(thread.awaited.state) + " " + text_of(thread.parked_at);
     case State::ready: return name + "runs";
   }
   return name;
 }
 
-// No thread can run: an exchange lacks a lane.
+// No thread can run: nobody wakes a parked one, or an exchange lacks a lane.
 void Executor::report_deadlock() {
+  for (unsigned i = 0; i < n_threads_; ++i) {
+    if (threads_[i].state != State::parked) continue;
+    current_ = &threads_[i];
+    const Awaited& awaited = current_->awaited;
+    fail("waits for ever at the " + awaited.describe(awaited.state) + " " + text_of(current_->parked_at));
+  }
   for (unsigned i = 0; i < n_threads_; ++i) {
     if (threads_[i].state != State::in_warp) continue;
     const Warp& warp = warps_[i / kWarp];
@@ -545,6 +575,8 @@ unsigned thread_number() noexcept { return executor().thread_number(); }
 uint64_t block_number() noexcept { return executor().block_number(); }
 void yield() { executor().yield(); }
 void preempt() { executor().preempt(); }
+void park(const Awaited& awaited, const Where& where) { executor().park(awaited, where); }
+void wake() { executor().wake(); }
 void fail(const std::string& what, const Where& where) { executor().fail(what + " " + text_of(where)); }
 
 }  // namespace simt

@@ -75,6 +75,18 @@ void yield();
 /// A yield in shuffled orders only, so that what stands between two atomics is interleaved in more ways.
 void preempt();
 
+/// What a parked thread waits for, said when a message names it.
+struct Awaited {
+  std::string (*describe)(const void* state) = nullptr;
+  const void* state = nullptr;
+};
+
+/// Waits until another thread of the block calls wake(); a Fault when none can any more.
+void park(const Awaited& awaited, const Where& where);
+
+/// Lets all parked threads go on.
+void wake();
+
 /// Ends the launch with a Fault that names this thread and this place.
 [[noreturn]] void fail(const std::string& what, const Where& where);
 

@@ -5,4 +5,5 @@
 #include "tests/simt/api/intrinsics.hpp"
 #include "tests/simt/api/runtime_api.hpp"
 #include "tests/simt/api/tensor_core.hpp"
+#include "tests/simt/api/tensor_copy.hpp"
 #include "tests/simt/api/warpgroup.hpp"
