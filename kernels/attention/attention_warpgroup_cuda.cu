@@ -1,8 +1,13 @@
-#include "kernels/attention/forward.cuh"
-#include "kernels/attention/warpgroup_tiles.cuh"
+#include "kernels/attention/warpgroup_rows.cuh"
 
 namespace sheaf::attention::cuda {
 namespace {
+
+struct SwizzledBlocks {
+  __device__ int operator()(int row, int byte) const {
+    return byte / kSwizzledRowBytes * kTileBlockBytes + swizzled(row, byte % kSwizzledRowBytes);
+  }
+};
 
 /// kStages tiles of keys and values, then the queries of kStages units; the tiles' alignment may cost as much again as it is.
 template <int kDim>
@@ -10,37 +15,27 @@ constexpr size_t warpgroup_bytes(int warps) {
   return static_cast<size_t>(kSwizzleAlignment + kStages * (2 * kKeyTileBytes<kDim> + 16 * warps * pitch_of(kDim * 2)));
 }
 
-/// Task of run_units: four warps share products of 64 query rows, keys and values are read from shared memory once for them. Tiles is
-/// CopiedTiles or BoxedTiles.
-template <MmaType kType, int kDim, class Tiles>
+/// Task of run_units: all tiles come by cp.async, with zeros for hidden keys and behind the sequence.
+template <MmaType kType, int kDim>
 class WarpgroupTask {
  public:
-  using Math = HalfMath<kType>;
+  using Rows = WarpgroupRows<kType, kDim>;
   static constexpr int kPitch = pitch_of(kDim * 2);
-  static constexpr int kBlocks = kDim / 64;  // columns of 64 elements
 
-  __device__ WarpgroupTask(const Forward& call, const typename Tiles::Maps& maps, unsigned char* memory)
-      : call_(call),
-        shape_(call.args.shape),
-        memory_(memory + (-shared_address(memory) & (kSwizzleAlignment - 1))),
-        tiles_(maps) {}
+  __device__ WarpgroupTask(const Forward& call, unsigned char* memory)
+      : call_(call), shape_(call.args.shape), memory_(memory + (-shared_address(memory) & (kSwizzleAlignment - 1))) {}
 
-  __device__ int n_tiles(const Unit& unit) const {
-    const int32_t end = unit.row + call_.schedule.block_rows;
-    const int32_t n_keys = shape_.causal && end < unit.length ? end : unit.length;
-    return (n_keys + kTileKeys - 1) / kTileKeys;
-  }
+  __device__ int n_tiles(const Unit& unit) const { return tiles_seen(shape_, unit, call_.schedule.block_rows); }
   __device__ void load_unit(int ordinal, const Unit& unit) const {
     load_rows<kDim * 2>(query_tile(ordinal), PitchedRows{kPitch}, call_.schedule.block_rows,
                         row_source(call_.args.q, shape_, unit, unit.head, unit.row, 2), call_.rows);
   }
   __device__ void load_tile(int stage, const Unit& unit, int tile) const {
-    tiles_.load(call_, key_tile(stage), value_tile(stage), unit, tile, stage);
+    load_keys<kDim * 2, 2>(key_tile(stage), value_tile(stage), SwizzledBlocks{}, kTileKeys, call_.args.k, call_.args.v,
+                           shape_, unit, unit.head / call_.group, tile * kTileKeys, call_.rows);
   }
-  __device__ void arrived(const Unit& unit, int tile, int stage) {
-    tiles_.arrived(shape_, value_tile(stage), unit, tile, stage);
-  }
-  __device__ void begin() { result_.begin(); }
+  __device__ void arrived() const { fence_for_products(); }
+  __device__ void begin() { rows_.result.begin(); }
 
   __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {
     const TilePlace place = warp_place(unit, tile * kTileKeys);
@@ -48,40 +43,21 @@ class WarpgroupTask {
     if (first_row >= place.length || (shape_.causal && place.column >= first_row + kWarpgroupRows)) return;
     if (tile == 0) {
 #pragma unroll
-      for (int k = 0; k < kDim / 16; ++k) queries_[k] = Math::load_a(warp_queries(ordinal), kPitch, 0, k * 16);
-    }
-    float x[kTileKeys / 8][4];
-    warpgroup_fence();
-#pragma unroll
-    for (int k = 0; k < kDim / 16; ++k) {
-      const unsigned char* keys = key_tile(stage) + k / 4 * kTileBlockBytes + k % 4 * 32;
-      warpgroup_multiply<kType, false>(x, queries_[k].r, swizzled_operand(keys), k > 0);
-    }
-    warpgroup_commit();
-    warpgroup_wait<0>();
-    finish_scores<false>(shape_, place, x);
-    result_.take(x);
-    if (call_.mask.active()) drop(call_.mask, place, x);
-    typename Math::A weights[kTileKeys / 16];
-#pragma unroll
-    for (int k = 0; k < kTileKeys / 16; ++k) weights[k] = Math::from_result(&x[2 * k]);
-    warpgroup_fence();
-#pragma unroll
-    for (int k = 0; k < kTileKeys / 16; ++k) {
-#pragma unroll
-      for (int block = 0; block < kBlocks; ++block) {
-        const unsigned char* values = value_tile(stage) + (block * kTileKeys + k * 16) * kSwizzledRowBytes;
-        auto& sums = *reinterpret_cast<float(*)[8][4]>(&result_.sums[8 * block]);
-        warpgroup_multiply<kType, true>(sums, weights[k].r, swizzled_operand(values), true);
+      for (int k = 0; k < kDim / 16; ++k) {
+        rows_.queries[k] = Rows::Math::load_a(warp_queries(ordinal), kPitch, 0, k * 16);
       }
     }
-    warpgroup_commit();
+    typename Rows::Scores x;
+    rows_.begin_scores(x, key_tile(stage));
+    warpgroup_wait<0>();
+    rows_.weigh(call_, place, x);
+    rows_.begin_sums(x, value_tile(stage));
     warpgroup_wait<0>();
   }
 
   __device__ void finish(const Unit& unit, int ordinal) {
     // The warp's queries are in registers; only this warp reads their place.
-    result_.template finish<Math>(call_, warp_place(unit, 0), warp_queries(ordinal), kPitch);
+    rows_.result.template finish<typename Rows::Math>(call_, warp_place(unit, 0), warp_queries(ordinal), kPitch);
   }
 
  private:
@@ -95,38 +71,31 @@ class WarpgroupTask {
   const Forward& call_;
   const Shape& shape_;
   unsigned char* memory_;
-  Tiles tiles_;
-  typename Math::A queries_[kDim / 16];
-  ForwardRows<kDim> result_;
+  Rows rows_;
 };
 
-template <MmaType kType, int kDim, class Tiles>
-__global__ void __launch_bounds__(kMaxThreads, kDim <= 64 ? 2 : 1)
-    warpgroup_attention_kernel(Forward call, const __grid_constant__ typename Tiles::Maps maps) {
+template <MmaType kType, int kDim>
+__global__ void __launch_bounds__(kMaxThreads, kDim <= 64 ? 2 : 1) warpgroup_attention_kernel(Forward call) {
   SHEAF_DYNAMIC_SHARED(memory);
-  WarpgroupTask<kType, kDim, Tiles> task(call, maps, memory);
+  WarpgroupTask<kType, kDim> task(call, memory);
   run_units(task, call.schedule, call.args.shape);
 }
 
 template <MmaType kType>
 void run(Context& context, const AttentionArgs& args) {
+  if (attention_by_boxes<kType>(context, args)) return;
   ScratchScope scratch(context);
-  const auto launch_for = [&]<int kDim, class Tiles>() {
+  const auto launch_for = [&]<int kDim>() {
     const int warps = args.shape.max_length > kWarpgroupRows ? 8 : 4;
     const Forward call = forward_call(context, scratch, args, warps);
     const size_t shared = warpgroup_bytes<kDim>(warps);
-    const auto kernel = warpgroup_attention_kernel<kType, kDim, Tiles>;
-    launch(kernel, resident_blocks(context, kernel, warps * kWarp, shared), warps * kWarp, shared, context, call,
-           Tiles::maps(args));
-  };
-  const auto launch_for_dim = [&]<int kDim>() {
-    if (takes_boxes(args)) return launch_for.template operator()<kDim, BoxedTiles<kDim>>();
-    launch_for.template operator()<kDim, CopiedTiles<kDim>>();
+    const auto kernel = warpgroup_attention_kernel<kType, kDim>;
+    launch(kernel, resident_blocks(context, kernel, warps * kWarp, shared), warps * kWarp, shared, context, call);
   };
   if (args.shape.dim <= 64) {
-    launch_for_dim.template operator()<64>();
+    launch_for.template operator()<64>();
   } else {
-    launch_for_dim.template operator()<kMaxDim>();
+    launch_for.template operator()<kMaxDim>();
   }
 }
 

@@ -62,7 +62,6 @@ struct Walk {
 /// All units of a block by tiles: the next tile is under way while one is worked on, be it of this unit or of the next. A Task has
 /// n_tiles(unit), load_unit(ordinal, unit) and load_tile(stage, unit, tile), which begin copies, arrived(), called by each thread when its own
 /// have arrived, then begin(), work(unit, ordinal, tile, stage) and finish(unit, ordinal). What load_unit fills is read until then, in kStages places by turns.
-/// A task that waits for copies of its own, or changes what has come, has arrived(unit, tile, stage); a unit of length 0 is none.
 template <class Task>
 __device__ void run_units(Task& task, const Schedule& schedule, const Shape& shape) {
   constexpr int kPlaces = kStages + 1;
@@ -91,13 +90,9 @@ __device__ void run_units(Task& task, const Schedule& schedule, const Shape& sha
   int stage = 0;
   for (int ordinal = 0, tile = 0;;) {
     async_wait<kStages - 2>();
-    const Unit& unit = units[ordinal % kPlaces];
-    if constexpr (requires { task.arrived(unit, tile, stage); }) {
-      task.arrived(unit, tile, stage);
-    } else {
-      task.arrived();
-    }
+    task.arrived();
     __syncthreads();
+    const Unit& unit = units[ordinal % kPlaces];
     if (tile == 0) {
       if (unit.length == 0) return;
       task.begin();

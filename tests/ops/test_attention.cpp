@@ -381,6 +381,10 @@ TEST_P(AttentionTest, WarpgroupsCopyRowsOfAnyAlignment) {
                      .bias_columns = 33,
                      .dropout = 0.2f});
   }
+  // More tiles than are under way at a time; units of one tile, one after the other.
+  std::vector<int64_t> lengths{330, 197};
+  for (int64_t s = 0; s < 24; ++s) lengths.push_back(s * 29 % 67);
+  for (const int64_t dim : {16, 80}) cases.push_back({.lengths = lengths, .dim = dim, .element = Element::f16});
   for (Case& c : cases) {
     c.products = Products::warpgroups;
     expect_right(context(), c);

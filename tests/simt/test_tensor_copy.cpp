@@ -103,7 +103,7 @@ __global__ void read_before_wait_kernel(TensorMap map, uint16_t* early, uint16_t
 TEST(SimtTensorCopy, ABoxIsPoisonBeforeTheWait) {
   Source source(kBoxRows);
   std::vector<uint16_t> early(kThreads), late(kThreads);
-  expect_everywhere({"waits for ever at the mbarrier", "nobody has arrived"}, read_before_wait_kernel, source.map(),
+  expect_everywhere({"waits for ever at the mbarrier", "0 of 1 arrivals"}, read_before_wait_kernel, source.map(),
                     early.data(), late.data());
   for (unsigned t = 0; t < kThreads; ++t) {
     EXPECT_EQ(early[t], 0xffff) << t;
@@ -158,7 +158,7 @@ TEST(SimtTensorCopy, FindsEachMisuse) {
   expect({"waits for ever at the mbarrier", "2048 of 4096 bytes"}, {.announced = 2 * kBoxBytes});
   expect({"waits for ever at the mbarrier", "2048 of 4096 bytes"}, {.announced = 2 * kBoxBytes, .waiting = 1});
   expect({"4096 of 2048 bytes"}, {.n_boxes = 2, .distance = kBoxBytes});
-  expect({"waits for ever at the mbarrier", "nobody has arrived"}, {.n_arrivals = 0});
+  expect({"waits for ever at the mbarrier", "0 of 1 arrivals"}, {.n_arrivals = 0});
   expect({"arrives at an mbarrier again"}, {.n_arrivals = 2});
   expect({"more bytes than an mbarrier counts"}, {.announced = 1u << 20});
   for (const unsigned offset : {16u, 128u, 512u}) {

@@ -79,12 +79,12 @@ inline TensorMap swizzled_map(const void* data, const TensorShape& shape, uint32
 #endif
 }
 
-/// For one arrival a phase, that of barrier_expect.
-__device__ inline void barrier_init(uint64_t* barrier) {
+/// For n_arrivals a phase; barrier_expect is one.
+__device__ inline void barrier_init(uint64_t* barrier, uint32_t n_arrivals = 1) {
 #if defined(SHEAF_SIMT)
-  ::simt::mbarrier_init(barrier);
+  ::simt::mbarrier_init(barrier, n_arrivals);
 #else
-  SHEAF_WGMMA_ASM("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(barrier)) : "memory");
+  SHEAF_WGMMA_ASM("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(n_arrivals) : "memory");
   SHEAF_WGMMA_ASM("fence.mbarrier_init.release.cluster;" ::: "memory");
   fence_for_products();
 #endif
@@ -96,6 +96,14 @@ __device__ inline void barrier_expect(uint64_t* barrier, uint32_t n_bytes) {
 #else
   SHEAF_WGMMA_ASM("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(n_bytes)
                   : "memory");
+#endif
+}
+
+__device__ inline void barrier_arrive(uint64_t* barrier) {
+#if defined(SHEAF_SIMT)
+  ::simt::mbarrier_arrive(barrier);
+#else
+  SHEAF_WGMMA_ASM("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
 #endif
 }
 

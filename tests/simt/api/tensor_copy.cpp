@@ -11,9 +11,9 @@ constexpr unsigned kBlocks = 16;     // that ThreadSanitizer takes for unordered
 
 struct Mbarrier {
   const void* place;
-  unsigned phase;  // the one that is not over
-  bool armed;
-  unsigned expected, begun;  // bytes
+  unsigned phase;                  // the one that is not over
+  unsigned n_arrivals, n_arrived;  // of a phase, of this one
+  unsigned expected, begun;        // bytes
   unsigned n_copies, n_taken;
   TensorCopy copies[kMaxCopies];
   char keys[kBlocks][2];  // of even and odd phases, for ThreadSanitizer
@@ -40,8 +40,9 @@ Table table;
 
 std::string describe(const void* state) {
   const auto& barrier = *static_cast<const Mbarrier*>(state);
-  return std::string("mbarrier, ") + (barrier.armed ? "" : "where nobody has arrived, ") +
-         std::to_string(barrier.begun) + " of " + std::to_string(barrier.expected) + " bytes under way,";
+  return std::string("mbarrier, ") + std::to_string(barrier.n_arrived) + " of " + std::to_string(barrier.n_arrivals) +
+         " arrivals, " + std::to_string(barrier.begun) + " of " + std::to_string(barrier.expected) +
+         " bytes under way,";
 }
 
 }  // namespace
@@ -70,7 +71,7 @@ TensorMap tensor_map(const void* data, uint32_t element_bytes, const uint64_t (&
   return map;
 }
 
-uint64_t mbarrier_add(const void* place, const Where& where) {
+uint64_t mbarrier_add(const void* place, unsigned n_arrivals, const Where& where) {
   if (reinterpret_cast<uintptr_t>(place) % 8 != 0) fail("an mbarrier that is not aligned to 8 bytes", where);
   if (table.block_after != block_number() + 1) {
     table.block_after = block_number() + 1;
@@ -83,7 +84,8 @@ uint64_t mbarrier_add(const void* place, const Where& where) {
   Mbarrier& added = table.barriers[table.n_barriers];
   added.place = place;
   added.phase = added.expected = added.begun = added.n_copies = added.n_taken = 0;
-  added.armed = false;
+  added.n_arrivals = n_arrivals;
+  added.n_arrived = 0;
   return kMark | table.n_barriers++;
 }
 
@@ -96,10 +98,12 @@ Mbarrier& mbarrier_at(const void* place, uint64_t mark, const Where& where) {
 }
 
 void mbarrier_arm(Mbarrier& barrier, unsigned n_bytes, const Where& where) {
-  if (barrier.armed) fail("arrives at an mbarrier again before its phase was waited for", where);
-  if (n_bytes >= kMaxBytes) fail("more bytes than an mbarrier counts", where);
-  barrier.armed = true;
-  barrier.expected = n_bytes;
+  if (barrier.n_arrived == barrier.n_arrivals) {
+    fail("arrives at an mbarrier again before its phase was waited for", where);
+  }
+  if (barrier.expected + n_bytes >= kMaxBytes) fail("more bytes than an mbarrier counts", where);
+  ++barrier.n_arrived;
+  barrier.expected += n_bytes;
   sanitizer::release(barrier.key(barrier.phase));
   wake();
 }
@@ -127,7 +131,7 @@ bool mbarrier_await(Mbarrier& barrier, unsigned parity, const Where& where) {
   const unsigned phase = barrier.phase;
   char* const key = barrier.key(parity);
   while (barrier.phase == phase && phase % 2 == parity) {
-    if (barrier.armed && barrier.begun == barrier.expected) {
+    if (barrier.n_arrived == barrier.n_arrivals && barrier.begun == barrier.expected) {
       sanitizer::acquire(key);
       return true;
     }
@@ -144,7 +148,7 @@ const TensorCopy* mbarrier_take(Mbarrier& barrier) {
 void mbarrier_end_phase(Mbarrier& barrier) {
   sanitizer::release(barrier.key(barrier.phase));
   ++barrier.phase;
-  barrier.armed = false;
+  barrier.n_arrived = 0;
   barrier.expected = barrier.begun = barrier.n_copies = barrier.n_taken = 0;
 }
 

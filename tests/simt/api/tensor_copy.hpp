@@ -33,10 +33,10 @@ struct TensorCopy {
   unsigned n_bytes;
 };
 
-/// A barrier's state; shared memory holds a mark that leads to it. One arrival a phase.
+/// A barrier's state; shared memory holds a mark that leads to it.
 struct Mbarrier;
 
-uint64_t mbarrier_add(const void* place, const Where& where);
+uint64_t mbarrier_add(const void* place, unsigned n_arrivals, const Where& where);
 Mbarrier& mbarrier_at(const void* place, uint64_t mark, const Where& where);
 void mbarrier_arm(Mbarrier& barrier, unsigned n_bytes, const Where& where);
 void mbarrier_begin(Mbarrier& barrier, const TensorCopy& copy, const Where& where);
@@ -67,8 +67,13 @@ inline void write_box(const TensorCopy& copy) {
   }
 }
 
-inline void mbarrier_init(uint64_t* barrier, const Where& where = Where::current()) {
-  *barrier = mbarrier_add(barrier, where);
+/// For n_arrivals a phase.
+inline void mbarrier_init(uint64_t* barrier, unsigned n_arrivals = 1, const Where& where = Where::current()) {
+  *barrier = mbarrier_add(barrier, n_arrivals, where);
+}
+
+inline void mbarrier_arrive(uint64_t* barrier, const Where& where = Where::current()) {
+  mbarrier_arm(mbarrier_at(barrier, *barrier, where), 0, where);
 }
 
 /// Announces n_bytes and arrives.
