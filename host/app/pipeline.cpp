@@ -309,6 +309,8 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
   params.search = {.chains = static_cast<int32_t>(s.chains),
                    .rounds = static_cast<int32_t>(s.rounds),
                    .iterations = static_cast<int32_t>(s.iterations),
+                   .islands = static_cast<int32_t>(s.islands),
+                   .migrate_every = static_cast<int32_t>(s.migrate_every),
                    .seed = static_cast<uint64_t>(config.run.seed)};
   return params;
 }
