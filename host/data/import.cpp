@@ -65,10 +65,14 @@ nlohmann::json summarize(const ImportReport& report, const std::filesystem::path
                      {"examples", examples}});
   }
   const auto [first, last] = std::ranges::minmax(prepared.timestamp);
+  nlohmann::json categories = nlohmann::json::array();
+  for (const auto& [category, items] : report.categories)
+    categories.push_back({{"category", category}, {"items", items}});
   return {{"file", path.filename().string()},
           {"rows_read", report.rows_read},
           {"rows_kept", report.rows_kept},
           {"rules", rules},
+          {"categories", categories},
           {"split", kSplitKindNames[static_cast<size_t>(config.split.kind)]},
           {"split_rows",
            {{"train", report.split_rows[kTrain]},
@@ -76,6 +80,23 @@ nlohmann::json summarize(const ImportReport& report, const std::filesystem::path
             {"test", report.split_rows[kTest]}}},
           {"first_timestamp", first},
           {"last_timestamp", last}};
+}
+
+/// Items of each category of the rules, the empty ones too: a rule that takes nothing is likely a slip.
+void count_categories(const ImportConfig::Categories& categories, const Prepared& prepared, ImportReport& report) {
+  if (categories.rules.empty()) return;
+  const auto add = [&](const std::string& category) {
+    if (std::ranges::find(report.categories, category, &std::pair<std::string, int64_t>::first) ==
+        report.categories.end()) {
+      report.categories.emplace_back(category, 0);
+    }
+  };
+  for (const CategoryRule& rule : categories.rules) add(rule.category);
+  add(categories.other);
+  for (auto& [category, items] : report.categories) {
+    items = std::ranges::count_if(prepared.item_category,
+                                  [&](int32_t code) { return prepared.category_names[code] == category; });
+  }
 }
 
 /// Nothing left is an error that says where the rows went.
@@ -130,6 +151,7 @@ std::pair<Prepared, ImportReport> import_file(const std::filesystem::path& path,
   report.n_users = prepared.n_users;
   report.n_items = prepared.n_items;
   report.n_baskets = prepared.n_baskets;
+  count_categories(config.categories, prepared, report);
   prepared.import_summary = summarize(report, path, config, prepared);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;

@@ -10,6 +10,8 @@ namespace {
 
 constexpr int32_t kMostWarps = 16;
 constexpr int32_t kMergeThreads = 256;
+constexpr int64_t kIslandsAtATime =
+    1 << 14;  // many times what a device holds; of 32 chains two pools of each take 42 MB
 
 /// Rounds of one launch: blocks are the islands of `first_problem` and the problems after it. Pools are [blocks, chains].
 struct Segment {
@@ -203,8 +205,7 @@ class Launcher {
       }
       return;
     }
-    // Pools of so many islands at a time: 84 MB each of two at 32 chains.
-    const int64_t at_a_time = std::max<int64_t>(1, kMostIslands / params.islands);
+    const int64_t at_a_time = std::max<int64_t>(1, kIslandsAtATime / params.islands);
     for (int64_t first = 0; first < n; first += at_a_time) run_islands(first, std::min(at_a_time, n - first));
   }
 

@@ -93,13 +93,13 @@ TEST_P(SearchIslandsTest, BatchThreadsAndRunsDoNotMatter) {
   }
 }
 
-// Many more islands than one launch takes at a time.
+// More islands than one launch takes at a time.
 TEST_P(SearchIslandsTest, ManyIslandsGoInSeveralLaunches) {
-  SearchParams params{.recipe = Recipe::greedy, .chains = 1, .rounds = 1, .iterations = 1, .islands = 40000};
-  if (on_simt()) return;
-  const Result result = run(context(), ref::plain_search_cases(2, 8, 1, 0, 3, 44), params);
-  const Result second = run(context(), ref::pick(ref::plain_search_cases(2, 8, 1, 0, 3, 44), 1), params, {1001});
-  EXPECT_TRUE(same_set(result.best(1), second.best()));
+  if (on_simt() && kSlow) return;
+  const SearchParams params{.recipe = Recipe::greedy, .chains = 1, .rounds = 1, .iterations = 1, .islands = 9000};
+  const ref::SearchCases host = ref::plain_search_cases(2, 8, 1, 0, 3, 44);
+  Context cpu;
+  EXPECT_EQ(run(context(), host, params), run(cpu, host, params));
 }
 
 // The draws of islands differ, and those of the first are those of a search without islands.
