@@ -65,14 +65,10 @@ nlohmann::json summarize(const ImportReport& report, const std::filesystem::path
                      {"examples", examples}});
   }
   const auto [first, last] = std::ranges::minmax(prepared.timestamp);
-  nlohmann::json categories = nlohmann::json::array();
-  for (const auto& [category, items] : report.categories)
-    categories.push_back({{"category", category}, {"items", items}});
   return {{"file", path.filename().string()},
           {"rows_read", report.rows_read},
           {"rows_kept", report.rows_kept},
           {"rules", rules},
-          {"categories", categories},
           {"split", kSplitKindNames[static_cast<size_t>(config.split.kind)]},
           {"split_rows",
            {{"train", report.split_rows[kTrain]},
@@ -153,6 +149,9 @@ std::pair<Prepared, ImportReport> import_file(const std::filesystem::path& path,
   report.n_baskets = prepared.n_baskets;
   count_categories(config.categories, prepared, report);
   prepared.import_summary = summarize(report, path, config, prepared);
+  for (const auto& [category, items] : report.categories) {
+    prepared.import_summary["categories"].push_back({{"category", category}, {"items", items}});
+  }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

@@ -129,7 +129,10 @@ BundleProblem read_qkp(const std::filesystem::path& path) {
     numbers.fail("the constraint is an equation (kind 1)", "a knapsack has kind 0, at most");
   }
   limit.upper = numbers.real("the capacity");
-  if (limit.upper < 0.0) numbers.fail(fmt::format("the capacity is {}", limit.upper), "it must not be negative");
+  if (!(limit.upper > 0.0)) {
+    numbers.fail(fmt::format("the capacity is {}", limit.upper),
+                 "give a positive one; if a 0 stands for the kind of the constraint, a number is missing after it");
+  }
   for (size_t i = 0; i < n; ++i) {
     limit.weights.push_back(numbers.real("a weight"));
     if (limit.weights.back() < 0.0) {

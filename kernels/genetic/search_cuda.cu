@@ -128,7 +128,7 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, 1)
 
 /// The best different sets of a problem's islands, one after the other: the best of those worse than the last one, by a tree over the threads'
 /// bests. A block a problem.
-__global__ void __launch_bounds__(kMergeThreads)
+__global__ void __launch_bounds__(kMergeThreads, 1)
     merge_islands_kernel(SearchArgs args, int64_t first_problem, const SearchSet* pools, const float* history) {
   __shared__ const SearchSet* best[kMergeThreads];
   const SearchParams& params = args.params;

@@ -79,8 +79,6 @@ TEST_F(ProblemFileTest, ReadsPublishedQkp) {
   EXPECT_EQ(problem.pair, plain.pair);
   EXPECT_EQ(problem.limits[0].weights, plain.limits[0].weights);
   EXPECT_EQ(problem.limits[0].upper, 5.0);
-  // A capacity of 0 is no kind.
-  EXPECT_EQ(read("3\n1 2 4\n8 0\n16\n0\n2 3 9\n", ProblemFormat::qkp).problem.limits[0].upper, 0.0);
 }
 
 TEST_F(ProblemFileTest, QuboIsMinimisedUnlessTold) {
@@ -148,7 +146,9 @@ TEST_F(ProblemFileTest, BadFilesAreRefusedByLineAndValue) {
   expect_refused("x\ny\n", ProblemFormat::qkp, "line 2: 'y' is not a finite number");
   expect_refused("x\n", ProblemFormat::qkp, "ends before the number of candidates");
   expect_refused("3\n1 2 4\n8 0\n16\n1\n5\n2 3 9\n", ProblemFormat::qkp, "line 5: the constraint is an equation");
-  expect_refused("3\n1 2 4\n8 0\n16\n0\n5\n2 3\n", ProblemFormat::qkp, "truncated");
+  expect_refused("3\n1 2 4\n8 0\n16\n0\n5\n2 3\n", ProblemFormat::qkp, "line 5: the capacity is 0");
+  expect_refused("3\n1 2 4\n8 0\n16\n0\n5\n2\n", ProblemFormat::qkp, "line 5: the capacity is 0");
+  expect_refused("3\n1 2 4\n8 0\n16\n-5\n2 3 9\n", ProblemFormat::qkp, "line 5: the capacity is -5");
   expect_refused("linear = [1, 2]\n[[limit]]\nname = \"price\"\nweights = [1, 2]\n", ProblemFormat::toml,
                  "line 2: a limit has neither lower nor upper");
   expect_refused("3\n1 2 4\n8 0\n16\n5\n2 3", ProblemFormat::qkp, "truncated");
