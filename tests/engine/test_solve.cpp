@@ -1,13 +1,16 @@
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <random>
+#include <thread>
 
 #include "engine/search/problem.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 #include "tests/common/op_test.hpp"
 
 namespace sheaf::solve_test {
@@ -107,6 +110,59 @@ TEST_P(SolveTest, MeetsTheOptimumUnderAllConstraints) {
     EXPECT_TRUE(std::ranges::is_sorted(answer.items));
     EXPECT_GT(answer.evaluations, 0);
   }
+}
+
+// A target that nothing reaches: the rounds come one a call, and the islands go on as in one call.
+TEST_P(SolveTest, IslandsGoOnFromCallToCall) {
+  const BundleProblem problem = full_problem(14, 6);
+  SolveParams whole = params();
+  whole.rounds = 3;
+  whole.islands = 3;
+  whole.migrate_every = 1;
+  SolveParams steps = whole;
+  steps.target = 1e30;
+  const BundleAnswer one = solve(context(), problem, whole), many = solve(context(), problem, steps);
+  EXPECT_EQ(one.items, many.items);
+  EXPECT_EQ(one.evaluations, many.evaluations);
+  whole.islands = 1;
+  EXPECT_GT(one.evaluations, 2 * solve(context(), problem, whole).evaluations);
+}
+
+TEST_P(SolveTest, IslandsBeginWithAKnownSet) {
+  const BundleProblem problem = feasible_problem(7);
+  const BundleAnswer best = solve(context(), problem, params());
+  ASSERT_TRUE(best.feasible);
+  SolveParams warm{.method = SearchMethod::relaxed, .rounds = 2, .chains = 4, .iterations = 1, .islands = 3};
+  warm.start = best.items;
+  EXPECT_GE(solve(context(), problem, warm).value, best.value);
+}
+
+TEST_P(SolveTest, AnInterruptMayKeepTheBestSoFar) {
+  if (GetParam() != Backend::cpu) return;
+  const BundleProblem problem = full_problem(60, 8);
+  SolveParams params{.time_limit = 60.0, .rounds = 0, .keep_on_interrupt = true};
+  const auto interrupted = [&] {
+    std::thread later([] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      request_interrupt();
+    });
+    BundleAnswer answer;
+    try {
+      answer = solve(context(), problem, params);
+    } catch (const Interrupted&) {
+      answer.items = {-1};
+    }
+    later.join();
+    clear_interrupt();
+    return answer;
+  };
+  const BundleAnswer answer = interrupted();
+  EXPECT_TRUE(answer.interrupted);
+  EXPECT_LT(answer.seconds, 30.0);
+  EXPECT_EQ(answer.value, value_of(problem, answer.items));
+  EXPECT_FALSE(answer.items.empty());
+  params.keep_on_interrupt = false;
+  EXPECT_EQ(interrupted().items, std::vector<int32_t>{-1});
 }
 
 TEST_P(SolveTest, EveryMethodAnswersAndRepeats) {

@@ -101,6 +101,26 @@ TEST_F(ProblemFileTest, ReadsToml) {
   EXPECT_FALSE(problem.integral);
 }
 
+// host/data/README.md shows every key in one file, and its answer.
+TEST_F(ProblemFileTest, TheExampleOfThePageHoldsEveryKey) {
+  const std::string page =
+      test::read_bytes(std::filesystem::path(SHEAF_DATASETS).parent_path() / "host/data/README.md");
+  const size_t begin = page.find("linear = [1,");
+  const std::string example = page.substr(begin, page.find("```", begin) - begin);
+  const BundleProblem problem = read(example, ProblemFormat::toml).problem;
+  for (const char* key : {"linear", "pairs", "names", "min_size", "max_size", "must_have", "forbidden",
+                          "forbidden_pairs", "exclusive_groups", "category", "min_categories", "[[category_range]]",
+                          "min", "max", "[[limit]]", "name", "weights", "lower", "upper"}) {
+    const std::string line = std::string("\n") + key;
+    EXPECT_NE(("\n" + example).find(key[0] == '[' ? line : line + " ="), std::string::npos) << key;
+  }
+  EXPECT_EQ(violation_of(problem, {0, 1, 3}), 0.0);
+  const auto answer =
+      test::Process(SHEAF_PROGRAM, {"search", "--problem", file(example).string(), "--device", "cpu"}, folder_.path())
+          .finish();
+  EXPECT_NE(page.find(answer.out), std::string::npos) << answer.out;
+}
+
 TEST_F(ProblemFileTest, WhatIsWrittenIsReadBack) {
   BundleProblem written = read(kToml, ProblemFormat::toml).problem;
   written.names[1] = "a \"quoted\"\\name, a\ttab \xc3\xa9";
