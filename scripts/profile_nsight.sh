@@ -15,7 +15,7 @@
 #
 #   ./scripts/profile_nsight.sh nsys sheaf demo --out my-demo
 #   ./scripts/profile_nsight.sh --range "training step" --launches 8 ncu sheaf train data --out model
-#   ./scripts/profile_nsight.sh --kernel search_problem ncu bench '^search/'
+#   ./scripts/profile_nsight.sh --kernel search_island ncu bench '^search/'
 #
 # The program gets --device cuda unless it is given another. Exit codes: the program's; 2 usage, 6 the tool is missing, 7 counters are
 # forbidden.

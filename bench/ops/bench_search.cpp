@@ -89,9 +89,9 @@ class EvaluateSets final : public Case {
 };
 
 /// The search for the best sets. Its flops are the moves judged, one each: GFLOP/s read as G swap evaluations/s.
-class Search final : public Case {
+class Search : public Case {
  public:
-  Search(Context& context, const Shape& s) : Search(context, s, cases_of(s)) {}
+  Search(Context& context, const Shape& s) : Search(context, s, cases_of(s), 1) {}
 
   void run() override { genetic::search(context_, args_); }
 
@@ -120,8 +120,8 @@ class Search final : public Case {
     folder.write("value", value, {n_, args_.params.chains});
   }
 
- private:
-  Search(Context& context, const Shape& s, ref::SearchCases host)
+ protected:
+  Search(Context& context, const Shape& s, ref::SearchCases host, int64_t islands)
       : context_(context),
         host_(std::move(host)),
         n_(host_.n_problems),
@@ -132,16 +132,18 @@ class Search final : public Case {
         args_{.problems = problems_.view(),
               .params = {.chains = static_cast<int32_t>(s["chains"]),
                          .rounds = static_cast<int32_t>(s["rounds"]),
-                         .iterations = static_cast<int32_t>(s["iterations"])},
+                         .iterations = static_cast<int32_t>(s["iterations"]),
+                         .islands = static_cast<int32_t>(islands)},
               .problem_ids = ids_.view(),
               .pool = pool_.matrix(n_, s["chains"]),
               .evaluations = evaluations_.view(),
               .history = {}} {
-    run();
+    genetic::search(context_, args_);
     const std::vector<int64_t> moves = evaluations_.to_host();
     moves_ = std::accumulate(moves.begin(), moves.end(), int64_t{0});
   }
 
+ private:
   static std::vector<int64_t> numbered(int64_t n) {
     std::vector<int64_t> ids(static_cast<size_t>(n));
     std::iota(ids.begin(), ids.end(), int64_t{0});
@@ -157,6 +159,12 @@ class Search final : public Case {
   Buffer<int64_t> evaluations_;
   genetic::SearchArgs args_;
   int64_t moves_ = 0;
+};
+
+/// Likewise, with islands: one problem for a whole device.
+class Islands final : public Search {
+ public:
+  Islands(Context& context, const Shape& s) : Search(context, s, cases_of(s), s["islands"]) {}
 };
 
 /// Fronts of three objectives. Its flops are the comparisons that sort them.
@@ -326,6 +334,12 @@ void add_search(Suite& suite) {
   suite.add<Search>("genetic", "search",
                     {shape(1000, 64, 4, 4, 2, 8), shape(200, 64, 4, 8, 4, 16), shape(8, 128, 8, 16, 4, 64)},
                     {shape(100'000, 64, 4, 4, 2, 8), shape(20'000, 64, 4, 8, 4, 16), shape(2048, 128, 8, 16, 8, 128)});
+  const auto islands = [](int64_t n, int64_t candidates, int64_t max_size) -> Shape {
+    return {{"n_problems", 1}, {"candidates", candidates}, {"max_size", max_size}, {"chains", 16},
+            {"rounds", 4},     {"iterations", 64},         {"islands", n}};
+  };
+  suite.add<Islands>("genetic", "search_islands", {islands(1, 128, 8), islands(8, 128, 8)},
+                     {islands(1, 128, 8), islands(132, 128, 8), islands(1056, 128, 8), islands(4224, 128, 8)});
   const auto fronts = [](int64_t n_problems, int64_t candidates, int64_t population, int64_t generations) -> Shape {
     return {{"n_problems", n_problems},
             {"candidates", candidates},

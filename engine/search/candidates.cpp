@@ -29,6 +29,8 @@ std::vector<float> to_probabilities(std::vector<float> logits) {
   return logits;
 }
 
+constexpr float kLast = -1e30f;  // below any score
+
 /// Chances at a discount.
 void lift(const SearchParams& params, std::vector<float>& probability) {
   const float factor = 1.0f + params.uplift * params.discount;
@@ -60,15 +62,20 @@ std::vector<float> rows_of(const Buffer<float>& table, const std::vector<int32_t
   return chosen;
 }
 
-/// The scorer of some users alone, so that the bulk scoring reads nothing else.
-LinearScorer scorer_of(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users) {
+/// The scorer of some users alone, so that the bulk scoring reads nothing else. Forbidden items come last, so that they take no place from
+/// others.
+LinearScorer scorer_of(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users,
+                       const std::vector<int32_t>& forbidden) {
   LinearScorer part;
   part.n_users = static_cast<int64_t>(users.size());
   part.n_items = scorer.n_items;
   part.dim = scorer.dim;
   part.users = Buffer<float>(context, rows_of(scorer.users, users, scorer.dim));
   part.items = Buffer<float>(context, scorer.items.to_host());
-  part.item_bias = Buffer<float>(context, scorer.item_bias.to_host());
+  std::vector<float> bias = scorer.item_bias.to_host();
+  if (!forbidden.empty()) bias.resize(static_cast<size_t>(scorer.n_items), 0.0f);
+  for (const int32_t item : forbidden) bias[static_cast<size_t>(item)] = kLast;
+  part.item_bias = Buffer<float>(context, bias);
   return part;
 }
 
@@ -81,7 +88,7 @@ UserCandidates::UserCandidates(Context& context, const LinearScorer& scorer, con
       users_(users),
       probabilities_(probability_scorer(context, scorer)),
       width_(std::min({params.candidates, scorer.n_items, int64_t{genetic::kMaxCandidates}})),
-      top_(top_items(context, scorer_of(context, scorer, users), nullptr, width_).items.to_host()) {}
+      top_(top_items(context, scorer_of(context, scorer, users, params.forbidden), nullptr, width_).items.to_host()) {}
 
 Candidates UserCandidates::batch(size_t first, size_t last) const {
   const auto width = static_cast<std::ptrdiff_t>(width_);
@@ -128,8 +135,10 @@ Candidates audience_candidates(const SearchParams& params, const std::vector<flo
   candidates.width = std::min({params.candidates, std::ssize(probability), int64_t{genetic::kMaxCandidates}});
   candidates.items.resize(probability.size());
   std::iota(candidates.items.begin(), candidates.items.end(), 0);
+  std::vector<float> rank = probability;  // forbidden items come last
+  for (const int32_t item : params.forbidden) rank[static_cast<size_t>(item)] = kLast;
   std::ranges::stable_sort(candidates.items, std::ranges::greater{},
-                           [&](int32_t i) { return probability[static_cast<size_t>(i)]; });
+                           [&](int32_t i) { return rank[static_cast<size_t>(i)]; });
   candidates.items.resize(static_cast<size_t>(candidates.width));
   insert_needed(params.must_have, candidates.items.data(), candidates.width, false);
   for (const int32_t item : candidates.items) candidates.probability.push_back(probability[static_cast<size_t>(item)]);

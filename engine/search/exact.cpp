@@ -73,6 +73,7 @@ class Branches {
     answer.feasible = found_;
     answer.evaluations = nodes_;
     answer.proven = !late_;
+    answer.interrupted = interrupted_;
     if (!late_ && found_ && !params_.any_feasible) answer.upper_bound = answer.value;
     answer.seconds = seconds();
     return answer;
@@ -272,8 +273,9 @@ class Branches {
   bool stopped() {
     late_ = late_ || (params_.node_limit > 0 && nodes_ >= params_.node_limit);
     if (++nodes_ % kNodesBetweenClocks == 0) {
-      check_interrupt("the exact search");
-      late_ = late_ || (params_.time_limit > 0.0 && seconds() > params_.time_limit);
+      if (!params_.keep_on_interrupt) check_interrupt("the exact search");
+      interrupted_ = interrupt_requested();
+      late_ = late_ || interrupted_ || (params_.time_limit > 0.0 && seconds() > params_.time_limit);
     }
     return late_ || (params_.any_feasible && found_);
   }
@@ -318,7 +320,7 @@ class Branches {
   std::vector<int32_t> items_, best_items_;
   int64_t lacking_ = 0, distinct_ = 0, nodes_ = 0;
   double best_ = 0.0, margin_ = 0.0;
-  bool found_ = false, late_ = false;
+  bool found_ = false, late_ = false, interrupted_ = false;
 };
 
 }  // namespace

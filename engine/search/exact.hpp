@@ -6,10 +6,11 @@
 namespace sheaf {
 
 struct ExactParams {
-  double time_limit = 0.0;       // seconds; 0: none
-  int64_t node_limit = 0;        // 0: none; the same answer on every run, as a time limit is not
-  std::vector<int32_t> start{};  // a set already found: only better ones are looked for
-  bool any_feasible = false;     // stop at the first feasible set, whatever its value
+  double time_limit = 0.0;         // seconds; 0: none
+  int64_t node_limit = 0;          // 0: none; the same answer on every run, as a time limit is not
+  std::vector<int32_t> start{};    // a set already found: only better ones are looked for
+  bool any_feasible = false;       // stop at the first feasible set, whatever its value
+  bool keep_on_interrupt = false;  // an interrupt ends the search as a time limit does
 };
 
 /// Candidates join in a fixed order, the most promising first; a branch ends where the rest cannot mend a constraint, or where the best

@@ -78,12 +78,15 @@ struct SolveParams {
   int64_t problem_id = 0;  // keys the random draws, with the seed
   double time_limit =
       0.0;  // seconds; 0: `rounds` alone ends the search, and the answer is the same on every run and backend
-  int64_t rounds = 16;           // most rounds of the search; with a time limit, 0 for as many as fit
-  int64_t chains = 16;           // sets that are improved side by side in a round, 4 .. 32
-  int64_t iterations = 0;        // moves of a chain in a round; 0: by the number of candidates
+  int64_t rounds = 16;     // most rounds of the search; with a time limit, 0 for as many as fit
+  int64_t chains = 16;     // sets that are improved side by side in a round, 4 .. 32
+  int64_t iterations = 0;  // moves of a chain in a round; 0: by the number of candidates
+  int64_t islands = 1;  // searches of `chains` chains each that exchange sets; on a GPU each has a processor of its own
+  int64_t migrate_every = 2;     // rounds between exchanges; 0: never
   std::vector<int32_t> start{};  // a set to begin with (warm start), or empty
   double target =
       std::numeric_limits<double>::infinity();  // stop at a feasible value that reaches it: an upper bound, say
+  bool keep_on_interrupt = false;  // an interrupt after the first rounds ends the search as a time limit does
 };
 
 struct BundleAnswer {
@@ -95,7 +98,8 @@ struct BundleAnswer {
   SearchMethod method = SearchMethod::portfolio;
   double seconds = 0.0;
   double upper_bound = std::numeric_limits<double>::infinity();  // of any feasible set; infinity: not computed
-  bool proven = false;  // the answer is optimal, or (infeasible) nothing is feasible
+  bool proven = false;       // the answer is optimal, or (infeasible) nothing is feasible
+  bool interrupted = false;  // an interrupt ended it
 };
 
 /// The best set found; when nothing feasible was found, the one of least violation. Validates the problem. SearchMethod::exact is

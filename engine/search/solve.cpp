@@ -8,7 +8,7 @@
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/genetic/search.hpp"
-#include "kernels/genetic/search_pool.hpp"
+#include "kernels/genetic/search_islands.hpp"
 
 namespace sheaf {
 namespace {
@@ -35,6 +35,10 @@ void check_params(const BundleProblem& problem, const SolveParams& params) {
   };
   if (params.method == SearchMethod::exact) refuse("solve() does not enumerate", "call the exact search");
   if (params.chains < 4 || params.chains > genetic::kMostChains) refuse("chains must be 4 .. 32", "16 serve most");
+  if (params.islands < 1 || params.islands > genetic::kMostIslands) {
+    refuse("islands must be 1 .. " + std::to_string(genetic::kMostIslands), "1 serves most");
+  }
+  if (params.migrate_every < 0) refuse("migrate_every must not be negative", "0: never");
   if (params.rounds < 0 || params.iterations < 0)
     refuse("rounds and iterations must not be negative", "0: as they fit");
   if (params.rounds == 0 && !(params.time_limit > 0.0)) refuse("neither rounds nor a time limit", "give one");
@@ -62,10 +66,13 @@ class Rounds {
         device_(context, problem),
         ids_(context, std::vector<int64_t>{params.problem_id}),
         evaluations_(Buffer<int64_t>::zeros(context, 1)),
-        pool_(context, params.chains) {
+        pool_(context, params.chains),
+        island_pools_(context, params.islands * params.chains) {
     search_.recipe = recipe_of(params.method);
     search_.chains = static_cast<int32_t>(params.chains);
     search_.iterations = static_cast<int32_t>(params.iterations > 0 ? params.iterations : 32 + problem.n);
+    search_.islands = static_cast<int32_t>(params.islands);
+    search_.migrate_every = static_cast<int32_t>(params.migrate_every);
     search_.seed = params.seed;
   }
 
@@ -76,16 +83,24 @@ class Rounds {
                                .problem_ids = ids_.view(),
                                .pool = pool_.matrix(1, pool_.size()),
                                .evaluations = evaluations_.view(),
-                               .history = {}});
+                               .history = {},
+                               .island_pools = island_pools_.matrix(1, island_pools_.size())});
     search_.first_round += search_.rounds;
   }
 
-  /// Puts a set in the place of the pool's last.
+  /// Puts a set in the place of the last of every pool.
   void insert(const std::vector<int32_t>& items) {
-    std::vector<genetic::SearchSet> sets = pool_.to_host();
-    sets.back() = set_of(problem_, items);
-    std::ranges::stable_sort(sets, [](const auto& a, const auto& b) { return genetic::compare_sets(a, b) > 0; });
-    pool_.assign(sets);
+    const auto put = [&](Buffer<genetic::SearchSet>& pools) {
+      std::vector<genetic::SearchSet> sets = pools.to_host();
+      for (auto pool = sets.begin(); pool != sets.end(); pool += search_.chains) {
+        pool[search_.chains - 1] = set_of(problem_, items);
+        std::stable_sort(pool, pool + search_.chains,
+                         [](const auto& a, const auto& b) { return genetic::compare_sets(a, b) > 0; });
+      }
+      pools.assign(sets);
+    };
+    put(pool_);
+    put(island_pools_);
   }
 
   genetic::SearchSet best() const { return pool_.to_host().front(); }
@@ -97,7 +112,7 @@ class Rounds {
   const BundleProblem& problem_;
   DeviceProblem device_;
   Buffer<int64_t> ids_, evaluations_;
-  Buffer<genetic::SearchSet> pool_;
+  Buffer<genetic::SearchSet> pool_, island_pools_;
   genetic::SearchParams search_;
 };
 
@@ -116,10 +131,18 @@ BundleAnswer solve(Context& context, const BundleProblem& problem, const SolvePa
   const bool whole = !timed && params.start.empty() && !std::isfinite(params.target);
   int64_t left = params.rounds > 0 ? params.rounds : std::numeric_limits<int32_t>::max();
   double longest = 0.0, before = 0.0;
+  bool interrupted = false;
   while (left > 0) {
-    check_interrupt("the bundle search");
     const int64_t step = whole ? left : 1;
-    rounds.run(step);
+    try {
+      check_interrupt("the bundle search");
+      rounds.run(step);
+    } catch (const Interrupted&) {
+      // The pools are what the rounds before left.
+      if (!params.keep_on_interrupt || rounds.done() == 0) throw;
+      interrupted = true;
+      break;
+    }
     left -= step;
     if (rounds.done() == step && !params.start.empty()) rounds.insert(params.start);
     const double now = seconds();
@@ -138,6 +161,7 @@ BundleAnswer solve(Context& context, const BundleProblem& problem, const SolvePa
   answer.feasible = !(answer.violation > 0.0);
   answer.evaluations = rounds.evaluations();
   answer.method = params.method;
+  answer.interrupted = interrupted;
   answer.seconds = seconds();
   return answer;
 }

@@ -116,6 +116,28 @@ Partners associate(Context& context, const Dataset& dataset, const PreferenceMod
   return cosine_partners(context, vectors.matrix(model->n_items(), model->dim()), k, scale, min_score, rule);
 }
 
+std::vector<int32_t> search_partners(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                                     const PairCounts& counts, const SearchParams& params, const config::Config& config,
+                                     const std::vector<int32_t>& anchors) {
+  constexpr int64_t kMost = 256;
+  const int64_t wanted = params.candidates - 1;
+  const Partners all =
+      associate(context, dataset, &model, counts, config, params.forbidden.empty() ? wanted : std::max(wanted, kMost));
+  const int64_t width = std::min<int64_t>(wanted, all.k);
+  std::vector<uint8_t> forbidden(static_cast<size_t>(dataset.prepared.n_items), 0);
+  for (const int32_t item : params.forbidden) forbidden[static_cast<size_t>(item)] = 1;
+  std::vector<int32_t> rows;
+  for (const int32_t anchor : anchors) {
+    const size_t end = rows.size() + static_cast<size_t>(width);
+    const auto begin = all.items.begin() + static_cast<std::ptrdiff_t>(anchor * all.k);
+    for (auto item = begin; item != begin + static_cast<std::ptrdiff_t>(all.k) && rows.size() < end; ++item) {
+      if (*item >= 0 && forbidden[static_cast<size_t>(*item)] == 0) rows.push_back(*item);
+    }
+    rows.resize(end, -1);
+  }
+  return rows;
+}
+
 PairCounts count_training_pairs(Context& context, const Dataset& dataset, int64_t min_count) {
   const Range range("associate");
   return count_pairs(context, dataset.purchases.train_baskets, min_count);

@@ -30,6 +30,11 @@ PairRule pair_rule(const data::Prepared& prepared, const config::Config& config)
 Partners associate(Context& context, const Dataset& dataset, const PreferenceModel* model, const PairCounts& counts,
                    const config::Config& config, int64_t k);
 
+/// [anchors, at most search.candidates - 1] partners of anchors by config.associate, -1 for none: of the best 256 those that the search may take.
+std::vector<int32_t> search_partners(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                                     const PairCounts& counts, const SearchParams& params, const config::Config& config,
+                                     const std::vector<int32_t>& anchors);
+
 /// What a search knows of the items, with A(i, j) by config.associate. UsageError for conviction, which has no upper end.
 SearchSpace search_space(Context& context, const Dataset& dataset, const PreferenceModel& model,
                          const PairCounts& counts, const SearchParams& params, const config::Config& config);

@@ -28,7 +28,9 @@ struct Built {
         params(search_params(dataset.prepared, config)),
         scorer(model.scorer(run_context)),
         space(search_space(run_context, dataset, model, counts, params, config)),
-        partners([&] { return associate(run_context, dataset, &model, counts, config, params.candidates - 1); }) {
+        partners([&](const std::vector<int32_t>& anchors) {
+          return search_partners(run_context, dataset, model, counts, params, config, anchors);
+        }) {
     plan.apply(params, dataset.prepared, config);
   }
 
@@ -38,13 +40,7 @@ struct Built {
       throw UsageError(fmt::format("item '{}' is to be in the bundle and forbidden", data.prepared.item_ids[anchor]),
                        "take it out of search.forbidden, or ask for another item");
     }
-    const Partners all = partners();
-    std::vector<int32_t> rows;
-    for (const int32_t anchor : anchors) {
-      const auto begin = all.items.begin() + anchor * all.k;
-      rows.insert(rows.end(), begin, begin + all.k);
-    }
-    return problems_around_anchors(context, space, params, anchors, rows, probability);
+    return problems_around_anchors(context, space, params, anchors, partners(anchors), probability);
   }
 
   BuiltProblem for_audience(const Audience& audience) const {
@@ -80,7 +76,7 @@ struct Built {
   SearchParams params;
   LinearScorer scorer;
   SearchSpace space;
-  std::function<Partners()> partners;
+  std::function<std::vector<int32_t>(const std::vector<int32_t>& anchors)> partners;
 };
 
 void set_names(const data::Prepared& prepared, BuiltProblem& built) {

@@ -166,15 +166,6 @@ Offer make_offer(Bundle bundle, const Catalog& catalog, const PairCounts& counts
   return offer;
 }
 
-std::vector<int32_t> partners_of(const Partners& partners, const std::vector<int32_t>& anchors) {
-  std::vector<int32_t> rows;
-  for (const int32_t anchor : anchors) {
-    const auto begin = partners.items.begin() + static_cast<std::ptrdiff_t>(anchor * partners.k);
-    rows.insert(rows.end(), begin, begin + static_cast<std::ptrdiff_t>(partners.k));
-  }
-  return rows;
-}
-
 Quality::Ranked rank_all(Context& context, const RankingEvaluator& evaluator, const TopLists& lists, std::string name,
                          const config::Config& config) {
   Quality::Ranked ranked{std::move(name), {}};
@@ -309,6 +300,8 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
   params.search = {.chains = static_cast<int32_t>(s.chains),
                    .rounds = static_cast<int32_t>(s.rounds),
                    .iterations = static_cast<int32_t>(s.iterations),
+                   .islands = static_cast<int32_t>(s.islands),
+                   .migrate_every = static_cast<int32_t>(s.migrate_every),
                    .seed = static_cast<uint64_t>(config.run.seed)};
   return params;
 }
@@ -354,8 +347,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
   const SearchSpace space = search_space(context, dataset, model, counts, params, config);
   const std::vector<float> wanted = mean_probability(context, scorer);
   const std::vector<int32_t> anchors = choose_anchors(dataset.prepared, config, wanted, params.forbidden);
-  const Partners partners = associate(context, dataset, &model, counts, config, params.candidates - 1);
-  const std::vector<int32_t> rows = partners_of(partners, anchors);
+  const std::vector<int32_t> rows = search_partners(context, dataset, model, counts, params, config, anchors);
   for (const std::vector<int32_t>& bundle : plan.known.any) {
     for (const int32_t item : bundle) {
       if (std::ranges::find(anchors, item) != anchors.end()) params.known[item].push_back(bundle);

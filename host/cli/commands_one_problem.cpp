@@ -38,11 +38,10 @@ void run_one_problem(const Options& options) {
   const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
   const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
   const std::string source = source_text(work.dataset.prepared, audience);
-  const auto seed = static_cast<uint64_t>(work.config.run.seed);
   if (options.pareto) {
     const ParetoProblem problem = app::build_front(*work.context, work.dataset, *model, counts, work.config, audience);
     if (options.write_problem.empty()) {
-      print_front(*work.context, problem, options, source, seed);
+      print_front(*work.context, problem, options, source, static_cast<uint64_t>(work.config.run.seed));
     } else {
       checkpoint::replace_file(options.write_problem, data::pareto_toml(problem));
     }
@@ -50,7 +49,7 @@ void run_one_problem(const Options& options) {
   }
   const app::OneProblem one = app::build_problem(*work.context, work.dataset, *model, counts, work.config, audience);
   if (options.write_problem.empty()) {
-    print_answer(*work.context, {one.built.problem}, options, seed, one.start, source);
+    print_answer(*work.context, {one.built.problem}, options, work.config, one.start, source);
   } else {
     checkpoint::replace_file(options.write_problem, data::problem_toml(one.built.problem));
   }

@@ -32,40 +32,30 @@ Times split_time(const Options& options) {
   return options.no_bound ? Times{all, 0.0, 0.0} : Times{0.5 * all, 0.25 * all, 0.25 * all};
 }
 
-/// The search, then a bound, then, where they differ, branch and bound from the answer.
-BundleAnswer find_answer(Context& context, const BundleProblem& problem, const Options& options, uint64_t seed,
-                         const std::vector<int32_t>& known) {
-  const SearchMethod method = search_method(options.method);
-  const Times times = split_time(options);
-  if (method == SearchMethod::exact) {
-    BundleAnswer answer = solve_exact(problem, {.time_limit = options.time_limit, .node_limit = 0, .start = known});
-    if (!answer.proven && !options.no_bound) {
-      answer.upper_bound = upper_bound(context, problem,
-                                       {.time_limit = times.bound, .value = answer.value, .has_value = answer.feasible})
-                               .bound;
-    }
-    return answer;
-  }
+BundleAnswer search_set(Context& context, const BundleProblem& problem, const Options& options,
+                        const config::Config& config, double seconds, const std::vector<int32_t>& known) {
   SolveParams params;
-  params.method = method;
+  params.method = search_method(options.method);
   params.start = known;
-  params.seed = seed;
-  params.time_limit = times.search;
+  params.seed = static_cast<uint64_t>(config.run.seed);
+  params.islands = config.search.islands;
+  params.migrate_every = config.search.migrate_every;
+  params.time_limit = seconds;
   if (options.time_limit > 0.0) params.rounds = 0;
-  BundleAnswer answer = solve(context, problem, params);
-  if (options.no_bound) return answer;
-  const UpperBound bound =
-      upper_bound(context, problem, {.time_limit = times.bound, .value = answer.value, .has_value = answer.feasible});
-  answer.upper_bound = bound.bound;
-  answer.seconds += bound.seconds;
-  answer.proven = answer.feasible ? bound.bound <= answer.value : std::isinf(bound.bound) && bound.bound < 0.0;
-  if (answer.proven) return answer;
-  ExactParams exact{.time_limit = times.proof, .node_limit = options.time_limit > 0.0 ? 0 : kProofNodes};
+  params.keep_on_interrupt = true;
+  return solve(context, problem, params);
+}
+
+/// Branch and bound from the answer.
+void prove(const BundleProblem& problem, const Options& options, double seconds, BundleAnswer& answer) {
+  ExactParams exact{
+      .time_limit = seconds, .node_limit = options.time_limit > 0.0 ? 0 : kProofNodes, .keep_on_interrupt = true};
   if (answer.feasible) exact.start = answer.items;
   const BundleAnswer proof = solve_exact(problem, exact);
   answer.seconds += proof.seconds;
   answer.evaluations += proof.evaluations;
   answer.proven = proof.proven;
+  answer.interrupted = proof.interrupted;
   if (proof.feasible) {
     answer.items = proof.items;
     answer.value = proof.value;
@@ -73,6 +63,28 @@ BundleAnswer find_answer(Context& context, const BundleProblem& problem, const O
     answer.feasible = true;
   }
   if (proof.proven) answer.upper_bound = answer.feasible ? answer.value : -std::numeric_limits<double>::infinity();
+}
+
+/// The search, then a bound, then, where they differ, branch and bound from the answer. An interrupt ends it with what there is.
+BundleAnswer find_answer(Context& context, const BundleProblem& problem, const Options& options,
+                         const config::Config& config, const std::vector<int32_t>& known) {
+  const Times times = split_time(options);
+  const bool exact = search_method(options.method) == SearchMethod::exact;
+  BundleAnswer answer =
+      exact
+          ? solve_exact(problem, {.time_limit = times.search + times.proof, .start = known, .keep_on_interrupt = true})
+          : search_set(context, problem, options, config, times.search, known);
+  if (options.no_bound || answer.proven || answer.interrupted) return answer;
+  try {
+    const UpperBound bound =
+        upper_bound(context, problem, {.time_limit = times.bound, .value = answer.value, .has_value = answer.feasible});
+    answer.upper_bound = bound.bound;
+    answer.seconds += bound.seconds;
+    answer.proven = answer.feasible ? bound.bound <= answer.value : std::isinf(bound.bound) && bound.bound < 0.0;
+  } catch (const Interrupted&) {
+    answer.interrupted = true;
+  }
+  if (!exact && !answer.proven && !answer.interrupted) prove(problem, options, times.proof, answer);
   return answer;
 }
 
@@ -145,6 +157,7 @@ std::string as_json(const data::ProblemFile& file, const BundleAnswer& answer, c
   json["method"] = name_of(answer.method);
   json["evaluations"] = answer.evaluations;
   json["seconds"] = answer.seconds;
+  if (answer.interrupted) json["interrupted"] = true;
   if (!answer.feasible) json["conflict"] = conflict_json(conflict);
   return json.dump() + "\n";
 }
@@ -169,12 +182,14 @@ std::string as_text(const data::ProblemFile& file, const BundleAnswer& answer, c
 
 }  // namespace
 
-void print_answer(Context& context, const data::ProblemFile& file, const Options& options, uint64_t seed,
+void print_answer(Context& context, const data::ProblemFile& file, const Options& options, const config::Config& config,
                   const std::vector<int32_t>& known, const std::string& source) {
-  const BundleAnswer answer = find_answer(context, file.problem, options, seed, known);
+  const BundleAnswer answer = find_answer(context, file.problem, options, config, known);
   Conflict conflict;
-  if (!answer.feasible && answer.proven) conflict = find_conflict(file.problem, kConflictNodes, file.first);
+  if (!answer.feasible && answer.proven && !answer.interrupted)
+    conflict = find_conflict(file.problem, kConflictNodes, file.first);
   print(options.json ? as_json(file, answer, conflict) : as_text(file, answer, conflict));
+  if (answer.interrupted) throw Interrupted("the bundle search; this is the best set until then");
   if (answer.feasible) return;
   throw DataError(
       source + (answer.proven ? ": no set meets all constraints" : ": no set was found that meets all constraints"),
@@ -194,8 +209,7 @@ void run_problem(const Options& options) {
       data::read_problem(options.problem, data::problem_format(options.format), options.maximize);
   const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);
-  print_answer(*context, file, options, static_cast<uint64_t>(config.run.seed),
-               known_set(config.search.warm_start, file), options.problem.string());
+  print_answer(*context, file, options, config, known_set(config.search.warm_start, file), options.problem.string());
 }
 
 }  // namespace sheaf::cli

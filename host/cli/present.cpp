@@ -38,7 +38,10 @@ std::string import_text(const data::Prepared& prepared, const data::ImportReport
                      with_commas(report.n_users), with_commas(report.n_items), with_commas(report.n_baskets),
                      with_commas(report.split_rows[0]), with_commas(report.split_rows[1]),
                      with_commas(report.split_rows[2]));
-  return out;
+  if (report.categories.empty()) return out;
+  Table categories({"category by the words of names", ">items"});
+  for (const auto& [category, items] : report.categories) categories.add({category, with_commas(items)});
+  return out + "\n" + categories.str();
 }
 
 std::string epoch_text(const EpochReport& epoch) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -105,7 +106,14 @@ std::vector<Command> make_commands() {
          app.add_option("--format", o.format, "of the problem: toml, qkp, qubo or utility");
          app.add_option("--method", o.method, "for the problem: portfolio, genetic, anneal, greedy, relaxed or exact");
          app.add_option("--time-limit", o.time_limit, "seconds for the problem; 0: the same work on every machine")
-             ->check(CLI::NonNegativeNumber);
+             ->check(CLI::Validator(
+                 [](std::string& text) {
+                   double seconds = 0.0;
+                   const bool good =
+                       CLI::detail::lexical_cast(text, seconds) && seconds >= 0.0 && std::isfinite(seconds);
+                   return good ? std::string() : fmt::format("{} is no number of seconds, 0 or more", text);
+                 },
+                 ""));
          app.add_flag("--maximize", o.maximize, "a QUBO file is maximised, not minimised");
          app.add_flag("--no-bound", o.no_bound, "no upper bound and no proof beside the answer");
          app.add_flag("--pareto", o.pareto, "several objectives: their front, of the problem or for the named users");

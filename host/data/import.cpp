@@ -78,6 +78,23 @@ nlohmann::json summarize(const ImportReport& report, const std::filesystem::path
           {"last_timestamp", last}};
 }
 
+/// Items of each category of the rules, the empty ones too: a rule that takes nothing is likely a slip.
+void count_categories(const ImportConfig::Categories& categories, const Prepared& prepared, ImportReport& report) {
+  if (categories.rules.empty()) return;
+  const auto add = [&](const std::string& category) {
+    if (std::ranges::find(report.categories, category, &std::pair<std::string, int64_t>::first) ==
+        report.categories.end()) {
+      report.categories.emplace_back(category, 0);
+    }
+  };
+  for (const CategoryRule& rule : categories.rules) add(rule.category);
+  add(categories.other);
+  for (auto& [category, items] : report.categories) {
+    items = std::ranges::count_if(prepared.item_category,
+                                  [&](int32_t code) { return prepared.category_names[code] == category; });
+  }
+}
+
 /// Nothing left is an error that says where the rows went.
 void check_not_empty(const std::filesystem::path& path, const ImportReport& report) {
   if (report.rows_kept > 0 && report.split_rows[kTrain] > 0) return;
@@ -130,7 +147,11 @@ std::pair<Prepared, ImportReport> import_file(const std::filesystem::path& path,
   report.n_users = prepared.n_users;
   report.n_items = prepared.n_items;
   report.n_baskets = prepared.n_baskets;
+  count_categories(config.categories, prepared, report);
   prepared.import_summary = summarize(report, path, config, prepared);
+  for (const auto& [category, items] : report.categories) {
+    prepared.import_summary["categories"].push_back({{"category", category}, {"items", items}});
+  }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

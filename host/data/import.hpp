@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/data/category_rules.hpp"
 #include "host/data/csv.hpp"
 #include "host/data/prepared.hpp"
 
@@ -32,6 +33,11 @@ struct ImportConfig {
     std::string key, category;
     std::vector<std::string> name, categorical, numeric;
   } items;
+  /// For data without a column of categories; no rules: none are made.
+  struct Categories {
+    std::vector<CategoryRule> rules;
+    std::string other = "other";  // of items that no rule takes
+  } categories;
   struct Clean {
     std::string cancelled_basket_prefix;  // empty: no such rule
     bool drop_duplicates = true;
@@ -73,7 +79,9 @@ struct ImportReport {
   std::vector<Rule> rules;
   int64_t rows_kept = 0, n_users = 0, n_items = 0, n_baskets = 0;
   int64_t split_rows[3] = {0, 0, 0};  // train, validation, test
-  double seconds = 0.0;               // wall time; not part of what is saved
+  /// Items of each category that the words of names made, in the order of the rules.
+  std::vector<std::pair<std::string, int64_t>> categories;
+  double seconds = 0.0;  // wall time; not part of what is saved
 
   /// The rule of that name; UsageError if there is none.
   const Rule& rule(const std::string& name) const;

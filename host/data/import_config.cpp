@@ -27,6 +27,10 @@ class Section {
     if (table_ == nullptr) throw UsageError(fmt::format("{}{} is not a section", location(path_, *node), name_));
   }
 
+  /// A table inside of a section.
+  Section(std::string name, const std::filesystem::path& path, const toml::table& table)
+      : path_(path), name_(std::move(name)), table_(&table) {}
+
   void read(const char* key, std::string& value) { read_exact(key, value, "a string"); }
   void read(const char* key, bool& value) { read_exact(key, value, "true or false"); }
   void read(const char* key, int64_t& value, int64_t low) {
@@ -158,6 +162,46 @@ void read_items(Section section, ImportConfig::Items& items) {
   section.finish();
 }
 
+/// Categories by words; a phrase of an earlier rule would never be reached.
+std::vector<CategoryRule> read_rules(const Section& section, const std::filesystem::path& path,
+                                     const toml::node& node) {
+  const char* shape = "tables like { category = \"mugs\", words = [\"mug\", \"teacup*\"] }";
+  const toml::array* list = node.as_array();
+  if (list == nullptr || list->empty()) section.fail("rules", node, shape);
+  std::vector<CategoryRule> rules;
+  std::map<std::string, std::string> taken;  // phrase -> its category
+  for (const toml::node& entry : *list) {
+    const toml::table* table = entry.as_table();
+    if (table == nullptr) section.fail("rules", entry, shape);
+    Section one("categories.rules", path, *table);
+    CategoryRule& rule = rules.emplace_back();
+    one.read("category", rule.category);
+    one.read("words", rule.words);
+    one.finish();
+    const toml::node* words = table->get("words");
+    if (rule.category.empty()) section.fail("rules", entry, "a category that is not empty");
+    if (rule.words.empty()) section.fail("rules", entry, "words, at least one");
+    for (size_t w = 0; w < rule.words.size(); ++w) {
+      const std::string& phrase = rule.words[w];
+      const toml::node& place = *words->as_array()->get(w);
+      const std::string problem = CategoryRules::problem_of(phrase);
+      if (!problem.empty()) section.fail("rules", place, fmt::format("words; '{}' {}", phrase, problem));
+      const auto [at, is_new] = taken.emplace(CategoryRules::plain(phrase), rule.category);
+      if (is_new) continue;
+      throw UsageError(fmt::format("{}categories.rules: '{}' stands twice, first for '{}'", location(path, place),
+                                   phrase, at->second),
+                       "keep one: the first rule that fits decides");
+    }
+  }
+  return rules;
+}
+
+void read_categories(Section section, const std::filesystem::path& path, ImportConfig::Categories& categories) {
+  section.read("other", categories.other);
+  if (const toml::node* rules = section.find("rules")) categories.rules = read_rules(section, path, *rules);
+  section.finish();
+}
+
 void read_clean(Section section, ImportConfig::Clean& clean) {
   section.read("cancelled_basket_prefix", clean.cancelled_basket_prefix);
   section.read("drop_duplicates", clean.drop_duplicates);
@@ -208,6 +252,14 @@ void check_whole(const std::filesystem::path& path, const ImportConfig& config) 
   require(!items.file.empty() || (items.name.empty() && items.category.empty() && items.categorical.empty() &&
                                   items.numeric.empty() && config.clean.exclude.empty()),
           "[items] and clean.exclude name columns of a side table, yet items.file is not given", "give items.file");
+  const bool by_words = !config.categories.rules.empty();
+  require(!by_words || (columns.category.empty() && items.category.empty()),
+          "[categories] makes categories, yet a column has them already", "keep one of the two");
+  require(!by_words || !columns.item_name.empty() || !items.name.empty(),
+          "[categories] looks at the items' names, yet no column has them", "give columns.item_name or items.name");
+  require(!by_words || config.clean.exclude_categories.empty(),
+          "clean.exclude_categories asks for a column of categories, yet [categories] makes them after the cleaning",
+          "leave categories out of a search with search.categories");
   require(config.split.validation_fraction + config.split.test_fraction < 1.0,
           "split.validation_fraction and split.test_fraction leave nothing to train on", "make them smaller");
   require(config.split.kind != SplitKind::given || !config.split.column.empty(), "split.column is not given",
@@ -221,7 +273,7 @@ void check_whole(const std::filesystem::path& path, const ImportConfig& config) 
 
 ImportConfig load_import_config(const std::filesystem::path& toml_path) {
   const toml::table file = config::parse_toml(toml_path);
-  const std::vector<std::string> sections{"source", "columns", "timestamp", "items", "clean", "split"};
+  const std::vector<std::string> sections{"source", "columns", "timestamp", "items", "categories", "clean", "split"};
   for (const auto& [key, node] : file) {
     const std::string name(key.str());
     if (std::ranges::find(sections, name) != sections.end()) continue;
@@ -233,6 +285,7 @@ ImportConfig load_import_config(const std::filesystem::path& toml_path) {
   read_columns({toml_path, file, "columns"}, config.columns);
   read_timestamp({toml_path, file, "timestamp"}, config.timestamp_format);
   read_items({toml_path, file, "items"}, config.items);
+  read_categories({toml_path, file, "categories"}, toml_path, config.categories);
   read_clean({toml_path, file, "clean"}, config.clean);
   read_split({toml_path, file, "split"}, config.split);
   check_whole(toml_path, config);

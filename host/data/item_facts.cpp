@@ -66,12 +66,27 @@ void fill_names(const Rows& rows, const ItemTable* table, const std::vector<int6
   }
 }
 
+/// Of the side table, of the rows, or by the words of the names, which are there already.
+CategoricalField category_field(const Rows& rows, const ItemTable* table, const ImportConfig& config,
+                                const std::vector<int64_t>& at, const std::vector<int64_t>& kept,
+                                const Prepared& prepared) {
+  if (!config.categories.rules.empty()) {
+    const CategoryRules rules(config.categories.rules, config.categories.other);
+    std::vector<std::string> values;
+    for (int64_t item = 0; item < prepared.n_items; ++item) {
+      values.push_back(rules.category_of(prepared.item_names[item]));
+    }
+    return encode_field("category", std::move(values));
+  }
+  if (!config.items.category.empty()) {
+    return encode_field(config.items.category, values_of_table(*table, at, config.items.category));
+  }
+  return encode_field(config.columns.category, values_of_rows(rows.categories, rows.category, kept, prepared));
+}
+
 void fill_categories(const Rows& rows, const ItemTable* table, const ImportConfig& config,
                      const std::vector<int64_t>& at, const std::vector<int64_t>& kept, Prepared& prepared) {
-  const bool from_table = !config.items.category.empty();
-  CategoricalField category = encode_field(from_table ? config.items.category : config.columns.category,
-                                           from_table ? values_of_table(*table, at, config.items.category)
-                                                      : values_of_rows(rows.categories, rows.category, kept, prepared));
+  CategoricalField category = category_field(rows, table, config, at, kept, prepared);
   prepared.item_category = category.codes;
   prepared.category_names = category.values;
   for (const std::string& column : config.items.categorical) {

@@ -3,6 +3,7 @@
 #include <fast_float/fast_float.h>
 #include <fmt/format.h>
 
+#include <cctype>
 #include <cmath>
 #include <map>
 #include <string_view>
@@ -41,9 +42,29 @@ class Numbers {
     return static_cast<int64_t>(value);
   }
 
+  /// Passes over a first line that begins with a letter: the name in published files.
+  void skip_name() {
+    if (std::isalpha(static_cast<unsigned char>(text_[at_])) == 0) return;
+    while (at_ < text_.size() && text_[at_] != '\n') ++at_;
+  }
+
+  std::string_view peek() {
+    skip();
+    return word();
+  }
+
+  /// How many words are left before the comments.
+  int64_t left() const {
+    int64_t count = 0;
+    for (size_t at = at_; at < text_.size() && !comments_at(at); ++at) {
+      count += !blank(text_[at]) && (at == 0 || blank(text_[at - 1])) ? 1 : 0;
+    }
+    return count;
+  }
+
   void finish() {
     skip();
-    if (at_ == text_.size()) return;
+    if (at_ == text_.size() || comments_at(at_)) return;
     line_of_last_ = line_;
     fail("more numbers than the counts announce", "mend the counts or remove what follows");
   }
@@ -55,6 +76,9 @@ class Numbers {
  private:
   static bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
+  /// What published files say of themselves after the weights.
+  bool comments_at(size_t at) const { return std::string_view(text_).substr(at).starts_with("Comments"); }
+
   void skip() {
     for (; at_ < text_.size() && blank(text_[at_]); ++at_) line_ += text_[at_] == '\n' ? 1 : 0;
   }
@@ -64,9 +88,15 @@ class Numbers {
     line_of_last_ = line_;
     if (at_ == text_.size())
       fail(fmt::format("the file ends before {}", what), "the file is truncated; fetch it again");
-    const size_t first = at_;
-    while (at_ < text_.size() && !blank(text_[at_])) ++at_;
-    return std::string_view(text_).substr(first, at_ - first);
+    const std::string_view found = word();
+    at_ += found.size();
+    return found;
+  }
+
+  std::string_view word() const {
+    size_t end = at_;
+    while (end < text_.size() && !blank(text_[end])) ++end;
+    return std::string_view(text_).substr(at_, end - at_);
   }
 
   std::string path_, text_;
@@ -82,6 +112,7 @@ void start(BundleProblem& problem, int64_t n) {
 
 BundleProblem read_qkp(const std::filesystem::path& path) {
   Numbers numbers(path);
+  numbers.skip_name();
   BundleProblem problem;
   start(problem, numbers.whole("the number of candidates", 1, kMostCandidates));
   const auto n = static_cast<size_t>(problem.n);
@@ -91,8 +122,17 @@ BundleProblem read_qkp(const std::filesystem::path& path) {
   }
   WeightLimit limit;
   limit.name = "capacity";
+  // Published files have the kind of the constraint before it: 0 for at most.
+  const std::string_view kind = numbers.peek();
+  if ((kind == "0" || kind == "1") && numbers.left() == problem.n + 2 &&
+      numbers.whole("the kind of the constraint", 0, 1) == 1) {
+    numbers.fail("the constraint is an equation (kind 1)", "a knapsack has kind 0, at most");
+  }
   limit.upper = numbers.real("the capacity");
-  if (limit.upper < 0.0) numbers.fail(fmt::format("the capacity is {}", limit.upper), "it must not be negative");
+  if (!(limit.upper > 0.0)) {
+    numbers.fail(fmt::format("the capacity is {}", limit.upper),
+                 "give a positive one; if a 0 stands for the kind of the constraint, a number is missing after it");
+  }
   for (size_t i = 0; i < n; ++i) {
     limit.weights.push_back(numbers.real("a weight"));
     if (limit.weights.back() < 0.0) {

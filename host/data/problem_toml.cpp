@@ -138,6 +138,9 @@ void read_limits(const std::filesystem::path& path, const Fields& fields, Bundle
     entry.read("lower", limit.lower);
     entry.read("upper", limit.upper);
     entry.check_count("weights", one, limit.weights.size(), problem.n);
+    if (entry.find("lower") == nullptr && entry.find("upper") == nullptr) {
+      entry.fail(one, "a limit has neither lower nor upper", "give one of them, or both");
+    }
     problem.limits.push_back(std::move(limit));
   }
 }

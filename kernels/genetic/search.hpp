@@ -13,7 +13,12 @@
 ///               a random one of those whose loss is below the temperature times an exponential draw; neighbours exchange sets
 ///   relaxed     gradient ascent on the relaxed choice x in [0, 1]^n with prices on the constraints, rounding by x, repair, best moves
 ///   portfolio   starts of greedy and relaxed, children like genetic; improved by tabu search, every fourth chain by annealing
-/// Draws are keyed by (seed, problem_ids[p], round, chain): a problem's result depends neither on its batch nor on the number of threads.
+/// Draws are keyed by (seed, island, problem_ids[p], round, chain): a problem's result depends neither on its batch nor on the number of
+/// threads.
+/// Islands: with `islands` above 1 that many searches of `chains` chains, each with a pool and draws of its own, work on every problem (on a
+/// device each is a block). Before every round whose number is a multiple of `migrate_every` an island takes the best quarter of the pool
+/// (one set at least) of the island before it, in a ring, into its own pool, as all pools stood after the round before; annealing takes the
+/// best of them for its coldest chain, where it is better. At the end `pool` gets the best `chains` different sets of all islands.
 /// With whole numbers (sums below 2^24) all backends give the same bits; with others, sums of a different order may part them.
 /// NaN terms are never chosen for; infinite weights are not allowed for.
 
@@ -28,10 +33,12 @@ enum class Recipe : int32_t { portfolio, genetic, anneal, greedy, relaxed };
 
 struct SearchParams {
   Recipe recipe = Recipe::portfolio;
-  int32_t chains = 16;      // 1 .. 32
-  int32_t rounds = 8;       // at least 1
-  int32_t iterations = 64;  // moves of a chain in a round, at least 1
-  int32_t first_round = 0;  // rounds made by earlier calls; above 0, `pool` holds what they left
+  int32_t chains = 16;        // 1 .. 32
+  int32_t rounds = 8;         // at least 1
+  int32_t iterations = 64;    // moves of a chain in a round, at least 1
+  int32_t first_round = 0;    // rounds made by earlier calls; above 0, `pool` (or `island_pools`) holds what they left
+  int32_t islands = 1;        // 1 .. 65536 of each problem
+  int32_t migrate_every = 2;  // rounds; 0: never
   uint64_t seed = 0;
 };
 
@@ -42,6 +49,9 @@ struct SearchArgs {
   MatrixView<SearchSet> pool;             // [n_problems, chains] best first; read when first_round > 0, written always
   VectorView<int64_t> evaluations;        // [n_problems] moves judged, added to what is there
   MatrixView<float> history;              // [n_problems, rounds] best feasible value so far (-inf: none), or empty
+  /// [n_problems, islands * chains] the islands' own pools, or empty. Read in place of `pool` when first_round > 0: the islands go on as in
+  /// one call. Without it all islands go on from `pool`, with draws of their own.
+  MatrixView<SearchSet> island_pools = {};
 };
 
 /// pool[p, 0] is the best: feasible before infeasible, then by value or violation, then by the smaller mask. Values are summed anew from

@@ -4,6 +4,7 @@
 
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
+#include "kernels/genetic/search_islands.hpp"
 #include "kernels/genetic/search_kernel.hpp"
 #include "kernels/genetic/search_pool.hpp"
 #include "kernels/genetic/search_prepare.hpp"
@@ -26,8 +27,8 @@ class Aligned {
   std::vector<float> storage_;
 };
 
-/// A problem as its chains see it, with the pool that they share.
-class Island {
+/// A problem as its chains see it.
+class PreparedProblem {
  public:
   void prepare(const SearchArgs& args, int64_t p) {
     const SearchProblems& problems = args.problems;
@@ -104,66 +105,119 @@ class Island {
   uint32_t must_[kMaskWords] = {};
 };
 
-/// What the chains of a problem leave in a round.
-struct Round {
+/// An island between rounds.
+struct Island {
   SearchSet sets[2 * kMostChains];  // the pool, then the chains' best
   SearchSet current[kMostChains];   // where annealing stands
   int64_t evaluations[kMostChains];
+};
+
+/// What an island is about to take from the one before it.
+struct Migrants {
+  SearchSet sets[kMostMigrants];
 };
 
 class Searcher {
  public:
   explicit Searcher(const SearchArgs& args) : args_(args), kernel_(search_kernel()) {}
 
-  void run_chain(const Island& island, int64_t p, int32_t round, int32_t chain, unsigned char* memory,
-                 Round& state) const {
-    const SearchParams& params = args_.params;
-    const int32_t step = params.first_round + round;
-    const ChainJob job{params, args_.problem_ids[p], step, chain, step == 0 ? nullptr : state.sets};
+  void run_chain(const PreparedProblem& problem, int64_t p, int32_t round, int32_t island, int32_t chain,
+                 unsigned char* memory, Island& state) const {
+    const int32_t step = args_.params.first_round + round, chains = args_.params.chains;
+    ChainJob job{args_.params, args_.problem_ids[p], step, chain, step == 0 ? nullptr : state.sets};
+    job.params.seed = island_seed(args_.params.seed, island);
     state.evaluations[chain] +=
-        kernel_.run(island.view(), job, memory, state.current + chain, state.sets + params.chains + chain);
+        kernel_.run(problem.view(), job, memory, state.current + chain, state.sets + chains + chain);
   }
 
-  void begin(int64_t p, Round& state) const {
-    for (int32_t c = 0; c < args_.params.chains; ++c) {
+  void begin(int64_t p, int32_t island, Island& state) const {
+    const int32_t chains = args_.params.chains;
+    for (int32_t c = 0; c < chains; ++c) {
       state.evaluations[c] = 0;
-      if (args_.params.first_round > 0) state.sets[c] = state.current[c] = args_.pool(p, c);
+      if (args_.params.first_round == 0) continue;
+      state.sets[c] = state.current[c] =
+          args_.island_pools.empty() ? args_.pool(p, c) : args_.island_pools(p, island * int64_t{chains} + c);
     }
   }
 
-  void end_round(int64_t p, int32_t round, Round& state) const {
+  /// The best sets of the island before, where they are better than the island's own.
+  void take_in(const Migrants& migrants, Island& state) const {
+    const int32_t chains = args_.params.chains, n = n_migrants(chains);
+    std::copy_n(migrants.sets, n, state.sets + chains);
+    keep_best(state.sets, chains + n, state.sets);
+    if (args_.params.recipe == Recipe::anneal && compare_sets(migrants.sets[0], state.current[0]) > 0) {
+      state.current[0] = migrants.sets[0];
+    }
+  }
+
+  void end_round(int32_t round, Island& state) const {
     const int32_t chains = args_.params.chains;
     const int32_t step = args_.params.first_round + round;
     const int32_t first = step == 0 ? chains : 0;
-    const int32_t n = 2 * chains - first;
-    SearchSet sorted[2 * kMostChains];
-    for (int32_t i = 0; i < n; ++i) sorted[pool_rank(state.sets + first, n, i)] = state.sets[first + i];
-    std::copy_n(sorted, chains, state.sets);
+    keep_best(state.sets + first, 2 * chains - first, state.sets);
     if (args_.params.recipe == Recipe::anneal) {
       for (int32_t c = 0; c < chains; ++c) {
         if (exchanges(state.current, c, step, chains)) std::swap(state.current[c], state.current[c + 1]);
       }
     }
-    if (args_.history.empty()) return;
-    const SearchSet& best = state.sets[0];
-    args_.history(p, round) = best.violation > 0.0f ? -std::numeric_limits<float>::infinity() : best.value;
   }
 
-  void end(int64_t p, const Round& state) const {
-    for (int32_t c = 0; c < args_.params.chains; ++c) {
-      args_.pool(p, c) = state.sets[c];
-      args_.evaluations[p] += state.evaluations[c];
+  void note_history(int64_t p, int32_t round, const Island* islands) const {
+    if (args_.history.empty()) return;
+    float best = -std::numeric_limits<float>::infinity();
+    for (int32_t k = 0; k < args_.params.islands; ++k) {
+      const SearchSet& set = islands[k].sets[0];
+      if (!(set.violation > 0.0f)) best = std::max(best, set.value);
+    }
+    args_.history(p, round) = best;
+  }
+
+  void end(int64_t p, const Island* islands) const {
+    const int32_t chains = args_.params.chains;
+    for (int32_t k = 0; k < args_.params.islands; ++k) {
+      for (int32_t c = 0; c < chains; ++c) {
+        args_.evaluations[p] += islands[k].evaluations[c];
+        if (!args_.island_pools.empty()) args_.island_pools(p, k * int64_t{chains} + c) = islands[k].sets[c];
+      }
+    }
+    if (args_.params.islands == 1) {
+      std::copy_n(islands[0].sets, chains, args_.pool.row(p));
+    } else {
+      merge(islands, args_.pool.row(p));
     }
   }
 
  private:
+  void keep_best(const SearchSet* sets, int32_t n, SearchSet* pool) const {
+    SearchSet sorted[2 * kMostChains];
+    for (int32_t i = 0; i < n; ++i) sorted[pool_rank(sets, n, i)] = sets[i];
+    std::copy_n(sorted, args_.params.chains, pool);
+  }
+
+  /// The best different sets of all islands; with too few of them the best one again.
+  void merge(const Island* islands, SearchSet* pool) const {
+    const int32_t chains = args_.params.chains;
+    const SearchSet* last = nullptr;
+    for (int32_t r = 0; r < chains; ++r) {
+      const SearchSet* best = nullptr;
+      for (int32_t k = 0; k < args_.params.islands; ++k) {
+        const int32_t c = r == 0 ? 0 : first_worse(islands[k].sets, chains, *last);
+        if (c == chains) continue;
+        const SearchSet* set = islands[k].sets + c;
+        if (best == nullptr || compare_sets(*set, *best) > 0) best = set;
+      }
+      pool[r] = best != nullptr ? *best : pool[0];
+      last = best != nullptr ? best : last;
+    }
+  }
+
   const SearchArgs& args_;
   const SearchKernel& kernel_;
 };
 
 struct Workspace {
+  PreparedProblem problem;
   Island island;
-  Round round;
   Aligned memory;
   unsigned char* chain_memory = nullptr;
 
@@ -175,24 +229,48 @@ struct Workspace {
   }
 };
 
-/// Few problems: threads share the chains of a round.
+/// All islands as they stand, before any takes from another.
+void migrate(const Context& context, const Searcher& searcher, int32_t n, int32_t chains, Island* islands,
+             Migrants* migrants) {
+  parallel_for(context, n, 16, [&](int64_t begin, int64_t end) {
+    for (auto k = static_cast<int32_t>(begin); k < end; ++k) {
+      std::copy_n(islands[island_before(k, n)].sets, n_migrants(chains), migrants[k].sets);
+    }
+  });
+  parallel_for(context, n, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; ++k) searcher.take_in(migrants[k], islands[k]);
+  });
+}
+
+/// Few problems, or islands: threads share the chains of a round.
 void search_by_chains(Context& context, const SearchArgs& args, std::vector<Workspace>& threads) {
+  const SearchParams& params = args.params;
   const Searcher searcher(args);
-  Workspace shared;
+  const int32_t n = params.islands, chains = params.chains;
+  ScratchScope scratch(context);
+  auto* islands = scratch.take<Island>(n);
+  auto* migrants = scratch.take<Migrants>(n);
+  PreparedProblem problem;
   for (int64_t p = 0; p < args.problems.n_problems; ++p) {
-    shared.island.prepare(args, p);
-    searcher.begin(p, shared.round);
-    for (int32_t round = 0; round < args.params.rounds; ++round) {
+    problem.prepare(args, p);
+    for (int32_t k = 0; k < n; ++k) searcher.begin(p, k, islands[k]);
+    for (int32_t round = 0; round < params.rounds; ++round) {
       check_interrupt("the bundle search");
-      parallel_for(context, args.params.chains, 1, [&](int64_t begin, int64_t end, int thread) {
-        for (int64_t c = begin; c < end; ++c) {
-          searcher.run_chain(shared.island, p, round, static_cast<int32_t>(c),
-                             threads[static_cast<size_t>(thread)].chain(), shared.round);
+      if (migrates_before(params, params.first_round + round)) {
+        migrate(context, searcher, n, chains, islands, migrants);
+      }
+      parallel_for(context, int64_t{n} * chains, 1, [&](int64_t begin, int64_t end, int thread) {
+        for (int64_t unit = begin; unit < end; ++unit) {
+          const auto k = static_cast<int32_t>(unit / chains), c = static_cast<int32_t>(unit % chains);
+          searcher.run_chain(problem, p, round, k, c, threads[static_cast<size_t>(thread)].chain(), islands[k]);
         }
       });
-      searcher.end_round(p, round, shared.round);
+      parallel_for(context, n, 16, [&](int64_t begin, int64_t end) {
+        for (int64_t k = begin; k < end; ++k) searcher.end_round(round, islands[k]);
+      });
+      searcher.note_history(p, round, islands);
     }
-    searcher.end(p, shared.round);
+    searcher.end(p, islands);
   }
 }
 
@@ -205,15 +283,16 @@ void search_by_problems(Context& context, const SearchArgs& args, std::vector<Wo
     parallel_for(context, count, 1, [&](int64_t begin, int64_t end, int thread) {
       Workspace& own = threads[static_cast<size_t>(thread)];
       for (int64_t p = first + begin; p < first + end; ++p) {
-        own.island.prepare(args, p);
-        searcher.begin(p, own.round);
+        own.problem.prepare(args, p);
+        searcher.begin(p, 0, own.island);
         for (int32_t round = 0; round < args.params.rounds; ++round) {
           for (int32_t c = 0; c < args.params.chains; ++c) {
-            searcher.run_chain(own.island, p, round, c, own.chain(), own.round);
+            searcher.run_chain(own.problem, p, round, 0, c, own.chain(), own.island);
           }
-          searcher.end_round(p, round, own.round);
+          searcher.end_round(round, own.island);
+          searcher.note_history(p, round, &own.island);
         }
-        searcher.end(p, own.round);
+        searcher.end(p, &own.island);
       }
     });
   }
@@ -224,7 +303,7 @@ void search_by_problems(Context& context, const SearchArgs& args, std::vector<Wo
 void search(Context& context, const SearchArgs& args) {
   std::vector<Workspace> threads(static_cast<size_t>(context.n_threads()));
   const bool few = args.problems.n_problems < 2 * context.n_threads();
-  if (few) {
+  if (few || args.params.islands > 1) {
     search_by_chains(context, args, threads);
   } else {
     search_by_problems(context, args, threads);

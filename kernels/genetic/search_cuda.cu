@@ -1,251 +1,108 @@
 #include <algorithm>
-#include <limits>
+#include <utility>
 
 #include "kernels/core/cuda/launch.cuh"
-#include "kernels/core/cuda/warp.cuh"
-#include "kernels/core/philox.hpp"
-#include "kernels/genetic/search_pool.hpp"
-#include "kernels/genetic/search_prepare.hpp"
-#include "kernels/genetic/search_recipe.hpp"
+#include "kernels/genetic/search_block.cuh"
+#include "kernels/genetic/search_islands.hpp"
 
 namespace sheaf::genetic::cuda {
 namespace {
 
 constexpr int32_t kMostWarps = 16;
+constexpr int32_t kMergeThreads = 256;
+constexpr int64_t kIslandsAtATime =
+    1 << 14;  // many times what a device holds; of 32 chains two pools of each take 42 MB
 
-/// A warp, a candidate a lane.
-struct WarpTeam {
-  using V = float;
-  int32_t lane;
-
-  __device__ static float load(const float* values, int32_t j) { return values[j]; }
-  __device__ static void store(float* values, int32_t j, float v) { values[j] = v; }
-  // Never part of a fused multiply-add: the bits are the CPU's.
-  __device__ static float times(float a, float b) { return __fmul_rn(a, b); }
-  __device__ static int32_t bits(uint32_t word) { return __popc(word); }
-  __device__ static int32_t lowest(uint32_t word) { return __ffs(static_cast<int>(word)) - 1; }
-  __device__ static int32_t leading_zeros(uint32_t word) { return __clz(static_cast<int>(word)); }
-  __device__ static float ids(int32_t j) { return static_cast<float>(j); }
-  __device__ static float of_mask(const uint32_t* mask, int32_t j) {
-    return static_cast<float>(mask[j / 32] >> (j % 32) & 1u);
-  }
-  __device__ static float conflicts(const SearchView& view, int32_t i, int32_t j) {
-    return view.conflict_bits == nullptr ? 0.0f : of_mask(view.conflict_bits + i * kMaskWords, j);
-  }
-
-  template <class Body>
-  __device__ void lanes(int32_t stride, const Body& body) const {
-    for (int32_t j = lane; j < stride; j += kWarp) body(j);
-    __syncwarp();
-  }
-  template <class Body>
-  __device__ void leader(const Body& body) const {
-    if (lane == 0) body();
-    __syncwarp();
-  }
-  __device__ void sync() const { __syncwarp(); }
-  template <class Body>
-  __device__ void members(const uint32_t* mask, const Body& body) const {
-    const uint32_t below = (1u << lane) - 1u;
-    int32_t first = 0;
-    for (int32_t w = 0; w < kMaskWords; ++w) {
-      const uint32_t word = mask[w];
-      if ((word >> lane & 1u) != 0) body(first + bits(word & below), 32 * w + lane);
-      first += bits(word);
-    }
-    __syncwarp();
-  }
-  __device__ static void reduce(float scores, float codes, float& score, float& code) {
-    score = scores;
-    code = codes;
-#pragma unroll
-    for (int offset = kWarp / 2; offset > 0; offset /= 2) {
-      const float other = __shfl_xor_sync(kFullMask, score, offset);
-      const float other_code = __shfl_xor_sync(kFullMask, code, offset);
-      if (other > score || (other == score && other_code < code)) {
-        score = other;
-        code = other_code;
-      }
-    }
-  }
-  __device__ static void draw(const ChainJob& job, uint32_t block, uint32_t* four) {
-    const RandomKey key{job.params.seed, Purpose::search_select, static_cast<uint32_t>(job.round)};
-    const auto row = static_cast<uint64_t>(job.problem_id) & ((uint64_t{1} << 56) - 1);
-    const Random4 words = random4(key, row, static_cast<uint32_t>(job.chain) << 24 | block);
-    for (int32_t w = 0; w < 4; ++w) four[w] = words.v[w];
-  }
+/// Rounds of one launch: blocks are the islands of `first_problem` and the problems after it. Pools are [blocks, chains].
+struct Segment {
+  int64_t first_problem = 0;
+  int32_t first_round = 0, n_rounds = 0;  // of this call
+  const SearchSet* before = nullptr;      // what the islands begin with, unless with nothing
+  bool before_is_shared = false;          // one pool a problem
+  SearchSet* after = nullptr;
+  SearchSet* current = nullptr;  // where annealing stands between launches; null: nowhere
+  float* history = nullptr;      // [blocks, rounds of the call], or null
 };
 
-/// Hands out a block's shared memory, 16 bytes at least.
-struct SharedCursor {
-  size_t used = 0;
-  template <class T>
-  __host__ __device__ size_t take(size_t count) {
-    const size_t place = used;
-    used += (count * sizeof(T) + 15) / 16 * 16;
-    return place;
-  }
-};
-
-/// Where everything of a block lies in its shared memory: the problem, the pool, then the chains' state, one a warp.
-struct Layout {
-  size_t view, sets, current, must, heaviest, linear, closed, cost, category, category_min, category_max, pair, chains;
-  size_t chain_bytes, total;
-  int32_t n_rows;
-  bool pair_is_shared, side;
-};
-
-template <int kLimits>
-size_t chain_bytes(int32_t n, int32_t n_rows) {
-  SharedCursor cursor;
-  for (int32_t array = 0; array < 6; ++array) cursor.take<float>(static_cast<size_t>(n));
-  cursor.take<uint32_t>(2 * kMaskWords);
-  cursor.take<SwapRow<kLimits>>(static_cast<size_t>(n_rows));
-  return cursor.used;
-}
-
-template <int kLimits>
-Layout lay_out(const SearchProblems& problems, int32_t n_warps, bool pair_is_shared) {
-  const auto n = static_cast<size_t>(problems.n_candidates);
-  Layout at{};
-  at.side = has_side_rules(problems);
-  at.pair_is_shared = pair_is_shared;
-  at.n_rows = std::min(problems.n_candidates, problems.max_size + 1) + 1;
-  at.chain_bytes = chain_bytes<kLimits>(problems.n_candidates, at.n_rows);
-  SharedCursor cursor;
-  at.view = cursor.take<SearchView>(1);
-  at.sets = cursor.take<SearchSet>(2 * kMostChains);
-  at.current = cursor.take<SearchSet>(kMostChains);
-  at.must = cursor.take<uint32_t>(kMaskWords);
-  at.heaviest = cursor.take<float>(kMostUpper);
-  at.linear = cursor.take<float>(n);
-  at.closed = cursor.take<float>(n);
-  at.cost = cursor.take<float>(n);
-  at.category = cursor.take<float>(at.side ? n : 0);
-  at.category_min = cursor.take<float>(at.side ? n : 0);
-  at.category_max = cursor.take<float>(at.side ? n : 0);
-  at.pair = cursor.take<float>(pair_is_shared ? n * n : 0);
-  at.chains = cursor.used;
-  at.total = at.chains + static_cast<size_t>(n_warps) * at.chain_bytes;
-  return at;
-}
-
-/// Reads the problem into shared memory. All threads of the block call it.
-__device__ void load_problem(const SearchProblems& problems, int64_t p, const Layout& at, unsigned char* shared) {
-  const int32_t n = problems.n_candidates;
-  const auto thread = static_cast<int32_t>(threadIdx.x), threads = static_cast<int32_t>(blockDim.x);
-  const auto floats = [&](size_t place) { return reinterpret_cast<float*>(shared + place); };
-  auto* must = reinterpret_cast<uint32_t*>(shared + at.must);
-  for (int32_t j = thread; j < n; j += threads) {
-    floats(at.linear)[j] = problems.linear[p * n + j];
-    floats(at.closed)[j] = is_flagged(problems, p, j, kForbidden) ? kNever : 0.0f;
-    floats(at.cost)[j] = candidate_cost(problems, p, j);
-    if (!at.side) continue;
-    floats(at.category)[j] = static_cast<float>(category_head(problems, p, j));
-    floats(at.category_min)[j] =
-        problems.category_min == nullptr ? 0.0f : static_cast<float>(problems.category_min[p * n + j]);
-    floats(at.category_max)[j] = problems.category_max == nullptr
-                                     ? static_cast<float>(kMaxCandidates)
-                                     : static_cast<float>(problems.category_max[p * n + j]);
-  }
-  for (int32_t w = thread; w < kMaskWords; w += threads) {
-    uint32_t word = 0;
-    for (int32_t j = 32 * w; j < 32 * w + 32 && j < n; ++j) {
-      word |= is_flagged(problems, p, j, kMustHave) ? 1u << (j % 32) : 0u;
-    }
-    must[w] = word;
-  }
-  for (int32_t r = thread; r < problems.n_limits; r += threads)
-    floats(at.heaviest)[r] = heaviest_weight(problems, p, r);
-  const float* pair = problems.pair + p * n * n;
-  if (at.pair_is_shared) {
-    for (int32_t k = thread; k < n * n; k += threads) floats(at.pair)[k] = pair[k];
-  }
-  if (thread != 0) return;
-  SearchView& view = *reinterpret_cast<SearchView*>(shared + at.view);
-  view.n = view.stride = n;
-  view.n_limits = problems.n_limits;
-  view.min_size = problems.min_size;
-  view.max_size = problems.max_size;
-  view.min_categories = problems.min_categories;
-  view.linear = floats(at.linear);
-  view.pair = at.pair_is_shared ? floats(at.pair) : pair;
-  view.weight = problems.weight + p * problems.n_limits * n;
-  view.upper = problems.upper + p * problems.n_limits;
-  view.closed = floats(at.closed);
-  view.category = at.side ? floats(at.category) : nullptr;
-  view.category_min = floats(at.category_min);
-  view.category_max = floats(at.category_max);
-  view.conflict_rows = nullptr;
-  view.conflict_bits = problems.conflict == nullptr ? nullptr : problems.conflict + p * n * kMaskWords;
-  view.must = must;
-  view.cost = floats(at.cost);
-  view.heaviest = floats(at.heaviest);
-}
-
-template <int kLimits>
-__device__ ChainMemory<kLimits> chain_memory(unsigned char* bytes, int32_t n) {
-  SharedCursor cursor;
-  ChainMemory<kLimits> memory;
-  float** arrays[] = {&memory.h, &memory.until, &memory.in, &memory.count, &memory.conflict, &memory.x};
-  for (float** array : arrays) {
-    *array = reinterpret_cast<float*>(bytes + cursor.take<float>(static_cast<size_t>(n)));
-  }
-  memory.mask = reinterpret_cast<uint32_t*>(bytes + cursor.take<uint32_t>(2 * kMaskWords));
-  memory.best_mask = memory.mask + kMaskWords;
-  memory.rows = reinterpret_cast<SwapRow<kLimits>*>(bytes + cursor.used);
-  return memory;
-}
-
-/// The new pool of the round in place of the old, and the exchanges of annealing. All threads of the block call it.
-__device__ void end_round(const SearchArgs& args, int32_t step, SearchSet* sets, SearchSet* current) {
-  const int32_t chains = args.params.chains;
+/// The best `chains` of n sets become the pool. All threads of the block call it, after a barrier; it ends with one.
+__device__ void keep_best(const SearchSet* sets, int32_t n, int32_t chains, SearchSet* pool) {
   const auto thread = static_cast<int32_t>(threadIdx.x);
-  const int32_t first = step == 0 ? chains : 0;
-  const int32_t n = 2 * chains - first;
   // At most two sets a thread: a block has a warp at least.
   SearchSet own[2];
   int32_t rank[2];
   for (int32_t k = 0; k < 2; ++k) {
     const int32_t i = thread + k * kWarp;
     if (thread >= kWarp || i >= n) continue;
-    own[k] = sets[first + i];
-    rank[k] = pool_rank(sets + first, n, i);
+    own[k] = sets[i];
+    rank[k] = pool_rank(sets, n, i);
   }
   __syncthreads();
   for (int32_t k = 0; k < 2; ++k) {
-    if (thread < kWarp && thread + k * kWarp < n && rank[k] < chains) sets[rank[k]] = own[k];
-  }
-  if (args.params.recipe == Recipe::anneal && thread < chains && exchanges(current, thread, step, chains)) {
-    const SearchSet hot = current[thread + 1];
-    current[thread + 1] = current[thread];
-    current[thread] = hot;
+    if (thread < kWarp && thread + k * kWarp < n && rank[k] < chains) pool[rank[k]] = own[k];
   }
   __syncthreads();
 }
 
-/// A block is a problem, a warp runs its chains in turn; all rounds in one launch.
+/// The pool and the place of annealing to begin with, and what comes from the island before. All threads of the block call it; it ends with
+/// a barrier.
+__device__ void begin_segment(const SearchParams& params, const Segment& segment, SearchSet* sets, SearchSet* current) {
+  const int32_t chains = params.chains, step = params.first_round + segment.first_round;
+  const auto thread = static_cast<int32_t>(threadIdx.x), threads = static_cast<int32_t>(blockDim.x);
+  const auto block = static_cast<int32_t>(blockIdx.x), island = block % params.islands;
+  const auto pool_of = [&](int32_t other) {
+    const int32_t pool = segment.before_is_shared ? block / params.islands : block - island + other;
+    return segment.before + int64_t{pool} * chains;
+  };
+  const bool migrates = migrates_before(params, step);
+  for (int32_t c = thread; step > 0 && c < chains; c += threads) {
+    sets[c] = pool_of(island)[c];
+    current[c] =
+        segment.current != nullptr && segment.first_round > 0 ? segment.current[int64_t{block} * chains + c] : sets[c];
+    if (migrates && c < n_migrants(chains)) sets[chains + c] = pool_of(island_before(island, params.islands))[c];
+  }
+  __syncthreads();
+  if (!migrates) return;
+  if (params.recipe == Recipe::anneal && thread == 0 && compare_sets(sets[chains], current[0]) > 0) {
+    current[0] = sets[chains];
+  }
+  keep_best(sets, chains + n_migrants(chains), chains, sets);
+}
+
+/// The new pool of the round in place of the old, and the exchanges of annealing. All threads of the block call it.
+__device__ void end_round(const SearchParams& params, int32_t step, SearchSet* sets, SearchSet* current) {
+  const int32_t chains = params.chains;
+  const auto thread = static_cast<int32_t>(threadIdx.x);
+  const int32_t first = step == 0 ? chains : 0;
+  if (params.recipe == Recipe::anneal && thread < chains && exchanges(current, thread, step, chains)) {
+    const SearchSet hot = current[thread + 1];
+    current[thread + 1] = current[thread];
+    current[thread] = hot;
+  }
+  keep_best(sets + first, 2 * chains - first, chains, sets);
+}
+
+/// A block is an island of a problem, a warp runs its chains in turn; all rounds in one launch, or those between two migrations.
 template <int kLimits, bool kSide>
-__global__ void __launch_bounds__(kMostWarps* kWarp, 1) search_problem_per_block_kernel(SearchArgs args, Layout at) {
+__global__ void __launch_bounds__(kMostWarps* kWarp, 1)
+    search_island_per_block_kernel(SearchArgs args, Segment segment, Layout at) {
   SHEAF_DYNAMIC_SHARED(shared);
-  const SearchParams& params = args.params;
-  const int64_t p = blockIdx.x;
+  const auto block = static_cast<int64_t>(blockIdx.x);
+  const int64_t p = segment.first_problem + block / args.params.islands;
   const auto thread = static_cast<int32_t>(threadIdx.x);
   const int32_t warp = thread / kWarp, n_warps = static_cast<int32_t>(blockDim.x) / kWarp;
   auto* sets = reinterpret_cast<SearchSet*>(shared + at.sets);
   auto* current = reinterpret_cast<SearchSet*>(shared + at.current);
   load_problem(args.problems, p, at, shared);
-  for (int32_t c = thread; params.first_round > 0 && c < params.chains; c += static_cast<int32_t>(blockDim.x)) {
-    sets[c] = current[c] = args.pool(p, c);
-  }
-  __syncthreads();
+  begin_segment(args.params, segment, sets, current);
 
+  SearchParams params = args.params;
+  params.seed = island_seed(params.seed, static_cast<int32_t>(block % params.islands));
   const SearchView& view = *reinterpret_cast<const SearchView*>(shared + at.view);
   const ChainMemory<kLimits> memory = chain_memory<kLimits>(
       shared + at.chains + static_cast<size_t>(warp) * at.chain_bytes, args.problems.n_candidates);
   const WarpTeam team{thread % kWarp};
   int64_t evaluations = 0;
-  for (int32_t round = 0; round < params.rounds; ++round) {
+  for (int32_t round = segment.first_round; round < segment.first_round + segment.n_rounds; ++round) {
     const int32_t step = params.first_round + round;
     for (int32_t chain = warp; chain < params.chains; chain += n_warps) {
       const ChainJob job{params, args.problem_ids[p], step, chain, step == 0 ? nullptr : sets};
@@ -254,15 +111,61 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, 1) search_problem_per_block
       evaluations += search.evaluations();
     }
     __syncthreads();
-    end_round(args, step, sets, current);
-    if (thread == 0 && !args.history.empty()) {
-      args.history(p, round) = sets[0].violation > 0.0f ? kNever : sets[0].value;
+    end_round(params, step, sets, current);
+    if (thread == 0 && segment.history != nullptr) {
+      segment.history[block * params.rounds + round] = sets[0].violation > 0.0f ? kNever : sets[0].value;
     }
   }
-  for (int32_t c = thread; c < params.chains; c += static_cast<int32_t>(blockDim.x)) args.pool(p, c) = sets[c];
+  for (int32_t c = thread; c < params.chains; c += static_cast<int32_t>(blockDim.x)) {
+    segment.after[block * params.chains + c] = sets[c];
+    if (segment.current != nullptr) segment.current[block * params.chains + c] = current[c];
+  }
   if (thread % kWarp == 0) {
     atomicAdd(reinterpret_cast<unsigned long long*>(&args.evaluations[p]),
               static_cast<unsigned long long>(evaluations));
+  }
+}
+
+/// The best different sets of a problem's islands, one after the other: the best of those worse than the last one, by a tree over the threads'
+/// bests. A block a problem.
+__global__ void __launch_bounds__(kMergeThreads, 1)
+    merge_islands_kernel(SearchArgs args, int64_t first_problem, const SearchSet* pools, const float* history) {
+  __shared__ const SearchSet* best[kMergeThreads];
+  const SearchParams& params = args.params;
+  const int32_t chains = params.chains;
+  const auto thread = static_cast<int32_t>(threadIdx.x);
+  const int64_t p = first_problem + blockIdx.x, first_island = int64_t{blockIdx.x} * params.islands;
+  const SearchSet* last = nullptr;
+  const SearchSet* first = nullptr;
+  for (int32_t r = 0; r < chains; ++r) {
+    const SearchSet* own = nullptr;
+    for (int32_t k = thread; k < params.islands; k += kMergeThreads) {
+      const SearchSet* pool = pools + (first_island + k) * chains;
+      const int32_t c = r == 0 ? 0 : first_worse(pool, chains, *last);
+      if (c < chains && (own == nullptr || compare_sets(pool[c], *own) > 0)) own = pool + c;
+    }
+    best[thread] = own;
+    __syncthreads();
+    for (int32_t half = kMergeThreads / 2; half > 0; half /= 2) {
+      if (thread < half && best[thread + half] != nullptr &&
+          (best[thread] == nullptr || compare_sets(*best[thread + half], *best[thread]) > 0)) {
+        best[thread] = best[thread + half];
+      }
+      __syncthreads();
+    }
+    // With too few different ones the best again; nothing is worse than the last one then.
+    first = r == 0 ? best[0] : first;
+    last = best[0] != nullptr ? best[0] : last;
+    if (thread == 0) args.pool(p, r) = best[0] != nullptr ? *best[0] : *first;
+    __syncthreads();
+  }
+  for (int32_t round = thread; history != nullptr && round < params.rounds; round += kMergeThreads) {
+    float most = kNever;
+    for (int32_t k = 0; k < params.islands; ++k) {
+      const float value = history[(first_island + k) * params.rounds + round];
+      most = value > most ? value : most;
+    }
+    args.history(p, round) = most;
   }
 }
 
@@ -280,29 +183,91 @@ Layout choose_layout(const SearchArgs& args, size_t most_shared, int32_t& n_warp
 }
 
 template <int kLimits>
-void launch_search(const SearchArgs& args, const Context& context) {
-  int device = 0, most_shared = 0;
-  cuda_check(cudaGetDevice(&device), "cudaGetDevice");
-  cuda_check(cudaDeviceGetAttribute(&most_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
-             "cudaDeviceGetAttribute");
-  int32_t n_warps = 0;
-  const Layout at = choose_layout<kLimits>(args, static_cast<size_t>(most_shared), n_warps);
-  const unsigned blocks = blocks_for(args.problems.n_problems, 1);
-  const auto threads = static_cast<unsigned>(n_warps * kWarp);
-  if (at.side) {
-    launch(search_problem_per_block_kernel<kLimits, true>, blocks, threads, at.total, context, args, at);
-  } else {
-    launch(search_problem_per_block_kernel<kLimits, false>, blocks, threads, at.total, context, args, at);
+class Launcher {
+ public:
+  Launcher(Context& context, const SearchArgs& args) : context_(context), args_(args) {
+    int device = 0, most_shared = 0;
+    cuda_check(cudaGetDevice(&device), "cudaGetDevice");
+    cuda_check(cudaDeviceGetAttribute(&most_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+               "cudaDeviceGetAttribute");
+    at_ = choose_layout<kLimits>(args, static_cast<size_t>(most_shared), n_warps_);
   }
-}
+
+  void run() {
+    const SearchParams& params = args_.params;
+    const int64_t n = args_.problems.n_problems;
+    if (params.islands == 1) {
+      SearchSet* pools = args_.island_pools.empty() ? args_.pool.data : args_.island_pools.data;
+      launch_rounds(
+          {.n_rounds = params.rounds, .before = pools, .after = args_.pool.data, .history = args_.history.data}, n);
+      if (!args_.island_pools.empty()) {
+        context_.copy(pools, args_.pool.data, static_cast<size_t>(args_.pool.size()) * sizeof(SearchSet));
+      }
+      return;
+    }
+    const int64_t at_a_time = std::max<int64_t>(1, kIslandsAtATime / params.islands);
+    for (int64_t first = 0; first < n; first += at_a_time) run_islands(first, std::min(at_a_time, n - first));
+  }
+
+ private:
+  void run_islands(int64_t first, int64_t n) {
+    const SearchParams& params = args_.params;
+    ScratchScope scratch(context_);
+    const int64_t n_sets = n * params.islands * params.chains;
+    SearchSet* own = args_.island_pools.empty() ? scratch.take<SearchSet>(n_sets) : args_.island_pools.row(first);
+    SearchSet* other = scratch.take<SearchSet>(n_sets);
+    Segment segment{.first_problem = first, .before = own, .after = other};
+    if (params.recipe == Recipe::anneal) segment.current = scratch.take<SearchSet>(n_sets);
+    if (!args_.history.empty()) segment.history = scratch.take<float>(n * params.islands * params.rounds);
+    if (args_.island_pools.empty() && params.first_round > 0) {
+      segment.before = args_.pool.row(first);
+      segment.before_is_shared = true;
+    }
+    for (int32_t round = 0; round < params.rounds; round = segment.first_round + segment.n_rounds) {
+      if (round > 0) {
+        segment.before = segment.after;
+        segment.before_is_shared = false;
+        std::swap(own, other);
+        segment.after = other;
+      }
+      segment.first_round = round;
+      segment.n_rounds = 1;
+      while (round + segment.n_rounds < params.rounds &&
+             !migrates_before(params, params.first_round + round + segment.n_rounds)) {
+        ++segment.n_rounds;
+      }
+      launch_rounds(segment, n * params.islands);
+    }
+    launch(merge_islands_kernel, blocks_for(n, 1), kMergeThreads, 0, context_, args_, first, segment.after,
+           segment.history);
+    if (!args_.island_pools.empty() && segment.after != args_.island_pools.row(first)) {
+      context_.copy(args_.island_pools.row(first), segment.after, static_cast<size_t>(n_sets) * sizeof(SearchSet));
+    }
+  }
+
+  void launch_rounds(const Segment& segment, int64_t n_blocks) {
+    const unsigned blocks = blocks_for(n_blocks, 1);
+    const auto threads = static_cast<unsigned>(n_warps_ * kWarp);
+    if (at_.side) {
+      launch(search_island_per_block_kernel<kLimits, true>, blocks, threads, at_.total, context_, args_, segment, at_);
+    } else {
+      launch(search_island_per_block_kernel<kLimits, false>, blocks, threads, at_.total, context_, args_, segment, at_);
+    }
+  }
+
+  Context& context_;
+  const SearchArgs& args_;
+  Layout at_;
+  int32_t n_warps_ = 0;
+};
 
 }  // namespace
 
 void search(Context& context, const SearchArgs& args) {
   if (args.problems.n_limits <= 1) {
-    launch_search<1>(args, context);
+    Launcher<1>(context, args).run();
   } else {
-    launch_search<kMostUpper>(args, context);
+    Launcher<kMostUpper>(context, args).run();
   }
 }
 

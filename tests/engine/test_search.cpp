@@ -299,6 +299,14 @@ std::vector<int64_t> subjects(const std::vector<Bundle>& bundles) {
   return found;
 }
 
+// Most of what a user wants is forbidden: the candidates are the best of the rest.
+TEST_P(BundleSearchTest, ForbiddenItemsTakeNoCandidatesPlace) {
+  make_world(15);
+  params_.candidates = 6;
+  for (int32_t i = 0; i < 9; ++i) params_.forbidden.push_back(i);
+  expect_optimal(for_users(kEveryone), kEveryone);
+}
+
 TEST(SelectBundles, TakesTheBestThatShareFewItems) {
   const std::vector<Bundle> bundles{
       {0, {1, 2, 3}, {}, 5.0f, 0.0f}, {1, {1, 2, 4}, {}, 7.0f, 0.0f}, {2, {3, 4, 5}, {}, 6.0f, 0.0f},

@@ -1,13 +1,16 @@
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <random>
+#include <thread>
 
 #include "engine/search/problem.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 #include "tests/common/op_test.hpp"
 
 namespace sheaf::solve_test {
@@ -107,6 +110,65 @@ TEST_P(SolveTest, MeetsTheOptimumUnderAllConstraints) {
     EXPECT_TRUE(std::ranges::is_sorted(answer.items));
     EXPECT_GT(answer.evaluations, 0);
   }
+}
+
+// A target that nothing reaches: the rounds come one a call, and the islands go on as in one call.
+TEST_P(SolveTest, IslandsGoOnFromCallToCall) {
+  const BundleProblem problem = full_problem(14, 6);
+  SolveParams whole = params();
+  whole.rounds = 3;
+  whole.islands = 3;
+  whole.migrate_every = 1;
+  SolveParams steps = whole;
+  steps.target = 1e30;
+  const BundleAnswer one = solve(context(), problem, whole), many = solve(context(), problem, steps);
+  EXPECT_EQ(one.items, many.items);
+  EXPECT_EQ(one.evaluations, many.evaluations);
+  whole.islands = 1;
+  EXPECT_GT(one.evaluations, 2 * solve(context(), problem, whole).evaluations);
+}
+
+// Two candidates that are worth much together and harm alone: best moves do not come by them.
+TEST_P(SolveTest, IslandsBeginWithAKnownSet) {
+  BundleProblem problem;
+  problem.n = 200;
+  problem.max_size = 3;
+  problem.linear.assign(200, 1.0);
+  problem.pair.assign(200 * 200, 0.0);
+  problem.linear[120] = problem.linear[170] = -50.0;
+  problem.pair[120 * 200 + 170] = problem.pair[170 * 200 + 120] = 1000.0;
+  SolveParams params{.method = SearchMethod::greedy, .rounds = 2, .chains = 4, .islands = 2};
+  EXPECT_EQ(solve(context(), problem, params).value, 3.0) << "the case is worth it";
+  params.start = {120, 170};
+  EXPECT_GE(solve(context(), problem, params).value, 900.0);
+}
+
+TEST_P(SolveTest, AnInterruptMayKeepTheBestSoFar) {
+  if (GetParam() != Backend::cpu) return;
+  const BundleProblem problem = full_problem(60, 8);
+  SolveParams params{.time_limit = 60.0, .rounds = 0, .keep_on_interrupt = true};
+  const auto interrupted = [&] {
+    std::thread later([] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      request_interrupt();
+    });
+    BundleAnswer answer;
+    try {
+      answer = solve(context(), problem, params);
+    } catch (const Interrupted&) {
+      answer.items = {-1};
+    }
+    later.join();
+    clear_interrupt();
+    return answer;
+  };
+  const BundleAnswer answer = interrupted();
+  EXPECT_TRUE(answer.interrupted);
+  EXPECT_LT(answer.seconds, 30.0);
+  EXPECT_EQ(answer.value, value_of(problem, answer.items));
+  EXPECT_FALSE(answer.items.empty());
+  params.keep_on_interrupt = false;
+  EXPECT_EQ(interrupted().items, std::vector<int32_t>{-1});
 }
 
 TEST_P(SolveTest, EveryMethodAnswersAndRepeats) {

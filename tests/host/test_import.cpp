@@ -245,6 +245,69 @@ TEST_F(ImportTest, NamesAndCategoriesFromTheRows) {
   EXPECT_EQ(report.rule("excluded").dropped, 1);
 }
 
+constexpr const char* kNamed = "[columns]\nuser=\"u\"\nbasket=\"b\"\nitem=\"i\"\nitem_name=\"n\"\n";
+
+TEST_F(ImportTest, CategoriesByWordsOfNames) {
+  const std::string rows =
+      "u,b,i,n\n"
+      "u1,b1,1,RED T-LIGHT HOLDER\n"    // a phrase across a hyphen; the rule of lights stands before that of holders
+      "u1,b1,2,\"Lunch Box, small\"\n"  // the exception before the rule of boxes, in any case
+      "u1,b1,3,TRINKET BOXES\n"         // any ending
+      "u1,b1,4,BOXER SHORTS\n"          // ... and so a slip that a shorter word makes
+      "u1,b1,5,T CUP LIGHT\n"           // not a phrase in a row
+      "u1,b1,6,LIGHTS\n"                // a word is whole without a *
+      "u1,b1,7,CAF\xc3\x89 LATTE\n"     // a letter beyond ASCII parts no word
+      "u1,b1,8,CAF LATTE\n";
+  const auto [prepared, report] = import_rows(rows, std::string(kNamed) + kRandom + R"([categories]
+other = "odds and ends"
+rules = [
+  { category = "lights", words = ["t light", "light bulb"] },
+  { category = "kitchen", words = ["lunch box", "caf"] },
+  { category = "boxes", words = ["box*", "holder"] },
+  { category = "empty", words = ["nothing like it"] },
+]
+)");
+  const auto category = [&](int64_t item) {
+    return std::string(prepared.category_names[prepared.item_category[static_cast<size_t>(item)]]);
+  };
+  const std::vector<std::string> expected{"lights",        "kitchen",       "boxes",         "boxes",
+                                          "odds and ends", "odds and ends", "odds and ends", "kitchen"};
+  for (int64_t item = 0; item < 8; ++item) EXPECT_EQ(category(item), expected[static_cast<size_t>(item)]) << item;
+  const std::vector<std::pair<std::string, int64_t>> counts{
+      {"lights", 1}, {"kitchen", 2}, {"boxes", 2}, {"empty", 0}, {"odds and ends", 3}};
+  EXPECT_EQ(report.categories, counts);
+  EXPECT_EQ(prepared.import_summary["categories"][1]["items"], 2);
+  ASSERT_EQ(prepared.categorical.size(), 1u);
+  EXPECT_EQ(prepared.categorical[0].codes, prepared.item_category);
+}
+
+TEST_F(ImportTest, WrongRulesOfCategoriesAreNamed) {
+  const auto refused = [&](const std::string& rules, const std::string& part) {
+    const std::string message = config_error(std::string(kNamed) + kRandom + "[categories]\n" + rules);
+    EXPECT_TRUE(has(message, part)) << rules << "\n-> " << message;
+    EXPECT_TRUE(has(message, (folder_.path() / "import.toml").string())) << message;
+  };
+  refused("rules = []\n", "line 11: categories.rules: expected tables like");
+  refused("rules = \"mug\"\n", "line 11: categories.rules: expected tables like");
+  refused("rules = [\"mug\"]\n", "line 11: categories.rules: expected tables like");
+  refused("ruls = []\n", "line 11: [categories] has no key 'ruls' | did you mean 'rules'?");
+  refused("rules = [{category = \"a\", word = [\"b\"]}]\n",
+          "line 11: [categories.rules] has no key 'word' | did you mean 'words'?");
+  refused("rules = [{category = \"\", words = [\"b\"]}]\n", "line 11: categories.rules: expected a category");
+  refused("rules = [{category = \"a\", words = []}]\n", "line 11: categories.rules: expected words, at least one");
+  refused("rules = [{category = \"a\", words = [1]}]\n", "line 11: categories.rules.words: expected a list of strings");
+  refused("rules = [{category = \"a\", words = [\"b\",\n\"-*\"]}]\n",
+          "line 12: categories.rules: expected words; '-*' has");
+  refused("rules = [{category = \"a\", words = [\"b*c\"]}]\n", "'b*c' has a * that does not end a word");
+  refused("rules = [{category = \"a\", words = [\"tea cup\"]},\n{category = \"b\", words = [\"Tea-Cup\"]}]\n",
+          "line 12: categories.rules: 'Tea-Cup' stands twice, first for 'a' | keep one");
+  const std::string rule = "rules = [{category = \"a\", words = [\"b\"]}]\n";
+  refused(rule + "[clean]\nexclude_categories = [\"a\"]\n", "makes them after the cleaning");
+  refused(rule + "[items]\nfile = \"f\"\nkey = \"k\"\ncategory = \"c\"\n", "yet a column has them already");
+  EXPECT_TRUE(has(config_error("[columns]\nuser=\"u\"\nitem=\"i\"\n" + std::string(kRandom) + "[categories]\n" + rule),
+                  "no column has them | give columns.item_name or items.name"));
+}
+
 TEST_F(ImportTest, WithoutBasketsATimeIsABasket) {
   const auto [prepared, report] = import_rows("u,i,t\nu1,x,5\nu1,y,5\nu2,x,5\nu1,x,9\n",
                                               "[columns]\nuser=\"u\"\nitem=\"i\"\ntimestamp=\"t\"\n"
@@ -408,6 +471,22 @@ TEST_F(ImportTest, OnlineRetailCountsAreThePublishedOnes) {
   EXPECT_EQ(report.n_items, 3'665);
   EXPECT_EQ(report.n_users, 4'338);
   RecordProperty("seconds", std::to_string(report.seconds));
+}
+
+TEST_F(ImportTest, OnlineRetailHasCategoriesThatAreNotOneHeap) {
+  const char* place = std::getenv("SHEAF_DATA");
+  const fs::path data = fs::path(place != nullptr ? place : "none") / "online-retail" / "online_retail.csv.gz";
+  if (!fs::exists(data)) GTEST_SKIP() << "no online-retail/online_retail.csv.gz; SHEAF_DATA names its folder";
+  const auto [prepared, report] =
+      import_file(data, load_import_config(fs::path(SHEAF_DATASETS) / "online_retail.toml"), 2);
+  EXPECT_EQ(report.n_items, 2'975);
+  ASSERT_GE(report.categories.size(), 10u);
+  for (const auto& [category, items] : report.categories) {
+    EXPECT_GE(items, prepared.n_items / 50) << category;
+    EXPECT_LE(items, prepared.n_items / 6) << category;
+  }
+  EXPECT_EQ(report.categories.back().first, "other");
+  EXPECT_LE(report.categories.back().second, prepared.n_items / 20);
 }
 
 TEST_F(ImportTest, WrongConfigurationsNameTheLine) {

@@ -71,6 +71,16 @@ TEST_F(ProblemFileTest, ReadsQkp) {
   EXPECT_TRUE(problem.integral);
 }
 
+// A name, the kind of the constraint, comments: as the instances of the literature are written.
+TEST_F(ProblemFileTest, ReadsPublishedQkp) {
+  const std::string text = "r_3_100_1\n3\n1 2 4\n8 0\n16\n\n0\n5\n2 3 9\n\nComments\nDensity : 100.00 %\nSeed : 1\n";
+  const BundleProblem problem = read(text, ProblemFormat::qkp).problem, plain = read(kQkp, ProblemFormat::qkp).problem;
+  EXPECT_EQ(problem.linear, plain.linear);
+  EXPECT_EQ(problem.pair, plain.pair);
+  EXPECT_EQ(problem.limits[0].weights, plain.limits[0].weights);
+  EXPECT_EQ(problem.limits[0].upper, 5.0);
+}
+
 TEST_F(ProblemFileTest, QuboIsMinimisedUnlessTold) {
   const data::ProblemFile least = read(kQubo, ProblemFormat::qubo);
   EXPECT_EQ(least.sign * value_of(least.problem, {0, 1}), -1.0);
@@ -89,6 +99,26 @@ TEST_F(ProblemFileTest, ReadsToml) {
   EXPECT_EQ(violation_of(problem, {1, 2}), 1.0);
   EXPECT_EQ(problem.limits[0].name, "price");
   EXPECT_FALSE(problem.integral);
+}
+
+// host/data/README.md shows every key in one file, and its answer.
+TEST_F(ProblemFileTest, TheExampleOfThePageHoldsEveryKey) {
+  const std::string page =
+      test::read_bytes(std::filesystem::path(SHEAF_DATASETS).parent_path() / "host/data/README.md");
+  const size_t begin = page.find("linear = [1,");
+  const std::string example = page.substr(begin, page.find("```", begin) - begin);
+  const BundleProblem problem = read(example, ProblemFormat::toml).problem;
+  for (const char* key : {"linear", "pairs", "names", "min_size", "max_size", "must_have", "forbidden",
+                          "forbidden_pairs", "exclusive_groups", "category", "min_categories", "[[category_range]]",
+                          "min", "max", "[[limit]]", "name", "weights", "lower", "upper"}) {
+    const std::string line = std::string("\n") + key;
+    EXPECT_NE(("\n" + example).find(key[0] == '[' ? line : line + " ="), std::string::npos) << key;
+  }
+  EXPECT_EQ(violation_of(problem, {0, 1, 3}), 0.0);
+  const auto answer =
+      test::Process(SHEAF_PROGRAM, {"search", "--problem", file(example).string(), "--device", "cpu"}, folder_.path())
+          .finish();
+  EXPECT_NE(page.find(answer.out), std::string::npos) << answer.out;
 }
 
 TEST_F(ProblemFileTest, WhatIsWrittenIsReadBack) {
@@ -131,8 +161,16 @@ TEST_F(ProblemFileTest, BadFilesAreRefusedByLineAndValue) {
     expect_refused("", format, "empty");
     expect_refused("257 1\n", format, "line 1: the number of");
     expect_refused("0\n", format, "is 0");
-    expect_refused("x\n", format, "'x' is not a finite number");
   }
+  expect_refused("x\n", ProblemFormat::qubo, "'x' is not a finite number");
+  expect_refused("x\ny\n", ProblemFormat::qkp, "line 2: 'y' is not a finite number");
+  expect_refused("x\n", ProblemFormat::qkp, "ends before the number of candidates");
+  expect_refused("3\n1 2 4\n8 0\n16\n1\n5\n2 3 9\n", ProblemFormat::qkp, "line 5: the constraint is an equation");
+  expect_refused("3\n1 2 4\n8 0\n16\n0\n5\n2 3\n", ProblemFormat::qkp, "line 5: the capacity is 0");
+  expect_refused("3\n1 2 4\n8 0\n16\n0\n5\n2\n", ProblemFormat::qkp, "line 5: the capacity is 0");
+  expect_refused("3\n1 2 4\n8 0\n16\n-5\n2 3 9\n", ProblemFormat::qkp, "line 5: the capacity is -5");
+  expect_refused("linear = [1, 2]\n[[limit]]\nname = \"price\"\nweights = [1, 2]\n", ProblemFormat::toml,
+                 "line 2: a limit has neither lower nor upper");
   expect_refused("3\n1 2 4\n8 0\n16\n5\n2 3", ProblemFormat::qkp, "truncated");
   expect_refused("3\n1 nan 4\n", ProblemFormat::qkp, "line 2: 'nan'");
   expect_refused("3\n1 2 4\n8 0\n16\n5\n2 -3 9\n", ProblemFormat::qkp, "line 6: the weight of candidate 2 is -3");
@@ -187,6 +225,79 @@ TEST_F(ProblemFileTest, TheProgramPrintsValueItemsBoundAndGap) {
   EXPECT_EQ(search("", {"--format", "qkp"}).code, 3);
   EXPECT_EQ(search(kQkp, {"--format", "qpk"}).code, 2);
   EXPECT_EQ(search(kQkp, {"--format", "qkp", "--method", "best"}).code, 2);
+}
+
+TEST_F(ProblemFileTest, IslandsAreASetting) {
+  const auto search = [&](const std::string& islands) {
+    return test::Process(SHEAF_PROGRAM,
+                         {"search", "--problem", file(kQkp).string(), "--format", "qkp", "--json", "--no-bound",
+                          "--device", "cpu", "--set", "search.islands=" + islands},
+                         folder_.path())
+        .finish();
+  };
+  const auto one = nlohmann::json::parse(search("1").out), four = nlohmann::json::parse(search("4").out);
+  EXPECT_EQ(one["items"], four["items"]);
+  EXPECT_GT(four["evaluations"], 2 * one["evaluations"].get<int64_t>());
+  EXPECT_EQ(search("0").code, 2);
+}
+
+/// A knapsack of 200 that nothing proves within a minute.
+std::string long_problem() {
+  std::string text = "200\n";
+  uint32_t state = 1;
+  const auto next = [&](uint32_t n) { return std::to_string((state = state * 1664525u + 1013904223u) / 65536u % n); };
+  for (int i = 0; i < 200; ++i) text += next(100) + " ";
+  for (int i = 0; i < 200 * 199 / 2; ++i) text += next(4) == "0" ? next(100) + " " : "0 ";
+  text += "\n3000\n";
+  for (int i = 0; i < 200; ++i) text += std::to_string(1 + std::stoi(next(50))) + " ";
+  return text;
+}
+
+TEST_F(ProblemFileTest, CtrlCGivesTheBestSetUntilThen) {
+  const std::string path = file(long_problem()).string();
+  for (const char* method : {"portfolio", "exact"}) {
+    test::Process process(SHEAF_PROGRAM,
+                          {"search", "--problem", path, "--format", "qkp", "--time-limit", "60", "--json", "--device",
+                           "cpu", "--method", method},
+                          folder_.path());
+    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    process.signal(SIGINT);
+    const auto done = process.finish();
+    EXPECT_EQ(done.code, 5) << done.err;
+    EXPECT_NE(done.err.find("interrupted during the bundle search"), std::string::npos) << done.err;
+    const auto json = nlohmann::json::parse(done.out);
+    EXPECT_EQ(json["interrupted"], true);
+    EXPECT_EQ(json["feasible"], true);
+    EXPECT_GT(json["value"], 0.0);
+    EXPECT_EQ(json["proven"], false);
+  }
+}
+
+TEST_F(ProblemFileTest, TheTimeLimitIsKept) {
+  const std::string path = file(long_problem()).string();
+  for (const char* method : {"portfolio", "exact"}) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto done = test::Process(SHEAF_PROGRAM,
+                                    {"search", "--problem", path, "--format", "qkp", "--time-limit", "2", "--json",
+                                     "--device", "cpu", "--method", method},
+                                    folder_.path())
+                          .finish();
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    EXPECT_EQ(done.code, 0) << done.err;
+    EXPECT_LT(nlohmann::json::parse(done.out)["seconds"], 2.1) << method;
+    // A busy machine starts programs slowly; a part that does not count would add a quarter.
+    EXPECT_LT(seconds, 2.4) << method;
+  }
+}
+
+TEST_F(ProblemFileTest, RefusesTimesThatAreNone) {
+  for (const char* limit : {"-1", "nan", "inf", "soon"}) {
+    const auto done = test::Process(SHEAF_PROGRAM, {"search", "--problem", file(kQkp).string(), "--time-limit", limit},
+                                    folder_.path())
+                          .finish();
+    EXPECT_EQ(done.code, 2) << limit;
+    EXPECT_LT(done.err.size(), 150u) << done.err;
+  }
 }
 
 TEST_F(ProblemFileTest, ReadsTransactionsWithUtilities) {

@@ -10,77 +10,16 @@
 #include "kernels/genetic/search_kernel.hpp"
 #include "kernels/genetic/search_pool.hpp"
 #include "kernels/genetic/search_recipe.hpp"
-#include "tests/common/op_test.hpp"
-#include "tests/reference/search.hpp"
+#include "tests/ops/search_run.hpp"
 
 namespace sheaf::search_test {
 namespace {
-
-using genetic::Recipe;
-using genetic::SearchParams;
-using genetic::SearchSet;
 
 #if defined(SHEAF_TSAN) || defined(__SANITIZE_ADDRESS__)
 constexpr bool kSanitized = true;
 #else
 constexpr bool kSanitized = false;
 #endif
-// With ThreadSanitizer the executor's warps take a hundred times as long.
-#if defined(SHEAF_TSAN)
-constexpr bool kSlow = true;
-#else
-constexpr bool kSlow = false;
-#endif
-
-constexpr Recipe kRecipes[] = {Recipe::portfolio, Recipe::genetic, Recipe::anneal, Recipe::greedy, Recipe::relaxed};
-
-struct Result {
-  int64_t chains = 0;
-  std::vector<SearchSet> pool;
-  std::vector<int64_t> evaluations;
-  std::vector<float> history;
-
-  const SearchSet& best(int64_t p = 0) const { return pool[static_cast<size_t>(p * chains)]; }
-  bool operator==(const Result& other) const {
-    return pool.size() == other.pool.size() && evaluations == other.evaluations && history == other.history &&
-           std::equal(pool.begin(), pool.end(), other.pool.begin(), [](const SearchSet& a, const SearchSet& b) {
-             return std::equal(a.mask, a.mask + genetic::kMaskWords, b.mask) && a.value == b.value &&
-                    a.violation == b.violation;
-           });
-  }
-};
-
-std::vector<int64_t> numbered(int64_t n) {
-  std::vector<int64_t> ids(static_cast<size_t>(n));
-  std::iota(ids.begin(), ids.end(), int64_t{1000});
-  return ids;
-}
-
-Result run(Context& context, const ref::SearchCases& host, const SearchParams& params, const std::vector<int64_t>& ids,
-           const std::vector<SearchSet>& start = {}) {
-  const ref::DeviceSearchCases problems(context, host);
-  const Buffer<int64_t> problem_ids(context, ids);
-  const int64_t n = host.n_problems;
-  test::Guarded<SearchSet> pool(context, n * params.chains);
-  if (!start.empty()) context.copy_from_host(pool.data(), start.data(), start.size() * sizeof(SearchSet));
-  test::Guarded<int64_t> evaluations(context, std::vector<int64_t>(static_cast<size_t>(n), 0));
-  test::Guarded<float> history(context, n * params.rounds);
-  genetic::search(context, {.problems = problems.view(),
-                            .params = params,
-                            .problem_ids = problem_ids.view(),
-                            .pool = pool.matrix(n, params.chains),
-                            .evaluations = evaluations.view(),
-                            .history = history.matrix(n, params.rounds)});
-  pool.expect_intact();
-  evaluations.expect_intact();
-  history.expect_intact();
-  return {params.chains, pool.to_host(), evaluations.to_host(), history.to_host()};
-}
-
-Result run(Context& context, const ref::SearchCases& host, const SearchParams& params) {
-  return run(context, host, params, numbered(host.n_problems));
-}
-
 class SearchTest : public test::OpTest {
  protected:
   bool on_simt() const { return GetParam() == Backend::simt; }
