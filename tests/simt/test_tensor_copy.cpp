@@ -167,6 +167,28 @@ TEST(SimtTensorCopy, FindsEachMisuse) {
   expect({"where another one is under way"}, {.announced = 2 * kBoxBytes, .n_boxes = 2, .distance = 1024});
 }
 
+// Thread 0 does not wait for the others before it arms the next phase.
+__global__ void run_ahead_kernel(TensorMap map) {
+  __shared__ uint64_t barrier;
+  begin_barriers(&barrier, 1);
+  for (unsigned phase = 0; phase < 2; ++phase) {
+    if (threadIdx.x == 0) {
+      mbarrier_expect(&barrier, kBoxBytes);
+      tensor_copy(dynamic_shared(), map, 0, 0, 0, &barrier);
+    }
+    mbarrier_wait(&barrier, phase);
+  }
+}
+
+TEST(SimtTensorCopy, FindsAThreadThatMissesAPhase) {
+  Source source(kBoxRows);
+  for (const std::string name : {"forward", "reverse"}) {
+    const ScopedOrder order(name);
+    const std::string fault = fault_of([&] { run(run_ahead_kernel, 1u, kThreads, kBoxBytes, source.map()); });
+    EXPECT_NE(fault.find("mbarrier"), std::string::npos) << name << ": " << fault;
+  }
+}
+
 TEST(SimtTensorCopy, RefusesMapsThatTheDriverRefuses) {
   alignas(16) static unsigned char data[64] = {};
   const auto refused = [](const unsigned char* from, const uint64_t(&sizes)[3], const uint64_t(&strides)[2],

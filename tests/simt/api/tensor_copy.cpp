@@ -137,6 +137,8 @@ bool mbarrier_await(Mbarrier& barrier, unsigned parity, const Where& where) {
     }
     park({describe, &barrier}, where);
   }
+  // A device would let it wait for the phase after.
+  if (barrier.phase > phase + 1) fail("waits at an mbarrier that has gone on by two phases", where);
   sanitizer::acquire(key);
   return false;
 }

@@ -14,7 +14,7 @@ namespace simt {
 constexpr unsigned kBoxRowBytes = 128;  // what the swizzle spans; the executor knows no other box
 
 /// What cuTensorMapEncodeTiled is told of a tensor of three dimensions, the first one without gaps.
-struct alignas(64) TensorMap {
+struct TensorMap {
   const unsigned char* data;
   uint64_t sizes[3];    // elements
   uint64_t strides[2];  // bytes, of the second and third dimension
