@@ -83,6 +83,7 @@ TEST_P(SearchIslandsTest, BackendsAgreeToTheLastBit) {
 }
 
 TEST_P(SearchIslandsTest, BatchThreadsAndRunsDoNotMatter) {
+  if (on_simt() && kSlow) return;
   const ref::SearchCases host = ref::full_search_cases(4, 20, 2, 4, 43);
   const Result together = run(context(), host, params());
   for (const int threads : {1, 2, 5}) EXPECT_EQ(run(*make_context(threads), host, params()), together);
@@ -104,7 +105,7 @@ TEST_P(SearchIslandsTest, ManyIslandsGoInSeveralLaunches) {
 
 // The draws of islands differ, and those of the first are those of a search without islands.
 TEST_P(SearchIslandsTest, IslandsHaveDrawsOfTheirOwn) {
-  const ref::SearchCases host = ref::plain_search_cases(1, 60, 1, 0, 60, 45);
+  const ref::SearchCases host = ref::plain_search_cases(1, kSlow ? 20 : 60, 1, 0, 60, 45);
   SearchParams params = this->params(Recipe::greedy);
   params.migrate_every = 0;
   std::vector<SearchSet> pools;
