@@ -203,8 +203,10 @@ class SequenceTask {
     }
     warpgroup_commit();
     warpgroup_wait<0>();
+    const TilePlace place = key_place(unit);
+    finish_scores<true>(shape_, place, x);
     const float* statistics = layout_.statistics(stage);
-    weigh_keys(call_, key_place(unit), x, d, statistics, statistics + kTile);
+    weigh_keys(call_, place, x, d, statistics, statistics + kTile);
     typename Math::A weights[kTile / 16], d_x[kTile / 16];
     unsigned char* to = layout_.values(n_worked_);
     const int row = 16 * warp() + quad_row();

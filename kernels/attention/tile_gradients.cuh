@@ -137,11 +137,10 @@ class QueryRows {
   float shift_[2], delta_[2];  // of rows g and g + 8
 };
 
-/// For key rows: products q . k into the dropped weights P', and d_out . v into d_x. log_sum_exp and delta are those of the columns.
+/// For key rows: scores into the dropped weights P', and products d_out . v into d_x. log_sum_exp and delta are those of the columns.
 template <int kParts>
 __device__ void weigh_keys(const Backward& call, const TilePlace& place, float (&x)[kParts][4], float (&d)[kParts][4],
                            const float* log_sum_exp, const float* delta) {
-  finish_scores<true>(call.args.shape, place, x);
   uint32_t bytes[kParts];
   if (call.mask.active()) draw_bytes<true>(call.mask, place, bytes);
 #pragma unroll
@@ -174,6 +173,7 @@ class KeyRows {
                        const float* log_sum_exp, const float* delta) {
     float x[kColumns / 8][4], d[kColumns / 8][4];
     multiply_rows<Math, kDim, kColumns>(x, keys, 0, queries, pitch);
+    finish_scores<true>(call.args.shape, place, x);
     multiply_rows<Math, kDim, kColumns>(d, values, 0, d_out, pitch);
     weigh_keys(call, place, x, d, log_sum_exp, delta);
     multiply_columns<Math, kDim, kColumns>(d_v, x, d_out, pitch);
