@@ -1,5 +1,5 @@
 #pragma once
-/// What nearly every test includes; for builds with SHEAF_FEWER_COMPILATIONS.
+/// What nearly every test includes, compiled once.
 
 #include <gtest/gtest.h>
 
