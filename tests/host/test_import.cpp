@@ -451,10 +451,14 @@ TEST_F(ImportTest, TheShippedDataHasTheFlawsOfItsManifest) {
   EXPECT_GE(departments.find_sorted("GROCERY"), 0);
 }
 
-TEST_F(ImportTest, OnlineRetailCountsAreThePublishedOnes) {
+fs::path online_retail() {
   const char* place = std::getenv("SHEAF_DATA");
-  const fs::path data = (place != nullptr ? fs::path(place) : fs::path(SHEAF_DATASETS) / "../../shared/data") /
-                        "online-retail" / "online_retail.csv.gz";
+  return (place != nullptr ? fs::path(place) : fs::path(SHEAF_DATASETS) / "../../shared/data") / "online-retail" /
+         "online_retail.csv.gz";
+}
+
+TEST_F(ImportTest, OnlineRetailCountsAreThePublishedOnes) {
+  const fs::path data = online_retail();
   if (!fs::exists(data)) GTEST_SKIP() << "no online-retail/online_retail.csv.gz; SHEAF_DATA names its folder";
   ImportConfig settings = load_import_config(fs::path(SHEAF_DATASETS) / "online_retail.toml");
   settings.clean.drop_duplicates = false;
@@ -474,8 +478,7 @@ TEST_F(ImportTest, OnlineRetailCountsAreThePublishedOnes) {
 }
 
 TEST_F(ImportTest, OnlineRetailHasCategoriesThatAreNotOneHeap) {
-  const char* place = std::getenv("SHEAF_DATA");
-  const fs::path data = fs::path(place != nullptr ? place : "none") / "online-retail" / "online_retail.csv.gz";
+  const fs::path data = online_retail();
   if (!fs::exists(data)) GTEST_SKIP() << "no online-retail/online_retail.csv.gz; SHEAF_DATA names its folder";
   const auto [prepared, report] =
       import_file(data, load_import_config(fs::path(SHEAF_DATASETS) / "online_retail.toml"), 2);
