@@ -152,6 +152,7 @@ class SequenceTask {
     clear(d_k_);
     clear(d_v_);
     load_rows_of_a(values_, layout_.values(n_worked_));
+    __syncwarp();  // before any lane stores d_x there
   }
 
   /// The warp's 16 rows of the block.

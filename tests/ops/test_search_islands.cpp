@@ -105,9 +105,9 @@ TEST_P(SearchIslandsTest, ManyIslandsGoInSeveralLaunches) {
 
 // The draws of islands differ, and those of the first are those of a search without islands.
 TEST_P(SearchIslandsTest, IslandsHaveDrawsOfTheirOwn) {
-  const ref::SearchCases host = ref::plain_search_cases(1, kSlow ? 20 : 60, 1, 0, 60, 45);
-  SearchParams params = this->params(Recipe::greedy);
-  params.migrate_every = 0;
+  const ref::SearchCases host = ref::plain_search_cases(1, 60, 1, 0, 60, 45);
+  SearchParams params{
+      .recipe = Recipe::greedy, .chains = 8, .rounds = 1, .iterations = 2, .islands = 3, .migrate_every = 0};
   std::vector<SearchSet> pools;
   run_islands(context(), host, params, pools);
   params.islands = 1;
