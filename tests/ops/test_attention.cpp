@@ -391,6 +391,9 @@ TEST_P(AttentionTest, WarpgroupsCopyRowsOfAnyAlignment) {
   std::vector<int64_t> lengths{330, 197};
   for (int64_t s = 0; s < 24; ++s) lengths.push_back(s * 29 % 67);
   for (const int64_t dim : {16, 80}) cases.push_back({.lengths = lengths, .dim = dim, .element = Element::f16});
+#if defined(SHEAF_TSAN)
+  cases.erase(cases.begin(), cases.begin() + 10);  // the executor's threads take a hundred times as long
+#endif
   for (Case& c : cases) {
     c.products = Products::warpgroups;
     c.backward = false;
