@@ -14,7 +14,7 @@ parts=("$@")
 ./scripts/setup.sh tests
 jobs=$(nproc)
 
-sources() { git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh'; }
+sources() { git ls-files '*.cpp' '*.hpp' '*.h' '*.cu' '*.cuh'; }
 configure() { cmake --preset "$1" -DSHEAF_TESTS=ON -DSHEAF_BENCH=ON "${@:2}" >/dev/null; }
 build() { configure "$1" && cmake --build --preset "$1"; }
 

@@ -4,6 +4,6 @@
 #include "tests/simt/api/async_copy.hpp"
 #include "tests/simt/api/intrinsics.hpp"
 #include "tests/simt/api/runtime_api.hpp"
-#include "tests/simt/api/tensor_core.hpp"
 #include "tests/simt/api/tensor_copy.hpp"
+#include "tests/simt/api/tensor_core.hpp"
 #include "tests/simt/api/warpgroup.hpp"
