@@ -89,6 +89,15 @@ def cpu_name() -> str:
     return platform.machine()
 
 
+def put_page(lines: list[str], out: pathlib.Path | None) -> None:
+    """To the file, or to stdout where none is named."""
+    page = "\n".join(lines) + "\n"
+    if out:
+        out.write_text(page)
+    else:
+        print(page, end="")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sheaf", type=pathlib.Path, help="the program")
@@ -117,11 +126,7 @@ def main() -> None:
              f"- {options.runs} runs of each, wall seconds; the phases are the program's own, **all** is measured from outside", "",
              "| command | threads | phase | median | min | max | peak memory, MiB |",
              "| --- | ---: | --- | ---: | ---: | ---: | ---: |", *rows, *quality(demos)]
-    page = "\n".join(lines) + "\n"
-    if options.out:
-        options.out.write_text(page)
-    else:
-        print(page, end="")
+    put_page(lines, options.out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-from end_to_end import cpu_name
+from end_to_end import cpu_name, put_page
 
 MODELS = {
     "factorization, softmax": [],
@@ -61,11 +61,7 @@ def main() -> None:
             lines.append(f"| {data.name} | {name} | {row['recall']:.4f} | {row['ndcg']:.4f} | {report['best_epoch']} | {seconds:.1f} |")
             baselines = at_ten[1:]
         lines += [f"| {data.name} | {row['name']} | {row['recall']:.4f} | {row['ndcg']:.4f} | | |" for row in baselines]
-    page = "\n".join(lines) + "\n"
-    if options.out:
-        options.out.write_text(page)
-    else:
-        print(page, end="")
+    put_page(lines, options.out)
 
 
 if __name__ == "__main__":

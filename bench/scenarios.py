@@ -14,7 +14,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from end_to_end import cpu_name
+from end_to_end import cpu_name, put_page
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATASETS = ROOT / "datasets"
@@ -96,11 +96,7 @@ def main() -> None:
              "  and kitchen and baking", "",
              "| data | scenario | searches or users | feasible | bundles | mean size | mean price | mean discount | mean categories |",
              "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", *rows]
-    page = "\n".join(lines) + "\n"
-    if options.out:
-        options.out.write_text(page)
-    else:
-        print(page, end="")
+    put_page(lines, options.out)
 
 
 if __name__ == "__main__":

@@ -74,4 +74,15 @@ inline Result run(Context& context, const ref::SearchCases& host, const SearchPa
   return run(context, host, params, numbered(host.n_problems));
 }
 
+/// The best value so far never falls and ends at that of the result.
+inline void expect_rising_history(const Result& result, int64_t n_problems, int64_t rounds) {
+  for (int64_t p = 0; p < n_problems; ++p) {
+    const auto begin = result.history.begin() + p * rounds;
+    EXPECT_TRUE(std::is_sorted(begin, begin + rounds));
+    if (!(result.best(p).violation > 0.0f)) {
+      EXPECT_EQ(begin[rounds - 1], result.best(p).value);
+    }
+  }
+}
+
 }  // namespace sheaf::search_test

@@ -100,13 +100,7 @@ TEST_P(SearchTest, HistoryNeverFallsAndEndsAtTheResult) {
   params.iterations = 2;
   const ref::SearchCases host = ref::full_search_cases(3, 40, 3, 6, 10);
   const Result result = run(context(), host, params);
-  for (int64_t p = 0; p < host.n_problems; ++p) {
-    const auto begin = result.history.begin() + p * params.rounds;
-    EXPECT_TRUE(std::is_sorted(begin, begin + params.rounds));
-    if (!(result.best(p).violation > 0.0f)) {
-      EXPECT_EQ(begin[params.rounds - 1], result.best(p).value);
-    }
-  }
+  expect_rising_history(result, host.n_problems, params.rounds);
 }
 
 TEST_P(SearchTest, BatchThreadsAndRunsDoNotMatter) {

@@ -223,13 +223,7 @@ TEST_P(SearchIslandsTest, HistoryIsThatOfTheBestIsland) {
   const ref::SearchCases host = ref::full_search_cases(2, 30, 3, 6, 51);
   const SearchParams params = this->params(Recipe::greedy);
   const Result result = run(context(), host, params);
-  for (int64_t p = 0; p < host.n_problems; ++p) {
-    const auto begin = result.history.begin() + p * params.rounds;
-    EXPECT_TRUE(std::is_sorted(begin, begin + params.rounds));
-    if (!(result.best(p).violation > 0.0f)) {
-      EXPECT_EQ(begin[params.rounds - 1], result.best(p).value);
-    }
-  }
+  expect_rising_history(result, host.n_problems, params.rounds);
 }
 
 // Without migration the first island is the search without islands, so no more of them can be worse; with it they find what one does not.
