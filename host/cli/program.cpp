@@ -190,6 +190,7 @@ void catch_signals() {
   // A closed pipe shows as a failed write, which is reported.
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
+  sigaction(SIGXFSZ, &action, nullptr);  // a file above the limit of sizes is an error of writing, like a full disk
 }
 
 /// CLI11 names an unknown subcommand only as an extra argument.

@@ -299,6 +299,24 @@ TEST_F(ProgramTest, AFullDiskIsReported) {
   EXPECT_TRUE(has(finished.err, "cannot write to the standard output"));
 }
 
+// No file may grow over 16 blocks of 512 bytes: as on a full disk, a write fails in the middle.
+TEST_F(ProgramTest, AFileThatCannotBeWrittenWholeLeavesNothing) {
+  prepare_model();
+  const auto before = names();
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"score", "data", "--model", "model"},
+        std::vector<std::string>{"associate", "data", "--model", "model"},
+        std::vector<std::string>{"train", "data", "--set", "model.epochs=1"}}) {
+    std::vector<std::string> arguments{"-c", "ulimit -f 16 && exec \"$0\" \"$@\"", SHEAF_PROGRAM};
+    arguments.insert(arguments.end(), command.begin(), command.end());
+    arguments.insert(arguments.end(), {"--out", "full", "--quiet"});
+    const Finished finished = test::Process("/bin/sh", arguments, home()).finish();
+    EXPECT_EQ(finished.code, 3) << command[0] << ": " << finished.err;
+    EXPECT_TRUE(has(finished.err, "full")) << finished.err;
+    EXPECT_EQ(names(), before) << command[0];
+  }
+}
+
 TEST_F(ProgramTest, UnwritableFolder) {
   prepare();
   // Nobody can make a folder there, root neither.
