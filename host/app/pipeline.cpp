@@ -310,9 +310,9 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
                                           SearchParams params) {
   const Bundle& nearest = *std::ranges::min_element(bundles, {}, &Bundle::violation);
   params.discount = nearest.discount;
-  throw DataError("no bundle meets the constraints; of the nearest one: " +
-                      explain_infeasible(nearest, dataset.catalog, params, dataset.prepared.currency),
-                  "relax what is named, or raise search.candidates");
+  throw NoBundle("no bundle meets the constraints; of the nearest one: " +
+                     explain_infeasible(nearest, dataset.catalog, params, dataset.prepared.currency),
+                 "relax what is named, or raise search.candidates");
 }
 
 /// The search with the discount of each bundle chosen, where the plan says so.
@@ -329,8 +329,8 @@ static CoupledSearch search_together(const SearchCall& search, const SearchParam
   CoupledSearch found = search_coupled(search, params, coupling, dataset.prepared.n_items, demand);
   if (found.n_found == 0) throw_infeasible(search(params).bundles, dataset, params);
   if (found.bundles.empty()) {
-    throw DataError("no bundle fits the stock of its items",
-                    "raise the stock in search.item_facts, or ask for smaller bundles");
+    throw NoBundle("no bundle fits the stock of its items",
+                   "raise the stock in search.item_facts, or ask for smaller bundles");
   }
   return found;
 }

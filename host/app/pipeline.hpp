@@ -15,6 +15,7 @@
 #include "host/app/association.hpp"
 #include "host/app/dataset.hpp"
 #include "host/config/config.hpp"
+#include "kernels/core/error.hpp"
 
 namespace sheaf::app {
 
@@ -42,6 +43,11 @@ std::string fingerprint(const data::Prepared& prepared);
 
 /// UsageError unless the model was trained on the same users and items; `trained_on` is the fingerprint of its data.
 void check_fits(const PreferenceModel& model, const std::string& trained_on, const data::Prepared& prepared);
+
+/// No bundle meets the constraints: which, and by how much.
+struct NoBundle : DataError {
+  using DataError::DataError;
+};
 
 /// search.* with ids resolved; DataError for an unknown id.
 SearchParams search_params(const data::Prepared& prepared, const config::Config& config);
@@ -75,7 +81,7 @@ struct CatalogSearch {
   double seconds = 0;
 };
 
-/// Bundles around the items that the users want most. DataError if none meets the constraints, saying which and by how much.
+/// Bundles around the items that the users want most. NoBundle if none meets the constraints.
 CatalogSearch search_catalog(Context& context, const Dataset& dataset, const PreferenceModel& model,
                              const PairCounts& counts, const config::Config& config);
 
@@ -90,7 +96,7 @@ std::vector<int32_t> most_wanted(Context& context, const PreferenceModel& model,
 /// 0, 1, .. n - 1
 std::vector<int32_t> all_ids(int64_t n);
 
-/// The best bundle of each of `users`; where they share stock or uses, a user for whom nothing is left has a bundle without items, of violation 1.
+/// The best bundle of each of `users`, NoBundle if there is none for anyone; where they share stock or uses, a user for whom nothing is left has a bundle without items, of violation 1.
 SearchResult search_users(Context& context, const Dataset& dataset, const PreferenceModel& model,
                           const PairCounts& counts, const config::Config& config, const std::vector<int32_t>& users,
                           std::optional<Together>* together = nullptr);

@@ -10,7 +10,8 @@
 
 #include "engine/checkpoint/file_io.hpp"
 #include "engine/checkpoint/model_io.hpp"
-#include "host/app/pipeline.hpp"
+#include "host/app/bundle_quality.hpp"
+#include "host/cli/bundle_text.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
 #include "host/cli/present.hpp"
@@ -137,6 +138,8 @@ void run_demo(const Options& options) {
               fmt::format("{} users, each with a bundle of their own", report::with_commas(dataset.prepared.n_users)));
 
   const app::Quality quality = app::evaluate(*context, dataset, trained.model, config, scores.bundles);
+  const app::BundleQuality bundles =
+      app::measure_bundle_quality(*context, dataset, trained.model, config, {scores.bundles, search.offers, {}, {}});
   phases.done("evaluate",
               fmt::format("{} users with purchases in the test period", quality.ranked.front().at.front().n_users));
 
@@ -153,7 +156,9 @@ void run_demo(const Options& options) {
                     .version = version_text()};
   page.heat_items = app::most_wanted(*context, trained.model, kHeatItems);
   page.heat_values = app::association_matrix(*context, dataset, trained.model, counts, config, page.heat_items);
-  const std::string metrics = app::to_json(quality).dump(2) + "\n";
+  nlohmann::json measured = app::to_json(quality);
+  measured["bundles"] = app::to_json(bundles);
+  const std::string metrics = measured.dump(2) + "\n";
   checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(dataset.prepared, search.offers));
   checkpoint::write_file(writer.path() / "bundles.jsonl", report::bundles_jsonl(dataset.prepared, search.offers));
   checkpoint::write_file(writer.path() / "users.csv", report::users_csv(dataset.prepared, scores));
@@ -167,14 +172,15 @@ void run_demo(const Options& options) {
     nlohmann::json offers = nlohmann::json::array();
     for (size_t r = 0; r < search.offers.size(); ++r)
       offers.push_back(report::offer_json(dataset.prepared, search.offers[r], r + 1));
-    print(nlohmann::json{{"bundles", offers}, {"quality", app::to_json(quality)}, {"out", out.string()}}.dump(
+    print(nlohmann::json{{"bundles", offers}, {"quality", measured}, {"out", out.string()}}.dump(
               2, ' ', false, nlohmann::json::error_handler_t::replace) +
           "\n");
     return;
   }
   print(offers_text(dataset.prepared, search.offers, kOffersShown) + "\n" +
-        quality_text(quality, dataset.prepared.currency) + "\nReport: " + fs::absolute(out / "report.html").string() +
-        "\n");
+        quality_text(quality, dataset.prepared.currency) + "\n" +
+        bundle_quality_short(bundles, dataset.prepared.currency) +
+        "\nReport: " + fs::absolute(out / "report.html").string() + "\n");
 }
 
 }  // namespace sheaf::cli

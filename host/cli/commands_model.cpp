@@ -8,7 +8,8 @@
 #include "engine/checkpoint/file_io.hpp"
 #include "engine/checkpoint/folder.hpp"
 #include "engine/checkpoint/model_io.hpp"
-#include "host/app/pipeline.hpp"
+#include "host/app/bundle_quality.hpp"
+#include "host/cli/bundle_text.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
 #include "host/cli/present.hpp"
@@ -56,17 +57,21 @@ void run_evaluate(const Options& options) {
   Workspace work(options);
   const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
   const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
-  const SearchResult own = app::search_users(*work.context, work.dataset, *model, counts, work.config,
-                                             app::all_ids(work.dataset.prepared.n_users));
-  const app::Quality quality = app::evaluate(*work.context, work.dataset, *model, work.config, own.bundles);
-  const std::string json = app::to_json(quality).dump(2) + "\n";
+  const app::FoundBundles found = app::find_bundles(*work.context, work.dataset, *model, counts, work.config);
+  const app::Quality quality = app::evaluate(*work.context, work.dataset, *model, work.config, found.users);
+  const app::BundleQuality bundles =
+      app::measure_bundle_quality(*work.context, work.dataset, *model, work.config, found);
+  nlohmann::json measured = app::to_json(quality);
+  measured["bundles"] = app::to_json(bundles);
+  const std::string json = measured.dump(2) + "\n";
   if (!options.out.empty()) {
     checkpoint::FolderWriter writer(options.out);
     checkpoint::write_file(writer.path() / "metrics.json", json);
     writer.commit(kEvaluationKind, nlohmann::json::object());
     progress.line("wrote " + options.out.string());
   }
-  print(options.json ? json : quality_text(quality, work.dataset.prepared.currency));
+  const std::string& currency = work.dataset.prepared.currency;
+  print(options.json ? json : quality_text(quality, currency) + "\n" + bundle_quality_text(bundles, currency));
 }
 
 }  // namespace sheaf::cli

@@ -309,6 +309,12 @@ std::vector<Key> make_registry() {
   evaluate.integer("knn_neighbours", &E::knn_neighbours, 1, 256, "neighbours of an item in the item-knn baseline");
   evaluate.number("knn_shrink", &E::knn_shrink, 0.0, 1e9,
                   "damps the similarity of rare items in the item-knn baseline");
+  evaluate.choice("history", &E::history, {"train", "validation"},
+                  "bundles: the last period that baselines may count and that tells what is new to a user");
+  evaluate.number("decay_days", &E::decay_days, 0.0, 1e6,
+                  "bundles: a basket weighs exp(-age / this) in the baseline of decayed counts; 0: the best of "
+                  "five on the validation period");
+  evaluate.integer("resamples", &E::resamples, 0, 1'000'000, "bundles: resamples of the users for standard errors");
 
   Keys run(all, "run", &Config::run);
   using R = Config::Run;

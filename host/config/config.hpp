@@ -95,6 +95,9 @@ struct Config {
     bool mask_seen = false;
     int64_t knn_neighbours = 20;
     double knn_shrink = 100.0;
+    std::string history = "train";
+    double decay_days = 0.0;  // 0: chosen on the validation period
+    int64_t resamples = 1000;
   } evaluate;
   struct Run {
     int64_t threads = 0;  // 0: all cores

@@ -1,0 +1,79 @@
+#pragma once
+/// Bundles made without a search: what any new way to make bundles has to beat. All heed the search's sizes, budget, categories,
+/// forbidden items and items that must be in; where a method finds nothing that does, the bundle is empty. Ties go to the smaller ids.
+/// What bundles of a run share (stock, uses) and floors of the margin are not heeded.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/associate/association.hpp"
+#include "engine/evaluate/bundle_table.hpp"
+#include "engine/mining/frequent_itemsets.hpp"
+#include "engine/search/bundle_search.hpp"
+
+namespace sheaf {
+
+/// The history that baselines count.
+struct BasketHistory {
+  HostCsr items;              // [n_baskets, n_items] pattern
+  std::vector<int32_t> user;  // [n_baskets]
+  std::vector<int64_t> time;  // [n_baskets] seconds
+  int64_t n_users = 0;
+
+  BasketsOf view() const { return {&items, &user}; }
+};
+/// b after a.
+BasketHistory joined(const BasketHistory& a, const BasketHistory& b);
+
+/// [n_users, n_items] a basket that holds the item adds exp(-age / days), its age in days before the last basket; with days = infinity the
+/// number of baskets.
+HostCsr decayed_counts(const BasketHistory& history, double days);
+
+/// The search's constraints on one bundle.
+class BundleRules {
+ public:
+  BundleRules(const Catalog& catalog, const SearchParams& params);
+  bool fits(const std::vector<int32_t>& items) const;
+  /// Whether `items`, of which at most `size` are to be, and the item can still become a bundle.
+  bool may_join(const std::vector<int32_t>& items, int32_t item, int64_t size) const;
+  /// The items that must be in, then the first of `ranked` (then of `more`) that may still join, up to max_size: an item may while the
+  /// budget holds and enough places are left for the categories. Ascending; empty if it ends below a limit.
+  std::vector<int32_t> fill(const std::vector<int32_t>& ranked, const std::vector<int32_t>& more = {}) const;
+  bool is_forbidden(int32_t item) const { return forbidden_[static_cast<size_t>(item)] != 0; }
+  const SearchParams& params() const { return params_; }
+  const Catalog& catalog() const { return catalog_; }
+
+ private:
+  const Catalog& catalog_;
+  const SearchParams& params_;
+  std::vector<uint8_t> forbidden_;
+};
+
+/// The items with the largest entries in the user's row of `weights` (decayed_counts), then the most popular ones.
+NamedBundles most_frequent_bundles(std::string name, const HostCsr& weights, const BundleRules& rules,
+                                   const std::vector<int32_t>& users);
+/// The first items of the user's list, [n_users, length] row-major, -1 for none.
+NamedBundles listed_bundles(std::string name, const std::vector<int32_t>& lists, int64_t length,
+                            const BundleRules& rules, const std::vector<int32_t>& users);
+/// At most `size` items of which most of the user's own baskets hold at least two: the best pair, then the items that add most,
+/// then exchanges of one item while they help; among the user's `pool` most frequent items.
+NamedBundles covering_bundles(std::string name, const BasketHistory& history, const BundleRules& rules,
+                              const std::vector<int32_t>& users, int64_t size, int64_t pool = 32);
+/// The itemset whose items the user bought most often in sum (by `counts`), of equals the one of more support.
+NamedBundles itemset_bundles(std::string name, const std::vector<Itemset>& itemsets, const HostCsr& counts,
+                             const BundleRules& rules, const std::vector<int32_t>& users);
+/// One set for everyone: of which most baskets hold at least two, found as in covering_bundles.
+NamedBundles global_bundle(std::string name, const BasketHistory& history, const BundleRules& rules,
+                           const std::vector<int32_t>& users, int64_t pool = 100);
+
+enum class ItemsetScore { support, leverage, support_price };
+/// A catalog of `count` bundles: itemsets of max_size by the score (leverage: mean over pairs of n(i,j)/n - n(i) n(j)/n^2), leaving out those
+/// that share more than max_overlap items with one already taken.
+NamedBundles itemset_catalog(std::string name, const std::vector<Itemset>& itemsets, const PairCounts& counts,
+                             ItemsetScore score, const BundleRules& rules, int64_t max_overlap, int64_t count);
+/// A catalog of `count` covering sets one after another, each found as in global_bundle among what the overlap leaves.
+NamedBundles covering_catalog(std::string name, const BasketHistory& history, const BundleRules& rules,
+                              int64_t max_overlap, int64_t count, int64_t pool = 100);
+
+}  // namespace sheaf

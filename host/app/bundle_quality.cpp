@@ -1,0 +1,282 @@
+#include "host/app/bundle_quality.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include "engine/evaluate/bundle_baselines.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/range.hpp"
+
+namespace sheaf::app {
+namespace {
+
+constexpr double kDecays[] = {90, 30, 60, 180, 365};
+constexpr int64_t kPools[] = {100, 50, 200, 400};
+constexpr int64_t kMostItemsets = 200'000;
+constexpr double kUsualDecay = 90;
+constexpr int64_t kListed = 64;  // items of the model's list, from which its best bundle is filled
+
+/// What baselines are made from and judged on.
+struct Periods {
+  BasketHistory train, validation, history;
+  HostCsr bought;       // [n_users, n_items] in the history
+  BasketHistory after;  // all baskets after the history
+};
+
+BasketHistory period(const HostCsr& items, const std::vector<int32_t>& user, const std::vector<int64_t>& time,
+                     int64_t n_users) {
+  return {items, user, time, n_users};
+}
+
+Periods periods_of(const Dataset& dataset, bool through_validation) {
+  const Purchases& p = dataset.purchases;
+  const int64_t n = dataset.prepared.n_users;
+  Periods periods;
+  periods.train = period(p.train_baskets, p.train_basket_user, p.train_basket_time, n);
+  periods.validation = period(p.validation_baskets, p.validation_basket_user, p.validation_basket_time, n);
+  const BasketHistory test = period(p.test_baskets, p.test_basket_user, p.test_basket_time, n);
+  periods.history = through_validation ? joined(periods.train, periods.validation) : periods.train;
+  periods.after = through_validation ? test : joined(periods.validation, test);
+  periods.bought = decayed_counts(periods.history, std::numeric_limits<double>::infinity());
+  return periods;
+}
+
+/// The first of `choices` whose bundles meet most of the validation baskets.
+template <class Choice>
+Choice best_choice(const std::vector<Choice>& choices, const BasketHistory& validation,
+                   const std::function<NamedBundles(const Choice&)>& make) {
+  size_t best = 0;
+  double most = -1;
+  for (size_t c = 0; c < choices.size() && validation.items.n_rows() > 0; ++c) {
+    const double share = share_with_two(make(choices[c]), validation.view());
+    if (!(share > most)) continue;
+    most = share;
+    best = c;
+  }
+  return choices[best];
+}
+
+std::vector<uint8_t> most_popular(const HostCsr& baskets, const BundleRules& rules, int64_t count) {
+  std::vector<std::pair<int64_t, int32_t>> order;
+  for (int32_t item = 0; item < baskets.n_columns; ++item) order.emplace_back(0, item);
+  for (const int32_t item : baskets.columns) --order[static_cast<size_t>(item)].first;
+  std::erase_if(order, [&](const auto& entry) { return rules.is_forbidden(entry.second); });
+  std::ranges::sort(order);
+  std::vector<uint8_t> allowed(static_cast<size_t>(baskets.n_columns), 0);
+  for (size_t r = 0; r < std::min(order.size(), static_cast<size_t>(count)); ++r) {
+    allowed[static_cast<size_t>(order[r].second)] = 1;
+  }
+  for (const int32_t item : rules.params().must_have) allowed[static_cast<size_t>(item)] = 1;
+  return allowed;
+}
+
+/// Itemsets of max_size among the most popular items.
+struct Mined {
+  int64_t pool = 0, support = 0;
+  std::vector<Itemset> sets;
+
+  std::vector<Itemset> above(int64_t min_support) const {
+    std::vector<Itemset> kept;
+    std::ranges::copy_if(sets, std::back_inserter(kept), [&](const Itemset& s) { return s.support >= min_support; });
+    return kept;
+  }
+};
+
+Mined mine(const HostCsr& baskets, const BundleRules& rules, int64_t pool) {
+  const int64_t size = rules.params().max_size;
+  Mined mined{pool, 1, {}};
+  mined.sets = most_frequent_itemsets(baskets,
+                                      {.min_support = 1,
+                                       .min_size = size,
+                                       .max_size = size,
+                                       .max_itemsets = kMostItemsets,
+                                       .allowed = most_popular(baskets, rules, pool)},
+                                      &mined.support);
+  return mined;
+}
+
+struct ItemsetChoice {
+  int64_t pool, times;  // the smallest support that could be mined, times this
+};
+
+std::vector<BundleRow> user_rows(Context& context, const PreferenceModel& model, const BundleRules& rules,
+                                 const Periods& periods, BundleWorld world, const std::vector<Bundle>& ours,
+                                 const config::Config& config, BaselineSettings& settings) {
+  NamedBundles own{"sheaf", {}, {}};
+  for (const Bundle& bundle : ours) {
+    if (bundle.violation != 0.0f) continue;
+    own.items.push_back(bundle.items);
+    own.user.push_back(static_cast<int32_t>(bundle.subject));
+  }
+  const std::vector<int32_t>& users = own.user;
+  const auto decayed = [&](const BasketHistory& history, double days) {
+    return most_frequent_bundles("", decayed_counts(history, days), rules, users);
+  };
+  settings.decay_days = config.evaluate.decay_days;
+  if (settings.decay_days == 0) {
+    settings.decay_days = best_choice<double>({std::begin(kDecays), std::end(kDecays)}, periods.validation,
+                                              [&](const double& days) { return decayed(periods.train, days); });
+  }
+  const auto itemsets = [&](const BasketHistory& history, int64_t pool) {
+    return itemset_bundles("frequent itemsets", mine(history.items, rules, pool).sets,
+                           decayed_counts(history, std::numeric_limits<double>::infinity()), rules, users);
+  };
+  settings.users_pool = best_choice<int64_t>({std::begin(kPools), std::end(kPools)}, periods.validation,
+                                             [&](const int64_t& pool) { return itemsets(periods.train, pool); });
+
+  // Forbidden items last: they take no place from others.
+  LinearScorer scorer = model.scorer(context);
+  std::vector<float> bias = scorer.item_bias.to_host();
+  bias.resize(static_cast<size_t>(scorer.n_items), 0.0f);
+  for (const int32_t item : rules.params().forbidden) bias[static_cast<size_t>(item)] = -1e30f;
+  scorer.item_bias = Buffer<float>(context, bias);
+  const int64_t length = std::min(kListed, scorer.n_items);
+  const std::vector<int32_t> listed = top_items(context, scorer, nullptr, length).items.to_host();
+
+  std::vector<NamedBundles> lists;
+  lists.push_back(own);
+  lists.push_back(most_frequent_bundles("own most frequent", periods.bought, rules, users));
+  lists.push_back(decayed(periods.history, settings.decay_days));
+  lists.back().name = fmt::format("own decayed, {:g} days", settings.decay_days);
+  lists.push_back(listed_bundles("model's best", listed, length, rules, users));
+  lists.push_back(covering_bundles("own covering set", periods.history, rules, users, rules.params().max_size));
+  if (rules.params().min_size <= 2 && rules.params().min_categories <= 2 && rules.params().max_size > 2) {
+    lists.push_back(covering_bundles("own covering pair", periods.history, rules, users, 2));
+  }
+  lists.push_back(itemsets(periods.history, settings.users_pool));
+  lists.push_back(global_bundle("global set", periods.history, rules, users));
+  return measure_bundles(lists, world,
+                         {.resamples = config.evaluate.resamples, .seed = static_cast<uint64_t>(config.run.seed)});
+}
+
+std::vector<BundleRow> catalog_rows(Context& context, const BundleRules& rules, const Periods& periods,
+                                    BundleWorld world, const std::vector<Offer>& ours, const config::Config& config,
+                                    BaselineSettings& settings) {
+  NamedBundles own{"sheaf", {}, {}};
+  for (const Offer& offer : ours) own.items.push_back(offer.bundle.items);
+  // As many bundles as ours: fewer where no more fit.
+  const int64_t overlap = config.search.max_overlap, count = std::ssize(own.items);
+  const PairCounts train_pairs = count_pairs(context, periods.train.items, 1);
+  const PairCounts pairs = count_pairs(context, periods.history.items, 1);
+  std::vector<Mined> of_train, of_history;
+  std::vector<ItemsetChoice> choices;
+  for (const int64_t pool : kPools) {
+    of_train.push_back(mine(periods.train.items, rules, pool));
+    of_history.push_back(mine(periods.history.items, rules, pool));
+    for (const int64_t times : {1, 2, 4}) choices.push_back({pool, times});
+  }
+  const auto mined = [](const std::vector<Mined>& all, int64_t pool) -> const Mined& {
+    return *std::ranges::find(all, pool, &Mined::pool);
+  };
+  std::vector<NamedBundles> lists{own};
+  constexpr std::pair<const char*, ItemsetScore> kScores[] = {
+      {"itemsets by support", ItemsetScore::support},
+      {"itemsets by leverage", ItemsetScore::leverage},
+      {"itemsets by support x price", ItemsetScore::support_price}};
+  for (const auto& named : kScores) {
+    const char* const name = named.first;
+    const ItemsetScore score = named.second;
+    const auto make = [&](const std::vector<Mined>& all, const PairCounts& counts, const ItemsetChoice& choice) {
+      const Mined& of = mined(all, choice.pool);
+      return itemset_catalog(name, of.above(of.support * choice.times), counts, score, rules, overlap, count);
+    };
+    const ItemsetChoice choice = best_choice<ItemsetChoice>(
+        choices, periods.validation, [&](const ItemsetChoice& c) { return make(of_train, train_pairs, c); });
+    lists.push_back(make(of_history, pairs, choice));
+    settings.itemsets +=
+        fmt::format("{}{}: in {} baskets or more, of the {} most popular items", settings.itemsets.empty() ? "" : "; ",
+                    name, mined(of_history, choice.pool).support * choice.times, choice.pool);
+  }
+  settings.catalog_pool = best_choice<int64_t>(
+      {std::begin(kPools), std::end(kPools)}, periods.validation,
+      [&](const int64_t& pool) { return covering_catalog("", periods.train, rules, overlap, count, pool); });
+  lists.push_back(covering_catalog("covering sets", periods.history, rules, overlap, count, settings.catalog_pool));
+  world.held_out = periods.after.view();
+  return measure_bundles(lists, world,
+                         {.resamples = config.evaluate.resamples, .seed = static_cast<uint64_t>(config.run.seed)});
+}
+
+nlohmann::json to_json(const Estimate& estimate) { return {{"value", estimate.value}, {"error", estimate.error}}; }
+
+nlohmann::json to_json(const std::vector<BundleRow>& rows) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const BundleRow& row : rows) {
+    nlohmann::json line{{"name", row.name},
+                        {"bundles", row.n_bundles},
+                        {"baskets", row.n_baskets},
+                        {"mean_size", row.mean_size},
+                        {"mean_price", row.mean_price}};
+    for (size_t c = 0; c < kBundleColumns; ++c) {
+      line[to_string(static_cast<BundleColumn>(c))] = to_json(row.columns[c]);
+      if (&row != &rows.front())
+        line["ours_less_this"][to_string(static_cast<BundleColumn>(c))] = to_json(row.difference[c]);
+    }
+    out.push_back(std::move(line));
+  }
+  return out;
+}
+
+}  // namespace
+
+FoundBundles find_bundles(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                          const PairCounts& counts, const config::Config& config) {
+  FoundBundles found;
+  try {
+    found.users = search_users(context, dataset, model, counts, config, all_ids(dataset.prepared.n_users)).bundles;
+  } catch (const NoBundle& error) {
+    found.users_missing = error.what();
+  }
+  try {
+    found.catalog = search_catalog(context, dataset, model, counts, config).offers;
+  } catch (const NoBundle& error) {
+    found.catalog_missing = error.what();
+  }
+  return found;
+}
+
+BundleQuality measure_bundle_quality(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                                     const config::Config& config, const FoundBundles& found,
+                                     const HostCsr* substitutes) {
+  const Range range("evaluate bundles");
+  BundleQuality quality;
+  quality.users_missing = found.users_missing;
+  quality.catalog_missing = found.catalog_missing;
+  quality.through_validation = config.evaluate.history == "validation";
+  const Periods periods = periods_of(dataset, quality.through_validation);
+  const SearchParams params = search_params(dataset.prepared, config);
+  const BundleRules rules(dataset.catalog, params);
+  const BundleWorld world{.catalog = &dataset.catalog,
+                          .history = &periods.bought,
+                          .before = periods.history.view(),
+                          .held_out = {&dataset.purchases.test_baskets, &dataset.purchases.test_basket_user},
+                          .after = periods.after.view(),
+                          .substitutes = substitutes};
+  quality.catalog_baskets = periods.after.items.n_rows();
+  if (!found.users.empty()) {
+    quality.users = user_rows(context, model, rules, periods, world, found.users, config, quality.settings);
+  }
+  if (!found.catalog.empty()) {
+    quality.catalog = catalog_rows(context, rules, periods, world, found.catalog, config, quality.settings);
+  }
+  return quality;
+}
+
+nlohmann::json to_json(const BundleQuality& quality) {
+  return {{"history", quality.through_validation ? "validation" : "train"},
+          {"decay_days", quality.settings.decay_days},
+          {"users_itemset_pool", quality.settings.users_pool},
+          {"catalog_itemsets", quality.settings.itemsets},
+          {"catalog_covering_pool", quality.settings.catalog_pool},
+          {"users", to_json(quality.users)},
+          {"users_missing", quality.users_missing},
+          {"catalog", to_json(quality.catalog)},
+          {"catalog_missing", quality.catalog_missing}};
+}
+
+}  // namespace sheaf::app
