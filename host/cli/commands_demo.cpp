@@ -153,7 +153,11 @@ void run_demo(const Options& options) {
                     .version = version_text()};
   page.heat_items = app::most_wanted(*context, trained.model, kHeatItems);
   page.heat_values = app::association_matrix(*context, dataset, trained.model, counts, config, page.heat_items);
-  const std::string metrics = app::to_json(quality).dump(2) + "\n";
+  const app::PriceResponses& responses = dataset.price_responses();
+  const UsedResponse used = app::used_response(dataset, config);
+  nlohmann::json metrics_json = app::to_json(quality);
+  metrics_json["price_response"] = app::to_json(responses, used);
+  const std::string metrics = metrics_json.dump(2) + "\n";
   checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(dataset.prepared, search.offers));
   checkpoint::write_file(writer.path() / "bundles.jsonl", report::bundles_jsonl(dataset.prepared, search.offers));
   checkpoint::write_file(writer.path() / "users.csv", report::users_csv(dataset.prepared, scores));
@@ -167,14 +171,14 @@ void run_demo(const Options& options) {
     nlohmann::json offers = nlohmann::json::array();
     for (size_t r = 0; r < search.offers.size(); ++r)
       offers.push_back(report::offer_json(dataset.prepared, search.offers[r], r + 1));
-    print(nlohmann::json{{"bundles", offers}, {"quality", app::to_json(quality)}, {"out", out.string()}}.dump(
+    print(nlohmann::json{{"bundles", offers}, {"quality", metrics_json}, {"out", out.string()}}.dump(
               2, ' ', false, nlohmann::json::error_handler_t::replace) +
           "\n");
     return;
   }
-  print(offers_text(dataset.prepared, search.offers, kOffersShown) + "\n" +
-        quality_text(quality, dataset.prepared.currency) + "\nReport: " + fs::absolute(out / "report.html").string() +
-        "\n");
+  print(offers_text(dataset.prepared, search.offers, kOffersShown) + "\n" + app::verdict_text(search.offers) + "\n" +
+        app::response_text(responses, used) + "\n" + quality_text(quality, dataset.prepared.currency) +
+        "\nReport: " + fs::absolute(out / "report.html").string() + "\n");
 }
 
 }  // namespace sheaf::cli

@@ -59,14 +59,20 @@ void run_evaluate(const Options& options) {
   const SearchResult own = app::search_users(*work.context, work.dataset, *model, counts, work.config,
                                              app::all_ids(work.dataset.prepared.n_users));
   const app::Quality quality = app::evaluate(*work.context, work.dataset, *model, work.config, own.bundles);
-  const std::string json = app::to_json(quality).dump(2) + "\n";
+  const app::PriceResponses& responses = work.dataset.price_responses();
+  const UsedResponse used = app::used_response(work.dataset, work.config);
+  nlohmann::json metrics = app::to_json(quality);
+  metrics["price_response"] = app::to_json(responses, used);
+  const std::string json = metrics.dump(2) + "\n";
   if (!options.out.empty()) {
     checkpoint::FolderWriter writer(options.out);
     checkpoint::write_file(writer.path() / "metrics.json", json);
     writer.commit(kEvaluationKind, nlohmann::json::object());
     progress.line("wrote " + options.out.string());
   }
-  print(options.json ? json : quality_text(quality, work.dataset.prepared.currency));
+  print(options.json
+            ? json
+            : quality_text(quality, work.dataset.prepared.currency) + "\n" + app::response_text(responses, used));
 }
 
 }  // namespace sheaf::cli
