@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "kernels/core/error.hpp"
 
@@ -15,6 +16,7 @@ constexpr double kLeastRatio = 0.1;  // of paid to full price: what is almost gi
 constexpr double kDiscountedBelow = 0.995;  // cents are rounded
 constexpr double kLeastChange = 0.02;       // of log(paid / full), between two weeks of an item
 constexpr double kRidge = 1e-9;             // share of a regressor's sum of squares that is left after the items' means
+constexpr double kSameSpread = 1e-6;        // relative: no reason to begin weeks on another day
 constexpr int kIterations = 100;
 constexpr double kConverged = 1e-9;
 
@@ -27,33 +29,63 @@ struct Cell {
   Pair x{};  // log price ratio; the deviation of the rest of the category
 };
 
-/// All cells, by item and week. `discounted` receives the number of lines below the full price.
-std::vector<Cell> make_cells(std::span<const PriceLine> lines, PriceResponse& result) {
-  struct Line {
-    int32_t item, week;
-    double log_ratio;
-  };
-  std::vector<Line> valid;
+/// A line with valid prices.
+struct PricedLine {
+  int32_t item, day;
+  double log_ratio;
+};
+
+/// By item and day; counts what is discounted.
+std::vector<PricedLine> valid_lines(std::span<const PriceLine> lines, PriceResponse& result) {
+  std::vector<PricedLine> valid;
   valid.reserve(lines.size());
   for (const PriceLine& line : lines) {
     if (!(std::isfinite(line.paid) && std::isfinite(line.full) && line.paid > 0 && line.full > 0)) continue;
     const double ratio = std::clamp(line.paid / line.full, kLeastRatio, 1.0);
     result.n_discounted += ratio < kDiscountedBelow ? 1 : 0;
-    valid.push_back({line.item, line.week, std::log(ratio)});
+    valid.push_back({line.item, line.day, std::log(ratio)});
   }
   result.n_lines = std::ssize(valid);
-  std::ranges::stable_sort(
-      valid, [](const Line& a, const Line& b) { return a.item != b.item ? a.item < b.item : a.week < b.week; });
+  std::ranges::stable_sort(valid, [](const PricedLine& a, const PricedLine& b) {
+    return a.item != b.item ? a.item < b.item : a.day < b.day;
+  });
+  return valid;
+}
+
+int32_t week_of(int32_t day, int32_t week_start) { return (day + 7 - week_start) / 7; }
+
+/// All cells, by item and week. `spread` receives the variance of the log ratio within cells.
+std::vector<Cell> make_cells(const std::vector<PricedLine>& lines, int32_t week_start, double& spread) {
   std::vector<Cell> cells;
-  for (const Line& line : valid) {
-    if (cells.empty() || cells.back().item != line.item || cells.back().week != line.week) {
-      cells.push_back({line.item, line.week, 0.0, {}});
+  double squares = 0;  // of all lines, less those that the cells' means explain
+  for (const PricedLine& line : lines) {
+    const int32_t week = week_of(line.day, week_start);
+    if (cells.empty() || cells.back().item != line.item || cells.back().week != week) {
+      cells.push_back({line.item, week, 0.0, {}});
     }
-    cells.back().count += 1;
-    cells.back().x[0] += line.log_ratio;
+    Cell& cell = cells.back();
+    cell.count += 1;
+    const double before = line.log_ratio - cell.x[0];
+    cell.x[0] += before / cell.count;  // the mean so far (Welford, 1962)
+    squares += before * (line.log_ratio - cell.x[0]);
   }
-  for (Cell& cell : cells) cell.x[0] /= cell.count;
+  const double freedom = static_cast<double>(lines.size()) - static_cast<double>(cells.size());
+  spread = freedom > 0 ? squares / freedom : 0.0;
   return cells;
+}
+
+/// The day of the week whose weeks have the smallest spread; the first of equals.
+int32_t best_week_start(const std::vector<PricedLine>& lines) {
+  int32_t best = 0;
+  double least = std::numeric_limits<double>::infinity();
+  for (int32_t start = 0; start < 7; ++start) {
+    double spread = 0;
+    make_cells(lines, start, spread);
+    if (spread >= least * (1.0 - kSameSpread)) continue;
+    least = spread;
+    best = start;
+  }
+  return best;
 }
 
 /// The cells [begin, end) of one item.
@@ -263,17 +295,16 @@ bool varies(const std::vector<Cell>& cells, const std::vector<ItemCells>& items,
   return within > kRidge * all && within > 0;
 }
 
-void check_lines(std::span<const PriceLine> lines, std::span<const int32_t> category,
-                 std::span<const double> exposure) {
+void check_lines(std::span<const PriceLine> lines, std::span<const int32_t> category, std::span<const double> baskets) {
   for (const PriceLine& line : lines) {
     if (line.item < 0 || line.item >= std::ssize(category)) {
       throw UsageError(fmt::format("price response: item {} of {}", line.item, category.size()));
     }
-    if (line.week < 0 || line.week >= std::ssize(exposure)) {
-      throw UsageError(fmt::format("price response: week {} of {}", line.week, exposure.size()));
+    if (line.day < 0 || line.day >= std::ssize(baskets)) {
+      throw UsageError(fmt::format("price response: day {} of {}", line.day, baskets.size()));
     }
-    if (!(exposure[static_cast<size_t>(line.week)] > 0)) {
-      throw UsageError(fmt::format("price response: week {} has lines but no exposure", line.week));
+    if (!(baskets[static_cast<size_t>(line.day)] > 0)) {
+      throw UsageError(fmt::format("price response: day {} has lines but no baskets", line.day));
     }
   }
   for (const int32_t c : category) {
@@ -284,16 +315,23 @@ void check_lines(std::span<const PriceLine> lines, std::span<const int32_t> cate
 }  // namespace
 
 PriceResponse estimate_price_response(std::span<const PriceLine> lines, std::span<const int32_t> category,
-                                      std::span<const double> exposure, const PriceResponseParams& params) {
-  check_lines(lines, category, exposure);
+                                      std::span<const double> baskets, const PriceResponseParams& params) {
+  check_lines(lines, category, baskets);
   PriceResponse result;
-  std::vector<Cell> cells = make_cells(lines, result);
+  const std::vector<PricedLine> priced = valid_lines(lines, result);
   const auto cannot = [&](const std::string& reason) {
     result.own_reason = result.cross_reason = reason;
     return result;
   };
   if (result.n_discounted == 0) return cannot("no discounts");
 
+  result.week_start = params.week_start >= 0 ? params.week_start : best_week_start(priced);
+  double spread = 0;
+  std::vector<Cell> cells = make_cells(priced, result.week_start, spread);
+  std::vector<double> exposure(baskets.size() / 7 + 2);
+  for (size_t day = 0; day < baskets.size(); ++day) {
+    exposure[static_cast<size_t>(week_of(static_cast<int32_t>(day), result.week_start))] += baskets[day];
+  }
   const std::vector<ItemCells> all = group_by_item(cells);
   fill_substitutes(cells, all, category, std::ssize(exposure));
   // A single week, or weeks of one line each, says nothing: any level far enough down explains them.

@@ -9,7 +9,8 @@
 /// of a promotion are taken from other products of the category (van Heerde, Gupta and Wittink, 2003).
 ///
 /// The estimate. y(i, w) = purchase lines of item i in week w, x(i, w) = mean of log(paid / full price) over these lines, and s(i, w) =
-/// the mean deviation of x from its usual value over the other items of the category, weighted by their sales. In weeks that have a sale
+/// the mean deviation of x from its usual value over the other items of the category, weighted by their sales. Weeks begin on the day for
+/// which the prices of an item differ least within a week, because that is when the shop changes them. In weeks that have a sale
 ///   y(i, w) ~ Poisson(exposure(w) exp(a_i + own x(i, w) + cross s(i, w))), given y(i, w) > 0.
 /// A week without a sale shows no price. It is left out, and the condition y > 0 (the zero-truncated Poisson likelihood) corrects for
 /// that; without it the estimate of rare items is far too close to 0. a_i is the item's own level. The likelihood is concave; Newton's
@@ -33,7 +34,7 @@ inline constexpr double kErrorsWide = 2.0;
 
 /// One line of a basket. A line is left out if a price is not finite or not positive. A paid price above the full one counts as full.
 struct PriceLine {
-  int32_t item = 0, week = 0;
+  int32_t item = 0, day = 0;
   double paid = 0, full = 0;  // for one unit, currency of the data
 };
 
@@ -54,18 +55,20 @@ struct PriceResponse {
   int64_t n_discounted = 0;              // of them, below 99.5 % of the full price
   int64_t n_items = 0;                   // items of the estimate whose price changes
   int64_t n_observations = 0;            // item-weeks of the estimate
+  int32_t week_start = 0;                // the days week_start, week_start + 7, .. begin a week
 };
 
 struct PriceResponseParams {
-  int64_t min_lines = 10;  // of an item; rarer ones are left out
-  int64_t min_items = 20;  // whose price changes; with fewer there is no estimate
+  int64_t min_lines = 10;   // of an item; rarer ones are left out
+  int64_t min_items = 20;   // whose price changes; with fewer there is no estimate
+  int32_t week_start = -1;  // 0 .. 6, or -1: chosen
 };
 
-/// `category` is [n_items]; `exposure` is [n_weeks], how many baskets each week has, and > 0 where there are lines. Cross is estimated
-/// where there are two categories or more. Double precision, one thread, the same bits each time; O(lines log lines).
-/// UsageError for an item or a week out of range and for an exposure that is not positive in a week with lines.
+/// `category` is [n_items]; `baskets` is [n_days], how many baskets each day has, > 0 where there are lines; exposure(w) is their sum over
+/// the week. Cross is estimated where there are two categories or more. Double precision, one thread, the same bits each time;
+/// O(lines log lines). UsageError for an item or a day out of range and for a day with lines but without baskets.
 PriceResponse estimate_price_response(std::span<const PriceLine> lines, std::span<const int32_t> category,
-                                      std::span<const double> exposure, const PriceResponseParams& params = {});
+                                      std::span<const double> baskets, const PriceResponseParams& params = {});
 
 /// The response that is used, and where it is from.
 struct UsedResponse {

@@ -13,8 +13,8 @@
 namespace sheaf::app {
 namespace {
 
-constexpr int64_t kSecondsPerWeek = 7 * 86400;
-constexpr PriceResponseParams kShortPeriod{.min_lines = 4, .min_items = 20};
+constexpr int64_t kSecondsPerDay = 86400;
+constexpr int64_t kMostDays = 100 * 366;
 
 /// "-1.58 (s.e. 0.07)"
 std::string with_error(const Elasticity& e) { return fmt::format("{:.2f} (s.e. {:.2f})", e.value, e.error); }
@@ -34,34 +34,42 @@ nlohmann::json response_json(const PriceResponse& r) {
           {"lines", r.n_lines},
           {"discounted_lines", r.n_discounted},
           {"items", r.n_items},
-          {"item_weeks", r.n_observations}};
+          {"item_weeks", r.n_observations},
+          {"week_start", r.week_start}};
 }
 
 }  // namespace
 
 PriceResponse response_of_period(const data::Prepared& prepared, uint8_t period, const PriceResponseParams& params) {
+  if (prepared.timestamp.empty()) return estimate_price_response({}, prepared.item_category, {}, params);
+  const int64_t first = prepared.timestamp.front() / kSecondsPerDay, last = prepared.timestamp.back() / kSecondsPerDay;
+  if (last - first > kMostDays) {
+    PriceResponse none;
+    none.own_reason = none.cross_reason = fmt::format("its purchases are {} days apart", last - first);
+    return none;
+  }
   std::vector<PriceLine> lines;
-  std::vector<double> baskets;  // [n_weeks]
-  std::vector<int32_t> last_week(static_cast<size_t>(prepared.n_baskets), -1);
-  int64_t first = 0;
+  std::vector<double> baskets(static_cast<size_t>(last - first + 1));
+  std::vector<int32_t> last_day(static_cast<size_t>(prepared.n_baskets), -1);
   for (size_t i = 0; i < prepared.user.size(); ++i) {  // in the order of time
     if (prepared.split[i] != period) continue;
-    if (lines.empty()) first = prepared.timestamp[i];
-    const auto week = static_cast<int32_t>((prepared.timestamp[i] - first) / kSecondsPerWeek);
+    const auto day = static_cast<int32_t>(prepared.timestamp[i] / kSecondsPerDay - first);
     const auto paid = static_cast<double>(prepared.price[i]);
     const double off = static_cast<double>(prepared.discount[i]) / static_cast<double>(prepared.quantity[i]);
-    lines.push_back({prepared.item[i], week, paid, paid + off});
-    if (std::ssize(baskets) <= week) baskets.resize(static_cast<size_t>(week) + 1);
-    int32_t& last = last_week[static_cast<size_t>(prepared.basket[i])];
-    if (last != week) baskets[static_cast<size_t>(week)] += 1;
-    last = week;
+    lines.push_back({prepared.item[i], day, paid, paid + off});
+    int32_t& seen = last_day[static_cast<size_t>(prepared.basket[i])];
+    if (seen != day) baskets[static_cast<size_t>(day)] += 1;
+    seen = day;
   }
   return estimate_price_response(lines, prepared.item_category, baskets, params);
 }
 
 PriceResponses estimate_responses(const data::Prepared& prepared) {
-  return {response_of_period(prepared, data::kTrain, {}),
-          response_of_period(prepared, data::kValidation, kShortPeriod)};
+  PriceResponses responses{response_of_period(prepared, data::kTrain, {}), {}};
+  PriceResponseParams short_period{.min_lines = 4};  // an item has fewer lines in a few weeks
+  if (responses.training.own_reason.empty()) short_period.week_start = responses.training.week_start;
+  responses.validation = response_of_period(prepared, data::kValidation, short_period);
+  return responses;
 }
 
 UsedResponse used_response(const Dataset& dataset, const config::Config& config) {

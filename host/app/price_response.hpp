@@ -23,7 +23,7 @@ struct PriceResponses {
   PriceResponse validation;  // from the lines of that period alone: whether the first holds later
 };
 
-/// Of the lines of one period (data::kTrain, ..). A week begins every seventh day from the first line of the period.
+/// Of the lines of one period (data::kTrain, ..). Days are counted from the first line of the whole set.
 PriceResponse response_of_period(const data::Prepared& prepared, uint8_t period, const PriceResponseParams& params);
 PriceResponses estimate_responses(const data::Prepared& prepared);
 

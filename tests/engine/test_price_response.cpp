@@ -22,8 +22,19 @@ double rate_of(double mean) {
   return low;
 }
 
+/// On the first day of the week.
 void add(std::vector<PriceLine>& lines, int count, int32_t item, int32_t week, double paid, double full) {
-  for (int l = 0; l < count; ++l) lines.push_back({item, week, paid, full});
+  for (int l = 0; l < count; ++l) lines.push_back({item, 7 * week, paid, full});
+}
+
+/// The baskets of weeks, on their first day.
+std::vector<double> days(const std::vector<double>& weeks) {
+  std::vector<double> baskets;
+  for (const double w : weeks) {
+    baskets.push_back(w);
+    baskets.insert(baskets.end(), 6, 0.0);
+  }
+  return baskets;
 }
 
 /// Purchases of a made shop. Each week an item is discounted with a chance of 0.4, by 10 to 40 %.
@@ -31,16 +42,19 @@ struct Shop {
   int32_t n_items = 600, n_weeks = 30, per_category = 6;
   double own = 0, cross = 0, rate = 1.0;
   bool discounts = true;
+  int32_t first_day = 0;  // prices change on this day and every seventh after it
   uint64_t seed = 1;
 
   std::vector<PriceLine> lines = {};
   std::vector<int32_t> category = {};
-  std::vector<double> exposure = {};
+  std::vector<double> baskets = {};  // [first_day + 7 n_weeks]
 
   PriceResponse estimate() {
     std::mt19937_64 random(seed);
     const auto uniform = [&] { return static_cast<double>(random() >> 11) * 0x1p-53; };
-    for (int32_t w = 0; w < n_weeks; ++w) exposure.push_back(100.0 + 10.0 * (w % 5));
+    const auto exposure = [](int32_t w) { return 100.0 + 10.0 * (w % 5); };
+    baskets.assign(static_cast<size_t>(first_day), 0.0);
+    for (int32_t w = 0; w < n_weeks; ++w) baskets.insert(baskets.end(), 7, exposure(w) / 7);
     std::vector<double> x;  // [n_items, n_weeks]
     for (int32_t i = 0; i < n_items * n_weeks; ++i) {
       x.push_back(discounts && uniform() < 0.4 ? std::log(1 - (0.1 + 0.3 * uniform())) : 0.0);
@@ -52,13 +66,16 @@ struct Shop {
         double others = 0;
         for (int32_t j = 0; j < per_category; ++j) others += x[at(category.back() * per_category + j, w)];
         others = (others - x[at(i, w)]) / (per_category - 1);
-        const double lambda = level * exposure[static_cast<size_t>(w)] * std::exp(own * x[at(i, w)] + cross * others);
+        const double lambda = level * exposure(w) * std::exp(own * x[at(i, w)] + cross * others);
         int count = 0;
         for (double p = uniform(); p > std::exp(-lambda); p *= uniform()) ++count;
-        add(lines, count, i, w, 2.0 * std::exp(x[at(i, w)]), 2.0);
+        for (int l = 0; l < count; ++l) {
+          const int32_t day = first_day + 7 * w + static_cast<int32_t>(7 * uniform());
+          lines.push_back({i, day, 2.0 * std::exp(x[at(i, w)]), 2.0});
+        }
       }
     }
-    return estimate_price_response(lines, category, exposure);
+    return estimate_price_response(lines, category, baskets);
   }
   size_t at(int32_t i, int32_t w) const { return static_cast<size_t>(i * n_weeks + w); }
 };
@@ -69,7 +86,7 @@ TEST(PriceResponse, AgreesWithACaseByHand) {
   add(lines, 2, 0, 0, 3.0, 3.0);
   add(lines, 4, 0, 1, 1.5, 3.0);
   const PriceResponseParams few{.min_lines = 1, .min_items = 1};
-  PriceResponse r = estimate_price_response(lines, std::vector<int32_t>{0}, std::vector<double>{1, 1}, few);
+  PriceResponse r = estimate_price_response(lines, std::vector<int32_t>{0}, days({1, 1}), few);
   ASSERT_EQ(r.own_reason, "");
   EXPECT_NEAR(r.own.value, std::log(rate_of(4) / rate_of(2)) / std::log(0.5), 1e-8);
   EXPECT_NEAR(r.own.value, -1.2988, 1e-4);
@@ -79,7 +96,7 @@ TEST(PriceResponse, AgreesWithACaseByHand) {
   EXPECT_EQ(r.n_items, 1);
   EXPECT_EQ(r.n_observations, 2);
   // Twice as many baskets in the second week explain a part of it.
-  r = estimate_price_response(lines, std::vector<int32_t>{0}, std::vector<double>{1, 2}, few);
+  r = estimate_price_response(lines, std::vector<int32_t>{0}, days({1, 2}), few);
   EXPECT_NEAR(r.own.value, std::log(rate_of(4) / rate_of(2) / 2) / std::log(0.5), 1e-8);
 }
 
@@ -95,8 +112,8 @@ TEST(PriceResponse, OtherItemsOfTheCategoryAgreeWithACaseByHand) {
   add(lines, 3, 1, 2, 3.5, 7.0);
   add(lines, 4, 2, 0, 1.0, 7.0);
   add(lines, 4, 2, 1, 7.0, 7.0);
-  const PriceResponse r = estimate_price_response(lines, std::vector<int32_t>{0, 0, 1}, std::vector<double>{1, 1, 1},
-                                                  {.min_lines = 9, .min_items = 1});
+  const PriceResponse r =
+      estimate_price_response(lines, std::vector<int32_t>{0, 0, 1}, days({1, 1, 1}), {.min_lines = 9, .min_items = 1});
   ASSERT_EQ(r.cross_reason, "");
   const double level = (std::log(rate_of(2)) + std::log(rate_of(3))) / 2;
   EXPECT_NEAR(r.own.value, (std::log(rate_of(4)) - level) / std::log(0.5), 1e-8);
@@ -118,6 +135,17 @@ TEST(PriceResponse, APlantedResponseIsFound) {
   const UsedResponse used = choose_response(r, NAN, NAN);
   EXPECT_EQ(used.own_source, Source::estimated);
   EXPECT_EQ(used.own.value, r.own.value);
+}
+
+TEST(PriceResponse, WeeksBeginWhenPricesChange) {
+  Shop shop{.n_items = 300, .own = -2.0, .first_day = 4};
+  const PriceResponse r = shop.estimate();
+  EXPECT_EQ(r.week_start, 4);
+  EXPECT_NEAR(r.own.value, -2.0, 3 * r.own.error);
+  // Weeks that mix two prices see a weaker response.
+  const PriceResponse mixed = estimate_price_response(shop.lines, shop.category, shop.baskets, {.week_start = 0});
+  EXPECT_EQ(mixed.week_start, 0);
+  EXPECT_GT(mixed.own.value, r.own.value + 3 * r.own.error);
 }
 
 TEST(PriceResponse, RareItemsDoNotMoveItTowardsZero) {
@@ -174,7 +202,7 @@ TEST(PriceResponse, DataThatCannotSaySaysSo) {
   // All items discounted alike, always: no price changes.
   std::vector<PriceLine> lines = {};
   for (int32_t i = 0; i < 40; ++i) add(lines, 20, i, i % 3, 1.0, 2.0), add(lines, 10, i, 4, 1.0, 2.0);
-  r = estimate_price_response(lines, std::vector<int32_t>(40, 0), std::vector<double>(5, 1.0));
+  r = estimate_price_response(lines, std::vector<int32_t>(40, 0), std::vector<double>(35, 1.0));
   EXPECT_NE(r.own_reason.find("too few price changes: 0 items"), std::string::npos) << r.own_reason;
 }
 
@@ -205,7 +233,7 @@ TEST(PriceResponse, LinesWithoutAPriceAreLeftOut) {
     lines.push_back({3, 2, bad, 2.0});
     lines.push_back({4, 2, 2.0, bad});
   }
-  const PriceResponse r = estimate_price_response(lines, shop.category, shop.exposure);
+  const PriceResponse r = estimate_price_response(lines, shop.category, shop.baskets);
   EXPECT_EQ(r.own.value, clean.own.value);
   EXPECT_EQ(r.own.error, clean.own.error);
   EXPECT_EQ(r.n_lines, clean.n_lines);
@@ -213,8 +241,8 @@ TEST(PriceResponse, LinesWithoutAPriceAreLeftOut) {
   std::vector<PriceLine> odd;
   add(odd, 2, 0, 0, 9.0, 3.0);
   add(odd, 4, 0, 1, 1e-9, 3.0);
-  const PriceResponse o = estimate_price_response(odd, std::vector<int32_t>{0}, std::vector<double>{1, 1},
-                                                  {.min_lines = 1, .min_items = 1});
+  const PriceResponse o =
+      estimate_price_response(odd, std::vector<int32_t>{0}, days({1, 1}), {.min_lines = 1, .min_items = 1});
   EXPECT_NEAR(o.own.value, std::log(rate_of(4) / rate_of(2)) / std::log(0.1), 1e-8);
 }
 
@@ -223,16 +251,16 @@ TEST(PriceResponse, OrderOfLinesDoesNotMatterAndWrongIdsAreErrors) {
   const PriceResponse r = shop.estimate();
   std::vector<PriceLine> lines = shop.lines;
   std::shuffle(lines.begin(), lines.end(), std::mt19937(5));
-  EXPECT_NEAR(estimate_price_response(lines, shop.category, shop.exposure).own.value, r.own.value, 1e-9);
-  const auto refuse = [&](PriceLine line, std::vector<double> exposure) {
+  EXPECT_NEAR(estimate_price_response(lines, shop.category, shop.baskets).own.value, r.own.value, 1e-9);
+  const auto refuse = [&](PriceLine line, std::vector<double> baskets) {
     lines.push_back(line);
-    EXPECT_THROW(estimate_price_response(lines, shop.category, exposure), UsageError);
+    EXPECT_THROW(estimate_price_response(lines, shop.category, baskets), UsageError);
     lines.pop_back();
   };
-  refuse({60, 0, 1, 1}, shop.exposure);
-  refuse({-1, 0, 1, 1}, shop.exposure);
-  refuse({0, 30, 1, 1}, shop.exposure);
-  refuse({0, 0, 1, 1}, std::vector<double>(30, 0.0));
+  refuse({60, 0, 1, 1}, shop.baskets);
+  refuse({-1, 0, 1, 1}, shop.baskets);
+  refuse({0, 210, 1, 1}, shop.baskets);
+  refuse({0, 0, 1, 1}, std::vector<double>(210, 0.0));
 }
 
 }  // namespace
