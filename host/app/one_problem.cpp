@@ -24,7 +24,7 @@ struct Built {
         const config::Config& config)
       : context(run_context),
         data(dataset),
-        plan(dataset.prepared, config, run_context),
+        plan(dataset, config, run_context),
         params(search_params(dataset.prepared, config)),
         scorer(model.scorer(run_context)),
         space(search_space(run_context, dataset, model, counts, params, config)),

@@ -125,11 +125,9 @@ std::vector<double> chances_of(Context& context, const LinearScorer& scorer, con
 }
 
 /// Fills what depends on the users: audience and expected value.
-void fill_audience(Context& context, const LinearScorer& scorer, const config::Config& config,
-                   std::vector<Offer>& offers) {
+void fill_audience(Context& context, const LinearScorer& scorer, const RunPlan& plan, std::vector<Offer>& offers) {
   for (Offer& offer : offers) {
-    const std::vector<double> chances =
-        chances_of(context, scorer, offer.bundle, demand_factor(config, offer.discount));
+    const std::vector<double> chances = chances_of(context, scorer, offer.bundle, plan.demand_factor(offer.discount));
     std::vector<std::pair<double, int32_t>> likely;
     for (size_t u = 0; u < chances.size(); ++u) {
       offer.audience += chances[u];
@@ -206,6 +204,11 @@ Dataset::Dataset(data::Prepared prepared_set, const config::Config& config)
     : prepared(std::move(prepared_set)),
       catalog(make_catalog(prepared)),
       purchases(make_purchases(prepared, config.model.recency_days)) {}
+
+const PriceResponses& Dataset::price_responses() const {
+  if (!responses_) responses_ = estimate_responses(prepared);
+  return *responses_;
+}
 
 TrainedModel train_model(Context& context, const Dataset& dataset, const config::Config& config,
                          const std::function<void(const EpochReport&)>& on_epoch) {
@@ -339,7 +342,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
                              const PairCounts& counts, const config::Config& config) {
   const Range range("search");
   const auto start = Clock::now();
-  const RunPlan plan(dataset.prepared, config, context);
+  const RunPlan plan(dataset, config, context);
   SearchParams params = search_params(dataset.prepared, config);
   plan.apply(params, dataset.prepared, config);
   const LinearScorer scorer = model.scorer(context);
@@ -368,7 +371,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
     const DemandCall demand = [&](std::vector<Column>& columns, size_t first) {
       for (size_t c = first; c < columns.size() && !coupling.stock.empty(); ++c) {
         const Bundle& bundle = columns[c].bundle;
-        const double factor = demand_factor(config, static_cast<double>(bundle.discount));
+        const double factor = plan.demand_factor(static_cast<double>(bundle.discount));
         const std::vector<double> chances = chances_of(context, probabilities, bundle, factor);
         columns[c].demand = std::accumulate(chances.begin(), chances.end(), 0.0);
       }
@@ -389,7 +392,8 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
   for (Bundle& bundle : chosen) {
     result.offers.push_back(make_offer(std::move(bundle), dataset.catalog, counts, association, config));
   }
-  fill_audience(context, probabilities, config, result.offers);
+  fill_audience(context, probabilities, plan, result.offers);
+  fill_increments(context, probabilities, dataset, plan, config, result.offers);
   result.seconds = seconds_since(start);
   return result;
 }
@@ -423,7 +427,7 @@ SearchResult search_users(Context& context, const Dataset& dataset, const Prefer
                           const PairCounts& counts, const config::Config& config, const std::vector<int32_t>& users,
                           std::optional<Together>* together) {
   const Range range("search");
-  const RunPlan plan(dataset.prepared, config, context);
+  const RunPlan plan(dataset, config, context);
   SearchParams params = search_params(dataset.prepared, config);
   plan.apply(params, dataset.prepared, config);
   params.known = plan.known.of_user;

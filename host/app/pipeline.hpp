@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "engine/associate/association.hpp"
+#include "engine/bundles/increment.hpp"
 #include "engine/evaluate/bundle_eval.hpp"
 #include "engine/evaluate/ranking_eval.hpp"
 #include "engine/search/bundle_search.hpp"
 #include "engine/train/trainer.hpp"
 #include "host/app/association.hpp"
 #include "host/app/dataset.hpp"
+#include "host/app/price_response.hpp"
 #include "host/config/config.hpp"
 #include "kernels/core/error.hpp"
 
@@ -26,6 +28,12 @@ struct Dataset {
   data::Prepared prepared;
   Catalog catalog;
   Purchases purchases;
+
+  /// Estimated when first asked for.
+  const PriceResponses& price_responses() const;
+
+ private:
+  mutable std::optional<PriceResponses> responses_;
 };
 
 struct TrainedModel {
@@ -60,6 +68,7 @@ struct Offer {
   double offer_price = 0;      // price * (1 - discount)
   double audience = 0;         // expected number of users who buy at least two of its items
   double expected_value = 0;   // audience * offer_price
+  BundleIncrement increment;   // what the discount adds against no offer
   double cohesion = 0;         // mean over its pairs of the cosine of counted baskets, 0 .. 1
   double lift = 0;             // mean over its pairs
   double association = 0;      // mean over its pairs of A(i, j) as the search used it

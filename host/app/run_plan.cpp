@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "host/app/pipeline.hpp"
 #include "host/data/csv.hpp"
 #include "kernels/core/error.hpp"
 
@@ -143,30 +144,36 @@ KnownBundles read_known_bundles(const std::filesystem::path& given, const data::
   return known;
 }
 
-RunPlan::RunPlan(const data::Prepared& prepared, const config::Config& config, const Context& context) {
+RunPlan::RunPlan(const Dataset& dataset, const config::Config& config, const Context& context) {
+  const data::Prepared& prepared = dataset.prepared;
   if (config.discount.min > config.discount.max) {
     throw UsageError(
         fmt::format("discount.min = {} is above discount.max = {}", config.discount.min, config.discount.max),
         "exchange them");
   }
-  if (config.discount.by == "search") levels = discount_levels(config.discount);
+  if (config.discount.by == "search") {
+    levels = discount_levels(config.discount);
+    uplift = used_uplift(dataset, config);
+  }
   if (!config.search.item_facts.empty()) facts = read_run_facts(config.search.item_facts, prepared, context);
   if (!config.search.warm_start.empty()) known = read_known_bundles(config.search.warm_start, prepared);
 }
 
 void RunPlan::apply(SearchParams& params, const data::Prepared& prepared, const config::Config& config) const {
   if (levels.empty()) return;
-  params.uplift = static_cast<float>(config.discount.uplift);
+  params.uplift = static_cast<float>(uplift);
   params.margin_floor = static_cast<float>(config.discount.margin_floor);
+  for (const double cost : unit_costs(prepared, config)) params.unit_cost.push_back(static_cast<float>(cost));
+}
+
+std::vector<double> RunPlan::unit_costs(const data::Prepared& prepared, const config::Config& config) const {
+  std::vector<double> costs;
   for (size_t i = 0; i < prepared.item_price.size(); ++i) {
     const double usual = config.discount.cost_share * static_cast<double>(prepared.item_price[i]);
     const bool is_known = !facts.cost.empty() && !std::isnan(facts.cost[i]);
-    params.unit_cost.push_back(static_cast<float>(is_known ? facts.cost[i] : usual));
+    costs.push_back(is_known ? facts.cost[i] : usual);
   }
-}
-
-double demand_factor(const config::Config& config, double discount) {
-  return config.discount.by == "search" ? 1.0 + config.discount.uplift * discount : 1.0;
+  return costs;
 }
 
 }  // namespace sheaf::app

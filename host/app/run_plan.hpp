@@ -14,6 +14,8 @@
 
 namespace sheaf::app {
 
+struct Dataset;
+
 /// Of the file search.item_facts; items that it does not name may be sold without end, at no known cost.
 struct RunFacts {
   std::vector<double> stock;  // [n_items] units, infinity for any; empty: the file has no such column
@@ -34,20 +36,22 @@ KnownBundles read_known_bundles(const std::filesystem::path& path, const data::P
 
 /// The settings of a run, read once.
 struct RunPlan {
-  RunPlan(const data::Prepared& prepared, const config::Config& config, const Context& context);
+  RunPlan(const Dataset& dataset, const config::Config& config, const Context& context);
 
   /// The discounts to choose from, ascending; empty: the search does not choose them.
   std::vector<float> levels;
+  double uplift = 0;  // chances grow by this times the discount; 0 where the search does not choose it
   RunFacts facts;
   KnownBundles known;
 
   /// Adds what the plan says to `params`.
   void apply(SearchParams& params, const data::Prepared& prepared, const config::Config& config) const;
+  /// [n_items] the cost of a unit: of the facts, else discount.cost_share of the usual price.
+  std::vector<double> unit_costs(const data::Prepared& prepared, const config::Config& config) const;
+  /// How much likelier a purchase is at a discount, at least 1.
+  double demand_factor(double discount) const { return 1.0 + uplift * discount; }
   /// Whether bundles of the run share something, so that they are chosen together.
   bool is_coupled(const config::Config& config) const { return config.search.max_uses > 0 || !facts.stock.empty(); }
 };
-
-/// How much likelier a purchase is at a discount, at least 1.
-double demand_factor(const config::Config& config, double discount);
 
 }  // namespace sheaf::app

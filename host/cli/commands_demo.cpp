@@ -156,8 +156,11 @@ void run_demo(const Options& options) {
                     .version = version_text()};
   page.heat_items = app::most_wanted(*context, trained.model, kHeatItems);
   page.heat_values = app::association_matrix(*context, dataset, trained.model, counts, config, page.heat_items);
+  const app::PriceResponses& responses = dataset.price_responses();
+  const UsedResponse used = app::used_response(dataset, config);
   nlohmann::json measured = app::to_json(quality);
   measured["bundles"] = app::to_json(bundles);
+  measured["price_response"] = app::to_json(responses, used);
   const std::string metrics = measured.dump(2) + "\n";
   checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(dataset.prepared, search.offers));
   checkpoint::write_file(writer.path() / "bundles.jsonl", report::bundles_jsonl(dataset.prepared, search.offers));
@@ -177,8 +180,8 @@ void run_demo(const Options& options) {
           "\n");
     return;
   }
-  print(offers_text(dataset.prepared, search.offers, kOffersShown) + "\n" +
-        quality_text(quality, dataset.prepared.currency) + "\n" +
+  print(offers_text(dataset.prepared, search.offers, kOffersShown) + "\n" + app::verdict_text(search.offers) + "\n" +
+        app::response_text(responses, used) + "\n" + quality_text(quality, dataset.prepared.currency) + "\n" +
         bundle_quality_short(bundles, dataset.prepared.currency) +
         "\nReport: " + fs::absolute(out / "report.html").string() + "\n");
 }

@@ -61,8 +61,11 @@ void run_evaluate(const Options& options) {
   const app::Quality quality = app::evaluate(*work.context, work.dataset, *model, work.config, found.users);
   const app::BundleQuality bundles =
       app::measure_bundle_quality(*work.context, work.dataset, *model, work.config, found);
+  const app::PriceResponses& responses = work.dataset.price_responses();
+  const UsedResponse used = app::used_response(work.dataset, work.config);
   nlohmann::json measured = app::to_json(quality);
   measured["bundles"] = app::to_json(bundles);
+  measured["price_response"] = app::to_json(responses, used);
   const std::string json = measured.dump(2) + "\n";
   if (!options.out.empty()) {
     checkpoint::FolderWriter writer(options.out);
@@ -71,7 +74,9 @@ void run_evaluate(const Options& options) {
     progress.line("wrote " + options.out.string());
   }
   const std::string& currency = work.dataset.prepared.currency;
-  print(options.json ? json : quality_text(quality, currency) + "\n" + bundle_quality_text(bundles, currency));
+  print(options.json ? json
+                     : quality_text(quality, currency) + "\n" + bundle_quality_text(bundles, currency) + "\n" +
+                           app::response_text(responses, used));
 }
 
 }  // namespace sheaf::cli

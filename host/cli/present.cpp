@@ -81,8 +81,8 @@ std::string quality_text(const app::Quality& quality, const std::string& currenc
 }
 
 std::string offers_text(const data::Prepared& prepared, const std::vector<app::Offer>& offers, size_t count) {
-  Table table({">#", "items", ">price", ">discount", ">offer", ">expected value", ">association", ">lift", ">audience",
-               "suits best"});
+  Table table({">#", "items", ">price", ">discount", ">offer", ">expected value", ">added revenue", ">added margin",
+               ">association", ">lift", ">audience", "suits best"});
   for (size_t r = 0; r < std::min(count, offers.size()); ++r) {
     const app::Offer& offer = offers[r];
     const auto& items = offer.bundle.items;
@@ -95,10 +95,12 @@ std::string offers_text(const data::Prepared& prepared, const std::vector<app::O
           users += (users.empty() ? "" : ", ") + std::string(prepared.user_ids[user]);
         table.add({std::to_string(r + 1), name, fmt::format("{:.2f}", offer.price),
                    fmt::format("{:.0f} %", 100 * offer.discount), fmt::format("{:.2f}", offer.offer_price),
-                   fmt::format("{:.2f}", offer.expected_value), fmt::format("{:.4f}", offer.association),
+                   fmt::format("{:.2f}", offer.expected_value), report::with_interval(offer.increment.revenue),
+                   report::with_interval(offer.increment.margin), fmt::format("{:.4f}", offer.association),
                    fmt::format("{:.2f}", offer.lift), fmt::format("{:.2f}", offer.audience), users});
       } else {
-        table.add({"", "+ " + name, fmt::format("{:.2f}", prepared.item_price[at]), "", "", "", "", "", "", ""});
+        table.add(
+            {"", "+ " + name, fmt::format("{:.2f}", prepared.item_price[at]), "", "", "", "", "", "", "", "", ""});
       }
     }
   }

@@ -42,6 +42,7 @@ std::string printed(const std::string& value) { return toml_string(value); }
 std::string printed(bool value) { return value ? "true" : "false"; }
 std::string printed(int64_t value) { return fmt::format("{}", value); }
 std::string printed(double value) {
+  if (std::isnan(value)) return toml_string("auto");
   const std::string text = fmt::format("{}", value);
   return text.find_first_of(".einf") == std::string::npos ? text + ".0" : text;
 }
@@ -119,6 +120,21 @@ class Keys {
       value = *read;
       return true;
     });
+  }
+  /// A number, or "auto" for kAuto. --set gives both as text.
+  void number_or_auto(const char* name, double Section::*field, double low, double high, const char* help) {
+    add(name, field, fmt::format("\"auto\" or a number from {} to {}", low, high), help, true,
+        [low, high](const toml::node& node, double& value) {
+          double number = node.value<double>().value_or(kAuto);
+          if (const auto text = node.value_exact<std::string>(); text && *text != "auto") {
+            if (data::parse_number(*text, number) != data::NumberStatus::ok) return false;
+          } else if (!text && !node.is_number()) {
+            return false;
+          }
+          if (number < low || number > high) return false;  // neither holds for kAuto
+          value = number;
+          return true;
+        });
   }
   void boolean(const char* name, bool Section::*field, const char* help) {
     add(name, field, "true or false", help, false, [](const toml::node& node, bool& value) {
@@ -295,9 +311,15 @@ std::vector<Key> make_registry() {
   discount.choice("by", &D::by, {"lift", "search"},
                   "what decides it: how seldom the items are bought together, or the search, with the bundle");
   discount.integer("levels", &D::levels, 1, 100, "search: discounts from min to max that it may choose from");
-  discount.number("uplift", &D::uplift, 0.0, 1e3, "search: chances grow by this times the discount, up to certainty");
+  discount.number_or_auto(
+      "own_response", &D::own_response, -1e3, 0.0,
+      "elasticity of purchases to an item's own price; auto: estimated, or assumed where the data cannot say");
+  discount.number_or_auto("cross_response", &D::cross_response, 0.0, 1e3,
+                          "elasticity of purchases to the prices of other items of the category; auto: the same");
+  discount.number_or_auto("uplift", &D::uplift, 0.0, 1e3,
+                          "search: chances grow by this times the discount, up to certainty; auto: by -own_response");
   discount.number("cost_share", &D::cost_share, 0.0, 1e3,
-                  "search: cost of an item as a share of its price, where search.item_facts has none");
+                  "cost of an item as a share of its price, where search.item_facts has none");
   discount.number("margin_floor", &D::margin_floor, 0.0, 1.0,
                   "search: what a bundle's discounted price leaves after costs, at least, as a share of that price");
 

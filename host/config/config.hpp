@@ -11,6 +11,9 @@
 
 namespace sheaf::config {
 
+/// A number whose setting is "auto".
+inline constexpr double kAuto = std::numeric_limits<double>::quiet_NaN();
+
 struct Config {
   struct Model {
     std::string preference = "factorization";
@@ -85,7 +88,8 @@ struct Config {
     double max = 0.20;
     std::string by = "lift";
     int64_t levels = 4;
-    double uplift = 2.0;
+    double own_response = kAuto, cross_response = kAuto;
+    double uplift = kAuto;
     double cost_share = 0.7;
     double margin_floor = 0.0;
   } discount;

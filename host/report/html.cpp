@@ -63,7 +63,8 @@ std::string offers_table(const Page& page) {
   const auto& prepared = page.dataset->prepared;
   std::string out =
       "<table>\n<tr><th class=\"n\">#</th><th>Items</th><th class=\"n\">Price</th><th class=\"n\">Discount</th><th "
-      "class=\"n\">Offer</th><th class=\"n\">Expected value</th><th class=\"n\">Association</th><th "
+      "class=\"n\">Offer</th><th class=\"n\">Expected value</th><th class=\"n\">Added revenue</th><th "
+      "class=\"n\">Added margin</th><th class=\"n\">Association</th><th "
       "class=\"n\">Lift</th><th class=\"n\">Audience</th><th>Suits best</th></tr>\n";
   for (size_t r = 0; r < page.search->offers.size(); ++r) {
     const app::Offer& offer = page.search->offers[r];
@@ -78,10 +79,12 @@ std::string offers_table(const Page& page) {
       users += (users.empty() ? "" : ", ") + escape(std::string(prepared.user_ids[user]));
     out += fmt::format(
         "<tr><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{:.2f}</td><td class=\"n\">{:.0f} %</td><td "
-        "class=\"n\">{:.2f}</td><td class=\"n\">{:.2f}</td><td class=\"n\">{:.4f}</td><td class=\"n\">{:.2f}</td><td "
+        "class=\"n\">{:.2f}</td><td class=\"n\">{:.2f}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td "
+        "class=\"n\">{:.4f}</td><td class=\"n\">{:.2f}</td><td "
         "class=\"n\">{:.2f}</td><td>{}</td></tr>\n",
-        r + 1, items, offer.price, 100 * offer.discount, offer.offer_price, offer.expected_value, offer.association,
-        offer.lift, offer.audience, users);
+        r + 1, items, offer.price, 100 * offer.discount, offer.offer_price, offer.expected_value,
+        with_interval(offer.increment.revenue), with_interval(offer.increment.margin), offer.association, offer.lift,
+        offer.audience, users);
   }
   return out + "</table>\n";
 }
@@ -182,9 +185,12 @@ std::string report_html(const Page& page) {
       "expected number of "
       "users who buy at least two of the items within a period as long as the validation period; expected value: that "
       "times the "
-      "offer price.</p>\n",
+      "offer price. Added revenue and margin: what the discount is expected to add in that period against no offer, "
+      "with the "
+      "interval of the <a href=\"#response\">price response</a>; below 0 it loses.</p>\n",
       escape(prepared.currency));
   out += offers_table(page);
+  out += "<h2 id=\"response\">What does a discount add?</h2>\n" + response_table(page);
   out += "<h2>How good are the rankings?</h2>\n<p>Full catalog, against what users bought in the test period.</p>\n" +
          quality_table(page);
   out += fmt::format(

@@ -43,6 +43,8 @@ struct Page {
   std::vector<double> heat_values;  // [heat_items, heat_items]
   std::string version;              // "0.1.0 (revision)"
 };
+/// How purchases respond to discounts, and what the offers' discounts add.
+std::string response_table(const Page& page);
 /// One self-contained HTML page: no script, no outside file.
 std::string report_html(const Page& page);
 

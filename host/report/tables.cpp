@@ -40,6 +40,8 @@ nlohmann::json items_json(const Prepared& prepared, const Bundle& bundle) {
   return items;
 }
 
+std::string interval_csv(const Interval& i) { return fmt::format("{:.2f},{:.2f},{:.2f}", i.expected, i.low, i.high); }
+
 std::string dump(const nlohmann::json& json) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
@@ -58,41 +60,56 @@ std::string csv_field(const std::string& text) {
 
 std::string bundles_csv(const Prepared& prepared, const std::vector<app::Offer>& offers) {
   std::string out =
-      "rank,item_ids,item_names,categories,size,price,discount,offer_price,currency,expected_value,association,lift,"
-      "cohesion,value,audience,users\n";
+      "rank,item_ids,item_names,categories,size,price,discount,offer_price,currency,expected_value,turnover,turnover_"
+      "low,turnover_high,"
+      "incremental_revenue,incremental_revenue_low,incremental_revenue_high,"
+      "incremental_margin,incremental_margin_low,incremental_margin_high,association,lift,cohesion,value,audience,"
+      "users\n";
   for (size_t r = 0; r < offers.size(); ++r) {
     const app::Offer& offer = offers[r];
     const auto& items = offer.bundle.items;
     const auto category = [&](int32_t item) {
       return std::string(prepared.category_names[prepared.item_category[static_cast<size_t>(item)]]);
     };
-    out += fmt::format("{},{},{},{},{},{:.2f},{:.2f},{:.2f},{},{:.2f},{:.6g},{:.6g},{:.6g},{:.6g},{:.2f},{}\n", r + 1,
-                       csv_field(joined(items, [&](int32_t i) { return item_id(prepared, i); })),
+    out += fmt::format("{},{},{},{},{},{:.2f},{:.2f},{:.2f},{},{:.2f},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.2f},{}\n",
+                       r + 1, csv_field(joined(items, [&](int32_t i) { return item_id(prepared, i); })),
                        csv_field(joined(items, [&](int32_t i) { return item_name(prepared, i); })),
                        csv_field(joined(items, category)), items.size(), offer.price, offer.discount, offer.offer_price,
-                       csv_field(prepared.currency), offer.expected_value, offer.association, offer.lift,
-                       offer.cohesion, offer.bundle.value, offer.audience,
+                       csv_field(prepared.currency), offer.expected_value, interval_csv(offer.increment.turnover),
+                       interval_csv(offer.increment.revenue), interval_csv(offer.increment.margin), offer.association,
+                       offer.lift, offer.cohesion, offer.bundle.value, offer.audience,
                        csv_field(joined(offer.users, [&](int32_t u) { return user_id(prepared, u); })));
   }
   return out;
 }
 
+/// "turnover", "turnover_low", "turnover_high"
+static void add_interval(nlohmann::json& offer, const std::string& name, const Interval& interval) {
+  offer[name] = interval.expected;
+  offer[name + "_low"] = interval.low;
+  offer[name + "_high"] = interval.high;
+}
+
 nlohmann::json offer_json(const Prepared& prepared, const app::Offer& offer, size_t rank) {
   nlohmann::json users = nlohmann::json::array();
   for (const int32_t user : offer.users) users.push_back(user_id(prepared, user));
-  return {{"rank", rank},
-          {"items", items_json(prepared, offer.bundle)},
-          {"price", offer.price},
-          {"discount", offer.discount},
-          {"offer_price", offer.offer_price},
-          {"currency", prepared.currency},
-          {"expected_value", offer.expected_value},
-          {"association", offer.association},
-          {"lift", offer.lift},
-          {"cohesion", offer.cohesion},
-          {"value", offer.bundle.value},
-          {"audience", offer.audience},
-          {"users", users}};
+  nlohmann::json json{{"rank", rank},
+                      {"items", items_json(prepared, offer.bundle)},
+                      {"price", offer.price},
+                      {"discount", offer.discount},
+                      {"offer_price", offer.offer_price},
+                      {"currency", prepared.currency},
+                      {"expected_value", offer.expected_value},
+                      {"association", offer.association},
+                      {"lift", offer.lift},
+                      {"cohesion", offer.cohesion},
+                      {"value", offer.bundle.value},
+                      {"audience", offer.audience},
+                      {"users", users}};
+  add_interval(json, "turnover", offer.increment.turnover);
+  add_interval(json, "incremental_revenue", offer.increment.revenue);
+  add_interval(json, "incremental_margin", offer.increment.margin);
+  return json;
 }
 
 /// "bound" and "gap"; null where nothing is feasible.

@@ -1,5 +1,7 @@
 #include "host/report/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace sheaf::report {
@@ -28,6 +30,10 @@ std::string with_commas(int64_t n) {
   for (auto at = static_cast<int64_t>(digits.size()) - 3; at > (n < 0 ? 1 : 0); at -= 3)
     digits.insert(static_cast<size_t>(at), ",");
   return digits;
+}
+
+std::string with_interval(const Interval& i) {
+  return fmt::format("{:.2f} ({:.2f} to {:.2f})", i.expected, i.low, i.high);
 }
 
 }  // namespace sheaf::report

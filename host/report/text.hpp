@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/bundles/increment.hpp"
+
 namespace sheaf::report {
 
 size_t width_of(const std::string& text);
@@ -11,5 +13,7 @@ size_t width_of(const std::string& text);
 std::string shortened(const std::string& text, size_t width);
 /// Thousands separated by commas.
 std::string with_commas(int64_t n);
+/// "-7.31 (-7.90 to -6.60)"
+std::string with_interval(const Interval& interval);
 
 }  // namespace sheaf::report

@@ -1,0 +1,45 @@
+#pragma once
+/// How the purchases of a prepared set respond to discounts, and what the discount of each offer adds. The assumption and the method:
+/// engine/bundles/price_response.hpp and increment.hpp.
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/bundles/price_response.hpp"
+#include "engine/models/scorer.hpp"
+#include "host/config/config.hpp"
+#include "host/data/prepared.hpp"
+
+namespace sheaf::app {
+
+struct Dataset;
+struct Offer;
+struct RunPlan;
+
+struct PriceResponses {
+  PriceResponse training;
+  PriceResponse validation;  // from the lines of that period alone: whether the first holds later
+};
+
+/// Of the lines of one period (data::kTrain, ..). Days are counted from the first line of the whole set.
+PriceResponse response_of_period(const data::Prepared& prepared, uint8_t period, const PriceResponseParams& params);
+PriceResponses estimate_responses(const data::Prepared& prepared);
+
+/// discount.own_response and discount.cross_response where they are numbers; else what the training lines say.
+UsedResponse used_response(const Dataset& dataset, const config::Config& config);
+/// discount.uplift, or for "auto" what the used response says of a small discount: -own.
+double used_uplift(const Dataset& dataset, const config::Config& config);
+
+/// Fills `increment` of each offer. Chances are those of `probabilities` (its logits), without the offer's discount.
+void fill_increments(Context& context, const LinearScorer& probabilities, const Dataset& dataset, const RunPlan& plan,
+                     const config::Config& config, std::vector<Offer>& offers);
+
+/// Two lines: what the data say, and what is used.
+std::string response_text(const PriceResponses& responses, const UsedResponse& used);
+/// How many offers add margin, lose margin, or cannot be told.
+std::string verdict_text(const std::vector<Offer>& offers);
+nlohmann::json to_json(const PriceResponses& responses, const UsedResponse& used);
+
+}  // namespace sheaf::app

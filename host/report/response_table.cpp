@@ -1,0 +1,48 @@
+#include <fmt/format.h>
+
+#include "host/report/report.hpp"
+#include "host/report/svg.hpp"
+
+namespace sheaf::report {
+namespace {
+
+std::string estimate_cell(const Elasticity& e, const std::string& reason) {
+  if (!reason.empty()) return "this data cannot say: " + escape(reason);
+  return fmt::format("{:.2f} (s.e. {:.2f})", e.value, e.error);
+}
+
+std::string row(const std::string& what, const Elasticity& training, const std::string& training_reason,
+                const Elasticity& validation, const std::string& validation_reason, const Elasticity& used,
+                const std::string& source) {
+  const std::string told = !training_reason.empty() ? "–" : training.distinguishable() ? "yes" : "no";
+  return fmt::format(
+      "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.2f}, {:.2f} to {:.2f}</td><td>{}</td></tr>\n", what,
+      estimate_cell(training, training_reason), told, estimate_cell(validation, validation_reason), used.value,
+      used.low(), used.high(), source);
+}
+
+}  // namespace
+
+std::string response_table(const Page& page) {
+  const app::PriceResponses& found = page.dataset->price_responses();
+  const UsedResponse used = app::used_response(*page.dataset, *page.config);
+  const PriceResponse &t = found.training, &v = found.validation;
+  std::string out = fmt::format(
+      "<p>At a share r of the full price purchases are r to the power of the response times as many. Estimated from {} "
+      "items "
+      "in {} weeks with purchases of the item. The last two columns are what the added revenue and margin above rest "
+      "on. It "
+      "is a response to discounts on the shelf, at times when the shop chose to give them; some of the added purchases "
+      "are "
+      "taken from later weeks. {}.</p>\n",
+      with_commas(t.n_items), with_commas(t.n_observations), escape(app::verdict_text(page.search->offers)));
+  out +=
+      "<table>\n<tr><th>Response of purchases to</th><th>Training lines</th><th>Distinguishable from nothing</th><th>"
+      "Validation lines alone</th><th>Used</th><th>Source</th></tr>\n";
+  out += row("the item's own price", t.own, t.own_reason, v.own, v.own_reason, used.own, to_string(used.own_source));
+  out += row("prices of other items of its category", t.cross, t.cross_reason, v.cross, v.cross_reason, used.cross,
+             to_string(used.cross_source));
+  return out + "</table>\n";
+}
+
+}  // namespace sheaf::report
