@@ -7,19 +7,23 @@
 
 namespace sheaf::genetic {
 
-/// Entry (row, column) of a matrix with ascending columns; 0 where there is none.
-SHEAF_HD inline float csr_entry(const CsrView& matrix, int32_t row, int32_t column) {
-  int64_t low = matrix.row_offsets[row], high = matrix.row_offsets[row + 1];
-  const int64_t end = high;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (matrix.columns[middle] < column) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
+/// Place of (row, column) among the entries of a matrix with ascending columns; -1 where there is none.
+SHEAF_HD inline int64_t csr_place(const CsrView& matrix, int32_t row, int32_t column) {
+  int64_t first = matrix.row_offsets[row], size = matrix.row_offsets[row + 1] - first;
+  if (size == 0) return -1;
+  // The last entry that is not above `column`, without a branch that would be guessed wrong every other time.
+  while (size > 1) {
+    const int64_t half = size / 2;
+    first = matrix.columns[first + half] <= column ? first + half : first;
+    size -= half;
   }
-  return low < end && matrix.columns[low] == column ? matrix.values[low] : 0.0f;
+  return matrix.columns[first] == column ? first : -1;
+}
+
+/// Entry (row, column); 0 where there is none.
+SHEAF_HD inline float csr_entry(const CsrView& matrix, int32_t row, int32_t column) {
+  const int64_t place = csr_place(matrix, row, column);
+  return place < 0 ? 0.0f : matrix.values[place];
 }
 
 /// 1 / |v|, or 0 for a vector of zero length or with a value that is no number.
@@ -35,20 +39,22 @@ SHEAF_HD inline float inner_product(const float* a, const float* b, int64_t dim)
   return sum;
 }
 
+/// max(0, cos(v_i, v_j)); 0 where an inverse length is.
+SHEAF_HD inline float positive_cosine(const MatrixView<const float>& vectors, int32_t i, int32_t j, float inverse_i,
+                                      float inverse_j) {
+  if (inverse_i == 0.0f || inverse_j == 0.0f) return 0.0f;
+  // One inverse after the other: of two very short vectors their product would overflow.
+  const float cosine = inner_product(vectors.row(i), vectors.row(j), vectors.cols) * inverse_i * inverse_j;
+  return fmaxf(0.0f, fminf(1.0f, cosine));
+}
+
 /// pair[a, b] of a problem; `inverse` holds the candidates' inverse lengths.
 SHEAF_HD inline float pair_term(const BundleTermsArgs& args, int64_t p, int64_t a, int64_t b, const float* inverse) {
   const int32_t i = args.candidates(p, a), j = args.candidates(p, b);
   if (i < 0 || j < 0 || a == b) return 0.0f;
-  float association;
-  if (args.vectors.empty()) {
-    association = fmaxf(csr_entry(args.association, i, j), csr_entry(args.association, j, i));
-  } else {
-    if (inverse[a] == 0.0f || inverse[b] == 0.0f) return 0.0f;
-    // One inverse after the other: of two very short vectors their product would overflow.
-    const float cosine =
-        inner_product(args.vectors.row(i), args.vectors.row(j), args.vectors.cols) * inverse[a] * inverse[b];
-    association = fmaxf(0.0f, fminf(1.0f, cosine));
-  }
+  const float association = args.vectors.empty()
+                                ? fmaxf(csr_entry(args.association, i, j), csr_entry(args.association, j, i))
+                                : positive_cosine(args.vectors, i, j, inverse[a], inverse[b]);
   return args.weight_association * (args.probability(p, a) + args.probability(p, b)) * (args.scale * association);
 }
 

@@ -9,14 +9,21 @@ namespace {
 constexpr double kRound = 0x1.0p-24;
 constexpr double kTiny = 0x1.0p-126;  // what a float underflow may lose
 
-struct Association {
-  double value = 0.0;
-  double error = 0.0;
-};
+Bounded association(const BundleInput& input, int32_t i, int32_t j) {
+  const auto row = [&](int32_t item) { return input.vectors.data() + item * input.dim; };
+  if (input.dim > 0) return positive_cosine(row(i), row(j), input.dim);
+  const auto n_items = input.item_price.size();
+  const auto entry = [&](int32_t r, int32_t c) {
+    return static_cast<double>(input.association[static_cast<size_t>(r) * n_items + static_cast<size_t>(c)]);
+  };
+  return {std::max(entry(i, j), entry(j, i)), 0.0};
+}
+
+}  // namespace
 
 // Each length and the product of the two rows sum `dim` products; a root, a quotient and a product follow for each row. The
 // sum of absolute products bounds the cosine as well, by Cauchy and Schwarz.
-Association cosine(const float* a, const float* b, int64_t dim) {
+Bounded positive_cosine(const float* a, const float* b, int64_t dim) {
   double product = 0.0, magnitude = 0.0, a_squared = 0.0, b_squared = 0.0;
   for (int64_t c = 0; c < dim; ++c) {
     const double x = a[c], y = b[c];
@@ -30,18 +37,6 @@ Association cosine(const float* a, const float* b, int64_t dim) {
   const double steps = (2.0 * static_cast<double>(dim) + 12.0) * kRound;
   return {std::max(0.0, product / lengths), steps / (1.0 - steps) * magnitude / lengths};
 }
-
-Association association(const BundleInput& input, int32_t i, int32_t j) {
-  const auto row = [&](int32_t item) { return input.vectors.data() + item * input.dim; };
-  if (input.dim > 0) return cosine(row(i), row(j), input.dim);
-  const auto n_items = input.item_price.size();
-  const auto entry = [&](int32_t r, int32_t c) {
-    return static_cast<double>(input.association[static_cast<size_t>(r) * n_items + static_cast<size_t>(c)]);
-  };
-  return {std::max(entry(i, j), entry(j, i)), 0.0};
-}
-
-}  // namespace
 
 BundleTerms bundle_terms(const BundleInput& input) {
   const auto c = static_cast<size_t>(input.n_candidates), n = input.candidates.size();
@@ -66,7 +61,7 @@ BundleTerms bundle_terms(const BundleInput& input) {
       const int32_t j = input.candidates[b];
       if (j < 0 || a == b) continue;
       const double q = input.probability[b];
-      const Association between = association(input, i, j);
+      const Bounded between = association(input, i, j);
       const double weight = input.weight_association * input.scale;
       terms.pair[a * c + place] = weight * (p + q) * between.value;
       // The sum and three products.

@@ -1,0 +1,41 @@
+#include "kernels/core/cuda/launch.cuh"
+#include "kernels/core/cuda/warp.cuh"
+#include "kernels/genetic/joint_pairs_pair.hpp"
+
+namespace sheaf::genetic::cuda {
+namespace {
+
+constexpr int kBlock = 256;
+constexpr int kWarps = kBlock / kWarp;
+
+// A block a problem, a warp a row: each pair once, for both halves.
+__global__ void joint_pairs_kernel(JointPairsArgs args) {
+  __shared__ float inverse[kMaxCandidates];
+  const int64_t p = blockIdx.x;
+  const int64_t c = args.candidates.cols;
+  const int32_t* items = args.candidates.row(p);
+  for (int64_t a = threadIdx.x; a < c; a += kBlock) {
+    const bool has_vector = items[a] >= 0 && reads_vectors(args);
+    inverse[a] = has_vector ? inverse_length(args.vectors.row(items[a]), args.vectors.cols) : 0.0f;
+  }
+  __syncthreads();
+  const float lift = expf(args.offset);
+  float* pair = args.pair.data + p * c * c;
+  for (int64_t a = threadIdx.x / kWarp; a < c; a += kWarps) {
+    for (int64_t b = threadIdx.x % kWarp; b < a; b += kWarp) {
+      if (items[a] < 0 || items[b] < 0) continue;
+      const float cosine = positive_cosine(args.vectors, items[a], items[b], inverse[a], inverse[b]);
+      const float term = joint_term(args, p, a, b, cosine, lift);
+      pair[a * c + b] += term;
+      pair[b * c + a] += term;
+    }
+  }
+}
+
+}  // namespace
+
+void joint_pairs(Context& context, const JointPairsArgs& args) {
+  launch(joint_pairs_kernel, blocks_for(args.candidates.rows, 1), kBlock, 0, context, args);
+}
+
+}  // namespace sheaf::genetic::cuda
