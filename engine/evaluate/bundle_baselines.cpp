@@ -26,10 +26,13 @@ Items sorted(Items items) {
   return items;
 }
 
-/// Items with more baskets first.
-Items by_popularity(const HostCsr& baskets) {
-  std::vector<int64_t> count(static_cast<size_t>(baskets.n_columns), 0);
-  for (const int32_t item : baskets.columns) ++count[static_cast<size_t>(item)];
+/// Items with the larger sums first, of a pattern those in more rows.
+Items by_popularity(const HostCsr& matrix) {
+  std::vector<double> count(static_cast<size_t>(matrix.n_columns), 0.0);
+  for (size_t e = 0; e < matrix.columns.size(); ++e) {
+    count[static_cast<size_t>(matrix.columns[e])] +=
+        matrix.values.empty() ? 1.0 : static_cast<double>(matrix.values[e]);
+  }
   Items items(count.size());
   std::iota(items.begin(), items.end(), 0);
   std::ranges::stable_sort(items, std::ranges::greater{}, [&](int32_t i) { return count[static_cast<size_t>(i)]; });
@@ -324,7 +327,7 @@ NamedBundles itemset_bundles(std::string name, const std::vector<Itemset>& items
         best = set;
       }
     }
-    bundles.items.push_back(best ? best->items : Items{});
+    bundles.items.push_back(best ? rules.fill(best->items, ranked_row(counts, user)) : Items{});
   }
   return bundles;
 }
@@ -353,10 +356,12 @@ NamedBundles itemset_catalog(std::string name, const std::vector<Itemset>& items
   };
   std::vector<std::pair<double, const Itemset*>> order;
   for (const Itemset& set : itemsets) {
-    if (std::ssize(set.items) == rules.params().max_size && rules.fits(set.items))
-      order.emplace_back(-score_of(set), &set);
+    if (rules.fits(set.items)) order.emplace_back(-score_of(set), &set);
   }
-  std::ranges::stable_sort(order, [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::ranges::stable_sort(order, [](const auto& a, const auto& b) {
+    const size_t na = a.second->items.size(), nb = b.second->items.size();
+    return na != nb ? na > nb : a.first < b.first;
+  });
   NamedBundles bundles{std::move(name), {}, {}};
   for (const auto& [value, set] : order) {
     if (std::ssize(bundles.items) == count) break;

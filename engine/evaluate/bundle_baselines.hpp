@@ -60,7 +60,8 @@ NamedBundles listed_bundles(std::string name, const std::vector<int32_t>& lists,
 /// then exchanges of one item while they help; among the user's `pool` most frequent items.
 NamedBundles covering_bundles(std::string name, const BasketHistory& history, const BundleRules& rules,
                               const std::vector<int32_t>& users, int64_t size, int64_t pool = 32);
-/// The itemset whose items the user bought most often in sum (by `counts`), of equals the one of more support.
+/// The itemset whose items the user bought most often in sum (by `counts`), of equals the one of more support; a set below max_size is filled
+/// with the user's most frequent items.
 NamedBundles itemset_bundles(std::string name, const std::vector<Itemset>& itemsets, const HostCsr& counts,
                              const BundleRules& rules, const std::vector<int32_t>& users);
 /// One set for everyone: of which most baskets hold at least two, found as in covering_bundles.
@@ -68,8 +69,8 @@ NamedBundles global_bundle(std::string name, const BasketHistory& history, const
                            const std::vector<int32_t>& users, int64_t pool = 100);
 
 enum class ItemsetScore { support, leverage, support_price };
-/// A catalog of `count` bundles: itemsets of max_size by the score (leverage: mean over pairs of n(i,j)/n - n(i) n(j)/n^2), leaving out those
-/// that share more than max_overlap items with one already taken.
+/// A catalog of `count` bundles: larger itemsets first, then by the score (leverage: mean over pairs of n(i,j)/n - n(i) n(j)/n^2), leaving
+/// out those that share more than max_overlap items with one already taken.
 NamedBundles itemset_catalog(std::string name, const std::vector<Itemset>& itemsets, const PairCounts& counts,
                              ItemsetScore score, const BundleRules& rules, int64_t max_overlap, int64_t count);
 /// A catalog of `count` covering sets one after another, each found as in global_bundle among what the overlap leaves.

@@ -23,7 +23,7 @@ struct MiningParams {
   int64_t min_size = 1, max_size = 4;
   int64_t max_itemsets = 10'000'000;     // more are an error
   int64_t max_bytes = int64_t{2} << 30;  // of bitsets
-  std::vector<uint8_t> allowed;          // [n_items] items that sets may hold, or empty: all
+  std::vector<uint8_t> allowed = {};     // [n_items] items that sets may hold, or empty: all
 };
 
 /// All sets of min_size to max_size items that at least min_support rows of `baskets` ([n_baskets, n_items], a pattern) hold, by

@@ -22,10 +22,26 @@ constexpr int64_t kMostItemsets = 200'000;
 constexpr double kUsualDecay = 90;
 constexpr int64_t kListed = 64;  // items of the model's list, from which its best bundle is filled
 
+/// Itemsets among the most popular items, in as few baskets as the limit on their number allows.
+struct Mined {
+  int64_t pool = 0, support = 0;
+  std::vector<Itemset> sets;
+
+  std::vector<Itemset> above(int64_t min_support) const {
+    std::vector<Itemset> kept;
+    std::ranges::copy_if(sets, std::back_inserter(kept), [&](const Itemset& s) { return s.support >= min_support; });
+    return kept;
+  }
+};
+
 /// What baselines are made from and judged on.
 struct Periods {
   BasketHistory train, validation, history;
-  HostCsr bought;       // [n_users, n_items] in the history
+  HostCsr train_counts, bought;  // [n_users, n_items] baskets with the item, in train and in the history
+  std::vector<Mined> train_sets, joined_sets;
+  bool through_validation = false;
+  /// Of the history.
+  const std::vector<Mined>& sets() const { return through_validation ? joined_sets : train_sets; }
   BasketHistory after;  // all baskets after the history
 };
 
@@ -41,9 +57,12 @@ Periods periods_of(const Dataset& dataset, bool through_validation) {
   periods.train = period(p.train_baskets, p.train_basket_user, p.train_basket_time, n);
   periods.validation = period(p.validation_baskets, p.validation_basket_user, p.validation_basket_time, n);
   const BasketHistory test = period(p.test_baskets, p.test_basket_user, p.test_basket_time, n);
+  periods.through_validation = through_validation;
   periods.history = through_validation ? joined(periods.train, periods.validation) : periods.train;
   periods.after = through_validation ? test : joined(periods.validation, test);
-  periods.bought = decayed_counts(periods.history, std::numeric_limits<double>::infinity());
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  periods.train_counts = decayed_counts(periods.train, kNever);
+  periods.bought = decayed_counts(periods.history, kNever);
   return periods;
 }
 
@@ -76,29 +95,25 @@ std::vector<uint8_t> most_popular(const HostCsr& baskets, const BundleRules& rul
   return allowed;
 }
 
-/// Itemsets of max_size among the most popular items.
-struct Mined {
-  int64_t pool = 0, support = 0;
-  std::vector<Itemset> sets;
-
-  std::vector<Itemset> above(int64_t min_support) const {
-    std::vector<Itemset> kept;
-    std::ranges::copy_if(sets, std::back_inserter(kept), [&](const Itemset& s) { return s.support >= min_support; });
-    return kept;
+/// One a size of the pool.
+std::vector<Mined> mine(const HostCsr& baskets, const BundleRules& rules) {
+  std::vector<Mined> all;
+  for (const int64_t pool : kPools) {
+    Mined mined{pool, 1, {}};
+    mined.sets = most_frequent_itemsets(baskets,
+                                        {.min_support = 1,
+                                         .min_size = std::max<int64_t>(2, rules.params().min_size),
+                                         .max_size = std::max<int64_t>(2, rules.params().max_size),
+                                         .max_itemsets = kMostItemsets,
+                                         .allowed = most_popular(baskets, rules, pool)},
+                                        &mined.support);
+    all.push_back(std::move(mined));
   }
-};
+  return all;
+}
 
-Mined mine(const HostCsr& baskets, const BundleRules& rules, int64_t pool) {
-  const int64_t size = rules.params().max_size;
-  Mined mined{pool, 1, {}};
-  mined.sets = most_frequent_itemsets(baskets,
-                                      {.min_support = 1,
-                                       .min_size = size,
-                                       .max_size = size,
-                                       .max_itemsets = kMostItemsets,
-                                       .allowed = most_popular(baskets, rules, pool)},
-                                      &mined.support);
-  return mined;
+const Mined& of_pool(const std::vector<Mined>& all, int64_t pool) {
+  return *std::ranges::find(all, pool, &Mined::pool);
 }
 
 struct ItemsetChoice {
@@ -123,12 +138,12 @@ std::vector<BundleRow> user_rows(Context& context, const PreferenceModel& model,
     settings.decay_days = best_choice<double>({std::begin(kDecays), std::end(kDecays)}, periods.validation,
                                               [&](const double& days) { return decayed(periods.train, days); });
   }
-  const auto itemsets = [&](const BasketHistory& history, int64_t pool) {
-    return itemset_bundles("frequent itemsets", mine(history.items, rules, pool).sets,
-                           decayed_counts(history, std::numeric_limits<double>::infinity()), rules, users);
+  const auto itemsets = [&](const std::vector<Mined>& mined, const HostCsr& counts, int64_t pool) {
+    return itemset_bundles("frequent itemsets", of_pool(mined, pool).sets, counts, rules, users);
   };
-  settings.users_pool = best_choice<int64_t>({std::begin(kPools), std::end(kPools)}, periods.validation,
-                                             [&](const int64_t& pool) { return itemsets(periods.train, pool); });
+  settings.users_pool = best_choice<int64_t>(
+      {std::begin(kPools), std::end(kPools)}, periods.validation,
+      [&](const int64_t& pool) { return itemsets(periods.train_sets, periods.train_counts, pool); });
 
   // Forbidden items last: they take no place from others.
   LinearScorer scorer = model.scorer(context);
@@ -149,7 +164,7 @@ std::vector<BundleRow> user_rows(Context& context, const PreferenceModel& model,
   if (rules.params().min_size <= 2 && rules.params().min_categories <= 2 && rules.params().max_size > 2) {
     lists.push_back(covering_bundles("own covering pair", periods.history, rules, users, 2));
   }
-  lists.push_back(itemsets(periods.history, settings.users_pool));
+  lists.push_back(itemsets(periods.sets(), periods.bought, settings.users_pool));
   lists.push_back(global_bundle("global set", periods.history, rules, users));
   return measure_bundles(lists, world,
                          {.resamples = config.evaluate.resamples, .seed = static_cast<uint64_t>(config.run.seed)});
@@ -164,16 +179,10 @@ std::vector<BundleRow> catalog_rows(Context& context, const BundleRules& rules, 
   const int64_t overlap = config.search.max_overlap, count = std::ssize(own.items);
   const PairCounts train_pairs = count_pairs(context, periods.train.items, 1);
   const PairCounts pairs = count_pairs(context, periods.history.items, 1);
-  std::vector<Mined> of_train, of_history;
   std::vector<ItemsetChoice> choices;
   for (const int64_t pool : kPools) {
-    of_train.push_back(mine(periods.train.items, rules, pool));
-    of_history.push_back(mine(periods.history.items, rules, pool));
     for (const int64_t times : {1, 2, 4}) choices.push_back({pool, times});
   }
-  const auto mined = [](const std::vector<Mined>& all, int64_t pool) -> const Mined& {
-    return *std::ranges::find(all, pool, &Mined::pool);
-  };
   std::vector<NamedBundles> lists{own};
   constexpr std::pair<const char*, ItemsetScore> kScores[] = {
       {"itemsets by support", ItemsetScore::support},
@@ -183,15 +192,15 @@ std::vector<BundleRow> catalog_rows(Context& context, const BundleRules& rules, 
     const char* const name = named.first;
     const ItemsetScore score = named.second;
     const auto make = [&](const std::vector<Mined>& all, const PairCounts& counts, const ItemsetChoice& choice) {
-      const Mined& of = mined(all, choice.pool);
+      const Mined& of = of_pool(all, choice.pool);
       return itemset_catalog(name, of.above(of.support * choice.times), counts, score, rules, overlap, count);
     };
     const ItemsetChoice choice = best_choice<ItemsetChoice>(
-        choices, periods.validation, [&](const ItemsetChoice& c) { return make(of_train, train_pairs, c); });
-    lists.push_back(make(of_history, pairs, choice));
+        choices, periods.validation, [&](const ItemsetChoice& c) { return make(periods.train_sets, train_pairs, c); });
+    lists.push_back(make(periods.sets(), pairs, choice));
     settings.itemsets +=
         fmt::format("{}{}: in {} baskets or more, of the {} most popular items", settings.itemsets.empty() ? "" : "; ",
-                    name, mined(of_history, choice.pool).support * choice.times, choice.pool);
+                    name, of_pool(periods.sets(), choice.pool).support * choice.times, choice.pool);
   }
   settings.catalog_pool = best_choice<int64_t>(
       {std::begin(kPools), std::end(kPools)}, periods.validation,
@@ -248,7 +257,7 @@ BundleQuality measure_bundle_quality(Context& context, const Dataset& dataset, c
   quality.users_missing = found.users_missing;
   quality.catalog_missing = found.catalog_missing;
   quality.through_validation = config.evaluate.history == "validation";
-  const Periods periods = periods_of(dataset, quality.through_validation);
+  Periods periods = periods_of(dataset, quality.through_validation);
   const SearchParams params = search_params(dataset.prepared, config);
   const BundleRules rules(dataset.catalog, params);
   const BundleWorld world{.catalog = &dataset.catalog,
@@ -257,6 +266,9 @@ BundleQuality measure_bundle_quality(Context& context, const Dataset& dataset, c
                           .held_out = {&dataset.purchases.test_baskets, &dataset.purchases.test_basket_user},
                           .after = periods.after.view(),
                           .substitutes = substitutes};
+  if (found.users.empty() && found.catalog.empty()) return quality;
+  periods.train_sets = mine(periods.train.items, rules);
+  if (quality.through_validation) periods.joined_sets = mine(periods.history.items, rules);
   quality.catalog_baskets = periods.after.items.n_rows();
   if (!found.users.empty()) {
     quality.users = user_rows(context, model, rules, periods, world, found.users, config, quality.settings);
