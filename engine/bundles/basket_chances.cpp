@@ -164,12 +164,12 @@ void add_window(Context& context, const BasketHistory& history, std::span<const 
   std::vector<float> n(static_cast<size_t>(history.n_users), 0.0f);
   std::vector<float> k(features.items.size(), 0.0f);
   for (int64_t b = 0; b < history.n_baskets(); ++b) {
-    const double at = history.day[static_cast<size_t>(b)];
+    const double at = history.day(b);
     if (at <= from || at > to) continue;
     const auto user = static_cast<size_t>(history.user[static_cast<size_t>(b)]);
     n[user] += 1.0f;
     const auto own = features.row(static_cast<int64_t>(user));
-    for (const int32_t item : history.baskets.row(b)) {
+    for (const int32_t item : history.items.row(b)) {
       const auto place = std::ranges::lower_bound(own, item);
       if (place == own.end() || *place != item) continue;
       k[static_cast<size_t>(features.offsets[user] + (place - own.begin()))] += 1.0f;
@@ -185,8 +185,8 @@ void add_window(Context& context, const BasketHistory& history, std::span<const 
 }
 
 void check(const BasketHistory& history, std::span<const int32_t> category, double period_days) {
-  if (std::ssize(history.user) != history.n_baskets() || std::ssize(history.day) != history.n_baskets() ||
-      std::ssize(category) != history.baskets.n_columns) {
+  if (std::ssize(history.user) != history.n_baskets() || std::ssize(history.time) != history.n_baskets() ||
+      std::ssize(category) != history.items.n_columns) {
     throw UsageError("basket chances: users, days and baskets, or categories and items, differ in length",
                      "give one user and day a basket and one category an item");
   }
@@ -196,8 +196,6 @@ void check(const BasketHistory& history, std::span<const int32_t> category, doub
 }
 
 }  // namespace
-
-double BasketHistory::last_day() const { return *std::ranges::max_element(day); }
 
 const std::array<const char*, kHabitFeatures>& HabitModel::names() {
   static const std::array<const char*, kHabitFeatures> names{"rate 14", "rate 60",  "rate 365",  "history",
@@ -215,8 +213,8 @@ HabitModel fit_habits(Context& context, const BasketHistory& history, std::span<
   HabitModel model;
   model.reason = "the history is too short for a period to learn from";
   if (history.n_baskets() == 0) return model;
-  const double last = history.last_day(), first = *std::ranges::min_element(history.day);
-  const int64_t most = history.baskets.nnz() * std::max<int64_t>(1, params.windows);  // no fewer than the pairs
+  const double last = history.last_day(), first = history.first_day();
+  const int64_t most = history.items.nnz() * std::max<int64_t>(1, params.windows);  // no fewer than the pairs
   const int64_t keep_of = most / std::max<int64_t>(1, params.max_pairs) + 1;
   std::vector<Example> examples;
   for (int64_t s = 0; s < params.windows; ++s) {
@@ -258,7 +256,7 @@ BasketChances basket_chances(Context& context, const BasketHistory& history, std
   check(history, category, period_days);
   HabitFeatures features(context, history, category, day);
   BasketChances chances;
-  chances.own.n_columns = history.baskets.n_columns;
+  chances.own.n_columns = history.items.n_columns;
   chances.own.values.resize(features.items.size());
   parallel_for(context, std::ssize(features.items), 4096, [&](int64_t begin, int64_t end) {
     for (int64_t at = begin; at < end; ++at) {
@@ -277,12 +275,12 @@ BasketChances basket_chances(Context& context, const BasketHistory& history, std
 
   // Baskets a day of the last four periods, of each user and of the mean one.
   constexpr double kPeriods = 4.0;
-  const double first = history.n_baskets() ? std::min(day, *std::ranges::min_element(history.day)) : day;
+  const double first = history.n_baskets() ? std::min(day, history.first_day()) : day;
   const double length = std::clamp(day - first, period_days, kPeriods * period_days);
   std::vector<double> baskets(static_cast<size_t>(history.n_users), 0.0);
   double all = 0.0;
   for (int64_t b = 0; b < history.n_baskets(); ++b) {
-    const double at = history.day[static_cast<size_t>(b)];
+    const double at = history.day(b);
     if (at > day || at <= day - length) continue;
     baskets[static_cast<size_t>(history.user[static_cast<size_t>(b)])] += 1.0;
     all += 1.0;

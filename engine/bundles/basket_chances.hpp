@@ -28,20 +28,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/data/csr.hpp"
+#include "engine/data/basket_history.hpp"
 
 namespace sheaf {
-
-/// Baskets with their users and days, in any order.
-struct BasketHistory {
-  HostCsr baskets;            // [n_baskets, n_items] pattern
-  std::vector<int32_t> user;  // [n_baskets] 0 .. n_users - 1
-  std::vector<double> day;    // [n_baskets] days since any fixed moment
-  int64_t n_users = 0;
-
-  int64_t n_baskets() const { return baskets.n_rows(); }
-  double last_day() const;  // of a history that is not empty
-};
 
 struct HabitParams {
   double period_days = 28.0;    // length of the period that is foreseen

@@ -24,11 +24,11 @@ struct UserBaskets {
   UserBaskets(const BasketHistory& history, double day) {
     std::vector<int64_t> order;
     for (int64_t b = 0; b < history.n_baskets(); ++b) {
-      if (history.day[static_cast<size_t>(b)] <= day) order.push_back(b);
+      if (history.day(b) <= day) order.push_back(b);
     }
     std::ranges::stable_sort(order, [&](int64_t a, int64_t b) {
       const auto ua = history.user[static_cast<size_t>(a)], ub = history.user[static_cast<size_t>(b)];
-      return ua != ub ? ua < ub : history.day[static_cast<size_t>(a)] < history.day[static_cast<size_t>(b)];
+      return ua != ub ? ua < ub : history.day(a) < history.day(b);
     });
     for (int64_t u = 0, at = 0; u < history.n_users; ++u) {
       while (at < std::ssize(order) && history.user[static_cast<size_t>(order[static_cast<size_t>(at)])] == u) ++at;
@@ -57,13 +57,13 @@ std::vector<Habit> habits_of(const BasketHistory& history, std::span<const int64
                              UserSums& sums) {
   std::vector<std::pair<int32_t, double>> bought;  // by item, then day
   for (const int64_t b : baskets) {
-    const double at = history.day[static_cast<size_t>(b)], age = day - at;
+    const double at = history.day(b), age = day - at;
     if (b == baskets.front()) sums.first = at;
     sums.n14 += decay(age, 14);
     sums.n60 += decay(age, 60);
     sums.n90 += decay(age, 90);
     sums.n365 += decay(age, 365);
-    for (const int32_t item : history.baskets.row(b)) bought.emplace_back(item, at);
+    for (const int32_t item : history.items.row(b)) bought.emplace_back(item, at);
   }
   std::ranges::sort(bought);
   std::vector<Habit> habits;
@@ -169,7 +169,7 @@ HabitFeatures::HabitFeatures(Context& context, const BasketHistory& history, std
                              double day) {
   const UserBaskets own(history, day);
   const auto n_users = static_cast<size_t>(history.n_users);
-  const auto n_items = static_cast<size_t>(history.baskets.n_columns);
+  const auto n_items = static_cast<size_t>(history.items.n_columns);
   const size_t n_categories = category.empty() ? 0 : static_cast<size_t>(*std::ranges::max_element(category)) + 1;
   std::vector<std::vector<Habit>> habits(n_users);
   std::vector<UserSums> sums(n_users);
@@ -180,7 +180,7 @@ HabitFeatures::HabitFeatures(Context& context, const BasketHistory& history, std
   });
   std::vector<double> item_baskets(n_items, 0.0), item_buyers(n_items, 0.0);
   HostCsr rates;
-  rates.n_columns = history.baskets.n_columns;
+  rates.n_columns = history.items.n_columns;
   for (size_t u = 0; u < n_users; ++u) {
     for (const Habit& habit : habits[u]) {
       item_baskets[static_cast<size_t>(habit.item)] += habit.count;
@@ -204,11 +204,10 @@ HabitFeatures::HabitFeatures(Context& context, const BasketHistory& history, std
       const auto code = [&](int32_t item) { return static_cast<size_t>(category[static_cast<size_t>(item)]); };
       for (const int64_t b : own.of(u)) {
         seen.clear();
-        for (const int32_t item : history.baskets.row(b)) seen.push_back(category[static_cast<size_t>(item)]);
+        for (const int32_t item : history.items.row(b)) seen.push_back(category[static_cast<size_t>(item)]);
         std::ranges::sort(seen);
         seen.erase(std::ranges::unique(seen).begin(), seen.end());
-        for (const int32_t c : seen)
-          in.baskets[static_cast<size_t>(c)] += decay(day - history.day[static_cast<size_t>(b)], 90);
+        for (const int32_t c : seen) in.baskets[static_cast<size_t>(c)] += decay(day - history.day(b), 90);
       }
       for (const Habit& habit : habits[static_cast<size_t>(u)]) in.purchases[code(habit.item)] += habit.s90;
       auto at = static_cast<size_t>(rates.row_offsets[static_cast<size_t>(u)]);

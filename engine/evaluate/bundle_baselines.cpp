@@ -194,17 +194,6 @@ int64_t n_common(const Items& a, const Items& b) {
 
 }  // namespace
 
-BasketHistory joined(const BasketHistory& a, const BasketHistory& b) {
-  BasketHistory all = a;
-  all.items.columns.insert(all.items.columns.end(), b.items.columns.begin(), b.items.columns.end());
-  for (size_t r = 1; r < b.items.row_offsets.size(); ++r) {
-    all.items.row_offsets.push_back(a.items.nnz() + b.items.row_offsets[r]);
-  }
-  all.user.insert(all.user.end(), b.user.begin(), b.user.end());
-  all.time.insert(all.time.end(), b.time.begin(), b.time.end());
-  return all;
-}
-
 HostCsr decayed_counts(const BasketHistory& history, double days) {
   const int64_t last = history.time.empty() ? 0 : *std::ranges::max_element(history.time);
   Items users;

@@ -8,23 +8,12 @@
 #include <vector>
 
 #include "engine/associate/association.hpp"
+#include "engine/data/basket_history.hpp"
 #include "engine/evaluate/bundle_table.hpp"
 #include "engine/mining/frequent_itemsets.hpp"
 #include "engine/search/bundle_search.hpp"
 
 namespace sheaf {
-
-/// The history that baselines count.
-struct BasketHistory {
-  HostCsr items;              // [n_baskets, n_items] pattern
-  std::vector<int32_t> user;  // [n_baskets]
-  std::vector<int64_t> time;  // [n_baskets] seconds
-  int64_t n_users = 0;
-
-  BasketsOf view() const { return {&items, &user}; }
-};
-/// b after a.
-BasketHistory joined(const BasketHistory& a, const BasketHistory& b);
 
 /// [n_users, n_items] a basket that holds the item adds exp(-age / days), its age in days before the last basket; with days = infinity the
 /// number of baskets.

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/data/basket_history.hpp"
 #include "engine/data/catalog.hpp"
 
 namespace sheaf {
@@ -21,12 +22,6 @@ struct NamedBundles {
   std::string name;
   std::vector<std::vector<int32_t>> items;  // of each bundle, ascending; empty: there is none, it counts nowhere
   std::vector<int32_t> user;  // whom each bundle is for, no user twice; empty: a catalog, offered to everyone
-};
-
-/// Baskets and whose they are.
-struct BasketsOf {
-  const HostCsr* items = nullptr;              // [n_baskets, n_items] pattern
-  const std::vector<int32_t>* user = nullptr;  // [n_baskets]
 };
 
 struct BundleWorld {

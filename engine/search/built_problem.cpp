@@ -22,6 +22,15 @@ double decimal(float x) {
   return value;
 }
 
+void forbid_substitutes(const SearchSpace& space, BuiltProblem& one) {
+  for (size_t a = 0; a < one.items.size(); ++a) {
+    for (size_t b = 0; b < a; ++b) {
+      if (!space.host_substitutes.contains(one.items[a], one.items[b])) continue;
+      one.problem.forbidden_pairs.emplace_back(static_cast<int32_t>(b), static_cast<int32_t>(a));
+    }
+  }
+}
+
 /// Rows of the candidates as problems; places without an item are left out.
 void append_problems(Context& context, const SearchSpace& space, const SearchParams& params,
                      const Candidates& candidates, bool anchored, std::vector<BuiltProblem>& built) {
@@ -62,6 +71,7 @@ void append_problems(Context& context, const SearchSpace& space, const SearchPar
         problem.limits[l].weights.push_back(is_budget(l) ? decimal(weight) : static_cast<double>(weight));
       }
     }
+    if (params.forbid_substitutes) forbid_substitutes(space, one);
     built.push_back(std::move(one));
   }
 }
@@ -70,7 +80,7 @@ void append_problems(Context& context, const SearchSpace& space, const SearchPar
 
 std::vector<BuiltProblem> problems_of_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
                                             const SearchParams& params, const std::vector<int32_t>& users) {
-  const UserCandidates candidates(context, scorer, params, users);
+  const UserCandidates candidates(context, scorer, space, params, users);
   std::vector<BuiltProblem> built;
   for (size_t first = 0; first < users.size(); first += kBatch) {
     check_interrupt("the building of problems");
@@ -90,7 +100,7 @@ std::vector<BuiltProblem> problems_around_anchors(Context& context, const Search
     check_interrupt("the building of problems");
     const size_t count = std::min(anchors.size() - first, kBatch);
     append_problems(context, space, params,
-                    anchor_candidates(params, std::span(anchors).subspan(first, count),
+                    anchor_candidates(space, params, std::span(anchors).subspan(first, count),
                                       std::span(partners).subspan(first * n_partners, count * n_partners), probability),
                     true, built);
   }
@@ -100,7 +110,7 @@ std::vector<BuiltProblem> problems_around_anchors(Context& context, const Search
 BuiltProblem problem_of_audience(Context& context, const SearchSpace& space, const SearchParams& params,
                                  const std::vector<float>& probability) {
   std::vector<BuiltProblem> built;
-  append_problems(context, space, params, audience_candidates(params, probability), false, built);
+  append_problems(context, space, params, audience_candidates(space, params, probability), false, built);
   return std::move(built.front());
 }
 

@@ -47,6 +47,7 @@ class Solver {
                                            .weight = weight.data(),
                                            .upper = upper.data(),
                                            .category = terms.category.data(),
+                                           .conflict = terms.conflict.empty() ? nullptr : terms.conflict.data(),
                                            .flags = terms.flags.data()};
     genetic::SearchArgs search{.problems = problems,
                                .params = params_.search,
@@ -188,6 +189,16 @@ std::vector<float> mean_of(Context& context, const LinearScorer& folded) {
 
 }  // namespace
 
+JointSpace::JointSpace(Context& context, const BasketChances& user_chances, const BasketDependence& basket_dependence,
+                       std::span<const float> item_vectors, int64_t vector_dim)
+    : chances(&user_chances),
+      dependence(&basket_dependence),
+      counts(context, basket_dependence.counts),
+      frequency(context, basket_dependence.frequency),
+      prior(context, basket_dependence.prior),
+      vectors(context, std::vector<float>(item_vectors.begin(), item_vectors.end())),
+      dim(item_vectors.empty() ? 0 : vector_dim) {}
+
 SearchSpace::SearchSpace(Context& context, const Catalog& catalog, const SearchParams& params)
     : n_items(catalog.n_items),
       host_price(catalog.price),
@@ -206,7 +217,7 @@ SearchSpace::SearchSpace(Context& context, const Catalog& catalog, const SearchP
 SearchResult search_for_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
                               const SearchParams& params, const std::vector<int32_t>& users) {
   Solver solver(context, space, params, false);
-  const UserCandidates candidates(context, scorer, params, users);
+  const UserCandidates candidates(context, scorer, space, params, users);
   for (size_t first = 0; first < users.size(); first += kBatch) {
     check_interrupt("the bundle search");
     const size_t last = std::min(users.size(), first + kBatch);
@@ -234,8 +245,8 @@ SearchResult search_around_anchors(Context& context, const SearchSpace& space, c
     check_interrupt("the bundle search");
     const size_t count = std::min<size_t>(anchors.size() - first, kBatch);
     const auto own = std::span(anchors).subspan(first, count);
-    solver.solve(anchor_candidates(params, own, std::span(partners).subspan(first * n_partners, count * n_partners),
-                                   probability),
+    solver.solve(anchor_candidates(space, params, own,
+                                   std::span(partners).subspan(first * n_partners, count * n_partners), probability),
                  std::vector<int64_t>(own.begin(), own.end()));
   }
   return solver.take();

@@ -5,9 +5,13 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "engine/bundles/basket_chances.hpp"
+#include "engine/bundles/basket_dependence.hpp"
 #include "engine/data/catalog.hpp"
 #include "engine/models/scorer.hpp"
 #include "kernels/genetic/search.hpp"
@@ -21,6 +25,12 @@ struct SearchParams {
   int64_t min_categories = 2;
   std::vector<int32_t> must_have, forbidden;  // items
   float weight_association = 1.0f, weight_preference = 0.0f, weight_revenue = 0.0f;
+  /// The joint objective (kernels/genetic/joint_pairs.hpp), where any of these is given: half of what a coming basket with the item and
+  /// another one of the bundle is worth. Of a subject: pair_value + (1 - discount) paid_value, and fresh_value where the subject has not
+  /// bought the item. [n_items] each, or empty: 0. Needs SearchSpace::joint.
+  std::vector<float> pair_value, paid_value, fresh_value;
+  float substitute_factor = 1.0f;   // of joint terms of substitutes
+  bool forbid_substitutes = false;  // no two in one bundle, whatever the objective
   /// [n_items] what a use of the item costs, in units of F, or empty: nothing.
   std::vector<float> item_cost;
   /// The share of the price that is taken off. Chances grow to min(1, P (1 + uplift * discount)), revenue counts (1 - discount) price.
@@ -37,6 +47,19 @@ struct SearchParams {
   genetic::SearchParams search{.chains = 8, .rounds = 4, .iterations = 16};
 };
 
+/// What the joint objective needs of items and users: chances that outlive the space, and device copies of the dependence.
+struct JointSpace {
+  /// `vectors` [n_items, dim] give the cosines of the prior, or are empty.
+  JointSpace(Context& context, const BasketChances& user_chances, const BasketDependence& basket_dependence,
+             std::span<const float> item_vectors, int64_t dim);
+
+  const BasketChances* chances;
+  const BasketDependence* dependence;
+  DeviceCsr counts;
+  Buffer<float> frequency, prior, vectors;
+  int64_t dim = 0;
+};
+
 /// What the search knows of the items; device memory of one context.
 struct SearchSpace {
   SearchSpace(Context& context, const Catalog& catalog, const SearchParams& params);
@@ -51,6 +74,9 @@ struct SearchSpace {
   int64_t dim = 0;
   DeviceCsr association;  // [n_items, n_items]
   float scale = 1.0f;
+  std::unique_ptr<JointSpace> joint;
+  HostCsr host_substitutes;  // [n_items, n_items] symmetric pattern, or without rows: none
+  DeviceCsr substitutes;     // the same
 };
 
 struct Bundle {
@@ -69,13 +95,14 @@ struct SearchResult {
       convergence;  // [rounds] mean over the problems that are feasible by then of the best value; NaN: none
 };
 
-/// The best bundle of each of `users`, from the `candidates` items that score highest for the user (by the logit: rankings are
-/// better by it than by P).
+/// The best bundle of each of `users`, from the `candidates` items that score highest for the user by the logit; with the joint objective
+/// from the user's own items, partners of those, and the model's best (candidates.hpp).
 SearchResult search_for_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
                               const SearchParams& params, const std::vector<int32_t>& users);
 
 /// The best bundle that holds each of `anchors`. partners is [anchors.size(), n_partners] row-major, -1 for none; `probability`
-/// [n_items] is the users' mean. UsageError for an anchor that is forbidden.
+/// [n_items] is the users' mean; with the joint objective the chance that a coming basket of anyone holds the item, and the values of the
+/// baskets that are expected of all. UsageError for an anchor that is forbidden.
 SearchResult search_around_anchors(Context& context, const SearchSpace& space, const SearchParams& params,
                                    const std::vector<int32_t>& anchors, const std::vector<int32_t>& partners,
                                    const std::vector<float>& probability);

@@ -1,0 +1,67 @@
+#pragma once
+/// What the bundles of a data set are expected to do: chances of coming baskets, how items hang together in them, and what search.objective
+/// makes of both.
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/bundles/basket_chances.hpp"
+#include "engine/bundles/basket_dependence.hpp"
+#include "engine/search/bundle_search.hpp"
+#include "host/app/run_plan.hpp"
+#include "host/config/config.hpp"
+
+namespace sheaf::app {
+
+struct Dataset;
+
+/// The terms of search.objective with their weights: "joint", or a sum such as "revenue + 20 discovery". UsageError, with the nearest
+/// name, for what is no such sum.
+struct ObjectiveTerms {
+  double joint = 0, affinity = 0, revenue = 0, margin = 0, discovery = 0, clearance = 0;
+
+  static ObjectiveTerms parse(const std::string& text);
+  bool is_joint() const { return joint != 0 || revenue != 0 || margin != 0 || discovery != 0 || clearance != 0; }
+  /// Of a bundle's value, for people: "expected baskets", "USD", ...
+  std::string unit(const std::string& currency) const;
+};
+
+/// Learned once a run from the baskets of search.history.
+struct JointModel {
+  double period_days = 28, gap_days = 0;  // what is foreseen, and how long after the history
+  double day = 0;                         // the history's last, since 1970
+  int64_t n_baskets = 0;                  // of the history
+  HabitModel habits;
+  BasketChances chances;
+  BasketDependence dependence;
+  std::vector<float> vectors;  // [n_items, dim] of the model, for the prior of the dependence
+  int64_t dim = 0;
+  DependenceGain gain;  // on the validation period, of the dependence learned from train; no pairs without one
+  std::vector<float> all;  // [n_items] chance that a coming basket of anyone holds the item
+  double expected_baskets = 0;  // of all users in the period
+
+  /// [n_items] that a coming basket of these users holds the item.
+  std::vector<float> chance_of(const std::vector<int32_t>& users) const;
+  /// The chance that a basket of the user holds at least two of the items: as if independent, times how much likelier the pairs are.
+  /// `chances` one an item.
+  double at_least_two(const std::vector<int32_t>& items, const std::vector<double>& chances) const;
+};
+
+/// The baskets that search.history names: of train, or of train and validation.
+BasketHistory basket_history(const Dataset& dataset, const config::Config& config);
+/// Learns it. DataError where the history has no basket.
+JointModel make_joint_model(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                            const config::Config& config);
+
+/// Sets the values of the terms in `params`. UsageError for a term that the data cannot give: clearance without stock.
+void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const Dataset& dataset, const RunPlan& plan,
+                     const config::Config& config, SearchParams& params);
+
+nlohmann::json to_json(const JointModel& joint);
+/// Two lines: what the chances were learned from, and how much better than the plain rate they are.
+std::string joint_text(const JointModel& joint);
+
+}  // namespace sheaf::app
