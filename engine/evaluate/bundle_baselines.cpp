@@ -16,6 +16,7 @@ namespace sheaf {
 namespace {
 
 constexpr double kSecondsPerDay = 86400.0;
+constexpr size_t kMostFitting = 20'000;  // itemsets that every user is compared with
 
 using Items = std::vector<int32_t>;
 
@@ -170,11 +171,12 @@ class Covering {
   std::vector<Bits> bits_;
 };
 
-/// The first `pool` of `ranked` that are not forbidden, after the items that must be in.
+/// The first `pool` of `ranked` that are not forbidden, after the items that must be in; of those beyond the first `pool` the ones of which a
+/// bundle needs one.
 Items candidates_of(const Items& ranked, const BundleRules& rules, int64_t pool) {
   Items items = rules.params().must_have;
   for (const int32_t item : ranked) {
-    if (std::ssize(items) >= pool) break;
+    if (std::ssize(items) >= pool && !(rules.has_one_of() && rules.is_one_of(item))) continue;
     if (!rules.is_forbidden(item) && !contains(items, item)) items.push_back(item);
   }
   return items;
@@ -209,9 +211,15 @@ HostCsr decayed_counts(const BasketHistory& history, double days) {
   return csr_from_pairs(users, history.items.columns, weights, history.n_users, history.items.n_columns);
 }
 
-BundleRules::BundleRules(const Catalog& catalog, const SearchParams& params)
+BundleRules::BundleRules(const Catalog& catalog, const SearchParams& params, const std::vector<int32_t>& one_of)
     : catalog_(catalog), params_(params), forbidden_(static_cast<size_t>(catalog.n_items), 0) {
   for (const int32_t item : params.forbidden) forbidden_[static_cast<size_t>(item)] = 1;
+  if (!one_of.empty()) one_of_.assign(forbidden_.size(), 0);
+  for (const int32_t item : one_of) one_of_[static_cast<size_t>(item)] = 1;
+}
+
+bool BundleRules::holds_one_of(const std::vector<int32_t>& items) const {
+  return one_of_.empty() || std::ranges::any_of(items, [&](int32_t item) { return is_one_of(item); });
 }
 
 bool BundleRules::may_join(const std::vector<int32_t>& items, int32_t item, int64_t size) const {
@@ -223,7 +231,8 @@ bool BundleRules::may_join(const std::vector<int32_t>& items, int32_t item, int6
     price += catalog_.price[static_cast<size_t>(other)];
   }
   const int64_t places_left = size - std::ssize(items) - 1;
-  return price <= budget_limit(params_) && std::ssize(categories) + places_left >= params_.min_categories;
+  return price <= budget_limit(params_) && std::ssize(categories) + places_left >= params_.min_categories &&
+         (places_left > 0 || is_one_of(item) || holds_one_of(items));
 }
 
 bool BundleRules::fits(const std::vector<int32_t>& items) const {
@@ -235,7 +244,7 @@ bool BundleRules::fits(const std::vector<int32_t>& items) const {
     price += catalog_.price[static_cast<size_t>(item)];
   }
   return std::ssize(items) >= params_.min_size && std::ssize(items) <= params_.max_size &&
-         price <= budget_limit(params_) && std::ssize(categories) >= params_.min_categories &&
+         price <= budget_limit(params_) && std::ssize(categories) >= params_.min_categories && holds_one_of(items) &&
          std::ranges::all_of(params_.must_have, [&](int32_t item) { return contains(items, item); });
 }
 
@@ -300,6 +309,7 @@ NamedBundles itemset_bundles(std::string name, const std::vector<Itemset>& items
     if (rules.fits(set.items)) fitting.push_back(&set);
   }
   std::ranges::stable_sort(fitting, std::ranges::greater{}, &Itemset::support);
+  fitting.resize(std::min(fitting.size(), kMostFitting));
   std::vector<float> own(static_cast<size_t>(counts.n_columns));
   for (const int32_t user : users) {
     std::ranges::fill(own, 0.0f);

@@ -22,7 +22,8 @@ HostCsr decayed_counts(const BasketHistory& history, double days);
 /// The search's constraints on one bundle.
 class BundleRules {
  public:
-  BundleRules(const Catalog& catalog, const SearchParams& params);
+  /// `one_of` are items of which a bundle holds at least one, as a search around anchors has it; empty: no such rule.
+  BundleRules(const Catalog& catalog, const SearchParams& params, const std::vector<int32_t>& one_of = {});
   bool fits(const std::vector<int32_t>& items) const;
   /// Whether `items`, of which at most `size` are to be, and the item can still become a bundle.
   bool may_join(const std::vector<int32_t>& items, int32_t item, int64_t size) const;
@@ -30,13 +31,18 @@ class BundleRules {
   /// budget holds and enough places are left for the categories. Ascending; empty if it ends below a limit.
   std::vector<int32_t> fill(const std::vector<int32_t>& ranked, const std::vector<int32_t>& more = {}) const;
   bool is_forbidden(int32_t item) const { return forbidden_[static_cast<size_t>(item)] != 0; }
+  /// Whether an item's bundle needs no other item of `one_of`.
+  bool has_one_of() const { return !one_of_.empty(); }
+  bool is_one_of(int32_t item) const { return one_of_.empty() || one_of_[static_cast<size_t>(item)] != 0; }
   const SearchParams& params() const { return params_; }
   const Catalog& catalog() const { return catalog_; }
 
  private:
+  bool holds_one_of(const std::vector<int32_t>& items) const;
+
   const Catalog& catalog_;
   const SearchParams& params_;
-  std::vector<uint8_t> forbidden_;
+  std::vector<uint8_t> forbidden_, one_of_;  // [n_items]; the latter may be empty
 };
 
 /// The items with the largest entries in the user's row of `weights` (decayed_counts), then the most popular ones.
@@ -49,7 +55,7 @@ NamedBundles listed_bundles(std::string name, const std::vector<int32_t>& lists,
 /// then exchanges of one item while they help; among the user's `pool` most frequent items.
 NamedBundles covering_bundles(std::string name, const BasketHistory& history, const BundleRules& rules,
                               const std::vector<int32_t>& users, int64_t size, int64_t pool = 32);
-/// The itemset whose items the user bought most often in sum (by `counts`), of equals the one of more support; a set below max_size is filled
+/// Of the 20,000 itemsets of most support that fit, the one whose items the user bought most often in sum (by `counts`), of equals the one of more support; a set below max_size is filled
 /// with the user's most frequent items.
 NamedBundles itemset_bundles(std::string name, const std::vector<Itemset>& itemsets, const HostCsr& counts,
                              const BundleRules& rules, const std::vector<int32_t>& users);

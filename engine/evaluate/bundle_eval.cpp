@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <unordered_map>
+#include <span>
 
 namespace sheaf {
 namespace {
@@ -24,18 +24,15 @@ double ratio(double part, double whole) { return whole > 0 ? part / whole : std:
 
 }  // namespace
 
-BundleSummary evaluate_user_bundles(const std::vector<Bundle>& bundles, const Catalog& catalog, const HostCsr& baskets,
-                                    const std::vector<int32_t>& basket_user) {
+BundleSummary summarise_bundles(const std::vector<Bundle>& bundles, const Catalog& catalog) {
   BundleSummary summary;
   summary.n_bundles = static_cast<int64_t>(bundles.size());
   std::vector<const Bundle*> feasible;
-  std::unordered_map<int64_t, const Bundle*> of_user;
   std::vector<uint8_t> shown(static_cast<size_t>(catalog.n_items), 0);
   double value = 0, size = 0, price = 0;
   for (const Bundle& bundle : bundles) {
     if (bundle.violation != 0.0f) continue;
     feasible.push_back(&bundle);
-    of_user[bundle.subject] = &bundle;
     value += static_cast<double>(bundle.value);
     size += static_cast<double>(bundle.items.size());
     for (const int32_t item : bundle.items) {
@@ -57,18 +54,6 @@ BundleSummary evaluate_user_bundles(const std::vector<Bundle>& bundles, const Ca
       overlap += static_cast<double>(common_items(feasible[a]->items, feasible[b]->items));
   }
   summary.mean_overlap = ratio(overlap, pairs);
-
-  int64_t hit = 0, touched = 0;
-  for (int64_t b = 0; b < baskets.n_rows(); ++b) {
-    const auto found = of_user.find(basket_user[static_cast<size_t>(b)]);
-    if (found == of_user.end()) continue;
-    ++summary.n_baskets;
-    const int64_t common = common_items(found->second->items, baskets.row(b));
-    touched += common >= 1 ? 1 : 0;
-    hit += common >= 2 ? 1 : 0;
-  }
-  summary.baskets_hit = ratio(static_cast<double>(hit), static_cast<double>(summary.n_baskets));
-  summary.baskets_touched = ratio(static_cast<double>(touched), static_cast<double>(summary.n_baskets));
   return summary;
 }
 

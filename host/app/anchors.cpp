@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/core/error.hpp"
+#include "host/app/pipeline.hpp"
 
 namespace sheaf::app {
 namespace {
@@ -64,7 +64,7 @@ std::vector<int32_t> choose_anchors(const data::Prepared& prepared, const config
     std::erase_if(items, [&](int32_t i) { return trending ? gain(i) <= 0 : !sales.is_new(i); });
     if (trending) std::ranges::stable_sort(items, std::ranges::greater{}, gain);
     if (items.empty()) {
-      throw DataError(
+      throw NoBundle(
           fmt::format("search.anchor_by = {}: no item that may be in a bundle {} in the last {} days of train",
                       search.anchor_by, trending ? "sold more than before" : "was first sold", search.anchor_days),
           "change search.anchor_days, or take search.anchor_by = wanted");

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "engine/evaluate/bundle_baselines.hpp"
+#include "host/app/anchors.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/range.hpp"
 
@@ -92,12 +93,29 @@ std::vector<uint8_t> most_popular(const HostCsr& baskets, const BundleRules& rul
     allowed[static_cast<size_t>(order[r].second)] = 1;
   }
   for (const int32_t item : rules.params().must_have) allowed[static_cast<size_t>(item)] = 1;
+  for (int32_t item = 0; item < baskets.n_columns && rules.has_one_of(); ++item) {
+    if (rules.is_one_of(item) && !rules.is_forbidden(item)) allowed[static_cast<size_t>(item)] = 1;
+  }
   return allowed;
 }
 
+/// The baskets that hold one of the items of which a bundle needs one.
+HostCsr baskets_with_one_of(const HostCsr& baskets, const BundleRules& rules) {
+  HostCsr kept;
+  kept.n_columns = baskets.n_columns;
+  for (int64_t b = 0; b < baskets.n_rows(); ++b) {
+    const auto row = baskets.row(b);
+    if (std::ranges::none_of(row, [&](int32_t item) { return rules.is_one_of(item); })) continue;
+    kept.columns.insert(kept.columns.end(), row.begin(), row.end());
+    kept.row_offsets.push_back(kept.nnz());
+  }
+  return kept;
+}
+
 /// One a size of the pool.
-std::vector<Mined> mine(const HostCsr& baskets, const BundleRules& rules) {
+std::vector<Mined> mine(const HostCsr& all_baskets, const BundleRules& rules) {
   std::vector<Mined> all;
+  const HostCsr baskets = rules.has_one_of() ? baskets_with_one_of(all_baskets, rules) : all_baskets;
   for (const int64_t pool : kPools) {
     Mined mined{pool, 1, {}};
     mined.sets = most_frequent_itemsets(baskets,
@@ -105,7 +123,7 @@ std::vector<Mined> mine(const HostCsr& baskets, const BundleRules& rules) {
                                          .min_size = std::max<int64_t>(2, rules.params().min_size),
                                          .max_size = std::max<int64_t>(2, rules.params().max_size),
                                          .max_itemsets = kMostItemsets,
-                                         .allowed = most_popular(baskets, rules, pool)},
+                                         .allowed = most_popular(all_baskets, rules, pool)},
                                         &mined.support);
     all.push_back(std::move(mined));
   }
@@ -199,8 +217,8 @@ std::vector<BundleRow> catalog_rows(Context& context, const BundleRules& rules, 
         choices, periods.validation, [&](const ItemsetChoice& c) { return make(periods.train_sets, train_pairs, c); });
     lists.push_back(make(periods.sets(), pairs, choice));
     settings.itemsets +=
-        fmt::format("{}{}: in {} baskets or more, of the {} most popular items", settings.itemsets.empty() ? "" : "; ",
-                    name, of_pool(periods.sets(), choice.pool).support * choice.times, choice.pool);
+        fmt::format("{}{}: support at least {}, {} most popular items", settings.itemsets.empty() ? "" : "; ", name,
+                    of_pool(periods.sets(), choice.pool).support * choice.times, choice.pool);
   }
   settings.catalog_pool = best_choice<int64_t>(
       {std::begin(kPools), std::end(kPools)}, periods.validation,
@@ -273,9 +291,18 @@ BundleQuality measure_bundle_quality(Context& context, const Dataset& dataset, c
   if (!found.users.empty()) {
     quality.users = user_rows(context, model, rules, periods, world, found.users, config, quality.settings);
   }
-  if (!found.catalog.empty()) {
-    quality.catalog = catalog_rows(context, rules, periods, world, found.catalog, config, quality.settings);
+  if (found.catalog.empty()) return quality;
+  std::vector<int32_t> anchors;
+  if (config.search.anchor_by != "wanted") {
+    anchors =
+        choose_anchors(dataset.prepared, config, mean_probability(context, model.scorer(context)), params.forbidden);
   }
+  const BundleRules catalog_rules(dataset.catalog, params, anchors);
+  if (!anchors.empty()) {
+    periods.train_sets = mine(periods.train.items, catalog_rules);
+    if (quality.through_validation) periods.joined_sets = mine(periods.history.items, catalog_rules);
+  }
+  quality.catalog = catalog_rows(context, catalog_rules, periods, world, found.catalog, config, quality.settings);
   return quality;
 }
 

@@ -38,7 +38,8 @@ FoundBundles find_bundles(Context& context, const Dataset& dataset, const Prefer
                           const PairCounts& counts, const config::Config& config);
 
 /// Users are measured on the baskets of the test period, the catalog on all after the history. Lift out of time is counted on the
-/// latter. `substitutes` may be null.
+/// latter. Where the search starts around trending or new items, every bundle of the catalog's baselines holds one of them, too.
+/// `substitutes` may be null.
 BundleQuality measure_bundle_quality(Context& context, const Dataset& dataset, const PreferenceModel& model,
                                      const config::Config& config, const FoundBundles& found,
                                      const HostCsr* substitutes = nullptr);

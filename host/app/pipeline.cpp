@@ -511,8 +511,7 @@ Quality evaluate(Context& context, const Dataset& dataset, const PreferenceModel
     quality.ranked.push_back(rank_all(context, evaluator, lists, baseline, config));
   }
   measure_probabilities(context, dataset, scorer, config, quality);
-  quality.bundles =
-      evaluate_user_bundles(user_bundles, dataset.catalog, purchases.test_baskets, purchases.test_basket_user);
+  quality.bundles = summarise_bundles(user_bundles, dataset.catalog);
   return quality;
 }
 
@@ -553,10 +552,7 @@ nlohmann::json to_json(const Quality& quality) {
             {"mean_size", b.mean_size},
             {"mean_price", b.mean_price},
             {"coverage", b.coverage},
-            {"mean_overlap", b.mean_overlap},
-            {"baskets", b.n_baskets},
-            {"baskets_hit", b.baskets_hit},
-            {"baskets_touched", b.baskets_touched}}}};
+            {"mean_overlap", b.mean_overlap}}}};
 }
 
 }  // namespace sheaf::app

@@ -151,6 +151,7 @@ void run_demo(const Options& options) {
                     .search = &search,
                     .user_convergence = &convergence,
                     .quality = &quality,
+                    .bundles = &bundles,
                     .heat_items = {},
                     .heat_values = {},
                     .version = version_text()};

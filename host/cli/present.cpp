@@ -74,8 +74,6 @@ std::string quality_text(const app::Quality& quality, const std::string& currenc
         "{} users' bundles: {} % feasible, mean value {}, mean price {} {}, {} % of the catalog, overlap {} items\n",
         with_commas(b.n_bundles), number(100 * b.feasible, 1), number(b.mean_value, 5), number(b.mean_price, 2),
         currency, number(100 * b.coverage, 1), number(b.mean_overlap, 2));
-    out += fmt::format("of {} held-out baskets {} % hold two or more items of the user's bundle, {} % at least one\n",
-                       with_commas(b.n_baskets), number(100 * b.baskets_hit, 1), number(100 * b.baskets_touched, 1));
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/report/bundle_tables.hpp"
 #include "host/report/report.hpp"
 #include "host/report/svg.hpp"
 
@@ -15,7 +16,7 @@ constexpr const char* kStyle = R"(
 :root { color-scheme: light; --ink: #1b1f24; --soft: #5b6570; --line: #dfe4e9; --a: #1f6feb; --b: #d97706; --c: #2da44e; }
 * { box-sizing: border-box; }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); margin: 0 auto; max-width: 1180px; padding: 24px; background: #fff; }
-h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 36px 0 8px; }
+h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 36px 0 8px; } h3 { font-size: 16px; margin: 18px 0 4px; }
 p, figcaption { color: var(--soft); max-width: 80ch; margin: 4px 0 12px; }
 .facts { display: flex; flex-wrap: wrap; gap: 12px; margin: 18px 0; }
 .fact { border: 1px solid var(--line); border-radius: 8px; padding: 10px 16px; min-width: 140px; }
@@ -191,18 +192,15 @@ std::string report_html(const Page& page) {
       escape(prepared.currency));
   out += offers_table(page);
   out += "<h2 id=\"response\">What does a discount add?</h2>\n" + response_table(page);
+  out += bundle_tables(*page.bundles, prepared.currency);
   out += "<h2>How good are the rankings?</h2>\n<p>Full catalog, against what users bought in the test period.</p>\n" +
          quality_table(page);
   out += fmt::format(
       "<p>On {} pairs, one drawn item for each bought one: accuracy {}, AUC {}, log-loss {}, Brier {}. The users' own "
-      "bundles: {} % "
-      "feasible, mean value {}, mean price {} {}; of {} baskets of the test period {} % hold at least two items of the "
-      "user's bundle, "
-      "{} % at least one.</p>\n",
+      "bundles: {} % feasible, mean value {}, mean price {} {}.</p>\n",
       with_commas(quality.n_pairs), number(quality.accuracy, 3), number(quality.auc, 3), number(quality.log_loss, 3),
       number(quality.brier, 3), number(100 * b.feasible, 1), number(b.mean_value, 4), number(b.mean_price, 2),
-      escape(prepared.currency), with_commas(b.n_baskets), number(100 * b.baskets_hit, 1),
-      number(100 * b.baskets_touched, 1));
+      escape(prepared.currency));
   out += "<h2>Pictures</h2>\n<div class=\"charts\">\n" + training_charts(page);
   out += figure(histogram("Preference P(u, i)", "P on the even sample", 0, 1,
                           {{"bought", quality.preference_histogram}, {"drawn", quality.other_histogram}}),

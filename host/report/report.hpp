@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "host/app/pipeline.hpp"
+#include "host/app/bundle_quality.hpp"
 #include "host/report/text.hpp"
 
 namespace sheaf::report {
@@ -39,6 +39,7 @@ struct Page {
   const app::CatalogSearch* search = nullptr;
   const std::vector<double>* user_convergence = nullptr;
   const app::Quality* quality = nullptr;
+  const app::BundleQuality* bundles = nullptr;
   std::vector<int32_t> heat_items;  // the rows of the association heat map
   std::vector<double> heat_values;  // [heat_items, heat_items]
   std::string version;              // "0.1.0 (revision)"

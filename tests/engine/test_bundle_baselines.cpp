@@ -146,6 +146,18 @@ TEST_P(BundleBaselinesTest, ACatalogOfCoveringSets) {
   EXPECT_EQ(covering_catalog("", history_, rules(), 0, 99).items.size(), 4u);  // eight items
 }
 
+TEST_P(BundleBaselinesTest, ABundleMayNeedOneOfSomeItems) {
+  const BundleRules needs(catalog_, params_, {5, 7});
+  EXPECT_TRUE(needs.fits({0, 5}));
+  EXPECT_FALSE(needs.fits({0, 1}));
+  EXPECT_EQ(needs.fill({0, 1, 2, 7}), (Items{0, 1, 7}));  // the last place is kept for it
+  EXPECT_EQ(needs.fill({0, 1, 2}), Items{});
+  // 5 is in one basket, with 4; what else joins adds nothing: 0 comes first among the popular ones.
+  const Lists catalog = covering_catalog("", history_, needs, 0, 1, 4).items;
+  ASSERT_EQ(catalog.size(), 1u);
+  EXPECT_TRUE(needs.fits(catalog[0]));
+}
+
 TEST_P(BundleBaselinesTest, HistoriesJoin) {
   const BasketHistory more{test::pattern({{7}, {0, 7}}, 8), {2, 0}, {5, 6}, 3};
   const BasketHistory all = joined(history_, more);

@@ -78,7 +78,40 @@ TEST_F(ProgramTest, TheWholeJobByHand) {
   const nlohmann::json metrics = nlohmann::json::parse(quality.out);
   EXPECT_EQ(metrics["ranking"].size(), 12u) << "four rankings at three lengths";
   EXPECT_EQ(read("quality/metrics.json"), quality.out);
+  const nlohmann::json& bundles = metrics["bundles"];
+  EXPECT_EQ(bundles["users"][0]["name"], "sheaf");
+  EXPECT_EQ(bundles["users"].size(), 7u);
+  EXPECT_EQ(bundles["catalog"].size(), 5u);
+  EXPECT_GT(bundles["catalog"][1]["at_least_two"]["value"], 0.0);
+  EXPECT_GT(bundles["users"][1]["at_least_two"]["error"], 0.0);
+  EXPECT_TRUE(bundles["users"][1]["ours_less_this"].contains("revenue"));
   EXPECT_GT(metrics["balanced_sample"]["auc"], 0.5);
+}
+
+TEST_F(ProgramTest, WithoutBundlesTheEvaluationSaysWhy) {
+  prepare_model();
+  // The cheapest item costs 1.50.
+  const Finished none = must_run(small({"evaluate", "data", "--model", "model", "--set", "search.budget=1"}));
+  EXPECT_TRUE(has(none.out, "NDCG@K")) << none.out;
+  EXPECT_TRUE(has(none.out, "Users: no bundles. no bundle meets the constraints")) << none.out;
+  EXPECT_TRUE(has(none.out, "Catalog: no bundles. no bundle meets the constraints")) << none.out;
+  EXPECT_TRUE(has(none.out, "budget")) << none.out;
+  // A wrong setting is still an error.
+  expect_failure(small({"evaluate", "data", "--model", "model", "--set", "search.forbidden=p999"}), 3, "p999");
+}
+
+TEST_F(ProgramTest, TheHistoryOfBundlesMayHoldTheValidationPeriod) {
+  prepare_model();
+  const auto users = [&](const std::string& history) {
+    return nlohmann::json::parse(must_run(small({"evaluate", "data", "--model", "model", "--json", "--set",
+                                                 "evaluate.history=" + history, "--set", "evaluate.decay_days=90"}))
+                                     .out)["bundles"];
+  };
+  const nlohmann::json train = users("train"), validation = users("validation");
+  EXPECT_EQ(train["users"][0]["at_least_two"], validation["users"][0]["at_least_two"]);
+  EXPECT_NE(train["users"][1]["at_least_one"], validation["users"][1]["at_least_one"]);
+  EXPECT_GT(train["catalog"][0]["baskets"], validation["catalog"][0]["baskets"]);
+  EXPECT_EQ(train["users"][2]["name"], "own decayed, 90 days");
 }
 
 TEST_F(ProgramTest, EveryModelAndLossTrains) {
@@ -486,6 +519,8 @@ TEST_F(DemoTest, BeatsTheBaselinesAndRepeatsItself) {
   const std::string html = read("demo/report.html");
   for (const char* picture : {"Loss", "Preference P(u, i)", "Association A(i, j)", "Search convergence", "Coverage"})
     EXPECT_TRUE(has(html, picture)) << picture;
+  EXPECT_TRUE(has(html, "Do the bundles meet what is bought later?"));
+  EXPECT_TRUE(has(html, "own most frequent"));
   EXPECT_FALSE(has(html, "<script")) << "self-contained";
   EXPECT_FALSE(has(html, "src=")) << "self-contained";
 
