@@ -41,9 +41,17 @@ struct Purchases {
   HostCsr validation;     // [n_users, n_items] pattern
   HostCsr test;           // [n_users, n_items] pattern
   History train_history;  // of every user
-  HostCsr train_baskets;  // [n_train_baskets, n_items] pattern
-  HostCsr test_baskets;   // [n_test_baskets, n_items] pattern
-  std::vector<int32_t> test_basket_user;  // [n_test_baskets]
+  // Baskets that have a line in the period, numbered within it in the order of their first lines. A basket that a split by lines cuts
+  // is in several periods, in each with its lines of that period.
+  HostCsr train_baskets;                        // [n_train_baskets, n_items] pattern
+  HostCsr validation_baskets;                   // [n_validation_baskets, n_items] pattern
+  HostCsr test_baskets;                         // [n_test_baskets, n_items] pattern
+  std::vector<int32_t> train_basket_user;       // [n_train_baskets]
+  std::vector<int32_t> validation_basket_user;  // [n_validation_baskets]
+  std::vector<int32_t> test_basket_user;        // [n_test_baskets]
+  std::vector<int64_t> train_basket_time;       // [n_train_baskets] seconds, of the basket's first line in the period
+  std::vector<int64_t> validation_basket_time;  // [n_validation_baskets]
+  std::vector<int64_t> test_basket_time;        // [n_test_baskets]
 };
 
 }  // namespace sheaf

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace sheaf::app {
 namespace {
@@ -44,22 +45,30 @@ std::vector<float> recency_weights(const Prepared& prepared, double recency_days
   return weights;
 }
 
-/// Baskets that have a line in the period, numbered anew; `users` (may be null) receives whose they are.
-HostCsr baskets_of(const Prepared& prepared, uint8_t split, std::vector<int32_t>* users) {
+struct Baskets {
+  HostCsr items;              // [n_baskets, n_items] pattern
+  std::vector<int32_t> user;  // [n_baskets]
+  std::vector<int64_t> time;  // [n_baskets] of the first line
+};
+
+/// Baskets that have a line in the period, numbered anew.
+Baskets baskets_of(const Prepared& prepared, uint8_t split) {
   std::vector<int32_t> number(static_cast<size_t>(prepared.n_baskets), -1);
   std::vector<int32_t> basket, item;
-  int32_t n = 0;
+  Baskets found;
   for (size_t i = 0; i < prepared.user.size(); ++i) {
     if (prepared.split[i] != split) continue;
     int32_t& own = number[static_cast<size_t>(prepared.basket[i])];
     if (own < 0) {
-      own = n++;
-      if (users) users->push_back(prepared.user[i]);
+      own = static_cast<int32_t>(found.user.size());
+      found.user.push_back(prepared.user[i]);
+      found.time.push_back(prepared.timestamp[i]);
     }
     basket.push_back(own);
     item.push_back(prepared.item[i]);
   }
-  return csr_from_pairs(basket, item, {}, n, prepared.n_items);
+  found.items = csr_from_pairs(basket, item, {}, std::ssize(found.user), prepared.n_items);
+  return found;
 }
 
 /// The training lines of every user, oldest first; those of a basket together, where its first line is.
@@ -111,8 +120,16 @@ Purchases make_purchases(const Prepared& prepared, double recency_days) {
   purchases.validation = pattern_of(prepared, data::kValidation);
   purchases.test = pattern_of(prepared, data::kTest);
   purchases.train_history = train_history(prepared);
-  purchases.train_baskets = baskets_of(prepared, data::kTrain, nullptr);
-  purchases.test_baskets = baskets_of(prepared, data::kTest, &purchases.test_basket_user);
+  const auto put = [&](uint8_t split, HostCsr& items, std::vector<int32_t>& user, std::vector<int64_t>& time) {
+    Baskets found = baskets_of(prepared, split);
+    items = std::move(found.items);
+    user = std::move(found.user);
+    time = std::move(found.time);
+  };
+  put(data::kTrain, purchases.train_baskets, purchases.train_basket_user, purchases.train_basket_time);
+  put(data::kValidation, purchases.validation_baskets, purchases.validation_basket_user,
+      purchases.validation_basket_time);
+  put(data::kTest, purchases.test_baskets, purchases.test_basket_user, purchases.test_basket_time);
   return purchases;
 }
 
