@@ -22,10 +22,10 @@ double decimal(float x) {
   return value;
 }
 
-void forbid_substitutes(const SearchSpace& space, BuiltProblem& one) {
+void keep_apart(const SearchSpace& space, const SearchParams& params, BuiltProblem& one) {
   for (size_t a = 0; a < one.items.size(); ++a) {
     for (size_t b = 0; b < a; ++b) {
-      if (!space.host_substitutes.contains(one.items[a], one.items[b])) continue;
+      if (space.may_be_together(params, one.items[a], one.items[b])) continue;
       one.problem.forbidden_pairs.emplace_back(static_cast<int32_t>(b), static_cast<int32_t>(a));
     }
   }
@@ -71,7 +71,7 @@ void append_problems(Context& context, const SearchSpace& space, const SearchPar
         problem.limits[l].weights.push_back(is_budget(l) ? decimal(weight) : static_cast<double>(weight));
       }
     }
-    if (params.forbid_substitutes) forbid_substitutes(space, one);
+    if (space.keeps_apart(params)) keep_apart(space, params, one);
     built.push_back(std::move(one));
   }
 }

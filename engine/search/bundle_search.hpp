@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,8 +30,9 @@ struct SearchParams {
   /// another one of the bundle is worth. Of a subject: pair_value + (1 - discount) paid_value, and fresh_value where the subject has not
   /// bought the item. [n_items] each, or empty: 0. Needs SearchSpace::joint.
   std::vector<float> pair_value, paid_value, fresh_value;
-  float substitute_factor = 1.0f;   // of joint terms of substitutes
-  bool forbid_substitutes = false;  // no two in one bundle, whatever the objective
+  float substitute_factor = 1.0f;  // of joint terms of substitutes
+  float baskets = 0.0f;  // expected of an audience, which values of its bundles are counted in; 0: of all users
+  HostCsr apart;         // [n_items, n_items] symmetric pattern: never in one bundle; without rows: none
   /// [n_items] what a use of the item costs, in units of F, or empty: nothing.
   std::vector<float> item_cost;
   /// The share of the price that is taken off. Chances grow to min(1, P (1 + uplift * discount)), revenue counts (1 - discount) price.
@@ -75,8 +77,15 @@ struct SearchSpace {
   DeviceCsr association;  // [n_items, n_items]
   float scale = 1.0f;
   std::unique_ptr<JointSpace> joint;
-  HostCsr host_substitutes;  // [n_items, n_items] symmetric pattern, or without rows: none
-  DeviceCsr substitutes;     // the same
+  DeviceCsr substitutes;  // [n_items, n_items] symmetric pattern, or none
+  /// With a rule, pairs that it allows neither way are never in one bundle.
+  std::optional<PairRule> rule;
+
+  bool may_be_together(const SearchParams& params, int32_t i, int32_t j) const {
+    if (params.apart.n_rows() > 0 && params.apart.contains(i, j)) return false;
+    return !rule || rule->allows(i, j) || rule->allows(j, i);
+  }
+  bool keeps_apart(const SearchParams& params) const { return params.apart.nnz() > 0 || rule.has_value(); }
 };
 
 struct Bundle {

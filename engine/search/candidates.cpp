@@ -243,7 +243,9 @@ Candidates UserCandidates::batch(size_t first, size_t last) const {
 static void set_common_values(const SearchSpace& space, const SearchParams& params, Candidates& candidates) {
   if (!is_joint(params)) return;
   const std::vector<float>& expected = space.joint->chances->expected_baskets;
-  const auto baskets = static_cast<float>(std::accumulate(expected.begin(), expected.end(), 0.0));
+  const float baskets = params.baskets > 0.0f
+                            ? params.baskets
+                            : static_cast<float>(std::accumulate(expected.begin(), expected.end(), 0.0));
   for (const int32_t item : candidates.items) {
     candidates.value.push_back(item < 0 ? 0.0f : baskets * value_of_item(params, item, 1.0f));
   }
@@ -319,14 +321,15 @@ static void add_joint_pairs(Context& context, const SearchSpace& space, const Se
                                  .pair = pair.view()});
 }
 
-/// Bit j of row i: candidates i and j are substitutes.
-static std::vector<uint32_t> substitute_conflicts(const SearchSpace& space, const Candidates& candidates) {
+/// Bit j of row i: candidates i and j are never in one bundle.
+static std::vector<uint32_t> conflicts_of(const SearchSpace& space, const SearchParams& params,
+                                          const Candidates& candidates) {
   std::vector<uint32_t> bits(candidates.items.size() * static_cast<size_t>(genetic::kMaskWords), 0u);
   for (int64_t p = 0; p < candidates.n; ++p) {
     const auto row = candidates.row(p);
     for (size_t a = 0; a < row.size(); ++a) {
       for (size_t b = 0; b < row.size(); ++b) {
-        if (row[a] < 0 || row[b] < 0 || !space.host_substitutes.contains(row[a], row[b])) continue;
+        if (a == b || row[a] < 0 || row[b] < 0 || space.may_be_together(params, row[a], row[b])) continue;
         const size_t at = static_cast<size_t>(p * candidates.width) + a;
         bits[at * static_cast<size_t>(genetic::kMaskWords) + b / 32] |= 1u << (b % 32);
       }
@@ -365,7 +368,7 @@ ProblemTerms::ProblemTerms(Context& context, const SearchSpace& space, const Sea
                                   .category = category.matrix(n, c),
                                   .flags = flags.matrix(n, c)});
   if (!candidates.value.empty()) add_joint_pairs(context, space, params, candidates, items, probability, pair);
-  if (params.forbid_substitutes) conflict = Buffer<uint32_t>(context, substitute_conflicts(space, candidates));
+  if (space.keeps_apart(params)) conflict = Buffer<uint32_t>(context, conflicts_of(space, params, candidates));
 }
 
 ProblemLimits::ProblemLimits(const SearchSpace& space, const SearchParams& params, const Candidates& candidates) {

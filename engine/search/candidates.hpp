@@ -68,7 +68,7 @@ struct ProblemTerms {
   Buffer<float> linear, pair, price;
   Buffer<int32_t> category;
   Buffer<uint8_t> flags;
-  Buffer<uint32_t> conflict;  // pairs of substitutes where they are forbidden, or empty
+  Buffer<uint32_t> conflict;  // pairs that are never in one bundle, or empty
 };
 
 /// Weighted limits of the problems: the budget, and the floor of the margin.

@@ -18,6 +18,22 @@ using SearchCall = std::function<SearchResult(const SearchParams&)>;
 /// search a level, on the device; `levels` must not be empty. Pools are those of all levels.
 SearchResult search_discounts(const SearchCall& search, SearchParams params, const std::vector<float>& levels);
 
+/// A search of some of the problems of a run, by their numbers, ascending.
+using PartialSearchCall = std::function<SearchResult(const SearchParams&, const std::vector<int64_t>& which)>;
+
+struct ApartSelection {
+  std::vector<Bundle> chosen;  // best first
+  SearchResult first;          // of all problems, before anything was chosen
+  int64_t n_searches = 0;      // problems searched, over all rounds
+};
+
+/// Bundles of different problems that share at most max_overlap items two by two: the best of all problems is taken, what it holds is taken
+/// from the others, those are searched anew, and so on (lazy greedy: a problem's value only falls, so only problems whose bundle
+/// no longer fits and would come next are searched, a few at a time). With max_overlap 0 no item, with 1 no pair of items is in two
+/// bundles; with more, bundles that do not fit are dropped and not searched anew. `subject` is each problem's anchor.
+ApartSelection search_apart(const PartialSearchCall& search, SearchParams params, const std::vector<int32_t>& anchors,
+                            int64_t n_items, int64_t max_overlap, int64_t count);
+
 struct CoupledSearch {
   std::vector<Bundle> bundles;      // the choice, by value, best first
   std::vector<double> convergence;  // of the first round

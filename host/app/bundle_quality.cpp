@@ -274,7 +274,7 @@ BundleQuality measure_bundle_quality(Context& context, const Dataset& dataset, c
   BundleQuality quality;
   quality.users_missing = found.users_missing;
   quality.catalog_missing = found.catalog_missing;
-  quality.through_validation = config.evaluate.history == "validation";
+  quality.through_validation = config.search.history == "all";
   Periods periods = periods_of(dataset, quality.through_validation);
   const SearchParams params = search_params(dataset.prepared, config);
   const BundleRules rules(dataset.catalog, params);

@@ -23,7 +23,7 @@ struct BundleQuality {
   std::vector<BundleRow> users, catalog;       // ours first; empty: there is no bundle
   std::string users_missing, catalog_missing;  // why
   BaselineSettings settings;
-  bool through_validation = false;  // the history of the baselines and of what a user had bought: evaluate.history
+  bool through_validation = false;  // the history of the baselines and of what a user had bought: search.history
   int64_t catalog_baskets = 0;      // that the catalog was measured on
 };
 

@@ -31,9 +31,10 @@ std::pair<int64_t, int64_t> span_of(const std::vector<int64_t>& time) {
 }
 
 [[noreturn]] void bad_objective(const std::string& text, const std::string& part) {
-  throw UsageError(fmt::format("search.objective = '{}': '{}' is no term", text, part),
-                   fmt::format("write names with weights, such as 'joint' or 'revenue + 0.5 discovery'; did you mean '{}'?",
-                               config::nearest(part, kTerms)));
+  throw UsageError(
+      fmt::format("search.objective = '{}': '{}' is no term", text, part),
+      fmt::format("write names with weights, such as 'joint' or 'revenue + 0.5 discovery'; did you mean '{}'?",
+                  config::nearest(part, kTerms)));
 }
 
 }  // namespace
@@ -119,7 +120,8 @@ JointModel make_joint_model(Context& context, const Dataset& dataset, const Pref
   joint.dependence = dependence_of(history);
   fit_user_dependence(context, history, joint.habits, params, joint.vectors, joint.dim, joint.dependence);
   if (has_validation) {
-    const BasketDependence& judged = config.search.history == "train" ? joint.dependence : dependence_of(train_of(dataset));
+    const BasketDependence& judged =
+        config.search.history == "train" ? joint.dependence : dependence_of(train_of(dataset));
     joint.gain = judge_dependence(context, judged, p.validation_baskets, joint.vectors, joint.dim);
   }
   std::vector<int32_t> everyone = all_ids(history.n_users);
@@ -221,7 +223,8 @@ std::string joint_text(const JointModel& joint) {
   std::string text;
   if (joint.habits.fitted) {
     text = fmt::format(
-        "chances learned from {} (user, item) pairs of {} earlier periods of {:g} days; log-loss {:.5f}, of the plain rate "
+        "chances learned from {} (user, item) pairs of {} earlier periods of {:g} days; log-loss {:.5f}, of the plain "
+        "rate "
         "{:.5f}\n",
         joint.habits.n_pairs, joint.habits.n_windows, joint.period_days, joint.habits.log_loss,
         joint.habits.rate_log_loss);
@@ -229,11 +232,13 @@ std::string joint_text(const JointModel& joint) {
     text = fmt::format("chances are the users' plain rates: {}\n", joint.habits.reason);
   }
   const BasketDependence& d = joint.dependence;
-  text += fmt::format("items together: counts drawn towards categories as by {:g} expected baskets, exponent {:.2f} for one user",
-                      d.prior_strength, d.user_exponent);
+  text += fmt::format(
+      "items together: counts drawn towards categories as by {:g} expected baskets, exponent {:.2f} for one user",
+      d.prior_strength, d.user_exponent);
   if (joint.gain.n_pairs > 0) {
-    text += fmt::format("; log-likelihood a pair of the validation period above independence: categories {:+.4f}, counts {:+.4f}",
-                        joint.gain.prior, joint.gain.ratio);
+    text += fmt::format(
+        "; log-likelihood a pair of the validation period above independence: categories {:+.4f}, counts {:+.4f}",
+        joint.gain.prior, joint.gain.ratio);
   }
   return text + "\n";
 }

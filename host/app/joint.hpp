@@ -10,6 +10,7 @@
 
 #include "engine/bundles/basket_chances.hpp"
 #include "engine/bundles/basket_dependence.hpp"
+#include "engine/models/preference.hpp"
 #include "engine/search/bundle_search.hpp"
 #include "host/app/run_plan.hpp"
 #include "host/config/config.hpp"
@@ -39,8 +40,8 @@ struct JointModel {
   BasketDependence dependence;
   std::vector<float> vectors;  // [n_items, dim] of the model, for the prior of the dependence
   int64_t dim = 0;
-  DependenceGain gain;  // on the validation period, of the dependence learned from train; no pairs without one
-  std::vector<float> all;  // [n_items] chance that a coming basket of anyone holds the item
+  DependenceGain gain;          // on the validation period, of the dependence learned from train; no pairs without one
+  std::vector<float> all;       // [n_items] chance that a coming basket of anyone holds the item
   double expected_baskets = 0;  // of all users in the period
 
   /// [n_items] that a coming basket of these users holds the item.

@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <limits>
 
 #include "engine/search/bound.hpp"
 #include "engine/search/exact.hpp"
-#include "host/app/run_plan.hpp"
+#include "host/app/search_setup.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/range.hpp"
@@ -19,39 +18,65 @@ namespace {
 constexpr int64_t kNodes = 100000;  // of branch and bound, a problem
 
 /// What all problems of a run are built from.
-struct Built {
-  Built(Context& run_context, const Dataset& dataset, const PreferenceModel& model, const PairCounts& counts,
-        const config::Config& config)
-      : context(run_context),
-        data(dataset),
-        plan(dataset, config, run_context),
-        params(search_params(dataset.prepared, config)),
-        scorer(model.scorer(run_context)),
-        space(search_space(run_context, dataset, model, counts, params, config)),
-        partners([&](const std::vector<int32_t>& anchors) {
-          return search_partners(run_context, dataset, model, counts, params, config, anchors);
-        }) {
-    plan.apply(params, dataset.prepared, config);
-  }
+struct Built : SearchSetup {
+  using SearchSetup::SearchSetup;
 
   std::vector<BuiltProblem> around(const std::vector<int32_t>& anchors, const std::vector<float>& probability) const {
     for (const int32_t anchor : anchors) {
       if (std::ranges::find(params.forbidden, anchor) == params.forbidden.end()) continue;
-      throw UsageError(fmt::format("item '{}' is to be in the bundle and forbidden", data.prepared.item_ids[anchor]),
+      throw UsageError(fmt::format("item '{}' is to be in the bundle and forbidden", dataset.prepared.item_ids[anchor]),
                        "take it out of search.forbidden, or ask for another item");
     }
-    return problems_around_anchors(context, space, params, anchors, partners(anchors), probability);
+    return problems_around_anchors(context, space, params, anchors, partners_of(anchors), probability);
   }
 
-  BuiltProblem for_audience(const Audience& audience) const {
+  BuiltProblem for_audience(const Audience& audience) {
     const std::vector<int32_t>& users = audience.users;
     if (audience.anchor < 0 && users.size() == 1) {
       return std::move(problems_of_users(context, scorer, space, params, users).front());
     }
-    const std::vector<float> wanted =
-        users.empty() ? mean_probability(context, scorer) : mean_probability(context, scorer, users);
-    if (audience.anchor < 0) return problem_of_audience(context, space, params, wanted);
-    return std::move(around({audience.anchor}, wanted).front());
+    const std::vector<float> of_them = users.empty() ? wanted() : wanted_by(users);
+    if (joint != nullptr && !users.empty()) {
+      params.baskets = 0.0f;
+      for (const int32_t user : users) params.baskets += joint->chances.expected_baskets[static_cast<size_t>(user)];
+    }
+    if (audience.anchor < 0) return problem_of_audience(context, space, params, of_them);
+    return std::move(around({audience.anchor}, of_them).front());
+  }
+
+  /// The problem of each bundle's anchor, without what the bundles before it hold and it may not share with them.
+  std::vector<BuiltProblem> around_in_order(const std::vector<Bundle>& bundles, int64_t max_overlap) {
+    std::vector<BuiltProblem> problems;
+    std::vector<int32_t> first, second;
+    for (int64_t row = 0; row < params.apart.n_rows(); ++row) {
+      for (const int32_t column : params.apart.row(row)) {
+        first.push_back(static_cast<int32_t>(row));
+        second.push_back(column);
+      }
+    }
+    const HostCsr before = params.apart;
+    const auto keep_apart = [&](int32_t i, int32_t j) {
+      first.insert(first.end(), {i, j});
+      second.insert(second.end(), {j, i});
+    };
+    std::vector<int32_t> taken;
+    for (const Bundle& bundle : bundles) {
+      const auto anchor = static_cast<int32_t>(bundle.subject);
+      const size_t n = first.size();
+      for (const int32_t item : taken) {
+        if (max_overlap == 0 && item != anchor) keep_apart(anchor, item);
+      }
+      if (!first.empty()) params.apart = csr_from_pairs(first, second, {}, space.n_items, space.n_items);
+      problems.push_back(std::move(around({anchor}, wanted()).front()));
+      first.resize(n);
+      second.resize(n);
+      for (size_t a = 0; a < bundle.items.size() && max_overlap == 1; ++a) {
+        for (size_t b = 0; b < a; ++b) keep_apart(bundle.items[a], bundle.items[b]);
+      }
+      taken.insert(taken.end(), bundle.items.begin(), bundle.items.end());
+    }
+    params.apart = before;
+    return problems;
   }
 
   /// Bundles of the earlier result that are for the audience; their items become candidates of a single user's or an anchor's problem.
@@ -69,14 +94,6 @@ struct Built {
     }
     return known;
   }
-
-  Context& context;
-  const Dataset& data;
-  RunPlan plan;
-  SearchParams params;
-  LinearScorer scorer;
-  SearchSpace space;
-  std::function<std::vector<int32_t>(const std::vector<int32_t>& anchors)> partners;
 };
 
 void set_names(const data::Prepared& prepared, BuiltProblem& built) {
@@ -114,7 +131,10 @@ OneProblem build_problem(Context& context, const Dataset& dataset, const Prefere
 ParetoProblem build_front(Context& context, const Dataset& dataset, const PreferenceModel& model,
                           const PairCounts& counts, const config::Config& config, const Audience& audience) {
   const Range range("search");
-  Built all(context, dataset, model, counts, config);
+  // Objectives of their own: revenue, conversion by the affinity, diversity, stock.
+  config::Config of_affinity = config;
+  of_affinity.search.objective = "affinity";
+  Built all(context, dataset, model, counts, of_affinity);
   all.params.weight_association = all.params.weight_preference = 1.0f;
   all.params.weight_revenue = 0.0f;
   BuiltProblem built = all.for_audience(audience);
@@ -129,13 +149,12 @@ std::vector<double> bounds_of(Context& context, const Dataset& dataset, const Pr
   Built all(context, dataset, model, counts, config);
   std::vector<int32_t> subjects;
   for (const Bundle& bundle : bundles) subjects.push_back(static_cast<int32_t>(bundle.subject));
-  const std::vector<float> wanted = around_anchors ? mean_probability(context, all.scorer) : std::vector<float>{};
   std::vector<double> bounds(bundles.size(), -std::numeric_limits<double>::infinity());
   const std::vector<float> levels = all.plan.levels.empty() ? std::vector<float>{0.0f} : all.plan.levels;
   for (const float level : levels) {
     all.params.discount = level;
     const std::vector<BuiltProblem> problems =
-        around_anchors ? all.around(subjects, wanted)
+        around_anchors ? all.around_in_order(bundles, config.search.max_overlap)
                        : problems_of_users(context, all.scorer, all.space, all.params, subjects);
     for (size_t b = 0; b < bundles.size(); ++b) {
       check_interrupt("the bounds");

@@ -15,6 +15,7 @@
 #include "engine/evaluate/calibration.hpp"
 #include "host/app/anchors.hpp"
 #include "host/app/run_plan.hpp"
+#include "host/app/search_setup.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/range.hpp"
@@ -105,35 +106,20 @@ class PairAssociation {
   std::vector<float> vectors_;
 };
 
-/// P(buys at least two of the bundle's items) of each user. The scorer's logits are those of probabilities, which `factor` lifts.
-std::vector<double> chances_of(Context& context, const LinearScorer& scorer, const Bundle& bundle, double factor) {
-  check_interrupt("the scoring of bundles");
-  const auto size = static_cast<int64_t>(bundle.items.size());
-  std::vector<int32_t> items;
-  for (int64_t u = 0; u < scorer.n_users; ++u) items.insert(items.end(), bundle.items.begin(), bundle.items.end());
-  const std::vector<float> logits = pair_logits(context, scorer, all_ids(scorer.n_users), items, size);
-  std::vector<double> chances;
-  for (int64_t u = 0; u < scorer.n_users; ++u) {
-    std::vector<double> p;
-    for (int64_t m = 0; m < size; ++m) {
-      const auto logit = static_cast<double>(logits[static_cast<size_t>(u * size + m)]);
-      p.push_back(std::min(1.0, factor / (1.0 + std::exp(-logit))));
-    }
-    chances.push_back(at_least_two(p));
-  }
-  return chances;
-}
-
 /// Fills what depends on the users: audience and expected value.
-void fill_audience(Context& context, const LinearScorer& scorer, const RunPlan& plan, std::vector<Offer>& offers) {
+void fill_audience(const ChanceTable& table, const RunPlan& plan, std::vector<Offer>& offers) {
   for (Offer& offer : offers) {
-    const std::vector<double> chances = chances_of(context, scorer, offer.bundle, plan.demand_factor(offer.discount));
+    const UserChances users = table.of_bundle(offer.bundle, plan.demand_factor(offer.discount));
     std::vector<std::pair<double, int32_t>> likely;
-    for (size_t u = 0; u < chances.size(); ++u) {
-      offer.audience += chances[u];
-      likely.emplace_back(-chances[u], static_cast<int32_t>(u));
+    offer.audience = 0.0;
+    offer.expected_baskets = 0.0;
+    for (size_t u = 0; u < users.buys.size(); ++u) {
+      offer.audience += users.buys[u];
+      offer.expected_baskets += users.baskets.empty() ? 0.0 : users.baskets[u];
+      likely.emplace_back(-users.buys[u], static_cast<int32_t>(u));
     }
-    offer.expected_value = offer.audience * offer.offer_price;
+    if (users.baskets.empty()) offer.expected_baskets = std::numeric_limits<double>::quiet_NaN();
+    offer.expected_value = (users.baskets.empty() ? offer.audience : offer.expected_baskets) * offer.offer_price;
     std::ranges::sort(likely);
     for (size_t r = 0; r < std::min<size_t>(kUsersNamed, likely.size()); ++r) offer.users.push_back(likely[r].second);
   }
@@ -208,6 +194,19 @@ Dataset::Dataset(data::Prepared prepared_set, const config::Config& config)
 const PriceResponses& Dataset::price_responses() const {
   if (!responses_) responses_ = estimate_responses(prepared);
   return *responses_;
+}
+
+const PairRelations& Dataset::relations() const {
+  if (!relations_) relations_ = relate_pairs(prepared, purchases);
+  return *relations_;
+}
+
+const JointModel& Dataset::joint(Context& context, const PreferenceModel& model, const config::Config& config) const {
+  if (!joint_ || joint_history_ != config.search.history) {
+    joint_ = make_joint_model(context, *this, model, config);
+    joint_history_ = config.search.history;
+  }
+  return *joint_;
 }
 
 TrainedModel train_model(Context& context, const Dataset& dataset, const config::Config& config,
@@ -342,25 +341,33 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
                              const PairCounts& counts, const config::Config& config) {
   const Range range("search");
   const auto start = Clock::now();
-  const RunPlan plan(dataset, config, context);
-  SearchParams params = search_params(dataset.prepared, config);
-  plan.apply(params, dataset.prepared, config);
-  const LinearScorer scorer = model.scorer(context);
-  const LinearScorer probabilities = probability_scorer(context, scorer);
-  const SearchSpace space = search_space(context, dataset, model, counts, params, config);
-  const std::vector<float> wanted = mean_probability(context, scorer);
-  const std::vector<int32_t> anchors = choose_anchors(dataset.prepared, config, wanted, params.forbidden);
-  const std::vector<int32_t> rows = search_partners(context, dataset, model, counts, params, config, anchors);
+  SearchSetup setup(context, dataset, model, counts, config);
+  const RunPlan& plan = setup.plan;
+  const std::vector<int32_t> anchors = choose_anchors(dataset.prepared, config, setup.wanted(), setup.params.forbidden);
+  const std::vector<int32_t> rows = setup.partners_of(anchors);
   for (const std::vector<int32_t>& bundle : plan.known.any) {
     for (const int32_t item : bundle) {
-      if (std::ranges::find(anchors, item) != anchors.end()) params.known[item].push_back(bundle);
+      if (std::ranges::find(anchors, item) != anchors.end()) setup.params.known[item].push_back(bundle);
     }
   }
-  const SearchCall search = planned(
-      [&](const SearchParams& p) { return search_around_anchors(context, space, p, anchors, rows, wanted); }, plan);
+  const size_t n_partners = anchors.empty() ? 0 : rows.size() / anchors.size();
+  const PartialSearchCall search = [&](const SearchParams& params, const std::vector<int64_t>& which) {
+    std::vector<int32_t> some, partners;
+    for (const int64_t p : which) {
+      some.push_back(anchors[static_cast<size_t>(p)]);
+      const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(p) * n_partners);
+      partners.insert(partners.end(), begin, begin + static_cast<std::ptrdiff_t>(n_partners));
+    }
+    return planned(
+        [&](const SearchParams& p) {
+          return search_around_anchors(context, setup.space, p, some, partners, setup.wanted());
+        },
+        plan)(params);
+  };
 
   CatalogSearch result;
   result.n_anchors = static_cast<int64_t>(anchors.size());
+  const ChanceTable table(context, dataset, setup);
   std::vector<Bundle> chosen;
   if (plan.is_coupled(config)) {
     const Coupling coupling{.count = config.search.bundles,
@@ -372,28 +379,42 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
       for (size_t c = first; c < columns.size() && !coupling.stock.empty(); ++c) {
         const Bundle& bundle = columns[c].bundle;
         const double factor = plan.demand_factor(static_cast<double>(bundle.discount));
-        const std::vector<double> chances = chances_of(context, probabilities, bundle, factor);
+        const std::vector<double> chances = table.of_bundle(bundle, factor).buys;
         columns[c].demand = std::accumulate(chances.begin(), chances.end(), 0.0);
       }
     };
-    CoupledSearch found = search_together(search, params, dataset, coupling, demand);
+    std::vector<int64_t> everything(anchors.size());
+    std::iota(everything.begin(), everything.end(), int64_t{0});
+    CoupledSearch found = search_together([&](const SearchParams& p) { return search(p, everything); }, setup.params,
+                                          dataset, coupling, demand);
     chosen = std::move(found.bundles);
     result.n_feasible = found.n_found;
     result.convergence = std::move(found.convergence);
     result.together = Together{found.value, found.bound, found.n_found, found.n_rounds};
   } else {
-    SearchResult found = search(params);
-    result.n_feasible = std::ranges::count(found.bundles, 0.0f, &Bundle::violation);
-    if (result.n_feasible == 0 && !found.bundles.empty()) throw_infeasible(found.bundles, dataset, params);
-    chosen = select_bundles(found.bundles, config.search.max_overlap, config.search.bundles);
-    result.convergence = std::move(found.convergence);
+    ApartSelection found = search_apart(search, setup.params, anchors, dataset.prepared.n_items,
+                                        config.search.max_overlap, config.search.bundles);
+    result.n_feasible = std::ranges::count(found.first.bundles, 0.0f, &Bundle::violation);
+    if (result.n_feasible == 0 && !found.first.bundles.empty()) {
+      throw_infeasible(found.first.bundles, dataset, setup.params);
+    }
+    chosen = std::move(found.chosen);
+    result.convergence = std::move(found.first.convergence);
+  }
+  if (std::ssize(chosen) < config.search.bundles) {
+    result.fewer = fmt::format(
+        "{} bundles instead of {}: around {} anchors no other meets the constraints and shares at most {} item{} with "
+        "those "
+        "chosen; raise search.anchors, search.candidates or search.max_overlap",
+        chosen.size(), config.search.bundles, anchors.size(), config.search.max_overlap,
+        config.search.max_overlap == 1 ? "" : "s");
   }
   const PairAssociation association(model, context, dataset, counts, config);
   for (Bundle& bundle : chosen) {
     result.offers.push_back(make_offer(std::move(bundle), dataset.catalog, counts, association, config));
   }
-  fill_audience(context, probabilities, plan, result.offers);
-  fill_increments(context, probabilities, dataset, plan, config, result.offers);
+  fill_audience(table, plan, result.offers);
+  fill_increments(table, dataset, plan, config, result.offers);
   result.seconds = seconds_since(start);
   return result;
 }
@@ -427,14 +448,12 @@ SearchResult search_users(Context& context, const Dataset& dataset, const Prefer
                           const PairCounts& counts, const config::Config& config, const std::vector<int32_t>& users,
                           std::optional<Together>* together) {
   const Range range("search");
-  const RunPlan plan(dataset, config, context);
-  SearchParams params = search_params(dataset.prepared, config);
-  plan.apply(params, dataset.prepared, config);
+  SearchSetup setup(context, dataset, model, counts, config);
+  const RunPlan& plan = setup.plan;
+  SearchParams& params = setup.params;
   params.known = plan.known.of_user;
-  const SearchSpace space = search_space(context, dataset, model, counts, params, config);
-  const LinearScorer scorer = model.scorer(context);
-  const SearchCall search =
-      planned([&](const SearchParams& p) { return search_for_users(context, scorer, space, p, users); }, plan);
+  const SearchCall search = planned(
+      [&](const SearchParams& p) { return search_for_users(context, setup.scorer, setup.space, p, users); }, plan);
   if (!plan.is_coupled(config)) {
     SearchResult result = search(params);
     if (!result.bundles.empty() && std::ranges::count(result.bundles, 0.0f, &Bundle::violation) == 0) {

@@ -15,7 +15,9 @@
 #include "engine/train/trainer.hpp"
 #include "host/app/association.hpp"
 #include "host/app/dataset.hpp"
+#include "host/app/joint.hpp"
 #include "host/app/price_response.hpp"
+#include "host/app/substitutes.hpp"
 #include "host/config/config.hpp"
 #include "kernels/core/error.hpp"
 
@@ -31,9 +33,16 @@ struct Dataset {
 
   /// Estimated when first asked for.
   const PriceResponses& price_responses() const;
+  /// Substitutes and complements, made when first asked for.
+  const PairRelations& relations() const;
+  /// Chances of coming baskets by search.history, made when first asked for; made anew for another history.
+  const JointModel& joint(Context& context, const PreferenceModel& model, const config::Config& config) const;
 
  private:
   mutable std::optional<PriceResponses> responses_;
+  mutable std::optional<PairRelations> relations_;
+  mutable std::optional<JointModel> joint_;
+  mutable std::string joint_history_;
 };
 
 struct TrainedModel {
@@ -63,16 +72,17 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
 /// A bundle for the shop's shelf, with what a merchant asks about it.
 struct Offer {
   Bundle bundle;
-  double price = 0;            // sum of the items' usual prices
-  double discount = 0;         // suggested, a share of it: min + (max - min) / max(1, lift)
-  double offer_price = 0;      // price * (1 - discount)
-  double audience = 0;         // expected number of users who buy at least two of its items
-  double expected_value = 0;   // audience * offer_price
-  BundleIncrement increment;   // what the discount adds against no offer
-  double cohesion = 0;         // mean over its pairs of the cosine of counted baskets, 0 .. 1
-  double lift = 0;             // mean over its pairs
-  double association = 0;      // mean over its pairs of A(i, j) as the search used it
-  std::vector<int32_t> users;  // the likeliest ones, best first
+  double price = 0;             // sum of the items' usual prices
+  double discount = 0;          // suggested, a share of it: min + (max - min) / max(1, lift)
+  double offer_price = 0;       // price * (1 - discount)
+  double expected_baskets = 0;  // coming baskets of the period that hold at least two of its items; NaN: not foreseen
+  double audience = 0;          // expected number of users who buy at least two of its items in the period
+  double expected_value = 0;    // expected_baskets, where foreseen, else audience, times offer_price
+  BundleIncrement increment;    // what the discount adds against no offer
+  double cohesion = 0;          // mean over its pairs of the cosine of counted baskets, 0 .. 1
+  double lift = 0;              // mean over its pairs
+  double association = 0;       // mean over its pairs of A(i, j) as the search used it
+  std::vector<int32_t> users;   // the likeliest ones, best first
 };
 
 /// Bundles that were chosen together, because they share uses or stock.
@@ -86,6 +96,7 @@ struct CatalogSearch {
   std::vector<Offer> offers;  // best value first
   std::vector<double> convergence;
   int64_t n_anchors = 0, n_feasible = 0;
+  std::string fewer;  // why there are fewer offers than asked for; empty: there are not
   std::optional<Together> together;
   double seconds = 0;
 };

@@ -7,6 +7,7 @@
 
 #include "host/app/pipeline.hpp"
 #include "host/app/run_plan.hpp"
+#include "host/app/search_setup.hpp"
 #include "host/report/text.hpp"
 #include "kernels/core/interrupt.hpp"
 
@@ -82,19 +83,14 @@ double used_uplift(const Dataset& dataset, const config::Config& config) {
   return std::max(0.0, -used_response(dataset, config).own.value);
 }
 
-void fill_increments(Context& context, const LinearScorer& probabilities, const Dataset& dataset, const RunPlan& plan,
+void fill_increments(const ChanceTable& table, const Dataset& dataset, const RunPlan& plan,
                      const config::Config& config, std::vector<Offer>& offers) {
   const UsedResponse response = used_response(dataset, config);
   const std::vector<double> costs = plan.unit_costs(dataset.prepared, config);
-  const std::vector<int32_t> users = all_ids(probabilities.n_users);
   for (Offer& offer : offers) {
-    check_interrupt("the scoring of bundles");
     const std::vector<int32_t>& items = offer.bundle.items;
-    std::vector<int32_t> asked;
-    for (size_t u = 0; u < users.size(); ++u) asked.insert(asked.end(), items.begin(), items.end());
-    const std::vector<float> logits = pair_logits(context, probabilities, users, asked, std::ssize(items));
-    std::vector<double> chances, price, cost;
-    for (const float logit : logits) chances.push_back(1.0 / (1.0 + std::exp(-static_cast<double>(logit))));
+    const std::vector<double> chances = table.in_period(items);
+    std::vector<double> price, cost;
     for (const int32_t item : items) {
       price.push_back(static_cast<double>(dataset.catalog.price[static_cast<size_t>(item)]));
       cost.push_back(costs[static_cast<size_t>(item)]);

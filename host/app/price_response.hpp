@@ -14,6 +14,7 @@
 
 namespace sheaf::app {
 
+class ChanceTable;
 struct Dataset;
 struct Offer;
 struct RunPlan;
@@ -32,8 +33,8 @@ UsedResponse used_response(const Dataset& dataset, const config::Config& config)
 /// discount.uplift, or for "auto" what the used response says of a small discount: -own.
 double used_uplift(const Dataset& dataset, const config::Config& config);
 
-/// Fills `increment` of each offer. Chances are those of `probabilities` (its logits), without the offer's discount.
-void fill_increments(Context& context, const LinearScorer& probabilities, const Dataset& dataset, const RunPlan& plan,
+/// Fills `increment` of each offer. Chances are those of the table in the period, without the offer's discount.
+void fill_increments(const ChanceTable& table, const Dataset& dataset, const RunPlan& plan,
                      const config::Config& config, std::vector<Offer>& offers);
 
 /// Two lines: what the data say, and what is used.

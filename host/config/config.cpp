@@ -300,9 +300,22 @@ std::vector<Key> make_registry() {
               "--problem what "
               "--json printed");
   search.integer("top_items", &S::top_items, 1, 256, "score: items listed for each user");
-  search.number("weight_association", &S::weight_association, 0.0, 1e9, "weight of P(i) A(i, j) in a bundle's value F");
-  search.number("weight_preference", &S::weight_preference, 0.0, 1e9, "weight of P(i) alone");
-  search.number("weight_revenue", &S::weight_revenue, 0.0, 1e9, "weight of P(i) times the price of i");
+  search.text("objective", &S::objective,
+              "what a bundle is worth: joint (coming baskets that hold two of its items), revenue, margin, discovery, "
+              "clearance, affinity, or a sum such as 'revenue + 0.5 discovery'");
+  search.choice(
+      "history", &S::history, {"all", "train"},
+      "the baskets that chances and baselines are made from: all but those of the test period, or those of train "
+      "alone");
+  search.choice(
+      "substitutes", &S::substitutes, {"avoid", "forbid", "allow"},
+      "products that replace each other: a pair counts against the joint objective's terms, is forbidden, or is "
+      "like any other");
+  search.number("weight_association", &S::weight_association, 0.0, 1e9,
+                "objective affinity: weight of P(i) A(i, j) in a bundle's value F");
+  search.number("weight_preference", &S::weight_preference, 0.0, 1e9, "objective affinity: weight of P(i) alone");
+  search.number("weight_revenue", &S::weight_revenue, 0.0, 1e9,
+                "objective affinity: weight of P(i) times the price of i");
 
   Keys discount(all, "discount", &Config::discount);
   using D = Config::Discount;
@@ -331,8 +344,6 @@ std::vector<Key> make_registry() {
   evaluate.integer("knn_neighbours", &E::knn_neighbours, 1, 256, "neighbours of an item in the item-knn baseline");
   evaluate.number("knn_shrink", &E::knn_shrink, 0.0, 1e9,
                   "damps the similarity of rare items in the item-knn baseline");
-  evaluate.choice("history", &E::history, {"train", "validation"},
-                  "bundles: the last period that baselines may count and that tells what is new to a user");
   evaluate.number("decay_days", &E::decay_days, 0.0, 1e6,
                   "bundles: a basket weighs exp(-age / this) in the baseline of decayed counts; 0: the best of "
                   "five on the validation period");

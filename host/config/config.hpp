@@ -76,11 +76,11 @@ struct Config {
     int64_t anchor_days = 28;
     int64_t max_overlap = 1;
     int64_t top_items = 10;
-    int64_t max_uses = 0;    // 0: any
-    std::string item_facts;  // a file; empty: none
-    std::string warm_start;  // a file or folder; empty: none
-    std::string objective = "joint";   // terms with weights
-    std::string history = "all";       // whose baskets chances are learned from
+    int64_t max_uses = 0;             // 0: any
+    std::string item_facts;           // a file; empty: none
+    std::string warm_start;           // a file or folder; empty: none
+    std::string objective = "joint";  // terms with weights
+    std::string history = "all";      // whose baskets chances are learned from
     std::string substitutes = "avoid";
     double weight_association = 1.0;
     double weight_preference = 0.0;
@@ -102,7 +102,6 @@ struct Config {
     bool mask_seen = false;
     int64_t knn_neighbours = 20;
     double knn_shrink = 100.0;
-    std::string history = "train";
     double decay_days = 0.0;  // 0: chosen on the validation period
     int64_t resamples = 1000;
   } evaluate;
