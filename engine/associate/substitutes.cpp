@@ -107,7 +107,6 @@ class RelationBuilder {
     count_categories();
     judge_across();
     judge_within();
-    count_follows();
     mirror();
     return std::move(result_);
   }
@@ -219,12 +218,15 @@ class RelationBuilder {
     fill(of_users_, baskets_.n_users(), [this](int32_t place) { return baskets_.user(place); });
   }
 
-  /// Sums over rows of weight(row) times the counts of the category and of each other one.
+  /// Sums over rows of weight(row) times the counts of the category and of each higher one.
   template <class Weight>
   static void sum_row(const CategoryCounts& counts, int32_t category, const Weight& weight, RowSums<double>& sums) {
     sums.clear();
     for (const auto& [row, own] : counts.of_category[at(category)]) {
-      for (const auto& [other, count] : counts.of_row[at(row)]) sums.add(other, weight(row) * own * count);
+      const auto& entries = counts.of_row[at(row)];  // by category
+      for (auto e = entries.rbegin(); e != entries.rend() && e->other > category; ++e) {
+        sums.add(e->other, weight(row) * own * e->count);
+      }
     }
   }
 
@@ -266,16 +268,6 @@ class RelationBuilder {
       pair.switches = switches.observed;
       pair.expected_switches = static_cast<float>(switches.expected);
       if (switches.observed > 0 && 2 * switches.observed >= switches.expected) set_substitute(pair);
-    }
-  }
-
-  void count_follows() {
-    for (size_t k = 0; k < found_.size(); ++k) {
-      PairRelation& pair = result_.pairs_[k];
-      if (pair.kind != PairKind::complement) continue;
-      const UserBaskets::Count follows = baskets_.follows(found_[k].i, found_[k].j, kNextWithin);
-      pair.followed = follows.observed;
-      pair.expected_followed = static_cast<float>(follows.expected);
     }
   }
 

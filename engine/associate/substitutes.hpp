@@ -43,9 +43,6 @@ struct PairRelation {
   // Counted of pairs whose upper end is below 1, and of substitutes:
   int32_t switches = 0;  // neighbouring baskets of a user, of those with just one of the two, that hold different ones
   float expected_switches = 0;  // if their order were by chance: sum over users of 2 a b / (a + b)
-  // Counted of complements:
-  int32_t followed = 0;  // baskets with just one of the two whose user's next basket within 7 days holds the other
-  float expected_followed = 0;  // by chance: sum of min(1, n_uj w / sum of w), w the width of the next basket
   float strength =
       0;  // substitute: the share of the expected baskets that is missing, 1 - min(ratio, 1); complement: lower - 1
 };
