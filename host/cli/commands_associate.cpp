@@ -210,6 +210,7 @@ void write_pairs(const Workspace& work, const std::filesystem::path& out, const 
   }
   checkpoint::FolderWriter writer(out);
   checkpoint::write_file(writer.path() / "pairs.csv", csv);
+  checkpoint::write_file(writer.path() / "relations.csv", relations_csv(work.dataset));
   writer.commit(kAssociationKind, {{"by", work.config.associate.by}, {"pairs", pairs.size()}});
 }
 

