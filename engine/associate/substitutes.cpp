@@ -4,16 +4,16 @@
 #include <cmath>
 #include <map>
 #include <numeric>
-#include <string>
-#include <tuple>
 #include <utility>
 
+#include "engine/associate/user_baskets.hpp"
 #include "kernels/core/check.hpp"
 #include "kernels/core/interrupt.hpp"
 
 namespace sheaf {
 namespace {
 
+constexpr int64_t kNextWithin = 7 * 86400;           // seconds
 constexpr double kNormalPoint = 1.6448536269514722;  // 95 % of the normal distribution lie below
 
 size_t at(int64_t i) { return static_cast<size_t>(i); }
@@ -36,10 +36,23 @@ Gamma posterior(double together, double expected, double prior, double prior_mea
   return {together + prior, expected + prior / prior_mean};
 }
 
-void set_ratio(PairRelation& pair, const Gamma& ratio) {
+/// What is left of a sum without a part of it.
+double without(double sum, double part) { return std::max(0.0, sum - part); }
+
+/// Sets the ratio, and the kind where the pair is a complement.
+void judge_together(const Gamma& ratio, int64_t min_together, PairRelation& pair) {
   pair.ratio = static_cast<float>(ratio.mean());
   pair.lower = static_cast<float>(ratio.lower());
   pair.upper = static_cast<float>(ratio.upper());
+  if (pair.lower > 1 && pair.together >= min_together) {
+    pair.kind = PairKind::complement;
+    pair.strength = pair.lower - 1;
+  }
+}
+
+void set_substitute(PairRelation& pair) {
+  pair.kind = PairKind::substitute;
+  pair.strength = 1 - std::min(pair.ratio, 1.0f);
 }
 
 /// Sums of one row of a matrix, for columns that are then read and emptied.
@@ -55,10 +68,7 @@ class RowSums {
     sums_[at(column)] += value;
   }
   T operator[](int32_t column) const { return sums_[at(column)]; }
-  const std::vector<int32_t>& ascending() {
-    std::ranges::sort(touched_);
-    return touched_;
-  }
+  const std::vector<int32_t>& touched() const { return touched_; }
   void clear() {
     for (const int32_t column : touched_) sums_[at(column)] = T{}, seen_[at(column)] = 0;
     touched_.clear();
@@ -83,221 +93,86 @@ const char* to_string(PairKind kind) {
 /// Counts, learns the priors and judges.
 class RelationBuilder {
  public:
-  RelationBuilder(const RelationInput& input, const RelationParams& params) : input_(input) {
-    const int64_t n_items = input.baskets.n_columns, n_baskets = input.baskets.n_rows();
-    const char* name = "relate_pairs";
-    check_argument(static_cast<int64_t>(input.basket_user.size()) == n_baskets &&
-                       static_cast<int64_t>(input.basket_time.size()) == n_baskets,
-                   name, "every basket must have a user and a time");
-    check_argument(static_cast<int64_t>(input.category.size()) == n_items, name, "every item must have a category");
-    check_argument(input.type.empty() || static_cast<int64_t>(input.type.size()) == n_items, name,
-                   "every item must have a type, or none");
-    check_argument(std::ranges::all_of(input.basket_user, [](int32_t u) { return u >= 0; }), name,
-                   "users must not be negative");
-    check_argument(params.prior_within > 0 && params.prior_across > 0 && params.min_together >= 1, name,
-                   "priors and min_together must be positive");
+  RelationBuilder(const RelationInput& input, const RelationParams& params)
+      : baskets_(input.baskets, input.basket_user, input.basket_time, input.category) {
     result_.params_ = params;
     result_.category_.assign(input.category.begin(), input.category.end());
     result_.type_.assign(input.type.begin(), input.type.end());
-    result_.type_.resize(at(n_items), -1);
-    for (const int32_t c : input.category) n_categories_ = std::max(n_categories_, c + 1);
-    for (const int32_t u : input.basket_user) n_users_ = std::max(n_users_, u + 1);
+    result_.type_.resize(input.category.size(), -1);
   }
 
   PairRelations build() {
-    order_baskets();
-    list_by_item();
-    weigh_users();
-    list_by_user();
-    count_pairs_of_items();
-    learn_types();
-    learn_and_judge_across();
+    count_pairs();
+    learn_within();
+    count_categories();
+    judge_across();
     judge_within();
     mirror();
     return std::move(result_);
   }
 
  private:
-  struct Purchase {  // how many baskets of a user hold an item
-    int32_t user, item, baskets;
-  };
+  using Pool = PairRelations::Pool;
   struct Pair {
     int32_t i, j;
   };
 
-  int32_t category(int32_t item) const { return result_.category_[at(item)]; }
+  int32_t category(int32_t item) const { return baskets_.category(item); }
   bool one_category(int32_t i, int32_t j) const { return category(i) >= 0 && category(i) == category(j); }
-  std::span<const int32_t> items_of(int32_t place) const { return input_.baskets.row(order_[at(place)]); }
 
-  /// order_: baskets by user, then time, then number. From here on a basket is its place in this order.
-  void order_baskets() {
-    order_.resize(at(input_.baskets.n_rows()));
-    std::iota(order_.begin(), order_.end(), 0);
-    std::ranges::stable_sort(order_, [&](int32_t a, int32_t b) {
-      return std::pair(input_.basket_user[at(a)], input_.basket_time[at(a)]) <
-             std::pair(input_.basket_user[at(b)], input_.basket_time[at(b)]);
-    });
-    for (const int32_t basket : order_) user_.push_back(input_.basket_user[at(basket)]);
-  }
-
-  void list_by_item() {
-    const auto n_items = at(input_.baskets.n_columns);
-    item_begin_.assign(n_items + 1, 0);
-    for (const int32_t item : input_.baskets.columns) ++item_begin_[at(item) + 1];
-    std::partial_sum(item_begin_.begin(), item_begin_.end(), item_begin_.begin());
-    places_.resize(input_.baskets.columns.size());
-    std::vector<int64_t> next(item_begin_.begin(), item_begin_.end() - 1);
-    for (size_t place = 0; place < order_.size(); ++place) {
-      for (const int32_t item : items_of(static_cast<int32_t>(place))) {
-        places_[at(next[at(item)]++)] = static_cast<int32_t>(place);
-      }
-    }
-  }
-  /// Places of the baskets with the item, ascending.
-  std::span<const int32_t> places(int32_t item) const {
-    return std::span(places_).subspan(at(item_begin_[at(item)]), at(item_begin_[at(item) + 1] - item_begin_[at(item)]));
-  }
-
-  /// spread_: f_u.
-  void weigh_users() {
-    std::vector<double> sum(at(n_users_)), squares(at(n_users_));
-    std::vector<int32_t> kinds;
-    for (size_t place = 0; place < order_.size(); ++place) {
-      kinds.clear();
-      double width = 0;
-      for (const int32_t item : items_of(static_cast<int32_t>(place))) {
-        if (category(item) < 0) {
-          ++width;  // nothing says that it is like another
-        } else {
-          kinds.push_back(category(item));
-        }
-      }
-      std::ranges::sort(kinds);
-      width += static_cast<double>(std::unique(kinds.begin(), kinds.end()) - kinds.begin());
-      sum[at(user_[place])] += width;
-      squares[at(user_[place])] += width * width;
-    }
-    spread_.assign(at(n_users_), 0.0);
-    for (size_t u = 0; u < spread_.size(); ++u) {
-      if (sum[u] > 0) spread_[u] = squares[u] / (sum[u] * sum[u]);
-    }
-  }
-
-  /// purchases_: by user, then category, then item; of_item_: the same by item, as indices.
-  void list_by_user() {
-    const auto n_items = static_cast<int32_t>(input_.baskets.n_columns);
-    for (int32_t item = 0; item < n_items; ++item) {
-      const size_t first = purchases_.size();
-      for (const int32_t place : places(item)) {
-        const int32_t user = user_[at(place)];
-        if (purchases_.size() == first || purchases_.back().user != user) purchases_.push_back({user, item, 0});
-        ++purchases_.back().baskets;
-      }
-    }
-    std::ranges::sort(purchases_, [this](const Purchase& a, const Purchase& b) {
-      return std::tuple(a.user, category(a.item), a.item) < std::tuple(b.user, category(b.item), b.item);
-    });
-    bought_begin_.assign(at(n_items) + 1, 0);
-    for (const Purchase& p : purchases_) ++bought_begin_[at(p.item) + 1];
-    std::partial_sum(bought_begin_.begin(), bought_begin_.end(), bought_begin_.begin());
-    of_item_.resize(purchases_.size());
-    std::vector<int64_t> next(bought_begin_.begin(), bought_begin_.end() - 1);
-    for (size_t p = 0; p < purchases_.size(); ++p) {
-      of_item_[at(next[at(purchases_[p].item)]++)] = static_cast<int64_t>(p);
-    }
-  }
-  std::span<const int64_t> bought(int32_t item) const {
-    return std::span(of_item_).subspan(at(bought_begin_[at(item)]),
-                                       at(bought_begin_[at(item) + 1] - bought_begin_[at(item)]));
-  }
-
-  /// Fills found_ and pairs_ with what is counted of every pair with evidence, by i, then j > i.
-  void count_pairs_of_items() {
-    const auto n_items = static_cast<int32_t>(input_.baskets.n_columns);
-    RowSums<int32_t> together(at(n_items));
-    RowSums<double> expected(at(n_items));
-    std::vector<double> weight(at(n_users_));  // n_ui f_u of the row's item
-    std::vector<int32_t> partners;
-    for (int32_t i = 0; i < n_items; ++i) {
+  /// Fills found_ and pairs_ with the counts of every pair with evidence. A pair of one category is counted at its lower item, one of two
+  /// categories at the item with more buyers, so that the fewer are walked.
+  void count_pairs() {
+    const auto& purchases = baskets_.purchases();
+    RowSums<int32_t> together(at(baskets_.n_items()));
+    RowSums<double> expected(at(baskets_.n_items()));
+    std::vector<double> weight(at(baskets_.n_users()));  // n_ui f_u of the row's item
+    const auto has_more_buyers = [this](int32_t i, int32_t j) {
+      return std::pair(baskets_.bought(i).size(), i) > std::pair(baskets_.bought(j).size(), j);
+    };
+    for (int32_t i = 0; i < baskets_.n_items(); ++i) {
       check_interrupt("the counting of substitutes");
-      for (const int32_t place : places(i)) {
-        const auto items = items_of(place);
-        for (auto j = std::ranges::upper_bound(items, i); j != items.end(); ++j) together.add(*j, 1);
+      for (const int32_t place : baskets_.places(i)) {
+        for (const int32_t j : baskets_.items(place)) together.add(j, 1);
       }
-      for (const int64_t p : bought(i)) {
-        const Purchase& own = purchases_[at(p)];
-        weight[at(own.user)] = own.baskets * spread_[at(own.user)];
+      for (const int32_t p : baskets_.bought(i)) {
+        const auto [user, item, n] = purchases[at(p)];
+        weight[at(user)] = n * baskets_.spread(user);
         if (category(i) < 0) continue;
-        for (size_t q = at(p) + 1; q < purchases_.size(); ++q) {  // later items of the user and the category
-          const Purchase& other = purchases_[q];
-          if (other.user != own.user || category(other.item) != category(i)) break;
-          expected.add(other.item, weight[at(own.user)] * other.baskets);
+        for (size_t q = at(p) + 1; q < purchases.size(); ++q) {  // later items of this user and category
+          const auto& other = purchases[q];
+          if (other.user != user || category(other.item) != category(i)) break;
+          expected.add(other.item, weight[at(user)] * other.baskets);
         }
       }
-      partners = expected.ascending();
-      for (const int32_t j : together.ascending()) {
-        if (one_category(i, j) || together[j] < result_.params_.min_together) continue;
+      for (const int32_t j : together.touched()) {
+        if (j == i || one_category(i, j) || together[j] < result_.params_.min_together || !has_more_buyers(i, j)) {
+          continue;
+        }
         double sum = 0;
-        for (const int64_t p : bought(j)) {
-          sum += weight[at(purchases_[at(p)].user)] * purchases_[at(p)].baskets;
-        }
+        for (const int32_t p : baskets_.bought(j)) sum += weight[at(purchases[at(p)].user)] * purchases[at(p)].baskets;
         expected.add(j, sum);
-        partners.push_back(j);
       }
-      std::ranges::sort(partners);
-      for (const int32_t j : partners) {
+      for (const int32_t j : expected.touched()) {
         PairRelation& pair = result_.pairs_.emplace_back();
-        found_.push_back({i, j});
         pair.together = together[j];
         pair.expected = static_cast<float>(expected[j]);
-        count_switches(i, j, pair);
+        found_.push_back({i, j});
       }
-      for (const int64_t p : bought(i)) weight[at(purchases_[at(p)].user)] = 0;
+      for (const int32_t p : baskets_.bought(i)) weight[at(purchases[at(p)].user)] = 0;
       together.clear();
       expected.clear();
     }
   }
 
-  /// Walks the baskets of both in the order of users and time.
-  void count_switches(int32_t i, int32_t j, PairRelation& pair) const {
-    const auto a = places(i), b = places(j);
-    size_t x = 0, y = 0;
-    int32_t user = -1, last = -1, n_i = 0, n_j = 0;
-    double expected = 0;
-    const auto leave_user = [&] {
-      if (n_i > 0 && n_j > 0) expected += 2.0 * n_i * n_j / (n_i + n_j);
-      n_i = n_j = 0;
-      last = -1;
-    };
-    while (x < a.size() || y < b.size()) {
-      if (x < a.size() && y < b.size() && a[x] == b[y]) {  // both in one basket: no choice was made
-        ++x;
-        ++y;
-        continue;
-      }
-      const bool takes_i = y == b.size() || (x < a.size() && a[x] < b[y]);
-      const int32_t place = takes_i ? a[x++] : b[y++];
-      if (user_[at(place)] != user) {
-        leave_user();
-        user = user_[at(place)];
-      }
-      const int32_t item = takes_i ? i : j;
-      if (last >= 0 && last != item) ++pair.switches;
-      last = item;
-      ++(takes_i ? n_i : n_j);
-    }
-    leave_user();
-    pair.expected_switches = static_cast<float>(expected);
-  }
-
-  void learn_types() {
-    result_.category_pools_.resize(at(n_categories_));
-    std::map<int64_t, PairRelations::Pool> types;
+  void learn_within() {
+    result_.category_pools_.resize(at(baskets_.n_categories()));
+    std::map<int64_t, Pool> types;
     for (size_t k = 0; k < found_.size(); ++k) {
       const auto [i, j] = found_[k];
       if (!one_category(i, j)) continue;
       const PairRelation& pair = result_.pairs_[k];
-      const auto add = [&pair](PairRelations::Pool& pool) {
+      const auto add = [&pair](Pool& pool) {
         pool.together += pair.together;
         pool.expected += static_cast<double>(pair.expected);
       };
@@ -308,46 +183,7 @@ class RelationBuilder {
     for (const auto& [key, pool] : types) result_.type_pools_.push_back({key, pool});
   }
 
-  void judge_within() {
-    for (size_t k = 0; k < found_.size(); ++k) {
-      const auto [i, j] = found_[k];
-      if (one_category(i, j)) result_.judge_within(i, j, result_.pairs_[k]);
-    }
-  }
-
-  /// All pairs of two categories: observed and expected as of the pairs, summed over the categories' items.
-  void learn_and_judge_across() {
-    std::map<std::pair<int32_t, int32_t>, std::vector<size_t>> by_categories;
-    for (size_t k = 0; k < found_.size(); ++k) {
-      const auto [c, d] = std::minmax(category(found_[k].i), category(found_[k].j));
-      if (c < 0) {
-        result_.judge_across({}, result_.pairs_[k]);
-      } else if (c != d) {
-        by_categories[{c, d}].push_back(k);
-      }
-    }
-    count_categories();
-    RowSums<double> together(at(n_categories_)), expected(at(n_categories_));
-    int32_t row = -1;
-    for (const auto& [key, pairs] : by_categories) {
-      const auto [c, d] = key;
-      if (c != row) {
-        row = c;
-        together.clear();
-        expected.clear();
-        sum_row(
-            basket_categories_, c, [](int32_t) { return 1.0; }, together);
-        sum_row(
-            user_categories_, c, [this](int32_t u) { return spread_[at(u)]; }, expected);
-      }
-      for (const size_t k : pairs) {
-        PairRelation& pair = result_.pairs_[k];
-        result_.judge_across({together[d] - pair.together, expected[d] - static_cast<double>(pair.expected)}, pair);
-      }
-    }
-  }
-
-  /// How many lines of each category a basket or a user has, both ways.
+  /// How many items of each category a basket or a user has, both ways.
   struct CategoryCounts {
     struct Entry {
       int32_t other;
@@ -357,19 +193,19 @@ class RelationBuilder {
   };
 
   void count_categories() {
-    const auto fill = [this](CategoryCounts& counts, size_t n_rows, const std::vector<int32_t>& row_of_place) {
-      counts.of_row.resize(n_rows);
-      counts.of_category.resize(at(n_categories_));
+    const auto fill = [this](CategoryCounts& counts, int32_t n_rows, const auto& row_of) {
+      counts.of_row.resize(at(n_rows));
+      counts.of_category.resize(at(baskets_.n_categories()));
       std::vector<int32_t> kinds;
-      for (size_t first = 0, last = 0; first < order_.size(); first = last) {  // places of one row stand together
+      for (int32_t first = 0, last = 0; first < baskets_.n_places(); first = last) {  // places of a row stand together
+        const int32_t row = row_of(first);
         kinds.clear();
-        for (last = first; last < order_.size() && row_of_place[last] == row_of_place[first]; ++last) {
-          for (const int32_t item : items_of(static_cast<int32_t>(last))) {
+        for (; last < baskets_.n_places() && row_of(last) == row; ++last) {
+          for (const int32_t item : baskets_.items(last)) {
             if (category(item) >= 0) kinds.push_back(category(item));
           }
         }
         std::ranges::sort(kinds);
-        const int32_t row = row_of_place[first];
         for (size_t k = 0, end = 0; k < kinds.size(); k = end) {
           end = at(std::ranges::upper_bound(kinds, kinds[k]) - kinds.begin());
           const auto count = static_cast<double>(end - k);
@@ -378,50 +214,97 @@ class RelationBuilder {
         }
       }
     };
-    std::vector<int32_t> own(order_.size());
-    std::iota(own.begin(), own.end(), 0);
-    fill(basket_categories_, order_.size(), own);
-    fill(user_categories_, at(n_users_), user_);
+    fill(of_baskets_, baskets_.n_places(), [](int32_t place) { return place; });
+    fill(of_users_, baskets_.n_users(), [this](int32_t place) { return baskets_.user(place); });
   }
 
+  /// Sums over rows of weight(row) times the counts of the category and of each higher one.
   template <class Weight>
   static void sum_row(const CategoryCounts& counts, int32_t category, const Weight& weight, RowSums<double>& sums) {
+    sums.clear();
     for (const auto& [row, own] : counts.of_category[at(category)]) {
-      for (const auto& [other, count] : counts.of_row[at(row)]) sums.add(other, weight(row) * own * count);
+      const auto& entries = counts.of_row[at(row)];  // by category
+      for (auto e = entries.rbegin(); e != entries.rend() && e->other > category; ++e) {
+        sums.add(e->other, weight(row) * own * e->count);
+      }
+    }
+  }
+
+  /// Pairs of two categories, whose prior is what all items of these two do.
+  void judge_across() {
+    std::map<std::pair<int32_t, int32_t>, std::vector<size_t>> by_categories;
+    for (size_t k = 0; k < found_.size(); ++k) {
+      const auto [c, d] = std::minmax({category(found_[k].i), category(found_[k].j)});
+      if (c < 0) {
+        result_.judge_across({}, result_.pairs_[k]);
+      } else if (c != d) {
+        by_categories[{c, d}].push_back(k);
+      }
+    }
+    RowSums<double> together(at(baskets_.n_categories())), expected(at(baskets_.n_categories()));
+    int32_t row = -1;
+    for (const auto& [key, pairs] : by_categories) {
+      const auto [c, d] = key;
+      if (c != row) {
+        row = c;
+        sum_row(
+            of_baskets_, c, [](int32_t) { return 1.0; }, together);
+        sum_row(
+            of_users_, c, [this](int32_t u) { return baskets_.spread(u); }, expected);
+      }
+      for (const size_t k : pairs) result_.judge_across({together[d], expected[d]}, result_.pairs_[k]);
+    }
+  }
+
+  /// Pairs of one category; the switches of those that may be substitutes.
+  void judge_within() {
+    for (size_t k = 0; k < found_.size(); ++k) {
+      const auto [i, j] = found_[k];
+      if (!one_category(i, j)) continue;
+      PairRelation& pair = result_.pairs_[k];
+      result_.judge_within(i, j, pair);
+      if (pair.kind != PairKind::substitute && pair.upper >= 1) continue;
+      const UserBaskets::Count switches = baskets_.switches(i, j);
+      pair.switches = switches.observed;
+      pair.expected_switches = static_cast<float>(switches.expected);
+      if (switches.observed > 0 && 2 * switches.observed >= switches.expected) set_substitute(pair);
     }
   }
 
   /// Each pair into both rows.
   void mirror() {
-    const int64_t n_items = input_.baskets.n_columns;
-    HostCsr& rows = result_.rows_;
-    rows.n_columns = n_items;
-    rows.row_offsets.assign(at(n_items) + 1, 0);
-    for (const auto& [i, j] : found_) ++rows.row_offsets[at(i) + 1], ++rows.row_offsets[at(j) + 1];
-    std::partial_sum(rows.row_offsets.begin(), rows.row_offsets.end(), rows.row_offsets.begin());
-    rows.columns.resize(2 * found_.size());
-    result_.pair_of_.resize(2 * found_.size());
-    std::vector<int64_t> next(rows.row_offsets.begin(), rows.row_offsets.end() - 1);
-    const auto put = [&](int32_t row, int32_t column, size_t k) {
-      rows.columns[at(next[at(row)])] = column;
-      result_.pair_of_[at(next[at(row)]++)] = static_cast<int32_t>(k);
+    struct Entry {
+      int32_t partner, pair;
     };
-    // By i, then j: a row first gets its lower partners, then its higher ones, each in ascending order.
-    for (size_t k = 0; k < found_.size(); ++k) put(found_[k].j, found_[k].i, k);
-    for (size_t k = 0; k < found_.size(); ++k) put(found_[k].i, found_[k].j, k);
+    HostCsr& rows = result_.rows_;
+    rows.n_columns = baskets_.n_items();
+    rows.row_offsets.assign(at(rows.n_columns) + 1, 0);
+    for (const auto& [i, j] : found_) {
+      ++rows.row_offsets[at(i) + 1];
+      ++rows.row_offsets[at(j) + 1];
+    }
+    std::partial_sum(rows.row_offsets.begin(), rows.row_offsets.end(), rows.row_offsets.begin());
+    std::vector<Entry> entries(2 * found_.size());
+    std::vector<int64_t> next(rows.row_offsets.begin(), rows.row_offsets.end() - 1);
+    for (size_t k = 0; k < found_.size(); ++k) {
+      const auto [i, j] = found_[k];
+      entries[at(next[at(i)]++)] = {j, static_cast<int32_t>(k)};
+      entries[at(next[at(j)]++)] = {i, static_cast<int32_t>(k)};
+    }
+    for (size_t i = 0; i + 1 < rows.row_offsets.size(); ++i) {
+      std::sort(entries.begin() + rows.row_offsets[i], entries.begin() + rows.row_offsets[i + 1],
+                [](const Entry& a, const Entry& b) { return a.partner < b.partner; });
+    }
+    for (const Entry& entry : entries) {
+      rows.columns.push_back(entry.partner);
+      result_.pair_of_.push_back(entry.pair);
+    }
   }
 
-  const RelationInput& input_;
+  UserBaskets baskets_;
   PairRelations result_;
-  int32_t n_categories_ = 0, n_users_ = 0;
-  std::vector<int32_t> order_, user_;
-  std::vector<int64_t> item_begin_;
-  std::vector<int32_t> places_;
-  std::vector<double> spread_;
-  std::vector<Purchase> purchases_;
-  std::vector<int64_t> bought_begin_, of_item_;
   std::vector<Pair> found_;  // of pairs_
-  CategoryCounts basket_categories_, user_categories_;
+  CategoryCounts of_baskets_, of_users_;
 };
 
 int64_t PairRelations::type_key(int32_t i, int32_t j) const {
@@ -438,36 +321,26 @@ PairRelations::Pool PairRelations::type_pool(int32_t i, int32_t j) const {
 void PairRelations::judge_within(int32_t i, int32_t j, PairRelation& pair) const {
   const double s = params_.prior_within, o = pair.together, e = static_cast<double>(pair.expected);
   const Pool category = category_pools_[at(category_[at(i)])], types = type_pool(i, j);
-  // What no type is known of counts with its category alone, there without itself.
-  const Pool own = type_key(i, j) < 0 ? Pool{o, e} : types;
-  const auto left = [](double all, double part) { return std::max(0.0, all - part); };
-  const double category_mean =
-      posterior(left(category.together, own.together), left(category.expected, own.expected), s, 1.0).mean();
-  const Gamma type_ratio = posterior(types.together, types.expected, s, category_mean);
-  const double mean = type_key(i, j) < 0
-                          ? category_mean
-                          : posterior(left(types.together, o), left(types.expected, e), s, category_mean).mean();
-  set_ratio(pair, posterior(o, e, s, mean));
+  const bool typed = type_key(i, j) >= 0;
+  // The category without what its types say, or without the pair itself where no type is known.
+  const double category_mean = posterior(without(category.together, typed ? types.together : o),
+                                         without(category.expected, typed ? types.expected : e), s, 1.0)
+                                   .mean();
+  const double mean = typed ? posterior(without(types.together, o), without(types.expected, e), s, category_mean).mean()
+                            : category_mean;
+  judge_together(posterior(o, e, s, mean), params_.min_together, pair);
+
   const bool one_type = type_[at(i)] >= 0 && type_[at(i)] == type_[at(j)];
-  const bool presumed = one_type && type_ratio.upper() < 1 && posterior(o, e, s, 1.0).lower() <= 1;
-  const bool switched = pair.switches > 0 && 2 * static_cast<float>(pair.switches) >= pair.expected_switches;
-  if (presumed || (pair.upper < 1 && switched)) {
-    pair.kind = PairKind::substitute;
-    pair.strength = 1 - std::min(pair.ratio, 1.0f);
-  } else if (pair.lower > 1 && pair.together >= params_.min_together) {
-    pair.kind = PairKind::complement;
-    pair.strength = pair.lower - 1;
+  if (one_type && posterior(types.together, types.expected, s, category_mean).upper() < 1 &&
+      posterior(o, e, s, 1.0).lower() <= 1) {
+    set_substitute(pair);
   }
 }
 
 void PairRelations::judge_across(const Pool& categories, PairRelation& pair) const {
-  const double s = params_.prior_across;
-  const double mean = posterior(std::max(0.0, categories.together), std::max(0.0, categories.expected), s, 1.0).mean();
-  set_ratio(pair, posterior(pair.together, static_cast<double>(pair.expected), s, mean));
-  if (pair.lower > 1 && pair.together >= params_.min_together) {
-    pair.kind = PairKind::complement;
-    pair.strength = pair.lower - 1;
-  }
+  const double s = params_.prior_across, o = pair.together, e = static_cast<double>(pair.expected);
+  const double mean = posterior(without(categories.together, o), without(categories.expected, e), s, 1.0).mean();
+  judge_together(posterior(o, e, s, mean), params_.min_together, pair);
 }
 
 PairRelation PairRelations::find(int32_t i, int32_t j) const {
@@ -480,7 +353,7 @@ PairRelation PairRelations::find(int32_t i, int32_t j) const {
   if (i != j && category_[at(i)] >= 0 && category_[at(i)] == category_[at(j)]) {
     judge_within(i, j, pair);
   } else {
-    set_ratio(pair, posterior(0, 0, params_.prior_across, 1.0));
+    judge_across({}, pair);
   }
   return pair;
 }
@@ -501,6 +374,16 @@ HostCsr PairRelations::of_kind(PairKind kind) const {
 }
 
 PairRelations relate_pairs(const RelationInput& input, const RelationParams& params) {
+  const char* name = "relate_pairs";
+  const auto n_baskets = at(input.baskets.n_rows()), n_items = at(input.baskets.n_columns);
+  check_argument(input.basket_user.size() == n_baskets && input.basket_time.size() == n_baskets, name,
+                 "every basket must have a user and a time");
+  check_argument(std::ranges::all_of(input.basket_user, [](int32_t u) { return u >= 0; }), name,
+                 "users must not be negative");
+  check_argument(input.category.size() == n_items, name, "every item must have a category");
+  check_argument(input.type.empty() || input.type.size() == n_items, name, "every item must have a type, or none");
+  check_argument(params.prior_within > 0 && params.prior_across > 0 && params.min_together >= 1, name,
+                 "priors and min_together must be positive");
   return RelationBuilder(input, params).build();
 }
 

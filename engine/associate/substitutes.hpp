@@ -40,10 +40,11 @@ struct PairRelation {
   float expected = 0;          // e
   float ratio = 1;             // how many times the expected baskets, shrunk
   float lower = 0, upper = 0;  // 5 and 95 % points of the ratio
-  int32_t switches = 0;  // neighbouring baskets of a user, of those with just one of the two, that hold the other one
+  // Counted of pairs whose upper end is below 1, and of substitutes:
+  int32_t switches = 0;  // neighbouring baskets of a user, of those with just one of the two, that hold different ones
   float expected_switches = 0;  // if their order were by chance: sum over users of 2 a b / (a + b)
-  float strength = 0;           // substitute: how much of the expected baskets is missing, 1 - min(ratio, 1);
-                                // complement: lower - 1; neither: 0
+  float strength =
+      0;  // substitute: the share of the expected baskets that is missing, 1 - min(ratio, 1); complement: lower - 1
 };
 
 /// The training baskets and what the products are.
@@ -89,7 +90,7 @@ class PairRelations {
 
   int64_t type_key(int32_t i, int32_t j) const;
   Pool type_pool(int32_t i, int32_t j) const;
-  void judge_within(int32_t i, int32_t j, PairRelation& pair) const;
+  void judge_within(int32_t i, int32_t j, PairRelation& pair) const;  // but for switches
   void judge_across(const Pool& categories, PairRelation& pair) const;
 
   RelationParams params_;

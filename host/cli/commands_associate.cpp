@@ -14,6 +14,7 @@
 #include "host/app/pipeline.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
+#include "host/cli/related_items.hpp"
 #include "host/cli/workspace.hpp"
 #include "host/data/find_item.hpp"
 #include "host/report/report.hpp"
@@ -177,7 +178,9 @@ void print_item(const Workspace& work, const std::vector<PairFacts>& pairs, int3
       nlohmann::json& json = list.emplace_back(to_json(prepared, p));
       for (const Learned& l : learned) json[l.name] = cosine(l.vectors, l.dim, p.item, p.partner);
     }
-    print(as_text(list));
+    nlohmann::json json = RelatedItems(work.dataset, item).to_json(work.config.associate.k);
+    json["partners"] = std::move(list);
+    print(as_text(json));
     return;
   }
   std::vector<std::string> titles{"partner", ">baskets", ">by chance"};
@@ -194,7 +197,7 @@ void print_item(const Workspace& work, const std::vector<PairFacts>& pairs, int3
   print(fmt::format("{} ({}), in {} of {} training baskets; partners by {}\n", prepared.item_names[item],
                     prepared.item_ids[item], counts.item_counts[static_cast<size_t>(item)], counts.n_baskets,
                     work.config.associate.by) +
-        table.str());
+        table.str() + RelatedItems(work.dataset, item).text());
 }
 
 bool is_csv(const std::filesystem::path& path) { return path.extension() == ".csv"; }
@@ -207,6 +210,7 @@ void write_pairs(const Workspace& work, const std::filesystem::path& out, const 
   }
   checkpoint::FolderWriter writer(out);
   checkpoint::write_file(writer.path() / "pairs.csv", csv);
+  checkpoint::write_file(writer.path() / "relations.csv", relations_csv(work.dataset));
   writer.commit(kAssociationKind, {{"by", work.config.associate.by}, {"pairs", pairs.size()}});
 }
 

@@ -48,6 +48,7 @@ TEST_F(ProgramTest, TheWholeJobByHand) {
   const Finished pairs = must_run({"associate", "data", "--model", "model", "--out", "pairs"});
   EXPECT_TRUE(has(pairs.out, "confidence")) << pairs.out;
   EXPECT_TRUE(has(read("pairs/pairs.csv"), "\"Product, no. "));
+  EXPECT_TRUE(read("pairs/relations.csv").starts_with("item_id,item_name,partner_id,partner_name,kind,together,"));
   must_run({"associate", "data", "--out", "lift", "--set", "associate.by=lift", "--json"});
   must_run({"associate", "data", "--out", "lift.csv", "--by", "lift", "--quiet"});
   EXPECT_EQ(read("lift.csv"), read("lift/pairs.csv"));
@@ -240,13 +241,18 @@ TEST_F(ProgramTest, OneItemByEveryMeasure) {
   for (const char* measure : {"support", "confidence", "lift", "leverage", "conviction", "jaccard", "count-cosine"}) {
     EXPECT_TRUE(has(by_id.out, measure));
   }
-  EXPECT_EQ(std::count(by_id.out.begin(), by_id.out.end(), '\n'), 7) << "a heading, two lines of titles, four items";
+  const std::string partners = by_id.out.substr(0, by_id.out.find("\n\n") + 1);
+  EXPECT_EQ(std::count(partners.begin(), partners.end(), '\n'), 7) << "a heading, two lines of titles, four items";
+  EXPECT_TRUE(has(by_id.out, "\n\nUsed together, ")) << by_id.out;
+  EXPECT_TRUE(has(by_id.out, "\n\nTaken in place of it, ")) << by_id.out;
   EXPECT_EQ(must_run({"associate", "data", "--item", "product, NO. 7", "--by", "lift", "--k", "4"}).out, by_id.out);
   EXPECT_EQ(must_run({"associate", "data", "--item", "no. 7", "--by", "lift", "--k", "4"}).out, by_id.out);
   const nlohmann::json learned = nlohmann::json::parse(
       must_run({"associate", "data", "--model", "model", "--item", "p7", "--k", "4", "--json"}).out);
-  ASSERT_EQ(learned.size(), 4u);
-  for (const auto& partner : learned) {
+  EXPECT_EQ(learned.at("item"), "p7");
+  EXPECT_TRUE(learned.at("complements").is_array() && learned.at("substitutes").is_array());
+  ASSERT_EQ(learned.at("partners").size(), 4u);
+  for (const auto& partner : learned.at("partners")) {
     EXPECT_EQ(partner["item"], "p7");
     EXPECT_NEAR(partner["score"].get<double>() * 8, partner["cosine"].get<double>(), 1e-5) << "1 / dim is the scale";
     EXPECT_LE(std::abs(partner["gcn"].get<double>()), 1.0 + 1e-12);

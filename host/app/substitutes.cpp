@@ -1,0 +1,68 @@
+#include "host/app/substitutes.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+namespace sheaf::app {
+namespace {
+
+constexpr std::array<std::string_view, 26> kUnits{"OZ", "LB", "LBS", "CT",  "DZ", "DOZ", "GA",  "GAL", "QT",
+                                                  "PT", "L",  "ML",  "LTR", "PK", "EA",  "FT",  "SQ",  "CU",
+                                                  "IN", "YD", "G",   "KG",  "CM", "CAN", "BAG", "ROLL"};
+
+char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+
+/// Whether a word at the end of a name is about size.
+bool is_size(const std::string& word) {
+  return std::ranges::any_of(word, [](char c) { return c >= '0' && c <= '9'; }) ||
+         std::ranges::find(kUnits, word) != kUnits.end();
+}
+
+}  // namespace
+
+std::string product_type(std::string_view name) {
+  std::vector<std::string> words(1);
+  for (const char c : name) {
+    if (c == ' ') {
+      if (!words.back().empty()) words.emplace_back();
+    } else {
+      words.back() += upper(c);
+    }
+  }
+  if (words.back().empty()) words.pop_back();
+  while (words.size() > 1 && is_size(words.back())) words.pop_back();
+  std::string type;
+  for (const std::string& word : words) type += (type.empty() ? "" : " ") + word;
+  return type;
+}
+
+std::vector<int32_t> product_types(const data::Prepared& prepared) {
+  std::map<std::pair<int32_t, std::string>, int32_t> numbers;
+  std::vector<int32_t> types;
+  for (size_t i = 0; i < prepared.item_category.size(); ++i) {
+    const auto key = std::pair(prepared.item_category[i], product_type(prepared.item_names[static_cast<int32_t>(i)]));
+    types.push_back(numbers.try_emplace(key, static_cast<int32_t>(numbers.size())).first->second);
+  }
+  return types;
+}
+
+std::vector<int32_t> known_categories(const data::Prepared& prepared) {
+  std::vector<int32_t> categories = prepared.item_category;
+  for (int32_t& category : categories) {
+    if (prepared.category_names[category] == data::kNoValue) category = -1;
+  }
+  return categories;
+}
+
+PairRelations relate_pairs(const data::Prepared& prepared, const Purchases& purchases) {
+  const std::vector<int32_t> categories = known_categories(prepared), types = product_types(prepared);
+  return sheaf::relate_pairs({.baskets = purchases.train_baskets,
+                              .basket_user = purchases.train_basket_user,
+                              .basket_time = purchases.train_basket_time,
+                              .category = categories,
+                              .type = types});
+}
+
+}  // namespace sheaf::app
