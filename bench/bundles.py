@@ -30,6 +30,7 @@ class Prepared:
 
     def __init__(self, sheaf: Sheaf, name: str, source: pathlib.Path, config: pathlib.Path, settings: list[str], folder: pathlib.Path):
         self.sheaf, self.name, self.folder, self.settings = sheaf, name, folder, settings
+        folder.mkdir()
         sheaf("import", source, "--config", config, "--out", folder / "data", "--quiet")
         sheaf("train", folder / "data", "--out", folder / "model", "--quiet", "--device", sheaf.device, *sets(settings))
 
