@@ -66,7 +66,7 @@ NamedBundles listed_bundles(std::string name, const std::vector<int32_t>& lists,
 /// then exchanges of one item while they help; among the user's `pool` most frequent items.
 NamedBundles covering_bundles(std::string name, const BasketHistory& history, const BundleRules& rules,
                               const std::vector<int32_t>& users, int64_t size, int64_t pool = 32);
-/// Of the 20,000 itemsets of most support that fit, the one whose items the user bought most often in sum (by `counts`), of equals the one of more support; a set below max_size is filled
+/// Of the 5,000 itemsets of most support that fit, the one whose items the user bought most often in sum (by `counts`), of equals the one of more support; a set below max_size is filled
 /// with the user's most frequent items.
 NamedBundles itemset_bundles(std::string name, const std::vector<Itemset>& itemsets, const HostCsr& counts,
                              const BundleRules& rules, const std::vector<int32_t>& users);
