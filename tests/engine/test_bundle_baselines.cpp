@@ -94,10 +94,8 @@ TEST_P(BundleBaselinesTest, ExchangesMendAGreedyStart) {
   history_.user.assign(9, 0);
   history_.time.assign(9, 0);
   EXPECT_EQ(covering_bundles("", history_, rules(), {0}, 3).items, (Lists{{0, 1, 2}}));  // no single exchange gains
-  history_.items = test::pattern({{0, 1, 2}, {0, 1, 3}, {0, 2}, {0, 3}, {2, 3}, {2, 3}, {1}}, 8);
-  history_.user.assign(7, 0);
-  history_.time.assign(7, 0);
-  // Pair 0 1 (two baskets), then 2 (one more: 0 2), then 1 gives way to 3: 0 2, 0 3 and 2 3 cover six.
+  history_.items = test::pattern({{0, 1}, {0, 1}, {0, 1}, {0, 2}, {0, 2}, {0, 3}, {0, 3}, {2, 3}, {2, 3}}, 8);
+  // Pair 0 1 (three baskets), then 2 (two more), then 1 gives way to 3: 0 2, 0 3 and 2 3 are six.
   EXPECT_EQ(covering_bundles("", history_, rules(), {0}, 3).items, (Lists{{0, 2, 3}}));
 }
 
