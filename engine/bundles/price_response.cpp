@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
 #include "kernels/core/error.hpp"
 
@@ -54,33 +53,50 @@ std::vector<PricedLine> valid_lines(std::span<const PriceLine> lines, PriceRespo
 
 int32_t week_of(int32_t day, int32_t week_start) { return (day + 7 - week_start) / 7; }
 
-/// All cells, by item and week. `spread` receives the variance of the log ratio within cells.
-std::vector<Cell> make_cells(const std::vector<PricedLine>& lines, int32_t week_start, double& spread) {
+/// All cells, by item and week.
+std::vector<Cell> make_cells(const std::vector<PricedLine>& lines, int32_t week_start) {
   std::vector<Cell> cells;
-  double squares = 0;  // of all lines, less those that the cells' means explain
+  cells.reserve(lines.size());
   for (const PricedLine& line : lines) {
     const int32_t week = week_of(line.day, week_start);
     if (cells.empty() || cells.back().item != line.item || cells.back().week != week) {
       cells.push_back({line.item, week, 0.0, {}});
     }
-    Cell& cell = cells.back();
-    cell.count += 1;
-    const double before = line.log_ratio - cell.x[0];
-    cell.x[0] += before / cell.count;  // the mean so far (Welford, 1962)
-    squares += before * (line.log_ratio - cell.x[0]);
+    cells.back().count += 1;
+    cells.back().x[0] += line.log_ratio;
   }
-  const double freedom = static_cast<double>(lines.size()) - static_cast<double>(cells.size());
-  spread = freedom > 0 ? squares / freedom : 0.0;
+  for (Cell& cell : cells) cell.x[0] /= cell.count;
   return cells;
+}
+
+/// Variance of the log ratio within cells.
+double spread_of(const std::vector<PricedLine>& lines, int32_t week_start) {
+  double squares = 0, mean = 0;
+  int64_t count = 0, n_cells = 0;
+  int32_t item = -1, week = -1;
+  for (const PricedLine& line : lines) {
+    const int32_t own_week = week_of(line.day, week_start);
+    if (line.item != item || own_week != week) {
+      item = line.item;
+      week = own_week;
+      mean = 0;
+      count = 0;
+      ++n_cells;
+    }
+    const double away = line.log_ratio - mean;
+    mean += away / static_cast<double>(++count);  // of the cell so far (Welford, 1962)
+    squares += away * (line.log_ratio - mean);
+  }
+  const int64_t freedom = std::ssize(lines) - n_cells;
+  return freedom > 0 ? squares / static_cast<double>(freedom) : 0.0;
 }
 
 /// The day of the week whose weeks have the smallest spread; the first of equals.
 int32_t best_week_start(const std::vector<PricedLine>& lines) {
   int32_t best = 0;
-  double least = std::numeric_limits<double>::infinity();
-  for (int32_t start = 0; start < 7; ++start) {
-    double spread = 0;
-    make_cells(lines, start, spread);
+  double least = spread_of(lines, 0);
+  for (int32_t start = 1; start < 7; ++start) {
+    const double spread = spread_of(lines, start);
     if (spread >= least * (1.0 - kSameSpread)) continue;
     least = spread;
     best = start;
@@ -326,8 +342,7 @@ PriceResponse estimate_price_response(std::span<const PriceLine> lines, std::spa
   if (result.n_discounted == 0) return cannot("no discounts");
 
   result.week_start = params.week_start >= 0 ? params.week_start : best_week_start(priced);
-  double spread = 0;
-  std::vector<Cell> cells = make_cells(priced, result.week_start, spread);
+  std::vector<Cell> cells = make_cells(priced, result.week_start);
   std::vector<double> exposure(baskets.size() / 7 + 2);
   for (size_t day = 0; day < baskets.size(); ++day) {
     exposure[static_cast<size_t>(week_of(static_cast<int32_t>(day), result.week_start))] += baskets[day];
