@@ -14,7 +14,7 @@ namespace sheaf::app {
 namespace {
 
 constexpr int64_t kSecondsPerDay = 86400;
-constexpr int64_t kMostDays = 100 * 366;
+constexpr int64_t kMostDays = 36'600;  // a hundred years
 
 /// "-1.58 (s.e. 0.07)"
 std::string with_error(const Elasticity& e) { return fmt::format("{:.2f} (s.e. {:.2f})", e.value, e.error); }
