@@ -176,8 +176,8 @@ void run_demo(const Options& options) {
           "\n");
     return;
   }
-  print(offers_text(dataset.prepared, search.offers, kOffersShown) + "\n" + app::verdict_text(search.offers) + "\n" +
-        app::response_text(responses, used) + "\n" + quality_text(quality, dataset.prepared.currency) +
+  print(offers_text(dataset.prepared, search.offers, kOffersShown) + "\n" + app::verdict_text(search.offers, config) +
+        "\n" + app::response_text(responses, used) + "\n" + quality_text(quality, dataset.prepared.currency) +
         "\nReport: " + fs::absolute(out / "report.html").string() + "\n");
 }
 
