@@ -10,6 +10,8 @@
 namespace sheaf {
 namespace {
 
+constexpr int kSteps = 32;  // of the own response, from one end of its interval to the other
+
 /// A value in money and what it costs the shop.
 struct Goods {
   double value = 0, cost = 0;
@@ -119,12 +121,18 @@ BundleIncrement bundle_increment(const BundleDemand& demand, double discount, co
     interval.low = std::min(interval.low, value);
     interval.high = std::max(interval.high, value);
   };
-  for (const double own : {response.own.low(), response.own.high()}) {
-    for (const double cross : {response.cross.low(), response.cross.high()}) {
-      const Added end = at(own, cross);
-      widen(result.turnover, end.turnover);
-      widen(result.revenue, end.revenue);
-      widen(result.margin, end.margin);
+  // In cross every value is monotone. In own it need not be: while all of what is added is diverted, more of it loses more.
+  for (const double cross : {response.cross.low(), response.cross.high()}) {
+    std::vector<double> owns{
+        std::clamp(-cross, response.own.low(), response.own.high())};  // from here on not all is diverted
+    for (int step = 0; step <= kSteps; ++step) {
+      owns.push_back(response.own.low() + (response.own.high() - response.own.low()) * step / kSteps);
+    }
+    for (const double own : owns) {
+      const Added there = at(own, cross);
+      widen(result.turnover, there.turnover);
+      widen(result.revenue, there.revenue);
+      widen(result.margin, there.margin);
     }
   }
   return result;

@@ -45,8 +45,8 @@ struct BundleIncrement {
 /// take one item anyway (upgrade = min(extra, buyers of one)): what they pay without the offer is subtracted too. Margin is the same with
 /// costs subtracted on both sides, at the bundle's own share of costs for what is diverted. An own response above 0 counts as 0.
 ///
-/// The interval: the smallest and the largest value with own and cross at both ends of their intervals. It holds at least what
-/// kErrorsWide promises. A discount of 0 adds exactly 0. UsageError for sizes that differ and a discount outside [0, 1].
+/// The interval: the smallest and the largest value with own and cross anywhere in their intervals. It holds at least what kErrorsWide
+/// promises. A discount of 0 adds exactly 0. UsageError for sizes that differ and a discount outside [0, 1].
 BundleIncrement bundle_increment(const BundleDemand& demand, double discount, const UsedResponse& response);
 
 }  // namespace sheaf

@@ -3,138 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <limits>
 
+#include "engine/bundles/item_weeks.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf {
 namespace {
 
-constexpr double kLeastRatio = 0.1;  // of paid to full price: what is almost given away says nothing of elasticity
-constexpr double kDiscountedBelow = 0.995;  // cents are rounded
-constexpr double kLeastChange = 0.02;       // of log(paid / full), between two weeks of an item
-constexpr double kRidge = 1e-9;             // share of a regressor's sum of squares that is left after the items' means
-constexpr double kSameSpread = 1e-6;        // relative: no reason to begin weeks on another day
+constexpr double kLeastChange = 0.02;  // of log(paid / full), between two weeks of an item
+constexpr double kRidge = 1e-9;        // share of a regressor's sum of squares that is left after the items' means
 constexpr int kIterations = 100;
 constexpr double kConverged = 1e-9;
-
-using Pair = std::array<double, 2>;  // own, cross
-
-/// An item in a week with at least one purchase.
-struct Cell {
-  int32_t item = 0, week = 0;
-  double count = 0;
-  Pair x{};  // log price ratio; the deviation of the rest of the category
-};
-
-/// A line with valid prices.
-struct PricedLine {
-  int32_t item, day;
-  double log_ratio;
-};
-
-/// By item and day; counts what is discounted.
-std::vector<PricedLine> valid_lines(std::span<const PriceLine> lines, PriceResponse& result) {
-  std::vector<PricedLine> valid;
-  valid.reserve(lines.size());
-  for (const PriceLine& line : lines) {
-    if (!(std::isfinite(line.paid) && std::isfinite(line.full) && line.paid > 0 && line.full > 0)) continue;
-    const double ratio = std::clamp(line.paid / line.full, kLeastRatio, 1.0);
-    result.n_discounted += ratio < kDiscountedBelow ? 1 : 0;
-    valid.push_back({line.item, line.day, std::log(ratio)});
-  }
-  result.n_lines = std::ssize(valid);
-  std::ranges::stable_sort(valid, [](const PricedLine& a, const PricedLine& b) {
-    return a.item != b.item ? a.item < b.item : a.day < b.day;
-  });
-  return valid;
-}
-
-int32_t week_of(int32_t day, int32_t week_start) { return (day + 7 - week_start) / 7; }
-
-/// All cells, by item and week. `spread` receives the variance of the log ratio within cells.
-std::vector<Cell> make_cells(const std::vector<PricedLine>& lines, int32_t week_start, double& spread) {
-  std::vector<Cell> cells;
-  double squares = 0;  // of all lines, less those that the cells' means explain
-  for (const PricedLine& line : lines) {
-    const int32_t week = week_of(line.day, week_start);
-    if (cells.empty() || cells.back().item != line.item || cells.back().week != week) {
-      cells.push_back({line.item, week, 0.0, {}});
-    }
-    Cell& cell = cells.back();
-    cell.count += 1;
-    const double before = line.log_ratio - cell.x[0];
-    cell.x[0] += before / cell.count;  // the mean so far (Welford, 1962)
-    squares += before * (line.log_ratio - cell.x[0]);
-  }
-  const double freedom = static_cast<double>(lines.size()) - static_cast<double>(cells.size());
-  spread = freedom > 0 ? squares / freedom : 0.0;
-  return cells;
-}
-
-/// The day of the week whose weeks have the smallest spread; the first of equals.
-int32_t best_week_start(const std::vector<PricedLine>& lines) {
-  int32_t best = 0;
-  double least = std::numeric_limits<double>::infinity();
-  for (int32_t start = 0; start < 7; ++start) {
-    double spread = 0;
-    make_cells(lines, start, spread);
-    if (spread >= least * (1.0 - kSameSpread)) continue;
-    least = spread;
-    best = start;
-  }
-  return best;
-}
-
-/// The cells [begin, end) of one item.
-struct ItemCells {
-  size_t begin = 0, end = 0;
-  double count = 0;  // lines
-};
-
-std::vector<ItemCells> group_by_item(const std::vector<Cell>& cells) {
-  std::vector<ItemCells> items;
-  for (size_t c = 0; c < cells.size(); ++c) {
-    if (c == 0 || cells[c].item != cells[c - 1].item) items.push_back({c, c, 0.0});
-    items.back().end = c + 1;
-    items.back().count += cells[c].count;
-  }
-  return items;
-}
-
-/// Fills x[1]: sum over the category's other items j of n_j (x(j, w) - mean x(j)) / sum of n_j. An item without a sale in the week
-/// counts as at its mean. 0 for an item that is alone.
-void fill_substitutes(std::vector<Cell>& cells, const std::vector<ItemCells>& items, std::span<const int32_t> category,
-                      int64_t n_weeks) {
-  const int32_t n_categories = *std::ranges::max_element(category) + 1;
-  std::vector<double> lines_of(static_cast<size_t>(n_categories));
-  std::vector<double> sums(static_cast<size_t>(n_categories) * static_cast<size_t>(n_weeks));
-  std::vector<double> own(cells.size());  // n_i (x(i, w) - mean x(i))
-  const auto category_of = [&](const Cell& cell) {
-    return static_cast<size_t>(category[static_cast<size_t>(cell.item)]);
-  };
-  const auto slot = [&](const Cell& cell) {
-    return category_of(cell) * static_cast<size_t>(n_weeks) + static_cast<size_t>(cell.week);
-  };
-  for (const ItemCells& item : items) {
-    double mean = 0;
-    for (size_t c = item.begin; c < item.end; ++c) mean += cells[c].count * cells[c].x[0];
-    mean /= item.count;
-    lines_of[category_of(cells[item.begin])] += item.count;
-    for (size_t c = item.begin; c < item.end; ++c) {
-      own[c] = item.count * (cells[c].x[0] - mean);
-      sums[slot(cells[c])] += own[c];
-    }
-  }
-  for (const ItemCells& item : items) {
-    const double others = lines_of[category_of(cells[item.begin])] - item.count;
-    for (size_t c = item.begin; c < item.end; ++c) {
-      cells[c].x[1] = others > 0 ? (sums[slot(cells[c])] - own[c]) / others : 0.0;
-    }
-  }
-}
 
 /// Of the zero-truncated Poisson distribution with rate `rate`.
 struct Truncated {
@@ -151,7 +31,7 @@ Truncated truncated(double rate) {
 struct Square {
   double aa = 0, ab = 0, bb = 0;
 
-  void add(const Pair& p, double weight) {
+  void add(const PricePair& p, double weight) {
     aa += weight * p[0] * p[0];
     ab += weight * p[0] * p[1];
     bb += weight * p[1] * p[1];
@@ -161,22 +41,22 @@ struct Square {
     const double determinant = aa * bb - ab * ab;
     return {bb / determinant, -ab / determinant, aa / determinant};
   }
-  Pair times(const Pair& p) const { return {aa * p[0] + ab * p[1], ab * p[0] + bb * p[1]}; }
+  PricePair times(const PricePair& p) const { return {aa * p[0] + ab * p[1], ab * p[0] + bb * p[1]}; }
 };
 
 /// What an item adds at the present rates: sums over its cells.
 struct ItemSums {
   double residual = 0, variance = 0;
-  Pair mean{};  // of x, weighted by the variances
+  PricePair mean{};  // of x, weighted by the variances
 };
 
 /// Newton's method for the items' levels and the responses together. The levels are eliminated from each step, because every cell has one.
 class Fit {
  public:
-  Fit(const std::vector<Cell>& cells, std::vector<ItemCells> items, std::span<const double> exposure, bool both)
+  Fit(const std::vector<ItemWeek>& cells, std::vector<ItemWeeks> items, std::span<const double> exposure, bool both)
       : cells_(cells), items_(std::move(items)), both_(both), residual_(cells.size()), variance_(cells.size()) {
-    for (const Cell& cell : cells) log_exposure_.push_back(std::log(exposure[static_cast<size_t>(cell.week)]));
-    for (const ItemCells& item : items_) {
+    for (const ItemWeek& cell : cells) log_exposure_.push_back(std::log(exposure[static_cast<size_t>(cell.week)]));
+    for (const ItemWeeks& item : items_) {
       double baskets = 0;
       for (size_t c = item.begin; c < item.end; ++c) baskets += exposure[static_cast<size_t>(cells[c].week)];
       const double above =
@@ -191,7 +71,7 @@ class Fit {
     for (int iteration = 0; iteration < kIterations; ++iteration) {
       evaluate();
       const Square inverse = information().inverse(both_);
-      Pair step = inverse.times(score());
+      PricePair step = inverse.times(score());
       double largest = 0;
       for (double& s : step) {
         if (!std::isfinite(s)) return false;
@@ -212,13 +92,13 @@ class Fit {
     }
     return false;
   }
-  const Pair& response() const { return response_; }
+  const PricePair& response() const { return response_; }
 
   /// Standard errors, clustered by item.
-  Pair errors() const {
+  PricePair errors() const {
     Square meat;
     for (size_t i = 0; i < items_.size(); ++i) {
-      Pair g{};
+      PricePair g{};
       for (size_t c = items_[i].begin; c < items_[i].end; ++c) {
         for (size_t k = 0; k < 2; ++k) g[k] += (cells_[c].x[k] - sums_[i].mean[k]) * residual_[c];
       }
@@ -227,8 +107,8 @@ class Fit {
     const Square inverse = information().inverse(both_);
     const auto n = static_cast<double>(items_.size());
     const double small_sample = n > 1 ? n / (n - 1) : 1.0;
-    const auto variance = [&](const Pair& row) {
-      const Pair m = meat.times(row);
+    const auto variance = [&](const PricePair& row) {
+      const PricePair m = meat.times(row);
       return small_sample * (row[0] * m[0] + row[1] * m[1]);
     };
     return {std::sqrt(variance({inverse.aa, inverse.ab})), both_ ? std::sqrt(variance({inverse.ab, inverse.bb})) : 0.0};
@@ -239,7 +119,7 @@ class Fit {
     for (size_t i = 0; i < items_.size(); ++i) {
       ItemSums sums;
       for (size_t c = items_[i].begin; c < items_[i].end; ++c) {
-        const Pair& x = cells_[c].x;
+        const PricePair& x = cells_[c].x;
         const double log_rate = log_exposure_[c] + levels_[i] + response_[0] * x[0] + response_[1] * x[1];
         const Truncated t = truncated(std::exp(std::min(log_rate, 50.0)));
         residual_[c] = cells_[c].count - t.mean;
@@ -252,8 +132,8 @@ class Fit {
       sums_[i] = sums;
     }
   }
-  Pair score() const {
-    Pair s{};
+  PricePair score() const {
+    PricePair s{};
     for (size_t i = 0; i < items_.size(); ++i) {
       for (size_t c = items_[i].begin; c < items_[i].end; ++c) {
         for (size_t k = 0; k < 2; ++k) s[k] += (cells_[c].x[k] - sums_[i].mean[k]) * residual_[c];
@@ -272,18 +152,18 @@ class Fit {
     return h;
   }
 
-  const std::vector<Cell>& cells_;
-  std::vector<ItemCells> items_;
+  const std::vector<ItemWeek>& cells_;
+  std::vector<ItemWeeks> items_;
   bool both_;
-  Pair response_{};
+  PricePair response_{};
   std::vector<double> levels_, log_exposure_, residual_, variance_;
   std::vector<ItemSums> sums_;
 };
 
 /// Whether the deviations of x[k] from the items' means are more than rounding.
-bool varies(const std::vector<Cell>& cells, const std::vector<ItemCells>& items, size_t k) {
+bool varies(const std::vector<ItemWeek>& cells, const std::vector<ItemWeeks>& items, size_t k) {
   double all = 0, within = 0;
-  for (const ItemCells& item : items) {
+  for (const ItemWeeks& item : items) {
     double mean = 0;
     for (size_t c = item.begin; c < item.end; ++c) mean += cells[c].x[k];
     mean /= static_cast<double>(item.end - item.begin);
@@ -326,22 +206,21 @@ PriceResponse estimate_price_response(std::span<const PriceLine> lines, std::spa
   if (result.n_discounted == 0) return cannot("no discounts");
 
   result.week_start = params.week_start >= 0 ? params.week_start : best_week_start(priced);
-  double spread = 0;
-  std::vector<Cell> cells = make_cells(priced, result.week_start, spread);
+  std::vector<ItemWeek> cells = make_item_weeks(priced, result.week_start);
   std::vector<double> exposure(baskets.size() / 7 + 2);
   for (size_t day = 0; day < baskets.size(); ++day) {
     exposure[static_cast<size_t>(week_of(static_cast<int32_t>(day), result.week_start))] += baskets[day];
   }
-  const std::vector<ItemCells> all = group_by_item(cells);
+  const std::vector<ItemWeeks> all = group_by_item(cells);
   fill_substitutes(cells, all, category, std::ssize(exposure));
   // A single week, or weeks of one line each, says nothing: any level far enough down explains them.
-  std::vector<ItemCells> items;
-  for (const ItemCells& item : all) {
+  std::vector<ItemWeeks> items;
+  for (const ItemWeeks& item : all) {
     const auto n_cells = static_cast<double>(item.end - item.begin);
     if (item.count < static_cast<double>(params.min_lines) || n_cells < 2 || item.count <= n_cells) continue;
     const auto [low, high] = std::ranges::minmax_element(cells.begin() + static_cast<std::ptrdiff_t>(item.begin),
                                                          cells.begin() + static_cast<std::ptrdiff_t>(item.end), {},
-                                                         [](const Cell& cell) { return cell.x[0]; });
+                                                         [](const ItemWeek& cell) { return cell.x[0]; });
     result.n_items += high->x[0] - low->x[0] > kLeastChange ? 1 : 0;
     result.n_observations += static_cast<int64_t>(item.end - item.begin);
     items.push_back(item);
@@ -356,7 +235,7 @@ PriceResponse estimate_price_response(std::span<const PriceLine> lines, std::spa
   if (!both) result.cross_reason = has_categories ? "no discounts of other items of a category" : "no categories";
   Fit fit(cells, std::move(items), exposure, both);
   if (!fit.solve()) return cannot("the estimate does not converge");
-  const Pair errors = fit.errors();
+  const PricePair errors = fit.errors();
   result.own = {fit.response()[0], errors[0]};
   if (both) result.cross = {fit.response()[1], errors[1]};
   return result;

@@ -15,7 +15,7 @@ namespace sheaf::app {
 namespace {
 
 constexpr int64_t kSecondsPerDay = 86400;
-constexpr int64_t kMostDays = 100 * 366;
+constexpr int64_t kMostDays = 36'600;  // a hundred years
 
 /// "-1.58 (s.e. 0.07)"
 std::string with_error(const Elasticity& e) { return fmt::format("{:.2f} (s.e. {:.2f})", e.value, e.error); }
@@ -116,14 +116,17 @@ std::string response_text(const PriceResponses& responses, const UsedResponse& u
                            with_error(used.own), to_string(used.cross_source), with_error(used.cross));
 }
 
-std::string verdict_text(const std::vector<Offer>& offers) {
+std::string verdict_text(const std::vector<Offer>& offers, const config::Config& config) {
   int64_t add = 0, lose = 0;
   for (const Offer& offer : offers) {
     add += offer.increment.margin.low > 0 ? 1 : 0;
     lose += offer.increment.margin.high < 0 ? 1 : 0;
   }
-  return fmt::format("of {} discounts {} add margin, {} lose margin, of {} the response is too uncertain to say",
-                     offers.size(), add, lose, std::ssize(offers) - add - lose);
+  return fmt::format(
+      "Of {} discounts {} add margin and {} lose it; for {} the interval spans 0. Costs are {:.0f} % of the price "
+      "unless "
+      "search.item_facts names them.",
+      offers.size(), add, lose, std::ssize(offers) - add - lose, 100 * config.discount.cost_share);
 }
 
 nlohmann::json to_json(const PriceResponses& responses, const UsedResponse& used) {

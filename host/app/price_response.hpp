@@ -39,8 +39,8 @@ void fill_increments(const ChanceTable& table, const Dataset& dataset, const Run
 
 /// Two lines: what the data say, and what is used.
 std::string response_text(const PriceResponses& responses, const UsedResponse& used);
-/// How many offers add margin, lose margin, or cannot be told.
-std::string verdict_text(const std::vector<Offer>& offers);
+/// How many offers add margin, lose margin, or cannot be told, and what costs are assumed.
+std::string verdict_text(const std::vector<Offer>& offers, const config::Config& config);
 nlohmann::json to_json(const PriceResponses& responses, const UsedResponse& used);
 
 }  // namespace sheaf::app

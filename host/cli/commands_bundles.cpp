@@ -112,7 +112,7 @@ void run_search(const Options& options) {
       progress.line(bounds_text(bundles, bounds));
     }
     json = report::bundles_jsonl(prepared, found.offers, bounds);
-    text = offers_text(prepared, found.offers, kShown) + "\n" + app::verdict_text(found.offers) + "\n" +
+    text = offers_text(prepared, found.offers, kShown) + "\n" + app::verdict_text(found.offers, work.config) + "\n" +
            app::response_text(work.dataset.price_responses(), app::used_response(work.dataset, work.config));
     checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(prepared, found.offers));
     checkpoint::write_file(writer.path() / "bundles.jsonl", json);

@@ -181,7 +181,7 @@ void run_demo(const Options& options) {
           "\n");
     return;
   }
-  print(offers_text(dataset.prepared, search.offers, kOffersShown) + "\n" + app::verdict_text(search.offers) + "\n" +
+  print(offers_text(dataset.prepared, search.offers, kOffersShown) + "\n" + app::verdict_text(search.offers, config) + "\n" +
         app::response_text(responses, used) + "\n" + quality_text(quality, dataset.prepared.currency) + "\n" +
         bundle_quality_short(bundles, dataset.prepared.currency) +
         "\nReport: " + fs::absolute(out / "report.html").string() + "\n");

@@ -28,14 +28,15 @@ std::string response_table(const Page& page) {
   const UsedResponse used = app::used_response(*page.dataset, *page.config);
   const PriceResponse &t = found.training, &v = found.validation;
   std::string out = fmt::format(
-      "<p>At a share r of the full price purchases are r to the power of the response times as many. Estimated from {} "
-      "items "
-      "in {} weeks with purchases of the item. The last two columns are what the added revenue and margin above rest "
-      "on. It "
-      "is a response to discounts on the shelf, at times when the shop chose to give them; some of the added purchases "
-      "are "
-      "taken from later weeks. {}.</p>\n",
-      with_commas(t.n_items), with_commas(t.n_observations), escape(app::verdict_text(page.search->offers)));
+      "<p>{} A discount is lost on those who would buy anyway, and a part of what it adds is taken from other items of "
+      "the "
+      "category. At a share r of the full price purchases are r to the power of the response times as many: estimated "
+      "from {} "
+      "items in {} item-weeks with purchases. It is the response to discounts on the shelf at times that the shop "
+      "chose, and "
+      "some of the added purchases are taken from later weeks.</p>\n",
+      escape(app::verdict_text(page.search->offers, *page.config)), with_commas(t.n_items),
+      with_commas(t.n_observations));
   out +=
       "<table>\n<tr><th>Response of purchases to</th><th>Training lines</th><th>Distinguishable from nothing</th><th>"
       "Validation lines alone</th><th>Used</th><th>Source</th></tr>\n";

@@ -50,6 +50,15 @@ TEST(BundleIncrement, TheIntervalIsThatOfTheResponse) {
   EXPECT_EQ(r.revenue.high, bundle_increment(demand, 0.2, response(-3, 0)).revenue.expected);
   EXPECT_LT(r.margin.low, r.margin.expected);
   EXPECT_LT(r.margin.expected, r.margin.high);
+  // All that is added up to own = -1 is diverted: the worst is in the middle of the interval.
+  const BundleIncrement bent = bundle_increment(demand, 0.2, response(-1, 0.5, 1.0));
+  EXPECT_EQ(bent.revenue.low, bundle_increment(demand, 0.2, response(-1, 0, 1.0)).revenue.expected);
+  EXPECT_EQ(bent.revenue.high, bundle_increment(demand, 0.2, response(-2, 0, 1.0)).revenue.expected);
+  for (const double own : {0.0, -0.3, -0.77, -1.0, -1.4, -2.0}) {
+    const double there = bundle_increment(demand, 0.2, response(own, 0, 1.0)).margin.expected;
+    EXPECT_LE(bent.margin.low, there) << own;
+    EXPECT_GE(bent.margin.high, there) << own;
+  }
   // Less of what is added is taken from others, more is left.
   const BundleIncrement crossed = bundle_increment(demand, 0.2, response(-2, 0.5, 0.5, 0.2));
   EXPECT_EQ(crossed.revenue.low, bundle_increment(demand, 0.2, response(-1, 0, 0.9)).revenue.expected);

@@ -92,8 +92,9 @@ TEST(ResponseText, SaysWhatTheDataSayAndWhatIsUsed) {
   offers[1].increment.margin = {-2, -3, -1};
   offers[2].increment.margin = {1, -1, 3};
   offers[3].increment.margin = {-2, -3, -1};
-  EXPECT_EQ(app::verdict_text(offers),
-            "of 4 discounts 1 add margin, 2 lose margin, of 1 the response is too uncertain to say");
+  EXPECT_EQ(app::verdict_text(offers, config::Config()),
+            "Of 4 discounts 1 add margin and 2 lose it; for 1 the interval spans 0. Costs are 70 % of the price unless "
+            "search.item_facts names them.");
 }
 
 class PriceProgramTest : public ProgramTest {
