@@ -1,4 +1,5 @@
 #include "kernels/core/parallel.hpp"
+#include "kernels/core/simd.hpp"
 #include "kernels/genetic/joint_pairs_pair.hpp"
 
 namespace sheaf::genetic::cpu {
@@ -18,7 +19,10 @@ void joint_pairs(Context& context, const JointPairsArgs& args) {
       for (int64_t a = 0; a < c; ++a) {
         for (int64_t b = 0; b < a; ++b) {
           if (items[a] < 0 || items[b] < 0) continue;
-          const float cosine = positive_cosine(args.vectors, items[a], items[b], inverse[a], inverse[b]);
+          const float product = inverse[a] != 0.0f
+                                    ? dot(args.vectors.row(items[a]), args.vectors.row(items[b]), args.vectors.cols)
+                                    : 0.0f;
+          const float cosine = positive_cosine(product, inverse[a], inverse[b]);
           const float term = joint_term(args, p, a, b, cosine, lift);
           pair[a * c + b] += term;
           pair[b * c + a] += term;
