@@ -296,6 +296,9 @@ TEST_P(JointPairsTest, TheSmallerChanceIsTheMost) {
     const std::vector<float> got = run(context(), c);
     EXPECT_EQ(got, (std::vector<float>{0, 0.5f, 0, 0.5f, 0, 0, 0, 0, 0})) << exponent;
   }
+  c.probability = {0.0f, 0.0f, 0.0f};  // times infinity
+  EXPECT_EQ(run(context(), c), std::vector<float>(9, 0.0f));
+  c.probability = {0.75f, 0.25f, 0.0f};
   c.exponent = 200.0f;  // and to nothing
   c.offset = 0.0f;
   EXPECT_EQ(run(context(), c), std::vector<float>(9, 0.0f));
