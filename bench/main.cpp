@@ -38,7 +38,7 @@ std::vector<Benchmark> choose(const Options& options) {
               : options.suite == "full" ? SuiteSize::full
                                         : SuiteSize::large);
   for (const auto add : {add_core, add_embedding, add_tables, add_dense, add_layers, add_attention, add_loss, add_optim,
-                         add_sample, add_association, add_propagate, add_metrics, add_genetic, add_search}) {
+                         add_sample, add_association, add_propagate, add_metrics, add_genetic, add_joint, add_search}) {
     add(suite);
   }
   std::vector<Benchmark> chosen;

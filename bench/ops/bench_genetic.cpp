@@ -113,7 +113,9 @@ class BundleTerms final : public Case {
 
 void add_genetic(Suite& suite) {
   suite.add<BundleTerms>("genetic", "bundle_terms",
-                         {{{"n_problems", 64}, {"candidates", 64}, {"n_items", 4000}, {"dim", 32}}},
+                         {{{"n_problems", 64}, {"candidates", 64}, {"n_items", 4000}, {"dim", 32}},
+                          // The shape of joint_pairs, to compare.
+                          {{"n_problems", 1024}, {"candidates", 64}, {"n_items", 4000}, {"dim", 64}}},
                          {{{"n_problems", 4096}, {"candidates", 64}, {"n_items", 100000}, {"dim", 64}}});
 }
 

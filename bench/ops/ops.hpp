@@ -18,6 +18,7 @@ void add_association(Suite& suite);
 void add_propagate(Suite& suite);
 void add_metrics(Suite& suite);
 void add_genetic(Suite& suite);
+void add_joint(Suite& suite);
 void add_search(Suite& suite);
 
 }  // namespace sheaf::bench

@@ -39,13 +39,18 @@ SHEAF_HD inline float inner_product(const float* a, const float* b, int64_t dim)
   return sum;
 }
 
-/// max(0, cos(v_i, v_j)); 0 where an inverse length is.
+/// max(0, cos) of two vectors by their inner product; 0 where an inverse length is.
+SHEAF_HD inline float positive_cosine(float product, float inverse_i, float inverse_j) {
+  if (inverse_i == 0.0f || inverse_j == 0.0f) return 0.0f;
+  // One inverse after the other: of two very short vectors their product would overflow.
+  return fmaxf(0.0f, fminf(1.0f, product * inverse_i * inverse_j));
+}
+
+/// The same for rows i and j of `vectors`.
 SHEAF_HD inline float positive_cosine(const MatrixView<const float>& vectors, int32_t i, int32_t j, float inverse_i,
                                       float inverse_j) {
   if (inverse_i == 0.0f || inverse_j == 0.0f) return 0.0f;
-  // One inverse after the other: of two very short vectors their product would overflow.
-  const float cosine = inner_product(vectors.row(i), vectors.row(j), vectors.cols) * inverse_i * inverse_j;
-  return fmaxf(0.0f, fminf(1.0f, cosine));
+  return positive_cosine(inner_product(vectors.row(i), vectors.row(j), vectors.cols), inverse_i, inverse_j);
 }
 
 /// pair[a, b] of a problem; `inverse` holds the candidates' inverse lengths.

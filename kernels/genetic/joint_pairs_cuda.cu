@@ -8,6 +8,13 @@ namespace {
 constexpr int kBlock = 256;
 constexpr int kWarps = kBlock / kWarp;
 
+__device__ PairFacts pair_facts(const JointPairsArgs& args, int32_t i, int32_t j, float inverse_i, float inverse_j) {
+  const int64_t counted = symmetric_place(args.counts, i, j);
+  return {.count = counted < 0 ? 0.0f : args.counts.values[counted],
+          .cosine = positive_cosine(args.vectors, i, j, inverse_i, inverse_j),
+          .is_substitute = reads_substitutes(args) && symmetric_place(args.substitutes, i, j) >= 0};
+}
+
 // A block a problem, a warp a row: each pair once, for both halves.
 __global__ void joint_pairs_kernel(JointPairsArgs args) {
   __shared__ float inverse[kMaxCandidates];
@@ -24,8 +31,8 @@ __global__ void joint_pairs_kernel(JointPairsArgs args) {
   for (int64_t a = threadIdx.x / kWarp; a < c; a += kWarps) {
     for (int64_t b = threadIdx.x % kWarp; b < a; b += kWarp) {
       if (items[a] < 0 || items[b] < 0) continue;
-      const float cosine = positive_cosine(args.vectors, items[a], items[b], inverse[a], inverse[b]);
-      const float term = joint_term(args, p, a, b, cosine, lift);
+      const PairFacts facts = pair_facts(args, items[a], items[b], inverse[a], inverse[b]);
+      const float term = joint_term(args, p, a, b, facts, lift);
       pair[a * c + b] += term;
       pair[b * c + a] += term;
     }

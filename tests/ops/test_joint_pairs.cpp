@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -60,7 +61,7 @@ Case random_case(int64_t n_problems, int64_t n_candidates, int64_t dim = 24) {
          .candidates = std::vector<int32_t>(static_cast<size_t>(n_places)),
          .probability = test::random_floats(n_places, 510, 0.0f, 1.0f),
          .value = test::random_floats(n_places, 511, -0.5f, 4.0f),
-         .counts = symmetric_csr(n_items, 12, 512),
+         .counts = symmetric_csr(n_items, std::max<int64_t>(12, n_items / 2), 512),  // long rows among the larger
          .substitutes = symmetric_csr(n_items, 6, 513),
          .frequency = test::random_floats(n_items, 514, 0.0f, 4.0f),
          .item_category = test::random_ints(n_items, 515, 0, 6),
@@ -295,6 +296,9 @@ TEST_P(JointPairsTest, TheSmallerChanceIsTheMost) {
     const std::vector<float> got = run(context(), c);
     EXPECT_EQ(got, (std::vector<float>{0, 0.5f, 0, 0.5f, 0, 0, 0, 0, 0})) << exponent;
   }
+  c.probability = {0.0f, 0.0f, 0.0f};  // times infinity
+  EXPECT_EQ(run(context(), c), std::vector<float>(9, 0.0f));
+  c.probability = {0.75f, 0.25f, 0.0f};
   c.exponent = 200.0f;  // and to nothing
   c.offset = 0.0f;
   EXPECT_EQ(run(context(), c), std::vector<float>(9, 0.0f));
