@@ -18,6 +18,9 @@ void run_utility(const Options& options);
 void run_one_problem(const Options& options);
 /// The problem of the file has several objectives: --pareto.
 void run_pareto(const Options& options);
+/// New bundles like those of a file: --like.
+void run_like(const Options& options);
+void run_complete(const Options& options);
 void run_score(const Options& options);
 void run_evaluate(const Options& options);
 void run_devices(const Options& options);

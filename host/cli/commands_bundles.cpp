@@ -78,6 +78,10 @@ void run_search(const Options& options) {
     run_problem(options);
     return;
   }
+  if (!options.like.empty()) {
+    run_like(options);
+    return;
+  }
   const bool one_user = options.users.size() == 1 && options.users_file.empty() && options.out.empty();
   if (options.pareto || options.together || one_user || !options.item.empty() || !options.write_problem.empty()) {
     run_one_problem(options);

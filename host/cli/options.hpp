@@ -31,6 +31,10 @@ struct Options {
   std::vector<std::string> users;       // search, score: ids; score: empty for all
   std::filesystem::path users_file;     // search, score: ids, one a line
   std::string item;                     // associate, search: id or part of the name
+  std::vector<std::string> items;       // complete: ids or names, with commas between
+  int64_t size = 0;                     // complete: items of the bundle; 0: list single items
+  int64_t k = 10;                       // complete: items listed
+  std::filesystem::path like;           // complete, search: bundles to learn from
   bool together = false;                // search: one bundle for all users that are named
   bool bound = false;                   // search: an upper bound beside each bundle
   std::filesystem::path write_problem;  // search: write the problem, and stop

@@ -97,6 +97,8 @@ std::vector<Command> make_commands() {
          app.add_flag("--bound", o.bound, "an upper bound of what is possible beside each bundle");
          app.add_option("--item", o.item, "one bundle around this item, to stdout; NAME is an id or part of a name")
              ->type_name("NAME");
+         app.add_option("--like", o.like,
+                        "CSV bundle,item: new bundles like these, without a model; needs DATA, --out");
          app.add_flag("--together", o.together,
                       "one bundle for the named users together, or without names for all, to stdout");
          app.add_option("--write-problem", o.write_problem,
@@ -120,6 +122,19 @@ std::vector<Command> make_commands() {
          app.add_option("--population", o.population, "sets that NSGA-II keeps, 4 to 256");
          app.add_option("--generations", o.generations, "of NSGA-II");
          app.add_option("--top", o.top, "of a utility file: so many sets")->check(CLI::PositiveNumber);
+       }},
+      {"complete", "the items that best complete a started basket or bundle",
+       "sheaf complete data --items \"BANANAS 40 LB,1127831\" --k 5", run_complete,
+       [](CLI::App& app, Options& o) {
+         add_data(app, o);
+         add_model(app, o, false);
+         app.add_option("--items", o.items, "what is in it: ids or parts of names, with commas between")
+             ->type_name("A,B");
+         app.add_option("--user", o.users, "whose it is; --model says what the user wants");
+         app.add_option("--size", o.size, "fill it up to so many items")->check(CLI::PositiveNumber);
+         app.add_option("--k", o.k, "list so many single items")->check(CLI::PositiveNumber);
+         app.add_option("--like", o.like, "CSV bundle,item: learn from these bundles in place of the training baskets");
+         app.add_option("--file", o.file, "CSV bundle,item[,user]: complete each of these; prints JSON lines");
        }},
       {"score", "for every user the items and the bundle that suit best", "sheaf score data --model model --out scores",
        run_score,

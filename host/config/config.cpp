@@ -317,6 +317,14 @@ std::vector<Key> make_registry() {
   search.number("weight_revenue", &S::weight_revenue, 0.0, 1e9,
                 "objective affinity: weight of P(i) times the price of i");
 
+  Keys complete(all, "complete", &Config::complete);
+  using L = Config::Complete;
+  complete.number("shrinkage", &L::shrinkage, 0.0, 1e9,
+                  "bundles that an item needs before they count more than its words; 0: 0.25 for bundles that people "
+                  "made, 10 for baskets");
+  complete.number("text_weight", &L::text_weight, 0.0, 1e9, "bundles that two items of equal words are worth");
+  complete.number("user_weight", &L::user_weight, 0.0, 1e9, "weight of the user's chance beside the items' affinity");
+
   Keys discount(all, "discount", &Config::discount);
   using D = Config::Discount;
   discount.number("min", &D::min, 0.0, 1.0, "smallest discount offered on a bundle, as a share of its price");

@@ -86,6 +86,11 @@ struct Config {
     double weight_preference = 0.0;
     double weight_revenue = 0.0;
   } search;
+  struct Complete {
+    double shrinkage = 0.0;  // 0: the usual one of bundles or of baskets
+    double text_weight = 0.3;
+    double user_weight = 0.4;
+  } complete;
   struct Discount {
     double min = 0.05;
     double max = 0.20;
