@@ -126,6 +126,19 @@ def later(data: dict, rows: list[dict]) -> None:
             print(f"| {kind} | {len(called):,} | {name} | {together:,} | {total:,.1f} | {together / total:.2f} | {learned / total:.2f} |")
 
 
+def chance(data: dict) -> None:
+    """Whether products of different categories meet as often as expected, with and without the widths of baskets."""
+    train = Period(data, (0,))
+    popular = sorted(train.baskets, key=lambda i: (-len(train.baskets[i]), i))[:100]
+    pairs = [(i, j) for i in popular for j in popular if i < j and data["item_category"][i] != data["item_category"][j]]
+    together = sum(train.together(i, j) for i, j in pairs)
+    wide = sum(train.expected(i, j) for i, j in pairs)
+    train.spread = {user: 1 / len(baskets) for user, baskets in train.of_user.items()}
+    alike = sum(train.expected(i, j) for i, j in pairs)
+    print(f"\nThe 100 most sold products, pairs of two categories: {together / wide:.2f} times the expected baskets; "
+          f"{together / alike:.2f} times if all baskets of a user counted alike.")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", type=pathlib.Path)
@@ -147,6 +160,7 @@ def main() -> None:
         if {row["item"] for row in csv.DictReader(file)} <= set(data["ids"]):
             labels(found)
     later(data, rows)
+    chance(data)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@
 ///   counts say that it is bought together (the lower end of (o + s) / (e + s) is above 1).
 /// A complement is a pair in at least min_together baskets whose lower end is above 1. All else is neither.
 ///
-/// Time: O(sum of squares of the baskets' sizes + of each user's products of one category). Memory: the pairs with evidence, no matrix of
-/// all items. One thread, no atomics: the same input gives the same bytes.
+/// Time: sums of squares of the baskets' sizes and of each user's products of one category; a pair of two categories costs the buyers of
+/// the rarer item, one that may be a substitute the baskets of both. Memory: the pairs with evidence, no matrix of all items. One thread,
+/// no atomics: the same input gives the same bytes.
 
 #include <cstdint>
 #include <span>
@@ -40,11 +41,12 @@ struct PairRelation {
   float expected = 0;          // e
   float ratio = 1;             // how many times the expected baskets, shrunk
   float lower = 0, upper = 0;  // 5 and 95 % points of the ratio
-  // Counted of pairs whose upper end is below 1, and of substitutes:
-  int32_t switches = 0;  // neighbouring baskets of a user, of those with just one of the two, that hold different ones
-  float expected_switches = 0;  // if their order were by chance: sum over users of 2 a b / (a + b)
-  float strength =
-      0;  // substitute: the share of the expected baskets that is missing, 1 - min(ratio, 1); complement: lower - 1
+  // Counted of pairs whose upper end is below 1, and of substitutes: a user's neighbouring baskets, of those with just one of the two,
+  // that differ. If their order were by chance: sum over users of 2 a b / (a + b) of a and b baskets.
+  int32_t switches = 0;
+  float expected_switches = 0;
+  /// Substitute: the share of the expected baskets that is missing, 1 - min(ratio, 1). Complement: lower - 1. Neither: 0.
+  float strength = 0;
 };
 
 /// The training baskets and what the products are.
@@ -99,7 +101,7 @@ class PairRelations {
   std::vector<TypePool> type_pools_;      // by key
   HostCsr rows_;                          // [n_items, n_items] pattern, both ways
   std::vector<int32_t> pair_of_;          // [nnz] index into pairs_
-  std::vector<PairRelation> pairs_;       // each pair once, by its lower and then its higher item
+  std::vector<PairRelation> pairs_;       // each pair once
 };
 
 /// UsageError for lengths that do not fit or a negative user.
