@@ -7,6 +7,7 @@
 #include "engine/bundles/text_vectors.hpp"
 #include "host/app/pipeline.hpp"
 #include "host/text/item_words.hpp"
+#include "kernels/core/error.hpp"
 #include "kernels/core/range.hpp"
 
 namespace sheaf::app {
@@ -29,13 +30,19 @@ CompletionScorer completion_scorer(const Dataset& dataset, const config::Config&
                           completion_params(config, given != nullptr));
 }
 
-std::vector<double> user_prior(Context& context, const PreferenceModel& model, const config::Config& config,
-                               int32_t user) {
-  const LinearScorer scorer = probability_scorer(context, model.scorer(context));
-  const std::vector<float> logits = pair_logits(context, scorer, {user}, all_ids(scorer.n_items), scorer.n_items);
+std::vector<double> user_prior(Context& context, const LinearScorer& probabilities, const Dataset& dataset,
+                               const config::Config& config, int32_t user) {
+  const int64_t n = probabilities.n_items;
+  const std::vector<float> logits = pair_logits(context, probabilities, {user}, all_ids(n), n);
   std::vector<double> prior;
   for (const float logit : logits) {
-    prior.push_back(config.complete.user_weight / (1.0 + std::exp(-static_cast<double>(logit))));
+    const double chance = 1.0 / (1.0 + std::exp(-static_cast<double>(logit)));
+    if (!std::isfinite(chance)) {
+      throw DataError(fmt::format("the model gives user '{}' no finite chance of item '{}'",
+                                  dataset.prepared.user_ids[user], dataset.prepared.item_ids[std::ssize(prior)]),
+                      "train the model again, with a smaller model.learning_rate");
+    }
+    prior.push_back(config.complete.user_weight * chance);
   }
   return prior;
 }

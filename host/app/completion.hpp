@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/bundles/completion.hpp"
-#include "engine/models/preference.hpp"
+#include "engine/models/scorer.hpp"
 #include "host/app/dataset.hpp"
 #include "host/config/config.hpp"
 #include "host/data/bundle_file.hpp"
@@ -23,9 +23,10 @@ CompletionParams completion_params(const config::Config& config, bool given_bund
 CompletionScorer completion_scorer(const Dataset& dataset, const config::Config& config,
                                    const data::GivenBundles* given);
 
-/// complete.user_weight * P(user, i) of every item, [n_items]: what best_items adds to the scores.
-std::vector<double> user_prior(Context& context, const PreferenceModel& model, const config::Config& config,
-                               int32_t user);
+/// complete.user_weight * P(user, i) of every item, [n_items]: what best_items adds to the scores. `probabilities` is probability_scorer()
+/// of the model. DataError for a chance that is not finite, naming the item.
+std::vector<double> user_prior(Context& context, const LinearScorer& probabilities, const Dataset& dataset,
+                               const config::Config& config, int32_t user);
 
 /// "1,400 given bundles, 0 of 3,499 items are unknown"
 std::string given_text(const data::GivenBundles& given);

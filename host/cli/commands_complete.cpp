@@ -83,7 +83,10 @@ class Completer {
       progress.line(app::given_text(*given));
     }
     source_ = given ? "given bundles" : "training baskets";
-    if (!options.model.empty()) model_ = work_.load_model(options.model);
+    if (!options.model.empty()) {
+      const std::unique_ptr<PreferenceModel> model = work_.load_model(options.model);
+      probabilities_ = probability_scorer(*work_.context, model->scorer(*work_.context));
+    }
     scorer_.emplace(app::completion_scorer(work_.dataset, work_.config, given ? &*given : nullptr));
   }
 
@@ -91,10 +94,11 @@ class Completer {
   const CompletionScorer& scorer() const { return *scorer_; }
   const Context& context() const { return *work_.context; }
   const std::string& source() const { return source_; }
-  bool has_model() const { return model_ != nullptr; }
+  bool has_model() const { return probabilities_.has_value(); }
 
   std::vector<double> prior(int32_t user) {
-    return model_ == nullptr ? std::vector<double>() : app::user_prior(*work_.context, *model_, work_.config, user);
+    if (!probabilities_) return {};
+    return app::user_prior(*work_.context, *probabilities_, work_.dataset, work_.config, user);
   }
   std::vector<Suggestion> explain(std::vector<int32_t> items, const std::vector<RankedItem>& ranked, bool grows,
                                   const std::vector<double>& prior) const {
@@ -113,7 +117,7 @@ class Completer {
 
  private:
   Workspace work_;
-  std::unique_ptr<PreferenceModel> model_;
+  std::optional<LinearScorer> probabilities_;  // of the model, P(u, i)
   std::optional<CompletionScorer> scorer_;
   std::string source_;
 };

@@ -119,7 +119,8 @@ TEST_F(CompleteTest, WrongUseIsOneMessage) {
   expect_failure({"complete", "catalog", "--items", "cup,,pot"}, 2, "an empty name");
   expect_failure({"complete", "catalog", "--items", "cup,pot", "--size", "2"}, 2, "the started bundle has 2 items");
   expect_failure({"complete", "catalog", "--items", "cub"}, 3, "'blue cup' (cup)");
-  expect_failure({"complete", "catalog", "--items", "cup", "--set", "complete.text_weight=-1"}, 2, "a number from 0 to");
+  expect_failure({"complete", "catalog", "--items", "cup", "--set", "complete.text_weight=-1"}, 2,
+                 "a number from 0 to");
   write_bytes(home() / "bad.csv", "bundle,item\n1,cup\n1,cub\n");
   expect_failure({"complete", "catalog", "--file", "bad.csv"}, 3, "bad.csv line 3");
   write_bytes(home() / "bad.csv", "bundle,item\n1,cup\n");
