@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "engine/bundles/habit_features.hpp"
+#include "engine/evaluate/calibration.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
@@ -249,6 +250,55 @@ HabitModel fit_habits(Context& context, const BasketHistory& history, std::span<
   model.fitted = true;
   model.reason.clear();
   return model;
+}
+
+double NewItemChance::of(double logit) const { return sigmoid(slope * logit + offset); }
+
+NewItemChance fit_new_items(const BasketChances& chances, std::span<const int32_t> listed,
+                            std::span<const float> logits, int64_t length, const BasketHistory& later) {
+  const auto place_of = [&](int64_t user, int32_t item) {
+    const auto row = listed.subspan(static_cast<size_t>(user * length), static_cast<size_t>(length));
+    const auto at = std::ranges::find(row, item);
+    return at == row.end() ? -1 : user * length + (at - row.begin());
+  };
+  std::vector<float> baskets(static_cast<size_t>(later.n_users), 0.0f), held(listed.size(), 0.0f);
+  for (int64_t b = 0; b < later.n_baskets(); ++b) {
+    const int64_t user = later.user[static_cast<size_t>(b)];
+    baskets[static_cast<size_t>(user)] += 1.0f;
+    for (const int32_t item : later.items.row(b)) {
+      const int64_t place = place_of(user, item);
+      if (place >= 0) held[static_cast<size_t>(place)] += 1.0f;
+    }
+  }
+  std::vector<float> x, weight;
+  std::vector<uint8_t> label;
+  NewItemChance fitted;
+  for (int64_t u = 0; u < later.n_users; ++u) {
+    const float n = baskets[static_cast<size_t>(u)];
+    for (int64_t at = u * length; n > 0.0f && at < (u + 1) * length; ++at) {
+      const int32_t item = listed[static_cast<size_t>(at)];
+      if (item < 0 || chances.own.contains(u, item)) continue;
+      ++fitted.n_pairs;
+      const float k = held[static_cast<size_t>(at)];
+      for (const uint8_t held_it : {uint8_t{1}, uint8_t{0}}) {
+        const float times = held_it != 0 ? k : n - k;
+        if (times <= 0.0f) continue;
+        x.push_back(logits[static_cast<size_t>(at)]);
+        label.push_back(held_it);
+        weight.push_back(times);
+      }
+    }
+  }
+  if (std::ranges::count(label, 1) == 0) return fitted;
+  const std::vector<float> none(x.size(), 0.0f);
+  Calibration platt = fit_platt(x, none, label, weight);
+  if (platt.slope < 0.0) {  // the logits say nothing of new items: the mean alone
+    platt = fit_platt(none, none, label, weight);
+    platt.slope = 0.0;
+  }
+  fitted.slope = platt.slope;
+  fitted.offset = platt.offset;
+  return fitted;
 }
 
 BasketChances basket_chances(Context& context, const BasketHistory& history, std::span<const int32_t> category,

@@ -59,11 +59,26 @@ struct HabitModel {
 HabitModel fit_habits(Context& context, const BasketHistory& history, std::span<const int32_t> category,
                       const HabitParams& params);
 
+/// The chance of an item that is new to the user: sigmoid(slope * logit + offset) of a preference model's logit. The slope is not below 0,
+/// so the order of the logits stays.
+struct NewItemChance {
+  double slope = 0.0, offset = -20.0;  // by default: as good as never
+  int64_t n_pairs = 0;                 // that it was fitted on
+
+  double of(double logit) const;
+};
+
 /// What is known of every user at the end of a history.
 struct BasketChances {
   HostCsr own;                          // [n_users, n_items] P(u, i) in (0, 1) of the items that u has bought
   std::vector<float> expected_baskets;  // [n_users] of the coming period: see below
+  NewItemChance new_item;
 };
+
+/// Maximum likelihood with Platt's targets on items at the head of each user's list that the user has not bought: `listed`
+/// [n_users, length] with their logits, -1 for none, and the user's baskets in `later`, of which some hold the item.
+NewItemChance fit_new_items(const BasketChances& chances, std::span<const int32_t> listed,
+                            std::span<const float> logits, int64_t length, const BasketHistory& later);
 
 /// Of all users at `day` (no basket later than that may be in the history). Expected baskets of the period: baskets of the last four
 /// periods by days, shrunk by one basket towards the mean user's; a user of one period counts that alone.

@@ -141,16 +141,13 @@ std::vector<int32_t> new_partners(const HostCsr& counts, const OwnItems& own, st
 
 }  // namespace
 
-double basket_chance_of(double chance_in_period, double expected_baskets) {
-  return -std::expm1(std::log1p(-std::min(chance_in_period, 1.0 - 1e-12)) / std::max(1.0, expected_baskets));
-}
-
 UserCandidates::UserCandidates(Context& context, const LinearScorer& scorer, const SearchSpace& space,
                                const SearchParams& params, const std::vector<int32_t>& users)
     : context_(context),
       space_(space),
       params_(params),
       users_(users),
+      scorer_(scorer),
       probabilities_(probability_scorer(context, scorer)),
       width_(std::min({params.candidates, scorer.n_items, int64_t{genetic::kMaxCandidates}})),
       top_(top_items(context, scorer_of(context, scorer, users, params.forbidden), nullptr, width_).items.to_host()) {
@@ -198,6 +195,7 @@ void UserCandidates::mix_in_own_items() {
   });
 }
 
+/// `probability` holds the logits.
 void UserCandidates::set_basket_chances(const std::vector<int32_t>& users, Candidates& candidates) const {
   const BasketChances& chances = *space_.joint->chances;
   candidates.value.resize(candidates.items.size());
@@ -233,8 +231,12 @@ Candidates UserCandidates::batch(size_t first, size_t last) const {
     insert_needed(needed_items(params_, batch[p]), candidates.items.data() + static_cast<std::ptrdiff_t>(p) * width,
                   width_, false);
   }
-  candidates.probability = to_probabilities(pair_logits(context_, probabilities_, batch, candidates.items, width_));
-  if (is_joint(params_)) set_basket_chances(batch, candidates);
+  if (is_joint(params_)) {
+    candidates.probability = pair_logits(context_, scorer_, batch, candidates.items, width_);
+    set_basket_chances(batch, candidates);
+  } else {
+    candidates.probability = to_probabilities(pair_logits(context_, probabilities_, batch, candidates.items, width_));
+  }
   lift(params_, candidates.probability);
   return candidates;
 }

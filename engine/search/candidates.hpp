@@ -27,8 +27,8 @@ struct Candidates {
 /// Of users: the items that score highest for each by the logit, must-haves and the items of known bundles in the places of the last.
 /// With the joint objective, the user's own items with the most to bring (P times value) take five eighths of the places, three where
 /// fresh_value asks for new ones; partners of the likeliest of them by counted baskets, which the user has not bought, an eighth; the
-/// model's best that are new to the user the rest. P is then a chance a basket: BasketChances of own items; of new ones
-/// 1 - (1 - P)^(1 / n), P the model's chance of a purchase in the period, n the user's expected baskets in it, at least 1.
+/// model's best that are new to the user the rest. P is then
+/// a chance a basket, of BasketChances: of own items, and of the logit for new ones.
 class UserCandidates {
  public:
   UserCandidates(Context& context, const LinearScorer& scorer, const SearchSpace& space, const SearchParams& params,
@@ -44,6 +44,7 @@ class UserCandidates {
   const SearchSpace& space_;
   const SearchParams& params_;
   const std::vector<int32_t>& users_;
+  const LinearScorer& scorer_;
   LinearScorer probabilities_;
   int64_t width_;
   std::vector<int32_t> top_;
@@ -56,9 +57,6 @@ Candidates anchor_candidates(const SearchSpace& space, const SearchParams& param
 /// Of one problem for many users: the items of the highest `probability` [n_items], ties by number, and the must-haves.
 Candidates audience_candidates(const SearchSpace& space, const SearchParams& params,
                                const std::vector<float>& probability);
-
-/// P a basket of an item that is new to the user, from the chance of a purchase in the period.
-double basket_chance_of(double chance_in_period, double expected_baskets);
 
 /// linear, pair and the rest of the problems (kernels/genetic/bundle_terms.hpp and joint_pairs.hpp), on the device.
 struct ProblemTerms {

@@ -268,8 +268,7 @@ FoundBundles find_bundles(Context& context, const Dataset& dataset, const Prefer
 }
 
 BundleQuality measure_bundle_quality(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                                     const config::Config& config, const FoundBundles& found,
-                                     const HostCsr* substitutes) {
+                                     const config::Config& config, const FoundBundles& found) {
   const Range range("evaluate bundles");
   BundleQuality quality;
   quality.users_missing = found.users_missing;
@@ -283,7 +282,7 @@ BundleQuality measure_bundle_quality(Context& context, const Dataset& dataset, c
                           .before = periods.history.view(),
                           .held_out = {&dataset.purchases.test_baskets, &dataset.purchases.test_basket_user},
                           .after = periods.after.view(),
-                          .substitutes = substitutes};
+                          .substitutes = &dataset.substitutes()};
   if (found.users.empty() && found.catalog.empty()) return quality;
   periods.train_sets = mine(periods.train.items, rules);
   if (quality.through_validation) periods.joined_sets = mine(periods.history.items, rules);

@@ -39,10 +39,9 @@ FoundBundles find_bundles(Context& context, const Dataset& dataset, const Prefer
 
 /// Users are measured on the baskets of the test period, the catalog on all after the history. Lift out of time is counted on the
 /// latter. Where the search starts around trending or new items, every bundle of the catalog's baselines holds one of them, too.
-/// `substitutes` may be null.
+///
 BundleQuality measure_bundle_quality(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                                     const config::Config& config, const FoundBundles& found,
-                                     const HostCsr* substitutes = nullptr);
+                                     const config::Config& config, const FoundBundles& found);
 
 nlohmann::json to_json(const BundleQuality& quality);
 

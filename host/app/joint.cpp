@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "engine/evaluate/ranking_eval.hpp"
 #include "host/app/pipeline.hpp"
 #include "host/config/nearest.hpp"
 #include "kernels/core/error.hpp"
@@ -114,6 +115,19 @@ JointModel make_joint_model(Context& context, const Dataset& dataset, const Pref
   const HabitParams params{.period_days = joint.period_days, .gap_days = joint.gap_days};
   joint.habits = fit_habits(context, history, category, params);
   joint.chances = basket_chances(context, history, category, joint.habits, joint.day, joint.period_days);
+  if (has_validation) {
+    constexpr int64_t kHead = 64;
+    const LinearScorer scorer = model.scorer(context);
+    const int64_t length = std::min(kHead, scorer.n_items);
+    const TopLists lists = top_items(context, scorer, nullptr, length);
+    const std::vector<int32_t> listed = lists.items.to_host();
+    const std::vector<float> logits = lists.scores.to_host();
+    BasketChances early;  // what users had bought when the validation period began
+    early.own = dataset.purchases.train_counts;
+    joint.chances.new_item =
+        fit_new_items(early, listed, logits, length,
+                      {p.validation_baskets, p.validation_basket_user, p.validation_basket_time, history.n_users});
+  }
   const auto dependence_of = [&](const BasketHistory& of) {
     return fit_dependence(count_pairs(context, of.items, 1), category, joint.vectors, joint.dim);
   };
@@ -206,6 +220,10 @@ nlohmann::json to_json(const JointModel& joint) {
           {"windows", joint.habits.n_windows},
           {"log_loss", joint.habits.log_loss},
           {"log_loss_of_plain_rate", joint.habits.rate_log_loss},
+          {"new_items",
+           {{"slope", joint.chances.new_item.slope},
+            {"offset", joint.chances.new_item.offset},
+            {"learned_from_pairs", joint.chances.new_item.n_pairs}}},
           {"weights", weights},
           {"bias", joint.habits.bias},
           {"expected_baskets", joint.expected_baskets},

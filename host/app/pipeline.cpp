@@ -201,6 +201,11 @@ const PairRelations& Dataset::relations() const {
   return *relations_;
 }
 
+const HostCsr& Dataset::substitutes() const {
+  if (!substitutes_) substitutes_ = all_substitutes(relations(), prepared);
+  return *substitutes_;
+}
+
 const JointModel& Dataset::joint(Context& context, const PreferenceModel& model, const config::Config& config) const {
   if (!joint_ || joint_history_ != config.search.history) {
     joint_ = make_joint_model(context, *this, model, config);
@@ -367,7 +372,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
 
   CatalogSearch result;
   result.n_anchors = static_cast<int64_t>(anchors.size());
-  const ChanceTable table(context, dataset, setup);
+  const ChanceTable table(context, setup);
   std::vector<Bundle> chosen;
   if (plan.is_coupled(config)) {
     const Coupling coupling{.count = config.search.bundles,

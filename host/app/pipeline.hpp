@@ -35,12 +35,14 @@ struct Dataset {
   const PriceResponses& price_responses() const;
   /// Substitutes and complements, made when first asked for.
   const PairRelations& relations() const;
+  const HostCsr& substitutes() const;
   /// Chances of coming baskets by search.history, made when first asked for; made anew for another history.
   const JointModel& joint(Context& context, const PreferenceModel& model, const config::Config& config) const;
 
  private:
   mutable std::optional<PriceResponses> responses_;
   mutable std::optional<PairRelations> relations_;
+  mutable std::optional<HostCsr> substitutes_;
   mutable std::optional<JointModel> joint_;
   mutable std::string joint_history_;
 };

@@ -44,10 +44,10 @@ SearchSetup::SearchSetup(Context& run_context, const Dataset& data, const Prefer
     }
   }
   if (config.search.substitutes == "allow") return;
-  HostCsr substitutes = dataset.relations().substitutes();
+  const HostCsr& substitutes = dataset.substitutes();
   space.substitutes = DeviceCsr(context, substitutes);
   if (config.search.substitutes == "forbid") {
-    params.apart = std::move(substitutes);
+    params.apart = substitutes;
   } else {
     params.substitute_factor = -1.0f;
   }
@@ -79,20 +79,23 @@ std::vector<int32_t> SearchSetup::partners_of(const std::vector<int32_t>& anchor
   return rows;
 }
 
-ChanceTable::ChanceTable(Context& context, const Dataset& dataset, const SearchSetup& setup)
-    : context_(context), joint_(setup.joint), probabilities_(probability_scorer(context, setup.scorer)) {
-  (void)dataset;
-}
+ChanceTable::ChanceTable(Context& context, const SearchSetup& setup)
+    : context_(context),
+      joint_(setup.joint),
+      scorer_(setup.joint != nullptr ? LinearScorer{} : probability_scorer(context, setup.scorer)),
+      used_(setup.joint != nullptr ? setup.scorer : scorer_) {}
 
 std::vector<double> ChanceTable::of_items(const std::vector<int32_t>& items) const {
   check_interrupt("the scoring of bundles");
-  const int64_t n_users = probabilities_.n_users;
+  const int64_t n_users = used_.n_users;
   std::vector<int32_t> asked;
   for (int64_t u = 0; u < n_users; ++u) asked.insert(asked.end(), items.begin(), items.end());
-  const std::vector<float> logits = pair_logits(context_, probabilities_, all_ids(n_users), asked, std::ssize(items));
-  std::vector<double> chances;
-  for (const float logit : logits) chances.push_back(1.0 / (1.0 + std::exp(-static_cast<double>(logit))));
-  if (joint_ == nullptr) return chances;
+  const std::vector<float> logits = pair_logits(context_, used_, all_ids(n_users), asked, std::ssize(items));
+  std::vector<double> chances(logits.begin(), logits.end());
+  if (joint_ == nullptr) {
+    for (double& x : chances) x = 1.0 / (1.0 + std::exp(-x));
+    return chances;
+  }
   const HostCsr& own = joint_->chances.own;
   for (int64_t u = 0; u < n_users; ++u) {
     const auto row = own.row(u);

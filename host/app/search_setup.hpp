@@ -53,12 +53,15 @@ struct UserChances {
 /// Chances of every user for any bundle's items.
 class ChanceTable {
  public:
-  ChanceTable(Context& context, const Dataset& dataset, const SearchSetup& setup);
+  /// `setup` outlives the table.
+  ChanceTable(Context& context, const SearchSetup& setup);
+  ChanceTable(const ChanceTable&) = delete;
+  ChanceTable& operator=(const ChanceTable&) = delete;
   /// `factor` lifts every chance, which ends at 1.
   UserChances of_bundle(const Bundle& bundle, double factor) const;
   /// [n_users, items] that the user buys the item in the period.
   std::vector<double> in_period(const std::vector<int32_t>& items) const;
-  int64_t n_users() const { return probabilities_.n_users; }
+  int64_t n_users() const { return used_.n_users; }
 
  private:
   /// [n_users, items] a basket, or in the period without the joint objective.
@@ -66,7 +69,8 @@ class ChanceTable {
 
   Context& context_;
   const JointModel* joint_;
-  LinearScorer probabilities_;
+  LinearScorer scorer_;       // calibrated, without the joint objective
+  const LinearScorer& used_;  // whose logits chances are made from
 };
 
 }  // namespace sheaf::app

@@ -65,4 +65,32 @@ PairRelations relate_pairs(const data::Prepared& prepared, const Purchases& purc
                               .type = types});
 }
 
+HostCsr all_substitutes(const PairRelations& relations, const data::Prepared& prepared) {
+  constexpr size_t kMostItems = 2000;
+  const std::vector<int32_t> category = known_categories(prepared);
+  std::map<int32_t, std::vector<int32_t>> members;
+  for (int32_t item = 0; item < std::ssize(category); ++item) {
+    if (category[static_cast<size_t>(item)] >= 0) members[category[static_cast<size_t>(item)]].push_back(item);
+  }
+  std::vector<int32_t> rows, columns;
+  const HostCsr known = relations.substitutes();
+  for (int64_t row = 0; row < known.n_rows(); ++row) {
+    for (const int32_t column : known.row(row)) {
+      rows.push_back(static_cast<int32_t>(row));
+      columns.push_back(column);
+    }
+  }
+  for (const auto& [code, items] : members) {
+    if (items.size() > kMostItems) continue;
+    for (size_t a = 0; a < items.size(); ++a) {
+      for (size_t b = 0; b < a; ++b) {
+        if (relations.kind(items[a], items[b]) != PairKind::substitute) continue;
+        rows.insert(rows.end(), {items[a], items[b]});
+        columns.insert(columns.end(), {items[b], items[a]});
+      }
+    }
+  }
+  return csr_from_pairs(rows, columns, {}, prepared.n_items, prepared.n_items);
+}
+
 }  // namespace sheaf::app

@@ -24,4 +24,8 @@ std::vector<int32_t> known_categories(const data::Prepared& prepared);
 
 PairRelations relate_pairs(const data::Prepared& prepared, const Purchases& purchases);
 
+/// [n_items, n_items] symmetric pattern of all substitutes: those with evidence, and in categories of at most 2,000 items those that their
+/// product types alone tell.
+HostCsr all_substitutes(const PairRelations& relations, const data::Prepared& prepared);
+
 }  // namespace sheaf::app
