@@ -209,9 +209,7 @@ void UserCandidates::set_basket_chances(const std::vector<int32_t>& users, Candi
         if (item < 0) continue;
         float& chance = candidates.probability[static_cast<size_t>(c)];
         const float known = own.chance_of(item);
-        chance = known >= 0.0f
-                     ? known
-                     : static_cast<float>(basket_chance_of(static_cast<double>(chance), static_cast<double>(baskets)));
+        chance = known >= 0.0f ? known : static_cast<float>(chances.new_item.of(static_cast<double>(chance)));
         candidates.value[static_cast<size_t>(c)] = baskets * value_of_item(params_, item, known >= 0.0f ? 0.0f : 1.0f);
       }
     }

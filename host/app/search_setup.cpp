@@ -11,6 +11,10 @@
 namespace sheaf::app {
 namespace {
 
+/// Of the joint terms of two substitutes where they are avoided: such a pair takes away four times what it would bring, so that one is left only
+/// where nothing else fits.
+constexpr float kAvoid = -4.0f;
+
 SearchParams planned_params(const Dataset& dataset, const RunPlan& plan, const config::Config& config) {
   SearchParams params = search_params(dataset.prepared, config);
   plan.apply(params, dataset.prepared, config);
@@ -49,7 +53,7 @@ SearchSetup::SearchSetup(Context& run_context, const Dataset& data, const Prefer
   if (config.search.substitutes == "forbid") {
     params.apart = substitutes;
   } else {
-    params.substitute_factor = -1.0f;
+    params.substitute_factor = kAvoid;
   }
 }
 
@@ -103,10 +107,9 @@ std::vector<double> ChanceTable::of_items(const std::vector<int32_t>& items) con
     for (size_t m = 0; m < items.size(); ++m) {
       double& chance = chances[static_cast<size_t>(u) * items.size() + m];
       const auto at = std::ranges::lower_bound(row, items[m]);
-      chance =
-          at != row.end() && *at == items[m]
-              ? static_cast<double>(own.values[first + static_cast<size_t>(at - row.begin())])
-              : basket_chance_of(chance, static_cast<double>(joint_->chances.expected_baskets[static_cast<size_t>(u)]));
+      chance = at != row.end() && *at == items[m]
+                   ? static_cast<double>(own.values[first + static_cast<size_t>(at - row.begin())])
+                   : joint_->chances.new_item.of(chance);
     }
   }
   return chances;
