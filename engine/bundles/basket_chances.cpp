@@ -199,9 +199,9 @@ void check(const BasketHistory& history, std::span<const int32_t> category, doub
 }  // namespace
 
 const std::array<const char*, kHabitFeatures>& HabitModel::names() {
-  static const std::array<const char*, kHabitFeatures> names{"rate 14", "rate 60",  "rate 365",  "history",
-                                                             "count",   "category", "share",     "repeat",
-                                                             "age",     "overdue",  "neighbours"};
+  static const std::array<const char*, kHabitFeatures> names{"rate 14",  "rate 60", "rate 365",  "history", "count",
+                                                             "category", "share",   "repeat",    "again",   "trend",
+                                                             "age",      "overdue", "neighbours"};
   return names;
 }
 

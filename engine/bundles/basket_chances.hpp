@@ -17,6 +17,8 @@
 /// | category | log((c + 0.02) / (n_90 + 1)), c: decayed baskets of u with the item's category, h = 90 days |
 /// | share | log((s_90 + 0.02) / (sum of s_90 over the category's items + 0.1)) |
 /// | repeat | log(baskets with i / users with i): how often its buyers come back to it |
+/// | again | log((users with i twice or more + 1) / (users with i + 4)) |
+/// | trend | log((baskets with i in the last 28 days + 1) / (baskets with i, as many as of 28 days, + 1)) |
 /// | age | log(1 + days since u's last basket with i) |
 /// | overdue | log((days since + 3) / (g + 3)), g: mean days between u's baskets with i; since the user's first basket for a single one |
 /// | neighbours | log(0.0001 + mean of r(v, i) over the 150 users v most alike, weighted by likeness); r(u, i) = s_90 / (n_90 + 1), likeness:
@@ -39,7 +41,7 @@ struct HabitParams {
   int64_t max_pairs = 3000000;  // of (user, item) to learn from; beyond, users are left out evenly
 };
 
-inline constexpr size_t kHabitFeatures = 11;
+inline constexpr size_t kHabitFeatures = 13;
 
 struct HabitModel {
   std::array<double, kHabitFeatures> weight{};  // of the features themselves, not standardised

@@ -11,6 +11,7 @@ namespace sheaf {
 namespace {
 
 constexpr int64_t kNeighbourUsers = 150;
+constexpr double kLateDays = 28.0;
 /// Products of the search for users alike; beyond, the items that most users have are left out of it.
 constexpr double kMostProducts = 4e9;
 
@@ -178,13 +179,21 @@ HabitFeatures::HabitFeatures(Context& context, const BasketHistory& history, std
       habits[static_cast<size_t>(u)] = habits_of(history, own.of(u), day, sums[static_cast<size_t>(u)]);
     }
   });
-  std::vector<double> item_baskets(n_items, 0.0), item_buyers(n_items, 0.0);
+  std::vector<double> item_baskets(n_items, 0.0), item_buyers(n_items, 0.0), item_again(n_items, 0.0),
+      item_late(n_items, 0.0);
+  for (const int64_t b : own.basket) {
+    if (history.day(b) <= day - kLateDays) continue;
+    for (const int32_t item : history.items.row(b)) item_late[static_cast<size_t>(item)] += 1;
+  }
+  const double late_share =
+      own.basket.empty() ? 1.0 : std::min(1.0, kLateDays / std::max(kLateDays, day - history.first_day()));
   HostCsr rates;
   rates.n_columns = history.items.n_columns;
   for (size_t u = 0; u < n_users; ++u) {
     for (const Habit& habit : habits[u]) {
       item_baskets[static_cast<size_t>(habit.item)] += habit.count;
       item_buyers[static_cast<size_t>(habit.item)] += 1;
+      item_again[static_cast<size_t>(habit.item)] += habit.count > 1 ? 1 : 0;
       rates.columns.push_back(habit.item);
       rates.values.push_back(static_cast<float>(habit.s90 / (sums[u].n90 + 1.0)));
     }
@@ -228,6 +237,8 @@ HabitFeatures::HabitFeatures(Context& context, const BasketHistory& history, std
         row[kCategory] = log((in.baskets[code(h.item)] + 0.02) / (total.n90 + 1.0));
         row[kShare] = log((h.s90 + 0.02) / (in.purchases[code(h.item)] + 0.1));
         row[kRepeat] = log(item_baskets[item] / item_buyers[item]);
+        row[kAgain] = log((item_again[item] + 1.0) / (item_buyers[item] + 4.0));
+        row[kTrend] = log((item_late[item] + 1.0) / (item_baskets[item] * late_share + 1.0));
         row[kAge] = log(1.0 + since);
         row[kOverdue] = log((since + 3.0) / (gap + 3.0));
         row[kNeighbours] = log(1e-4 + static_cast<double>(neighbours[at]));

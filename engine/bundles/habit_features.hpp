@@ -20,6 +20,8 @@ enum HabitFeature : size_t {
   kCategory,
   kShare,
   kRepeat,
+  kAgain,
+  kTrend,
   kAge,
   kOverdue,
   kNeighbours

@@ -4,12 +4,12 @@
 #include <array>
 #include <cmath>
 
+#include "engine/evaluate/ranking_eval.hpp"
 #include "kernels/core/philox.hpp"
 
 namespace sheaf {
 namespace {
 
-constexpr int64_t kCalibrationNegatives = 20;
 constexpr int kMaxTries = 64;  // draws for an item that the user did not buy
 
 using Vector3 = std::array<double, 3>;  // slope, bias slope, offset
@@ -145,29 +145,32 @@ std::vector<float> logits_of(Context& context, const LinearScorer& scorer, const
   return pair_logits(context, scorer, pairs.users, pairs.items, 1);
 }
 
-std::vector<float> biases_of(const LinearScorer& scorer, const LabelledPairs& pairs) {
-  const std::vector<float> user_bias = scorer.user_bias.to_host(), item_bias = scorer.item_bias.to_host();
-  const float bias = scorer.bias.to_host()[0];
-  std::vector<float> biases;
-  for (size_t i = 0; i < pairs.users.size(); ++i) {
-    biases.push_back(user_bias[static_cast<size_t>(pairs.users[i])] + item_bias[static_cast<size_t>(pairs.items[i])] +
-                     bias);
+HeadPairs head_pairs(Context& context, const LinearScorer& scorer, const HostCsr& held_out, int64_t length) {
+  HeadPairs pairs;
+  if (held_out.nnz() == 0) return pairs;
+  const int64_t listed = std::min(length, scorer.n_items);
+  const TopLists lists = top_items(context, scorer, nullptr, listed);
+  const std::vector<int32_t> items = lists.items.to_host();
+  const std::vector<float> scores = lists.scores.to_host();
+  for (int64_t u = 0; u < held_out.n_rows(); ++u) {
+    if (held_out.row(u).empty()) continue;
+    for (int64_t at = u * listed; at < (u + 1) * listed; ++at) {
+      const int32_t item = items[static_cast<size_t>(at)];
+      if (item < 0) continue;
+      pairs.logits.push_back(scores[static_cast<size_t>(at)]);
+      pairs.labels.push_back(held_out.contains(u, item) ? 1 : 0);
+    }
   }
-  return biases;
+  return pairs;
 }
 
-Calibration calibrate(Context& context, const LinearScorer& scorer, const HostCsr& held_out, uint64_t seed) {
-  const LabelledPairs pairs = draw_pairs(held_out, kCalibrationNegatives, seed);
-  const auto drawn = static_cast<double>(std::ranges::count(pairs.labels, 0));
-  const auto bought = static_cast<double>(pairs.labels.size()) - drawn;
-  if (drawn == 0 || bought == 0) return {};
-  const auto stands_for = static_cast<float>(pairs.negatives_per_positive * bought / drawn);
-  std::vector<float> weights;
-  for (const uint8_t label : pairs.labels) weights.push_back(label ? 1.0f : stands_for);
-  const std::vector<float> biases = biases_of(scorer, pairs);
-  std::vector<float> interactions = logits_of(context, scorer, pairs);
-  for (size_t i = 0; i < interactions.size(); ++i) interactions[i] -= biases[i];
-  return fit_platt(interactions, biases, pairs.labels, weights);
+Calibration calibrate(Context& context, const LinearScorer& scorer, const HostCsr& held_out) {
+  const HeadPairs pairs = head_pairs(context, scorer, held_out);
+  const std::vector<float> none(pairs.logits.size(), 0.0f);
+  Calibration fitted = fit_platt(pairs.logits, none, pairs.labels, {});
+  if (std::ranges::count(pairs.labels, 1) > 0 && fitted.slope < 0.0) fitted = fit_platt(none, none, pairs.labels, {});
+  fitted.bias_slope = fitted.slope;
+  return fitted;
 }
 
 }  // namespace sheaf

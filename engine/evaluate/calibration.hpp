@@ -1,6 +1,6 @@
 #pragma once
-/// From scores to probabilities: P = sigmoid(slope * interaction + bias_slope * bias + offset) by weighted maximum likelihood (Platt, 1999,
-/// with two slopes, see engine/models/scorer.hpp) and Platt's smoothed targets, so that separable data stays finite.
+/// From scores to probabilities: P = sigmoid(slope * interaction + bias_slope * bias + offset) by weighted maximum likelihood (Platt, 1999;
+/// fit_platt can tell two slopes apart, models get one) and Platt's smoothed targets, so that separable data stays finite.
 
 #include <cstdint>
 #include <span>
@@ -27,11 +27,19 @@ LabelledPairs draw_pairs(const HostCsr& held_out, int64_t negatives, uint64_t se
 /// Logits of the pairs; each pair by itself.
 std::vector<float> logits_of(Context& context, const LinearScorer& scorer, const LabelledPairs& pairs);
 
-/// The bias part of those logits: user_bias[u] + item_bias[i] + bias.
-std::vector<float> biases_of(const LinearScorer& scorer, const LabelledPairs& pairs);
+/// Items at the head of users' lists, where chances are used: of each user with held-out items the `length` best by the logit, and
+/// whether they are among the held-out ones.
+struct HeadPairs {
+  std::vector<float> logits;    // [n]
+  std::vector<uint8_t> labels;  // [n]
+};
+inline constexpr int64_t kHeadLength = 100;
+HeadPairs head_pairs(Context& context, const LinearScorer& scorer, const HostCsr& held_out,
+                     int64_t length = kHeadLength);
 
-/// Calibrates so that P is the chance that a user who shops in a period like that of `held_out` buys the item then: negatives weigh as many
-/// as they stand for. The identity where nothing was held out.
-Calibration calibrate(Context& context, const LinearScorer& scorer, const HostCsr& held_out, uint64_t seed);
+/// Calibrates so that P is the chance that a user who shops in a period like that of `held_out` buys the item then, by the pairs of
+/// head_pairs(). Both parts of the logit get one slope, not below 0: P orders each user's items as the logit does. The identity where
+/// nothing was held out.
+Calibration calibrate(Context& context, const LinearScorer& scorer, const HostCsr& held_out);
 
 }  // namespace sheaf

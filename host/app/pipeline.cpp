@@ -184,6 +184,49 @@ void measure_probabilities(Context& context, const Dataset& dataset, const Linea
   quality.brier = values[metrics::kBrier];
 }
 
+/// Foreseen against found in the test period: P of the items at the head of users' lists, and the chance that a basket holds an item that the
+/// user has bought before.
+void measure_reliability(Context& context, const Dataset& dataset, const PreferenceModel& model,
+                         const LinearScorer& scorer, const config::Config& config, Quality& quality) {
+  const Purchases& purchases = dataset.purchases;
+  if (purchases.test.nnz() == 0) return;
+  const HeadPairs head = head_pairs(context, scorer, purchases.test);
+  const Calibration& c = scorer.calibration;
+  std::vector<double> p, hits(head.labels.begin(), head.labels.end()), trials(head.labels.size(), 1.0);
+  for (const float logit : head.logits) {
+    p.push_back(1.0 / (1.0 + std::exp(-(c.slope * static_cast<double>(logit) + c.offset))));
+  }
+  quality.purchase_reliability = reliability(p, hits, trials);
+  if (!ObjectiveTerms::parse(config.search.objective).is_joint()) return;
+  const HostCsr& own = dataset.joint(context, model, config).chances.own;
+  std::vector<double> baskets(static_cast<size_t>(own.n_rows()), 0.0);
+  hits.assign(own.columns.size(), 0.0);
+  for (int64_t b = 0; b < purchases.test_baskets.n_rows(); ++b) {
+    const int32_t user = purchases.test_basket_user[static_cast<size_t>(b)];
+    baskets[static_cast<size_t>(user)] += 1.0;
+    const auto row = own.row(user);
+    for (const int32_t item : purchases.test_baskets.row(b)) {
+      const auto at = std::ranges::lower_bound(row, item);
+      if (at == row.end() || *at != item) continue;
+      hits[static_cast<size_t>(own.row_offsets[static_cast<size_t>(user)] + (at - row.begin()))] += 1.0;
+    }
+  }
+  trials.clear();
+  for (int64_t u = 0; u < own.n_rows(); ++u) {
+    trials.insert(trials.end(), own.row(u).size(), baskets[static_cast<size_t>(u)]);
+  }
+  quality.basket_reliability = reliability(std::vector<double>(own.values.begin(), own.values.end()), hits, trials);
+}
+
+nlohmann::json to_json(const std::vector<ReliabilityBin>& bins) {
+  nlohmann::json table = nlohmann::json::array();
+  for (const ReliabilityBin& bin : bins) {
+    table.push_back(
+        {{"low", bin.low}, {"high", bin.high}, {"n", bin.n}, {"foreseen", bin.foreseen}, {"found", bin.found}});
+  }
+  return table;
+}
+
 }  // namespace
 
 Dataset::Dataset(data::Prepared prepared_set, const config::Config& config)
@@ -214,11 +257,53 @@ const JointModel& Dataset::joint(Context& context, const PreferenceModel& model,
   return *joint_;
 }
 
+/// Without a validation period: the epochs and the calibration of a model that did not see the newest tenth of the training baskets.
+struct HeldBack {
+  int64_t n_baskets = 0, epochs = 0;
+  Calibration calibration;
+};
+
+HeldBack train_on_the_rest(Context& context, const Dataset& dataset, const config::Config& config) {
+  constexpr int64_t kShare = 10, kFewest = 10;
+  const std::vector<int64_t>& time = dataset.purchases.train_basket_time;
+  HeldBack held{.n_baskets = std::ssize(time) / kShare, .epochs = 0, .calibration = {}};
+  if (held.n_baskets < kFewest) return {};
+  // Baskets are numbered by their first lines: of equal times the later ones. Lines of a basket stay together.
+  const data::Prepared& all = dataset.prepared;
+  std::vector<int64_t> first(static_cast<size_t>(all.n_baskets), std::numeric_limits<int64_t>::max());
+  for (size_t i = 0; i < all.basket.size(); ++i) {
+    int64_t& line = first[static_cast<size_t>(all.basket[i])];
+    if (all.split[i] == data::kTrain) line = std::min(line, static_cast<int64_t>(i));
+  }
+  std::vector<int64_t> order;
+  for (const int64_t line : first) {
+    if (line != std::numeric_limits<int64_t>::max()) order.push_back(line);
+  }
+  std::ranges::sort(order);
+  const int64_t from = order[order.size() - static_cast<size_t>(held.n_baskets)];
+  data::Prepared rest = all;
+  for (size_t i = 0; i < rest.basket.size(); ++i) {
+    if (rest.split[i] == data::kTrain && first[static_cast<size_t>(rest.basket[i])] >= from) {
+      rest.split[i] = data::kValidation;
+    }
+  }
+  const TrainedModel without = train_model(context, Dataset(std::move(rest), config), config);
+  held.epochs = without.report.best_epoch;
+  held.calibration = without.model.calibration();
+  return held;
+}
+
 TrainedModel train_model(Context& context, const Dataset& dataset, const config::Config& config,
                          const std::function<void(const EpochReport&)>& on_epoch) {
   const Range range("train");
   const auto start = Clock::now();
-  const TrainParams params = train_params(config);
+  TrainParams params = train_params(config);
+  HeldBack held;
+  if (dataset.purchases.validation.nnz() == 0) held = train_on_the_rest(context, dataset, config);
+  if (held.epochs > 0) {
+    params.epochs = held.epochs;
+    params.patience = 0;
+  }
   const auto& t = config.transformer;
   const TransformerShape shape{.layers = t.layers,
                                .heads = t.heads,
@@ -234,7 +319,9 @@ TrainedModel train_model(Context& context, const Dataset& dataset, const config:
   trained.report =
       train(context, trained.model, purchases.train, purchases.validation, params, on_epoch, purchases.train_history);
   trained.model.set_calibration(
-      calibrate(context, trained.model.scorer(context), dataset.purchases.validation, params.seed));
+      held.epochs > 0 ? held.calibration : calibrate(context, trained.model.scorer(context), purchases.validation));
+  trained.held_back_baskets = held.epochs > 0 ? held.n_baskets : 0;
+  trained.calibrated = held.epochs > 0 || purchases.validation.nnz() > 0;
   trained.seconds = seconds_since(start);
   return trained;
 }
@@ -521,6 +608,7 @@ Quality evaluate(Context& context, const Dataset& dataset, const PreferenceModel
   const int64_t length = std::min(*std::ranges::max_element(config.evaluate.k), dataset.prepared.n_items);
   const LinearScorer scorer = model.scorer(context);
   quality.calibration = scorer.calibration;
+  measure_reliability(context, dataset, model, scorer, config, quality);
   quality.ranked.push_back(rank_all(context, evaluator, top_items(context, scorer, evaluator.exclude(), length),
                                     to_string(model.kind()), config));
   for (const std::string& baseline : config.evaluate.baselines) {
@@ -569,6 +657,8 @@ nlohmann::json to_json(const Quality& quality) {
            {{"slope", quality.calibration.slope},
             {"bias_slope", quality.calibration.bias_slope},
             {"offset", quality.calibration.offset}}},
+          {"reliability",
+           {{"purchases", to_json(quality.purchase_reliability)}, {"baskets", to_json(quality.basket_reliability)}}},
           {"user_bundles",
            {{"bundles", b.n_bundles},
             {"feasible", b.feasible},

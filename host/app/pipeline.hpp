@@ -11,6 +11,7 @@
 #include "engine/bundles/increment.hpp"
 #include "engine/evaluate/bundle_eval.hpp"
 #include "engine/evaluate/ranking_eval.hpp"
+#include "engine/evaluate/reliability.hpp"
 #include "engine/search/bundle_search.hpp"
 #include "engine/train/trainer.hpp"
 #include "host/app/association.hpp"
@@ -51,6 +52,10 @@ struct TrainedModel {
   PreferenceModel model;
   TrainReport report;
   double seconds = 0;
+  /// Where there is no validation period: the newest baskets that a first model did not see; its epochs and calibration are taken for the one
+  /// trained on all.
+  int64_t held_back_baskets = 0;
+  bool calibrated = false;  // else there is too little to hold back, and P is the plain sigmoid of the logit
 };
 
 /// Trains and calibrates. `on_epoch` sees every epoch as it ends.
@@ -144,6 +149,9 @@ struct Quality {
   int64_t n_pairs = 0;         // of the balanced sample below
   double accuracy = 0, auc = 0, log_loss = 0, brier = 0;
   Calibration calibration;
+  /// Foreseen against found: P of a purchase in the test period at the head of users' lists; chance a basket of own items, empty without
+  /// the joint objective.
+  std::vector<ReliabilityBin> purchase_reliability, basket_reliability;
   BundleSummary bundles;
   std::vector<int64_t>
       preference_histogram;              // P(u, i) of test purchases in 20 equal bins of [0, 1] on the balanced sample
