@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -229,8 +230,8 @@ class CalibrateTest : public test::OpTest {
 
 TEST_P(CalibrateTest, ConstantScoresGetTheShareOfBoughtPairs) {
   const HostCsr bought = test::pattern({{0, 1}, {}, {5}, {30, 31, 32}, {39}, {}}, 40);
-  const Calibration found = calibrate(context(), scorer(std::vector<float>(40, 0.0f)), bought, 3);
-  // 7 bought pairs of the 4 * 40 of users who bought at all; Platt's targets for the weights 7 and 153.
+  const Calibration found = calibrate(context(), scorer(std::vector<float>(40, 0.0f)), bought);
+  // 7 bought pairs of the 4 * 40 of users who bought at all; Platt's targets for the counts 7 and 153.
   EXPECT_NEAR(sigmoid(found.offset), (7 * (8.0 / 9) + 153 * (1.0 / 155)) / 160, 1e-6);
 }
 
@@ -238,11 +239,33 @@ TEST_P(CalibrateTest, TellsBoughtItemsFromOthers) {
   std::vector<float> bias(40, -1.0f);
   for (size_t i = 0; i < 4; ++i) bias[i] = 1.0f;  // each of the six buys two of the four
   const HostCsr bought = test::pattern({{0, 1}, {1, 2}, {2, 3}, {0, 3}, {0, 2}, {1, 3}}, 40);
-  const Calibration found = calibrate(context(), scorer(bias), bought, 3);
-  // Half of the pairs with the score 1 are bought; 20 draws a purchase among 38 others leave the share uncertain by
-  // sqrt(1 / 12) of the odds, as 240 draws meet the two others about 12.6 times.
-  EXPECT_NEAR(found.bias_slope + found.offset, 0.0, 5 * std::sqrt(1 / 12.6));
+  const Calibration found = calibrate(context(), scorer(bias), bought);
+  // Half of the 24 pairs of score 1 and none of the others; Platt's targets move the half by at most 1 / 14.
+  EXPECT_NEAR(sigmoid(found.bias_slope + found.offset), 0.5, 1.0 / 14);
   EXPECT_LT(sigmoid(found.offset - found.bias_slope), 0.02);
+}
+
+TEST_P(CalibrateTest, OneSlopeKeepsTheOrderOfTheLogits) {
+  // Taste and popularity point opposite ways: two slopes would exchange them.
+  LinearScorer s = scorer(test::random_floats(40, 11, -2.0f, 2.0f));
+  s.users = Buffer<float>(context(), test::random_floats(6, 12, 0.5f, 2.0f));
+  s.items = Buffer<float>(context(), test::random_floats(40, 13, -2.0f, 2.0f));
+  const HostCsr bought = test::pattern({{0, 9}, {3, 4}, {7}, {11, 12, 30}, {2}, {20}}, 40);
+  s.calibration = calibrate(context(), s, bought);
+  EXPECT_EQ(s.calibration.slope, s.calibration.bias_slope);
+  EXPECT_GE(s.calibration.slope, 0.0);
+}
+
+TEST_P(CalibrateTest, LooksAtTheHeadOfTheListsAlone) {
+  std::vector<float> bias(200,
+                          -4.0f);  // 100 at the head, of which each user buys one; what is bought below does not count
+  for (size_t i = 0; i < 100; ++i) bias[i] = 4.0f;
+  const HostCsr bought = test::pattern({{0, 150}, {1, 151}, {2, 152}, {3, 153}, {4, 154}, {5, 155}}, 200);
+  const HeadPairs pairs = head_pairs(context(), scorer(bias), bought);
+  EXPECT_EQ(pairs.labels.size(), 600u);
+  EXPECT_EQ(std::ranges::count(pairs.labels, 1), 6);
+  EXPECT_TRUE(std::ranges::all_of(pairs.logits, [](float x) { return x == 4.0f; }));
+  EXPECT_EQ(head_pairs(context(), scorer(bias), test::pattern({{}, {}, {}, {}, {}, {}}, 200)).labels.size(), 0u);
 }
 
 TEST_P(CalibrateTest, FoldedScorerGivesTheProbabilities) {
@@ -274,7 +297,7 @@ TEST_P(CalibrateTest, LogitsAreThoseOfEachPair) {
 TEST_P(CalibrateTest, WithNothingToLearnFromLeavesTheLogits) {
   for (const HostCsr& bought :
        {test::pattern({{}, {}, {}, {}, {}, {}}, 2), test::pattern({{0, 1}, {}, {}, {}, {}, {}}, 2)}) {
-    const Calibration found = calibrate(context(), scorer({1, 2}), bought, 3);
+    const Calibration found = calibrate(context(), scorer({1, 2}), bought);
     EXPECT_EQ(found.slope, 1);
     EXPECT_EQ(found.offset, 0);
   }
