@@ -325,13 +325,30 @@ static void add_joint_pairs(Context& context, const SearchSpace& space, const Se
 static std::vector<uint32_t> conflicts_of(const SearchSpace& space, const SearchParams& params,
                                           const Candidates& candidates) {
   std::vector<uint32_t> bits(candidates.items.size() * static_cast<size_t>(genetic::kMaskWords), 0u);
+  const auto set = [&](int64_t p, size_t a, size_t b) {
+    const size_t at = static_cast<size_t>(p * candidates.width) + a;
+    bits[at * static_cast<size_t>(genetic::kMaskWords) + b / 32] |= 1u << (b % 32);
+  };
+  std::vector<std::pair<int32_t, size_t>> place;  // of each item, ascending
   for (int64_t p = 0; p < candidates.n; ++p) {
     const auto row = candidates.row(p);
-    for (size_t a = 0; a < row.size(); ++a) {
-      for (size_t b = 0; b < row.size(); ++b) {
-        if (a == b || row[a] < 0 || row[b] < 0 || space.may_be_together(params, row[a], row[b])) continue;
-        const size_t at = static_cast<size_t>(p * candidates.width) + a;
-        bits[at * static_cast<size_t>(genetic::kMaskWords) + b / 32] |= 1u << (b % 32);
+    if (space.rule) {
+      for (size_t a = 0; a < row.size(); ++a) {
+        for (size_t b = 0; b < row.size(); ++b) {
+          if (a != b && row[a] >= 0 && row[b] >= 0 && !space.may_be_together(params, row[a], row[b])) set(p, a, b);
+        }
+      }
+      continue;
+    }
+    place.clear();
+    for (size_t c = 0; c < row.size(); ++c) {
+      if (row[c] >= 0) place.emplace_back(row[c], c);
+    }
+    std::ranges::sort(place);
+    for (const auto& [item, a] : place) {
+      for (const int32_t other : params.apart.row(item)) {
+        const auto at = std::ranges::lower_bound(place, other, {}, &std::pair<int32_t, size_t>::first);
+        if (at != place.end() && at->first == other) set(p, a, at->second);
       }
     }
   }

@@ -58,7 +58,8 @@ int64_t n_shared(const Bundle& a, const Bundle& b) {
 
 ApartSelection search_apart(const PartialSearchCall& search, SearchParams params, const std::vector<int32_t>& anchors,
                             int64_t n_items, int64_t max_overlap, int64_t count) {
-  constexpr size_t kBatch = 24;
+  constexpr size_t kBatch = 16;
+  constexpr int32_t kAgainRounds = 2, kAgainChains = 4;
   const HostCsr base = params.apart;
   TakenPairs taken(base, n_items);
   std::vector<int64_t> everything(anchors.size());
@@ -118,6 +119,9 @@ ApartSelection search_apart(const PartialSearchCall& search, SearchParams params
         }
       }
       params.apart = round.csr();
+      // Fewer moves find the same sets here: what is left is near what was found before.
+      params.search.rounds = std::min(params.search.rounds, kAgainRounds);
+      params.search.chains = std::min(params.search.chains, kAgainChains);
       SearchResult found = search(params, again);
       selection.n_searches += std::ssize(again);
       for (size_t r = 0; r < again.size(); ++r) current[static_cast<size_t>(again[r])] = std::move(found.bundles[r]);

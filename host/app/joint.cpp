@@ -208,6 +208,29 @@ void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const
   if (terms.discovery != 0) params.fresh_value.assign(n, static_cast<float>(0.5 * terms.discovery));
 }
 
+std::string objective_text(const config::Config& config, double period_days, const std::string& currency) {
+  const ObjectiveTerms terms = ObjectiveTerms::parse(config.search.objective);
+  if (!terms.is_joint()) {
+    return "A bundle's value is F, the sum over its pairs of P(i) A(i, j): a number to compare bundles by, without a "
+           "unit.";
+  }
+  const std::string period = fmt::format("baskets of the coming {:g} days", period_days);
+  std::string what;
+  const auto add = [&](double weight, const std::string& meaning) {
+    if (weight == 0.0) return;
+    if (!what.empty()) what += "; plus ";
+    if (weight != 1.0) what += fmt::format("{:g} times ", weight);
+    what += meaning;
+  };
+  add(terms.joint, fmt::format("the pairs of its items that {} are expected to hold", period));
+  add(terms.revenue, fmt::format("the {} paid for such pairs at the offer's price", currency));
+  add(terms.margin, fmt::format("the {} left of such pairs after their costs", currency));
+  add(terms.discovery, "such pairs, half for each item that the user has not bought before");
+  add(terms.clearance, "such pairs, half for each item by the share of its stock that would be left over");
+  add(terms.affinity, "F, the sum over pairs of P(i) A(i, j)");
+  return fmt::format("A bundle's value (search.objective = {}): {}.", config.search.objective, what);
+}
+
 nlohmann::json to_json(const JointModel& joint) {
   nlohmann::json weights;
   for (size_t f = 0; f < kHabitFeatures; ++f) weights[HabitModel::names()[f]] = joint.habits.weight[f];

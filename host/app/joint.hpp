@@ -61,6 +61,8 @@ JointModel make_joint_model(Context& context, const Dataset& dataset, const Pref
 void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const Dataset& dataset, const RunPlan& plan,
                      const config::Config& config, SearchParams& params);
 
+/// What the value of a bundle means and its unit: one sentence. `period_days` 0: without the joint objective.
+std::string objective_text(const config::Config& config, double period_days, const std::string& currency);
 nlohmann::json to_json(const JointModel& joint);
 /// Two lines: what the chances were learned from, and how much better than the plain rate they are.
 std::string joint_text(const JointModel& joint);

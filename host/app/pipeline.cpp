@@ -460,6 +460,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
   CatalogSearch result;
   result.n_anchors = static_cast<int64_t>(anchors.size());
   const ChanceTable table(context, setup);
+  if (setup.joint != nullptr) result.period_days = setup.joint->period_days;
   std::vector<Bundle> chosen;
   if (plan.is_coupled(config)) {
     const Coupling coupling{.count = config.search.bundles,
@@ -491,6 +492,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
       throw_infeasible(found.first.bundles, dataset, setup.params);
     }
     chosen = std::move(found.chosen);
+    result.n_searches = found.n_searches;
     result.convergence = std::move(found.first.convergence);
   }
   if (std::ssize(chosen) < config.search.bundles) {

@@ -103,7 +103,9 @@ struct CatalogSearch {
   std::vector<Offer> offers;  // best value first
   std::vector<double> convergence;
   int64_t n_anchors = 0, n_feasible = 0;
-  std::string fewer;  // why there are fewer offers than asked for; empty: there are not
+  int64_t n_searches = 0;  // problems searched: the anchors, and those searched anew without what chosen bundles hold
+  double period_days = 0;  // that baskets are expected in; 0: without the joint objective
+  std::string fewer;       // why there are fewer offers than asked for; empty: there are not
   std::optional<Together> together;
   double seconds = 0;
 };

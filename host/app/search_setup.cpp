@@ -1,11 +1,14 @@
 #include "host/app/search_setup.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "engine/search/candidates.hpp"
 #include "host/app/pipeline.hpp"
+#include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 
 namespace sheaf::app {
@@ -14,6 +17,21 @@ namespace {
 /// Of the joint terms of two substitutes where they are avoided: such a pair takes away four times what it would bring, so that one is left only
 /// where nothing else fits.
 constexpr float kAvoid = -4.0f;
+
+/// Weights of the affinity, where the objective has no such term.
+void refuse_unread_weights(const ObjectiveTerms& terms, const config::Config::Search& search) {
+  if (terms.affinity != 0) return;
+  const config::Config::Search usual;
+  const auto refuse = [&](const char* name, double value, double default_value) {
+    if (value == default_value) return;
+    throw UsageError(fmt::format("search.{} = {} is a weight of the objective affinity, and search.objective is {}",
+                                 name, value, search.objective),
+                     "take search.objective = affinity or add it to the sum, or leave the weight out");
+  };
+  refuse("weight_association", search.weight_association, usual.weight_association);
+  refuse("weight_preference", search.weight_preference, usual.weight_preference);
+  refuse("weight_revenue", search.weight_revenue, usual.weight_revenue);
+}
 
 SearchParams planned_params(const Dataset& dataset, const RunPlan& plan, const config::Config& config) {
   SearchParams params = search_params(dataset.prepared, config);
@@ -37,6 +55,7 @@ SearchSetup::SearchSetup(Context& run_context, const Dataset& data, const Prefer
       scorer(preference.scorer(run_context)),
       space(terms.affinity != 0 ? search_space(run_context, data, preference, pair_counts, params, settings)
                                 : SearchSpace(run_context, data.catalog, params)) {
+  refuse_unread_weights(terms, config.search);
   if (joint == nullptr) {
     wanted_ = mean_probability(context, scorer);
   } else {

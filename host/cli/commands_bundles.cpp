@@ -105,8 +105,9 @@ void run_search(const Options& options) {
     if (found.together) {
       progress.line(fmt::format("{}, in {:.2f} s", together_text(*found.together, found.offers.size()), found.seconds));
     } else {
-      progress.line(fmt::format("{} of {} searches found a bundle that meets the constraints, in {:.2f} s",
-                                found.n_feasible, found.n_anchors, found.seconds));
+      progress.line(
+          fmt::format("{} of {} searches found a bundle that meets the constraints, {} searched in all, in {:.2f} s",
+                      found.n_feasible, found.n_anchors, found.n_searches, found.seconds));
     }
     std::vector<double> bounds;
     if (options.bound) {
@@ -116,7 +117,10 @@ void run_search(const Options& options) {
       progress.line(bounds_text(bundles, bounds));
     }
     json = report::bundles_jsonl(prepared, found.offers, bounds);
-    text = offers_text(prepared, found.offers, kShown) + "\n" + app::verdict_text(found.offers, work.config) + "\n" +
+    if (!found.fewer.empty()) progress.line(found.fewer);
+    text = offers_text(prepared, found.offers, kShown) +
+           app::objective_text(work.config, found.period_days, prepared.currency) + "\n\n" +
+           app::verdict_text(found.offers, work.config) + "\n" +
            app::response_text(work.dataset.price_responses(), app::used_response(work.dataset, work.config));
     checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(prepared, found.offers));
     checkpoint::write_file(writer.path() / "bundles.jsonl", json);

@@ -132,6 +132,7 @@ void run_demo(const Options& options) {
   const app::CatalogSearch search = app::search_catalog(*context, dataset, trained.model, counts, config);
   phases.done("search", fmt::format("{} of {} searches feasible, {} bundles chosen", search.n_feasible,
                                     search.n_anchors, search.offers.size()));
+  if (!search.fewer.empty()) progress.line("             " + search.fewer);
 
   auto [scores, convergence] = score_everyone(*context, dataset, trained.model, counts, config);
   phases.done("score",
@@ -162,6 +163,9 @@ void run_demo(const Options& options) {
   nlohmann::json measured = app::to_json(quality);
   measured["bundles"] = app::to_json(bundles);
   measured["price_response"] = app::to_json(responses, used);
+  if (app::ObjectiveTerms::parse(config.search.objective).is_joint()) {
+    measured["chances"] = app::to_json(dataset.joint(*context, trained.model, config));
+  }
   const std::string metrics = measured.dump(2) + "\n";
   checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(dataset.prepared, search.offers));
   checkpoint::write_file(writer.path() / "bundles.jsonl", report::bundles_jsonl(dataset.prepared, search.offers));
@@ -181,8 +185,10 @@ void run_demo(const Options& options) {
           "\n");
     return;
   }
-  print(offers_text(dataset.prepared, search.offers, kOffersShown) + "\n" + app::verdict_text(search.offers, config) + "\n" +
-        app::response_text(responses, used) + "\n" + quality_text(quality, dataset.prepared.currency) + "\n" +
+  print(offers_text(dataset.prepared, search.offers, kOffersShown) +
+        app::objective_text(config, search.period_days, dataset.prepared.currency) + "\n\n" +
+        app::verdict_text(search.offers, config) + "\n" + app::response_text(responses, used) + "\n" +
+        quality_text(quality, dataset.prepared.currency) + "\n" +
         bundle_quality_short(bundles, dataset.prepared.currency) +
         "\nReport: " + fs::absolute(out / "report.html").string() + "\n");
 }

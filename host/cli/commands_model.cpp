@@ -34,6 +34,13 @@ void run_train(const Options& options) {
       });
   checkpoint::save_model(trained.model.state(), training_notes(work.config, work.dataset.prepared, trained.report),
                          options.out);
+  if (trained.held_back_baskets > 0) {
+    progress.line(fmt::format(
+        "no validation period: epochs and chances are those of a model that did not see the newest {} training baskets",
+        trained.held_back_baskets));
+  } else if (!trained.calibrated) {
+    progress.line("no validation period and too few baskets to hold some back: chances are not calibrated");
+  }
   progress.line(fmt::format("wrote {} in {:.1f} s on {}", options.out.string(), trained.seconds,
                             to_string(work.context->device())));
   const EpochReport& best = trained.report.epochs[static_cast<size_t>(trained.report.best_epoch - 1)];
@@ -66,6 +73,12 @@ void run_evaluate(const Options& options) {
   nlohmann::json measured = app::to_json(quality);
   measured["bundles"] = app::to_json(bundles);
   measured["price_response"] = app::to_json(responses, used);
+  std::string learned;
+  if (app::ObjectiveTerms::parse(work.config.search.objective).is_joint()) {
+    const app::JointModel& joint = work.dataset.joint(*work.context, *model, work.config);
+    measured["chances"] = app::to_json(joint);
+    learned = app::joint_text(joint);
+  }
   const std::string json = measured.dump(2) + "\n";
   if (!options.out.empty()) {
     checkpoint::FolderWriter writer(options.out);
@@ -76,7 +89,7 @@ void run_evaluate(const Options& options) {
   const std::string& currency = work.dataset.prepared.currency;
   print(options.json ? json
                      : quality_text(quality, currency) + "\n" + bundle_quality_text(bundles, currency) + "\n" +
-                           app::response_text(responses, used));
+                           app::response_text(responses, used) + "\n" + learned + reliability_text(quality));
 }
 
 }  // namespace sheaf::cli

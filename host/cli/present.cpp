@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 
 #include "host/cli/console.hpp"
@@ -78,9 +79,29 @@ std::string quality_text(const app::Quality& quality, const std::string& currenc
   return out;
 }
 
+std::string reliability_text(const app::Quality& quality) {
+  if (quality.purchase_reliability.empty()) return "";
+  Table table({"chance", ">baskets: items", ">foreseen", ">found", ">purchases: pairs", ">foreseen", ">found"});
+  const auto cells = [](const std::vector<ReliabilityBin>& bins, size_t b) -> std::array<std::string, 3> {
+    if (bins.empty() || bins[b].n == 0) return {"–", "–", "–"};
+    return {with_commas(bins[b].n), number(bins[b].foreseen, 4), number(bins[b].found, 4)};
+  };
+  for (size_t b = 0; b < quality.purchase_reliability.size(); ++b) {
+    const auto [items, item_foreseen, item_found] = cells(quality.basket_reliability, b);
+    const auto [pairs, foreseen, found] = cells(quality.purchase_reliability, b);
+    const ReliabilityBin& bin = quality.purchase_reliability[b];
+    table.add(
+        {fmt::format("{:g} to {:g}", bin.low, bin.high), items, item_foreseen, item_found, pairs, foreseen, found});
+  }
+  return table.str() +
+         "(baskets: an item that the user had bought, in one basket of the test period; purchases: an item at the head "
+         "of "
+         "the model's list, in the period)\n";
+}
+
 std::string offers_text(const data::Prepared& prepared, const std::vector<app::Offer>& offers, size_t count) {
   Table table({">#", "items", ">price", ">discount", ">offer", ">expected value", ">added revenue", ">added margin",
-               ">association", ">lift", ">audience", "suits best"});
+               ">lift", ">baskets", ">audience", "suits best"});
   for (size_t r = 0; r < std::min(count, offers.size()); ++r) {
     const app::Offer& offer = offers[r];
     const auto& items = offer.bundle.items;
@@ -94,8 +115,8 @@ std::string offers_text(const data::Prepared& prepared, const std::vector<app::O
         table.add({std::to_string(r + 1), name, fmt::format("{:.2f}", offer.price),
                    fmt::format("{:.0f} %", 100 * offer.discount), fmt::format("{:.2f}", offer.offer_price),
                    fmt::format("{:.2f}", offer.expected_value), report::with_interval(offer.increment.revenue),
-                   report::with_interval(offer.increment.margin), fmt::format("{:.4f}", offer.association),
-                   fmt::format("{:.2f}", offer.lift), fmt::format("{:.2f}", offer.audience), users});
+                   report::with_interval(offer.increment.margin), fmt::format("{:.2f}", offer.lift),
+                   number(offer.expected_baskets, 1), fmt::format("{:.1f}", offer.audience), users});
       } else {
         table.add(
             {"", "+ " + name, fmt::format("{:.2f}", prepared.item_price[at]), "", "", "", "", "", "", "", "", ""});

@@ -65,8 +65,8 @@ std::string offers_table(const Page& page) {
   std::string out =
       "<table>\n<tr><th class=\"n\">#</th><th>Items</th><th class=\"n\">Price</th><th class=\"n\">Discount</th><th "
       "class=\"n\">Offer</th><th class=\"n\">Expected value</th><th class=\"n\">Added revenue</th><th "
-      "class=\"n\">Added margin</th><th class=\"n\">Association</th><th "
-      "class=\"n\">Lift</th><th class=\"n\">Audience</th><th>Suits best</th></tr>\n";
+      "class=\"n\">Added margin</th><th "
+      "class=\"n\">Lift</th><th class=\"n\">Baskets</th><th class=\"n\">Audience</th><th>Suits best</th></tr>\n";
   for (size_t r = 0; r < page.search->offers.size(); ++r) {
     const app::Offer& offer = page.search->offers[r];
     std::string items, users;
@@ -81,11 +81,11 @@ std::string offers_table(const Page& page) {
     out += fmt::format(
         "<tr><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{:.2f}</td><td class=\"n\">{:.0f} %</td><td "
         "class=\"n\">{:.2f}</td><td class=\"n\">{:.2f}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td "
-        "class=\"n\">{:.4f}</td><td class=\"n\">{:.2f}</td><td "
-        "class=\"n\">{:.2f}</td><td>{}</td></tr>\n",
+        "class=\"n\">{:.2f}</td><td class=\"n\">{}</td><td "
+        "class=\"n\">{:.1f}</td><td>{}</td></tr>\n",
         r + 1, items, offer.price, 100 * offer.discount, offer.offer_price, offer.expected_value,
-        with_interval(offer.increment.revenue), with_interval(offer.increment.margin), offer.association, offer.lift,
-        offer.audience, users);
+        with_interval(offer.increment.revenue), with_interval(offer.increment.margin), offer.lift,
+        number(offer.expected_baskets, 1), offer.audience, users);
   }
   return out + "</table>\n";
 }
@@ -182,14 +182,14 @@ std::string report_html(const Page& page) {
       escape(prepared.name), kStyle, escape(page.version), page.config->run.seed);
   out += head_facts(page);
   out += fmt::format(
-      "<h2>Bundles to offer</h2>\n<p>Prices in {}. Association and lift are means over the pairs. Audience: the "
-      "expected number of "
-      "users who buy at least two of the items within a period as long as the validation period; expected value: that "
-      "times the "
-      "offer price. Added revenue and margin: what the discount is expected to add in that period against no offer, "
-      "with the "
-      "interval of the <a href=\"#response\">price response</a>; below 0 it loses.</p>\n",
-      escape(prepared.currency));
+      "<h2>Bundles to offer</h2>\n<p>Prices in {}. {} Baskets: coming baskets of that period which are expected to "
+      "hold at "
+      "least two of the items; audience: users who are expected to buy at least two; expected value: baskets times the "
+      "offer price. Lift is the mean over the pairs. Added revenue and margin: what the discount is expected to add in "
+      "that period against no offer, with the interval of the <a href=\"#response\">price response</a>; below 0 it "
+      "loses.{}</p>\n",
+      escape(prepared.currency), escape(app::objective_text(*page.config, page.search->period_days, prepared.currency)),
+      page.search->fewer.empty() ? "" : " " + escape(page.search->fewer) + ".");
   out += offers_table(page);
   out += "<h2 id=\"response\">What does a discount add?</h2>\n" + response_table(page);
   out += bundle_tables(*page.bundles, prepared.currency);
@@ -201,6 +201,7 @@ std::string report_html(const Page& page) {
       with_commas(quality.n_pairs), number(quality.accuracy, 3), number(quality.auc, 3), number(quality.log_loss, 3),
       number(quality.brier, 3), number(100 * b.feasible, 1), number(b.mean_value, 4), number(b.mean_price, 2),
       escape(prepared.currency));
+  out += "<h2>Are the chances right?</h2>\n" + reliability_tables(quality);
   out += "<h2>Pictures</h2>\n<div class=\"charts\">\n" + training_charts(page);
   out += figure(histogram("Preference P(u, i)", "P on the even sample", 0, 1,
                           {{"bought", quality.preference_histogram}, {"drawn", quality.other_histogram}}),

@@ -49,6 +49,9 @@ std::string response_table(const Page& page);
 /// One self-contained HTML page: no script, no outside file.
 std::string report_html(const Page& page);
 
+/// Foreseen against found, for the page.
+std::string reliability_tables(const app::Quality& quality);
+
 /// A field of CSV, quoted where it must be (RFC 4180).
 std::string csv_field(const std::string& text);
 

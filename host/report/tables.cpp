@@ -64,6 +64,7 @@ std::string bundles_csv(const Prepared& prepared, const std::vector<app::Offer>&
       "low,turnover_high,"
       "incremental_revenue,incremental_revenue_low,incremental_revenue_high,"
       "incremental_margin,incremental_margin_low,incremental_margin_high,association,lift,cohesion,value,audience,"
+      "expected_baskets,"
       "users\n";
   for (size_t r = 0; r < offers.size(); ++r) {
     const app::Offer& offer = offers[r];
@@ -71,14 +72,15 @@ std::string bundles_csv(const Prepared& prepared, const std::vector<app::Offer>&
     const auto category = [&](int32_t item) {
       return std::string(prepared.category_names[prepared.item_category[static_cast<size_t>(item)]]);
     };
-    out += fmt::format("{},{},{},{},{},{:.2f},{:.2f},{:.2f},{},{:.2f},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.2f},{}\n",
-                       r + 1, csv_field(joined(items, [&](int32_t i) { return item_id(prepared, i); })),
-                       csv_field(joined(items, [&](int32_t i) { return item_name(prepared, i); })),
-                       csv_field(joined(items, category)), items.size(), offer.price, offer.discount, offer.offer_price,
-                       csv_field(prepared.currency), offer.expected_value, interval_csv(offer.increment.turnover),
-                       interval_csv(offer.increment.revenue), interval_csv(offer.increment.margin), offer.association,
-                       offer.lift, offer.cohesion, offer.bundle.value, offer.audience,
-                       csv_field(joined(offer.users, [&](int32_t u) { return user_id(prepared, u); })));
+    out += fmt::format(
+        "{},{},{},{},{},{:.2f},{:.2f},{:.2f},{},{:.2f},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.2f},{},{}\n", r + 1,
+        csv_field(joined(items, [&](int32_t i) { return item_id(prepared, i); })),
+        csv_field(joined(items, [&](int32_t i) { return item_name(prepared, i); })), csv_field(joined(items, category)),
+        items.size(), offer.price, offer.discount, offer.offer_price, csv_field(prepared.currency),
+        offer.expected_value, interval_csv(offer.increment.turnover), interval_csv(offer.increment.revenue),
+        interval_csv(offer.increment.margin), offer.association, offer.lift, offer.cohesion, offer.bundle.value,
+        offer.audience, std::isnan(offer.expected_baskets) ? "" : fmt::format("{:.2f}", offer.expected_baskets),
+        csv_field(joined(offer.users, [&](int32_t u) { return user_id(prepared, u); })));
   }
   return out;
 }
@@ -105,6 +107,7 @@ nlohmann::json offer_json(const Prepared& prepared, const app::Offer& offer, siz
                       {"cohesion", offer.cohesion},
                       {"value", offer.bundle.value},
                       {"audience", offer.audience},
+                      {"expected_baskets", offer.expected_baskets},
                       {"users", users}};
   add_interval(json, "turnover", offer.increment.turnover);
   add_interval(json, "incremental_revenue", offer.increment.revenue);
