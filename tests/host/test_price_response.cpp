@@ -146,7 +146,7 @@ TEST_F(PriceProgramTest, OffersSayWhatTheirDiscountAdds) {
 TEST_F(PriceProgramTest, TheSearchTakesItsUpliftFromTheResponse) {
   prepare_model();
   const auto with = [&](std::vector<std::string> settings) {
-    settings.insert(settings.end(), {"discount.by=search", "search.weight_revenue=1", "discount.max=0.4"});
+    settings.insert(settings.end(), {"discount.by=search", "search.objective=revenue", "discount.max=0.4"});
     std::vector<std::pair<nlohmann::json, nlohmann::json>> found;
     for (const nlohmann::json& offer : search(settings)) found.emplace_back(offer["value"], offer["discount"]);
     return found;

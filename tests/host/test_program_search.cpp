@@ -112,6 +112,30 @@ TEST_F(ProgramTest, ScenariosFindWhatTheyAreFor) {
                  3, "item 'p2' of search.must_have is of category 'aisle 2'");
 }
 
+TEST_F(ProgramTest, EveryObjectiveSaysWhatItsValueMeans) {
+  prepare_model();
+  const std::vector<std::pair<std::string, std::string>> objectives{
+      {"joint", "are expected to hold"},
+      {"revenue", "paid for such pairs"},
+      {"margin", "left of such pairs after their costs"},
+      {"discovery", "has not bought before"},
+      {"affinity", "without a unit"},
+      {"joint + 0.5 discovery", "plus 0.5 times such pairs"}};
+  for (const auto& [objective, meaning] : objectives) {
+    const Finished found = must_run(
+        small({"search", "data", "--model", "model", "--out", "bundles", "--set", "search.objective=" + objective}));
+    EXPECT_TRUE(has(found.out, meaning)) << found.out;
+    must_run(small({"score", "data", "--model", "model", "--out", "scores", "--set", "search.objective=" + objective}));
+  }
+  expect_failure(small({"search", "data", "--model", "model", "--out", "bundles", "--set", "search.objective=jiont"}),
+                 2, "did you mean 'joint'?");
+  expect_failure(small({"search", "data", "--model", "model", "--out", "bundles", "--set", "search.weight_revenue=1"}),
+                 2, "is a weight of the objective affinity");
+  expect_failure(
+      small({"search", "data", "--model", "model", "--out", "bundles", "--set", "search.objective=clearance"}), 2,
+      "needs to know the stock");
+}
+
 TEST_F(ProgramTest, PairsSpanTwoCategoriesWithoutASetting) {
   prepare_model();
   const Finished search = must_run(
@@ -187,7 +211,7 @@ TEST_F(ProgramTest, BundlesOfARunShareWhatThereIs) {
   const auto discounts = [&](const std::string& floor) {
     std::set<double> found;
     for (const auto& row :
-         lines(must_run(with(search, {"discount.by=search", "search.weight_revenue=1", "discount.cost_share=0.6",
+         lines(must_run(with(search, {"discount.by=search", "search.objective=revenue", "discount.cost_share=0.6",
                                       "discount.levels=3", "discount.margin_floor=" + floor}))
                    .out)) {
       found.insert(row["discount"].get<double>());
