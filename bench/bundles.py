@@ -274,7 +274,7 @@ def main() -> None:
         if "scenarios" in parts:
             rows = [scenario_rows(*each) for each in scenarios]
             for title, catalog, at in (("catalogs", True, 0), ("users", False, 1)):
-                lines += [f"## Scenarios with {title}: ours, then the strongest baseline under the same constraints", "",
+                lines += [f"## Scenarios with {title}: ours, then the strongest baseline under the same constraints (but for rules of categories)", "",
                           *table([], catalog, "data and scenario")]
                 lines += [line for pair in rows for line in pair[at]] + [""]
     if measured:
