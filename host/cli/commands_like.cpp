@@ -17,8 +17,8 @@
 namespace sheaf::cli {
 namespace {
 
-constexpr const char* kBundlesKind = "bundles";
-constexpr size_t kShown = 10, kNameWidth = 60;
+constexpr const char* kLikeKind = "bundles";
+constexpr size_t kLikeShown = 10, kLikeNameWidth = 60;
 
 void refuse_other_searches(const Options& options) {
   if (options.data.empty() || options.out.empty()) {
@@ -80,10 +80,10 @@ std::string like_jsonl(const data::Prepared& prepared, const std::vector<app::Li
 
 std::string like_text(const data::Prepared& prepared, const std::vector<app::LikeBundle>& bundles) {
   Table table({">#", "items", ">affinity", ">known pairs"});
-  for (size_t r = 0; r < std::min(bundles.size(), kShown); ++r) {
+  for (size_t r = 0; r < std::min(bundles.size(), kLikeShown); ++r) {
     for (size_t m = 0; m < bundles[r].items.size(); ++m) {
-      const std::string name =
-          (m == 0 ? "" : "+ ") + report::shortened(std::string(prepared.item_names[bundles[r].items[m]]), kNameWidth);
+      const std::string name = (m == 0 ? "" : "+ ") +
+                               report::shortened(std::string(prepared.item_names[bundles[r].items[m]]), kLikeNameWidth);
       table.add(m > 0
                     ? std::vector<std::string>{"", name, "", ""}
                     : std::vector<std::string>{std::to_string(r + 1), name, fmt::format("{:.4f}", bundles[r].affinity),
@@ -98,7 +98,7 @@ std::string like_text(const data::Prepared& prepared, const std::vector<app::Lik
 void run_like(const Options& options) {
   refuse_other_searches(options);
   const Progress progress(options.quiet);
-  checkpoint::check_target(options.out, kBundlesKind);
+  checkpoint::check_target(options.out, kLikeKind);
   Workspace work(options);
   const data::Prepared& prepared = work.dataset.prepared;
   const data::GivenBundles given = data::read_given_bundles(options.like, prepared, *work.context);
@@ -112,7 +112,7 @@ void run_like(const Options& options) {
   const std::string json = like_jsonl(prepared, found.bundles);
   checkpoint::write_file(writer.path() / "bundles.csv", like_csv(prepared, found.bundles));
   checkpoint::write_file(writer.path() / "bundles.jsonl", json);
-  writer.commit(kBundlesKind, {{"settings", work.config.show()}});
+  writer.commit(kLikeKind, {{"settings", work.config.show()}});
   progress.line("wrote " + options.out.string());
   print(options.json ? json : like_text(prepared, found.bundles));
 }

@@ -12,7 +12,7 @@
 namespace sheaf::cli {
 namespace {
 
-constexpr size_t kShown = 10, kNameWidth = 36;
+constexpr size_t kShown = 10, kRelatedWidth = 36;
 constexpr int64_t kWeek = 7 * 86400;  // seconds
 
 }  // namespace
@@ -40,8 +40,8 @@ std::string RelatedItems::table(PairKind kind) const {
                together ? ">next basket" : ">switches", ">by chance"});
   for (size_t r = 0; r < std::min(kShown, of(kind).size()); ++r) {
     const auto& [partner, pair, followed, expected_followed] = of(kind)[r];
-    table.add({report::shortened(std::string(prepared_.item_names[partner]), kNameWidth), std::to_string(pair.together),
-               fmt::format("{:.1f}", pair.expected), fmt::format("{:.2f}", pair.ratio),
+    table.add({report::shortened(std::string(prepared_.item_names[partner]), kRelatedWidth),
+               std::to_string(pair.together), fmt::format("{:.1f}", pair.expected), fmt::format("{:.2f}", pair.ratio),
                fmt::format("{:.2f} to {:.2f}", pair.lower, pair.upper),
                std::to_string(together ? followed : pair.switches),
                fmt::format("{:.1f}", together ? expected_followed : static_cast<double>(pair.expected_switches))});
