@@ -22,7 +22,7 @@ p, figcaption { color: var(--soft); max-width: 80ch; margin: 4px 0 12px; }
 .fact { border: 1px solid var(--line); border-radius: 8px; padding: 10px 16px; min-width: 140px; }
 .fact b { display: block; font-size: 22px; } .fact span { color: var(--soft); font-size: 13px; }
 table { border-collapse: collapse; display: block; max-width: 100%; overflow-x: auto; font-size: 14px; }
-td:nth-child(2) { min-width: 220px; }
+td:first-child:not(.n) { min-width: 150px; } td.n + td:not(.n):nth-child(2) { min-width: 260px; }
 th, td { text-align: left; padding: 6px 10px; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.model td { font-weight: 600; }
