@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/core/philox.hpp"
+#include "tests/common/paths.hpp"
 #include "tests/common/process.hpp"
 #include "tests/common/temp_folder.hpp"
 
@@ -70,7 +71,7 @@ class ProgramTest : public ::testing::Test {
   fs::path home() const { return folder_.path() / "a folder"; }  // a space in every path
 
   Finished run(std::vector<std::string> arguments) const {
-    return test::Process(SHEAF_PROGRAM, arguments, home()).finish();
+    return test::Process(test::program_path(), arguments, home()).finish();
   }
   /// Fails the test unless the program ends well.
   Finished must_run(const std::vector<std::string>& arguments) const {

@@ -13,6 +13,7 @@
 
 #include "kernels/core/error.hpp"
 #include "kernels/core/philox.hpp"
+#include "tests/common/paths.hpp"
 #include "tests/common/temp_folder.hpp"
 
 namespace sheaf::data {
@@ -417,8 +418,8 @@ TEST_F(ImportTest, PricesOfItemsComeFromTrain) {
 }
 
 TEST_F(ImportTest, SameBytesTwiceAndOnAnyNumberOfThreads) {
-  const fs::path data = fs::path(SHEAF_DATASETS) / "complete_journey" / "transactions.csv.gz";
-  const ImportConfig settings = load_import_config(fs::path(SHEAF_DATASETS) / "complete_journey.toml");
+  const fs::path data = test::datasets_path() / "complete_journey" / "transactions.csv.gz";
+  const ImportConfig settings = load_import_config(test::datasets_path() / "complete_journey.toml");
   std::map<std::string, std::string> first;
   for (const int n_threads : {1, 2, 1, 3}) {
     const fs::path out = folder_.path() / "prepared";
@@ -426,17 +427,17 @@ TEST_F(ImportTest, SameBytesTwiceAndOnAnyNumberOfThreads) {
     const auto files = test::read_tree(out);
     EXPECT_EQ(files.size(), 2u);
     EXPECT_FALSE(has(files.at("manifest.json"), folder_.path().string()));
-    EXPECT_FALSE(has(files.at("manifest.json"), SHEAF_DATASETS));
+    EXPECT_FALSE(has(files.at("manifest.json"), test::datasets_path()));
     if (first.empty()) first = files;
     EXPECT_EQ(files, first) << n_threads << " threads";
   }
 }
 
 TEST_F(ImportTest, TheShippedDataHasTheFlawsOfItsManifest) {
-  const fs::path folder = fs::path(SHEAF_DATASETS) / "complete_journey";
+  const fs::path folder = test::datasets_path() / "complete_journey";
   const auto manifest = nlohmann::json::parse(test::read_bytes(folder / "manifest.json"));
-  const auto [prepared, report] = import_file(folder / "transactions.csv.gz",
-                                              load_import_config(fs::path(SHEAF_DATASETS) / "complete_journey.toml"));
+  const auto [prepared, report] =
+      import_file(folder / "transactions.csv.gz", load_import_config(test::datasets_path() / "complete_journey.toml"));
   EXPECT_EQ(report.rows_read, manifest["files"]["transactions.csv.gz"]["rows"]);
   EXPECT_EQ(report.rule("quantity").breaks, manifest["counts"]["rows_quantity_not_positive"]);
   EXPECT_EQ(report.rule("price").breaks, manifest["counts"]["rows_sales_value_not_positive"]);
@@ -453,14 +454,14 @@ TEST_F(ImportTest, TheShippedDataHasTheFlawsOfItsManifest) {
 
 fs::path online_retail() {
   const char* place = std::getenv("SHEAF_DATA");
-  return (place != nullptr ? fs::path(place) : fs::path(SHEAF_DATASETS) / "../../shared/data") / "online-retail" /
+  return (place != nullptr ? fs::path(place) : test::datasets_path() / "../../shared/data") / "online-retail" /
          "online_retail.csv.gz";
 }
 
 TEST_F(ImportTest, OnlineRetailCountsAreThePublishedOnes) {
   const fs::path data = online_retail();
   if (!fs::exists(data)) GTEST_SKIP() << "no online-retail/online_retail.csv.gz; SHEAF_DATA names its folder";
-  ImportConfig settings = load_import_config(fs::path(SHEAF_DATASETS) / "online_retail.toml");
+  ImportConfig settings = load_import_config(test::datasets_path() / "online_retail.toml");
   settings.clean.drop_duplicates = false;
   settings.clean.exclude_items.clear();
   settings.clean.min_item_users = 0;
@@ -481,7 +482,7 @@ TEST_F(ImportTest, OnlineRetailHasCategoriesThatAreNotOneHeap) {
   const fs::path data = online_retail();
   if (!fs::exists(data)) GTEST_SKIP() << "no online-retail/online_retail.csv.gz; SHEAF_DATA names its folder";
   const auto [prepared, report] =
-      import_file(data, load_import_config(fs::path(SHEAF_DATASETS) / "online_retail.toml"), 2);
+      import_file(data, load_import_config(test::datasets_path() / "online_retail.toml"), 2);
   EXPECT_EQ(report.n_items, 2'975);
   ASSERT_GE(report.categories.size(), 10u);
   for (const auto& [category, items] : report.categories) {

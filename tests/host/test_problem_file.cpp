@@ -8,6 +8,7 @@
 #include "host/data/utility_file.hpp"
 #include "host/data/write_problem.hpp"
 #include "kernels/core/error.hpp"
+#include "tests/common/paths.hpp"
 #include "tests/common/process.hpp"
 #include "tests/common/temp_folder.hpp"
 
@@ -103,8 +104,7 @@ TEST_F(ProblemFileTest, ReadsToml) {
 
 // host/data/README.md shows every key in one file, and its answer.
 TEST_F(ProblemFileTest, TheExampleOfThePageHoldsEveryKey) {
-  const std::string page =
-      test::read_bytes(std::filesystem::path(SHEAF_DATASETS).parent_path() / "host/data/README.md");
+  const std::string page = test::read_bytes(test::datasets_path().parent_path() / "host/data/README.md");
   const size_t begin = page.find("linear = [1,");
   const std::string example = page.substr(begin, page.find("```", begin) - begin);
   const BundleProblem problem = read(example, ProblemFormat::toml).problem;
@@ -115,9 +115,9 @@ TEST_F(ProblemFileTest, TheExampleOfThePageHoldsEveryKey) {
     EXPECT_NE(("\n" + example).find(key[0] == '[' ? line : line + " ="), std::string::npos) << key;
   }
   EXPECT_EQ(violation_of(problem, {0, 1, 3}), 0.0);
-  const auto answer =
-      test::Process(SHEAF_PROGRAM, {"search", "--problem", file(example).string(), "--device", "cpu"}, folder_.path())
-          .finish();
+  const auto answer = test::Process(test::program_path(),
+                                    {"search", "--problem", file(example).string(), "--device", "cpu"}, folder_.path())
+                          .finish();
   EXPECT_NE(page.find(answer.out), std::string::npos) << answer.out;
 }
 
@@ -194,7 +194,7 @@ TEST_F(ProblemFileTest, TheProgramPrintsValueItemsBoundAndGap) {
   const auto search = [&](const std::string& text, const std::vector<std::string>& more) {
     std::vector<std::string> words{"search", "--problem", file(text).string(), "--json", "--device", "cpu"};
     words.insert(words.end(), more.begin(), more.end());
-    return test::Process(SHEAF_PROGRAM, words, folder_.path()).finish();
+    return test::Process(test::program_path(), words, folder_.path()).finish();
   };
   for (const char* method : {"portfolio", "exact"}) {
     const auto done = search(kQkp, {"--format", "qkp", "--method", method});
@@ -229,7 +229,7 @@ TEST_F(ProblemFileTest, TheProgramPrintsValueItemsBoundAndGap) {
 
 TEST_F(ProblemFileTest, IslandsAreASetting) {
   const auto search = [&](const std::string& islands) {
-    return test::Process(SHEAF_PROGRAM,
+    return test::Process(test::program_path(),
                          {"search", "--problem", file(kQkp).string(), "--format", "qkp", "--json", "--no-bound",
                           "--device", "cpu", "--set", "search.islands=" + islands},
                          folder_.path())
@@ -256,7 +256,7 @@ std::string long_problem() {
 TEST_F(ProblemFileTest, CtrlCGivesTheBestSetUntilThen) {
   const std::string path = file(long_problem()).string();
   for (const char* method : {"portfolio", "exact"}) {
-    test::Process process(SHEAF_PROGRAM,
+    test::Process process(test::program_path(),
                           {"search", "--problem", path, "--format", "qkp", "--time-limit", "60", "--json", "--device",
                            "cpu", "--method", method},
                           folder_.path());
@@ -277,7 +277,7 @@ TEST_F(ProblemFileTest, TheTimeLimitIsKept) {
   const std::string path = file(long_problem()).string();
   for (const char* method : {"portfolio", "exact"}) {
     const auto start = std::chrono::steady_clock::now();
-    const auto done = test::Process(SHEAF_PROGRAM,
+    const auto done = test::Process(test::program_path(),
                                     {"search", "--problem", path, "--format", "qkp", "--time-limit", "2", "--json",
                                      "--device", "cpu", "--method", method},
                                     folder_.path())
@@ -292,8 +292,8 @@ TEST_F(ProblemFileTest, TheTimeLimitIsKept) {
 
 TEST_F(ProblemFileTest, RefusesTimesThatAreNone) {
   for (const char* limit : {"-1", "nan", "inf", "soon"}) {
-    const auto done = test::Process(SHEAF_PROGRAM, {"search", "--problem", file(kQkp).string(), "--time-limit", limit},
-                                    folder_.path())
+    const auto done = test::Process(test::program_path(),
+                                    {"search", "--problem", file(kQkp).string(), "--time-limit", limit}, folder_.path())
                           .finish();
     EXPECT_EQ(done.code, 2) << limit;
     EXPECT_LT(done.err.size(), 150u) << done.err;
@@ -330,7 +330,7 @@ TEST_F(ProblemFileTest, TheProgramPrintsTheSetsOfMostUtility) {
                                    "--format", "utility",   "--json",
                                    "--device", "cpu"};
     words.insert(words.end(), more.begin(), more.end());
-    return test::Process(SHEAF_PROGRAM, words, folder_.path()).finish();
+    return test::Process(test::program_path(), words, folder_.path()).finish();
   };
   const auto done = search({"--top", "2"});
   ASSERT_EQ(done.code, 0) << done.err;
@@ -368,7 +368,7 @@ TEST_F(ProblemFileTest, TheProgramFindsTheFront) {
   const auto search = [&](const std::string& text, const std::vector<std::string>& more) {
     std::vector<std::string> words{"search", "--problem", file(text).string(), "--pareto", "--json", "--device", "cpu"};
     words.insert(words.end(), more.begin(), more.end());
-    return test::Process(SHEAF_PROGRAM, words, folder_.path()).finish();
+    return test::Process(test::program_path(), words, folder_.path()).finish();
   };
   const auto done = search(kPareto, {"--generations", "20", "--population", "16"});
   ASSERT_EQ(done.code, 0) << done.err;

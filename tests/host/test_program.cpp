@@ -9,6 +9,7 @@
 #include <sstream>
 #include <utility>
 
+#include "tests/common/paths.hpp"
 #include "tests/host/program_test.hpp"
 
 namespace sheaf {
@@ -332,7 +333,7 @@ TEST_F(ProgramTest, AModelOfOtherDataIsRefused) {
 
 TEST_F(ProgramTest, AFullDiskIsReported) {
   if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
-  const Finished finished = test::Process(SHEAF_PROGRAM, {"config"}, home(), "/dev/full").finish();
+  const Finished finished = test::Process(test::program_path(), {"config"}, home(), "/dev/full").finish();
   EXPECT_EQ(finished.code, 3) << finished.err;
   EXPECT_TRUE(has(finished.err, "cannot write to the standard output"));
 }
@@ -345,7 +346,7 @@ TEST_F(ProgramTest, AFileThatCannotBeWrittenWholeLeavesNothing) {
        {std::vector<std::string>{"score", "data", "--model", "model"},
         std::vector<std::string>{"associate", "data", "--model", "model"},
         std::vector<std::string>{"train", "data", "--set", "model.epochs=1"}}) {
-    std::vector<std::string> arguments{"-c", "ulimit -f 16 && exec \"$0\" \"$@\"", SHEAF_PROGRAM};
+    std::vector<std::string> arguments{"-c", "ulimit -f 16 && exec \"$0\" \"$@\"", test::program_path()};
     arguments.insert(arguments.end(), command.begin(), command.end());
     arguments.insert(arguments.end(), {"--out", "full", "--quiet"});
     const Finished finished = test::Process("/bin/sh", arguments, home()).finish();
@@ -366,8 +367,8 @@ TEST_F(ProgramTest, CtrlCEndsTrainingAndLeavesNothing) {
   prepare();
   const auto before = names();
   test::Process process(
-      SHEAF_PROGRAM, {"train", "data", "--out", "model", "--set", "model.epochs=1000000", "--set", "model.patience=0"},
-      home());
+      test::program_path(),
+      {"train", "data", "--out", "model", "--set", "model.epochs=1000000", "--set", "model.patience=0"}, home());
   ASSERT_TRUE(process.wait_for("epoch"));
   process.signal(SIGINT);
   const Finished finished = process.finish();
@@ -379,7 +380,7 @@ TEST_F(ProgramTest, CtrlCEndsTrainingAndLeavesNothing) {
 TEST_F(ProgramTest, CtrlCAtAnyTimeEndsTheDemoCleanly) {
   // The moments are spread over all phases; whatever phase they meet, the end is the same.
   for (const int milliseconds : {0, 100, 300, 600, 1200, 2400}) {
-    test::Process process(SHEAF_PROGRAM, {"demo", "--out", "demo"}, home());
+    test::Process process(test::program_path(), {"demo", "--out", "demo"}, home());
     std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
     process.signal(SIGINT);
     const Finished finished = process.finish();
@@ -428,7 +429,7 @@ class BenchTest : public ProgramTest {
   fs::path program_beside(const std::string& script) const {
     const fs::path bin = folder_.path() / "bin of its own";
     fs::create_directory(bin);
-    fs::copy_file(SHEAF_PROGRAM, bin / "sheaf", fs::copy_options::overwrite_existing);
+    fs::copy_file(test::program_path(), bin / "sheaf", fs::copy_options::overwrite_existing);
     if (!script.empty()) {
       write_bytes(bin / "sheaf_bench", "#!/bin/sh\n" + script);
       fs::permissions(bin / "sheaf_bench", fs::perms::owner_all);
@@ -499,7 +500,7 @@ class DemoTest : public ProgramTest {};
 TEST_F(DemoTest, FindsItsDataWhereTheEnvironmentSays) {
   setenv("SHEAF_DATASETS", home().c_str(), 1);
   expect_failure({"demo", "--quiet"}, 3, "holds no complete_journey.toml");
-  fs::create_directory_symlink(SHEAF_DATASETS, home() / "data sets");
+  fs::create_directory_symlink(test::datasets_path(), home() / "data sets");
   setenv("SHEAF_DATASETS", (home() / "data sets").c_str(), 1);
   must_run({"demo", "--quiet", "--device", "cpu", "--set", "model.epochs=1"});
   unsetenv("SHEAF_DATASETS");

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <utility>
 
+#include "tests/common/paths.hpp"
 #include "tests/host/program_test.hpp"
 
 namespace sheaf {
@@ -80,7 +81,7 @@ TEST_F(ProgramTest, DataWithoutCategoriesNeedsNoSetting) {
 TEST_F(ProgramTest, ScenariosFindWhatTheyAreFor) {
   prepare_model();
   const auto search = [&](const std::string& scenario, const std::vector<std::string>& more) {
-    const fs::path settings = fs::path(SHEAF_DATASETS) / "scenarios" / (scenario + ".toml");
+    const fs::path settings = test::datasets_path() / "scenarios" / (scenario + ".toml");
     std::vector<std::string> words = small({"search", "data", "--model", "model", "--out", scenario, "--json"});
     words.insert(words.end(), {"--settings", settings.string()});
     words.insert(words.end(), more.begin(), more.end());

@@ -13,6 +13,7 @@
 
 #include "host/app/dataset.hpp"
 #include "host/data/import.hpp"
+#include "tests/common/paths.hpp"
 
 namespace sheaf::app {
 namespace {
@@ -33,7 +34,7 @@ struct Labelled {
 };
 
 std::vector<Labelled> labelled_pairs() {
-  std::ifstream file(std::filesystem::path(SHEAF_DATASETS) / "complete_journey" / "labelled_pairs.csv");
+  std::ifstream file(test::datasets_path() / "complete_journey" / "labelled_pairs.csv");
   std::vector<Labelled> pairs;
   std::string line;
   std::getline(file, line);
@@ -51,7 +52,7 @@ std::vector<Labelled> labelled_pairs() {
 /// The shipped data, imported once.
 const data::Prepared& shipped() {
   static const data::Prepared prepared = [] {
-    const std::filesystem::path datasets(SHEAF_DATASETS);
+    const std::filesystem::path datasets = test::datasets_path();
     return data::import_file(datasets / "complete_journey" / "transactions.csv.gz",
                              data::load_import_config(datasets / "complete_journey.toml"))
         .first;

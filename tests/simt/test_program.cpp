@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "tests/common/paths.hpp"
 #include "tests/common/process.hpp"
 #include "tests/common/temp_folder.hpp"
 #include "tests/simt/simt_test.hpp"
@@ -40,7 +41,7 @@ TEST(SimtProgramTest, TheDemoGivesWhatTheCpuGives) {
          {"model.epochs=1", "model.dim=8", "search.anchors=4", "search.candidates=8", "search.rounds=2"}) {
       arguments.insert(arguments.end(), {"--set", setting});
     }
-    const auto finished = sheaf::test::Process(SHEAF_PROGRAM, arguments, folder.path()).finish();
+    const auto finished = sheaf::test::Process(sheaf::test::program_path(), arguments, folder.path()).finish();
     EXPECT_EQ(finished.code, 0) << finished.err;
     json result = json::parse(finished.out);
     result.erase("out");
