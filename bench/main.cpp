@@ -38,7 +38,7 @@ std::vector<Benchmark> choose(const Options& options) {
               : options.suite == "full" ? SuiteSize::full
                                         : SuiteSize::large);
   for (const auto add : {add_core, add_embedding, add_tables, add_dense, add_layers, add_attention, add_loss, add_optim,
-                         add_sample, add_association, add_propagate, add_metrics, add_genetic, add_joint, add_search}) {
+                         add_sample, add_association, add_sparse, add_metrics, add_genetic, add_joint, add_search}) {
     add(suite);
   }
   std::vector<Benchmark> chosen;
@@ -156,7 +156,7 @@ int main(int argc, char** argv) {
     return sheaf::bench::run(options);
   } catch (const sheaf::Error& error) {
     fmt::print(stderr, "sheaf_bench: {}\n", error.what());
-    if (!error.mend().empty()) fmt::print(stderr, "  {}\n", error.mend());
+    if (!error.hint().empty()) fmt::print(stderr, "  {}\n", error.hint());
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "sheaf_bench: out of memory\n  choose smaller shapes with --filter, or --suite quick\n");

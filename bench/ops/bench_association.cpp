@@ -7,7 +7,7 @@
 #include "kernels/association/cooccurrence.hpp"
 #include "kernels/association/cosine_topk.hpp"
 #include "kernels/association/count_topk.hpp"
-#include "kernels/association/neighbour_topk.hpp"
+#include "kernels/sparse/spgemm_topk.hpp"
 #include "tests/reference/association.hpp"
 #include "tests/reference/topk.hpp"
 
@@ -233,9 +233,9 @@ class CountTopk final : public Case {
   association::CountTopkArgs args_;
 };
 
-class NeighbourTopk final : public Case {
+class SpgemmTopk final : public Case {
  public:
-  NeighbourTopk(Context& context, const Shape& s)
+  SpgemmTopk(Context& context, const Shape& s)
       : context_(context),
         host_history_(popular_csr(s["n_users"], s["n_items"], 40, 95, true)),
         host_similarity_(test::random_csr(s["n_items"], s["n_items"], s["max_similar"], 96, true)),
@@ -250,7 +250,7 @@ class NeighbourTopk final : public Case {
     args_.exclude.values = nullptr;
   }
 
-  void run() override { association::neighbour_topk(context_, args_); }
+  void run() override { sparse::spgemm_topk(context_, args_); }
 
   std::string fault() override {
     return lists_.fault(50, [&](int64_t user) {
@@ -276,14 +276,14 @@ class NeighbourTopk final : public Case {
     });
   }
 
-  OpCost cost() const override { return association::neighbour_topk_cost(args_); }
+  OpCost cost() const override { return sparse::spgemm_topk_cost(args_); }
 
  private:
   Context& context_;
   test::HostCsr host_history_, host_similarity_;
   test::DeviceCsr history_, similarity_;
   Lists lists_;
-  association::NeighbourTopkArgs args_;
+  sparse::SpgemmTopkArgs args_;
 };
 
 }  // namespace
@@ -297,9 +297,9 @@ void add_association(Suite& suite) {
                         {{{"n_items", 4000}, {"dim", 32}, {"k", 32}}, {{"n_items", 100000}, {"dim", 64}, {"k", 32}}});
   suite.add<CountTopk>("association", "count_topk", {{{"n_items", 4000}, {"max_companions", 500}, {"k", 32}}},
                        {{{"n_items", 100000}, {"max_companions", 500}, {"k", 32}}});
-  suite.add<NeighbourTopk>("association", "neighbour_topk",
-                           {{{"n_users", 4000}, {"n_items", 4000}, {"max_similar", 100}, {"k", 20}}},
-                           {{{"n_users", 50000}, {"n_items", 20000}, {"max_similar", 100}, {"k", 20}}});
+  suite.add<SpgemmTopk>("sparse", "spgemm_topk",
+                        {{{"n_users", 4000}, {"n_items", 4000}, {"max_similar", 100}, {"k", 20}}},
+                        {{{"n_users", 50000}, {"n_items", 20000}, {"max_similar", 100}, {"k", 20}}});
 }
 
 }  // namespace sheaf::bench

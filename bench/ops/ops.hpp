@@ -15,7 +15,7 @@ void add_loss(Suite& suite);
 void add_optim(Suite& suite);
 void add_sample(Suite& suite);
 void add_association(Suite& suite);
-void add_propagate(Suite& suite);
+void add_sparse(Suite& suite);
 void add_metrics(Suite& suite);
 void add_genetic(Suite& suite);
 void add_joint(Suite& suite);

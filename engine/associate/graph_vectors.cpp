@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/association/propagate.hpp"
 #include "kernels/core/check.hpp"
 #include "kernels/core/interrupt.hpp"
+#include "kernels/sparse/spmm.hpp"
 
 namespace sheaf {
 namespace {
@@ -48,19 +48,19 @@ Buffer<float> graph_vectors(Context& context, const HostCsr& user_item, MatrixVi
   for (int64_t layer = 1; layer <= layers; ++layer) {
     check_interrupt("the propagation over the graph of purchases");
     const auto now_users = std::as_const(user_now).matrix(users.rows, dim);
-    association::propagate(context, {.graph = item_graph.view(),
-                                     .row_scale = item_scale.view(),
-                                     .column_scale = user_scale.view(),
-                                     .in = now_users,
-                                     .out = item_next.matrix(items.rows, dim),
-                                     .mean = mean.matrix(items.rows, dim),
-                                     .n_in_mean = layer});
+    sparse::spmm(context, {.graph = item_graph.view(),
+                           .row_scale = item_scale.view(),
+                           .column_scale = user_scale.view(),
+                           .in = now_users,
+                           .out = item_next.matrix(items.rows, dim),
+                           .mean = mean.matrix(items.rows, dim),
+                           .n_in_mean = layer});
     if (layer == layers) break;  // the users of the last layer reach nobody
-    association::propagate(context, {.graph = user_graph.view(),
-                                     .row_scale = user_scale.view(),
-                                     .column_scale = item_scale.view(),
-                                     .in = std::as_const(item_now).matrix(items.rows, dim),
-                                     .out = user_next.matrix(users.rows, dim)});
+    sparse::spmm(context, {.graph = user_graph.view(),
+                           .row_scale = user_scale.view(),
+                           .column_scale = item_scale.view(),
+                           .in = std::as_const(item_now).matrix(items.rows, dim),
+                           .out = user_next.matrix(users.rows, dim)});
     std::swap(user_now, user_next);
     std::swap(item_now, item_next);
   }

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "kernels/association/neighbour_topk.hpp"
 #include "kernels/core/parallel.hpp"
+#include "kernels/sparse/spgemm_topk.hpp"
 
 namespace sheaf {
 namespace {
@@ -127,13 +127,13 @@ void mean_of_neighbours(Context& context, const HostCsr& rates, const std::vecto
   const Buffer<float> lengths(context, length);
   Buffer<int32_t> users(context, n_users * k);
   Buffer<float> scores(context, n_users * k);
-  association::neighbour_topk(context, {.history = rows.view(),
-                                        .similarity = columns.view(),
-                                        .exclude = itself.view(),
-                                        .row_length = lengths.view(),
-                                        .item_length = lengths.view(),
-                                        .top_items = users.matrix(n_users, k),
-                                        .top_scores = scores.matrix(n_users, k)});
+  sparse::spgemm_topk(context, {.history = rows.view(),
+                                .similarity = columns.view(),
+                                .exclude = itself.view(),
+                                .row_length = lengths.view(),
+                                .item_length = lengths.view(),
+                                .top_items = users.matrix(n_users, k),
+                                .top_scores = scores.matrix(n_users, k)});
   const std::vector<int32_t> alike = users.to_host();
   const std::vector<float> weight = scores.to_host();
   std::vector<std::vector<float>> scratch(static_cast<size_t>(context.n_threads()),

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "engine/associate/association.hpp"
-#include "kernels/association/neighbour_topk.hpp"
+#include "kernels/sparse/spgemm_topk.hpp"
 
 namespace sheaf {
 namespace {
@@ -73,14 +73,14 @@ HostCsr item_similarity(Context& context, const HostCsr& train_counts, int64_t n
       itself(context, identity_csr(n_items));
   Buffer<int32_t> items(context, n_items * partners.k);
   Buffer<float> scores(context, n_items * partners.k);
-  association::neighbour_topk(context, {.history = users_of.view(),
-                                        .similarity = items_of.view(),
-                                        .exclude = itself.view(),
-                                        .row_length = item_length.view(),
-                                        .item_length = item_length.view(),
-                                        .shrink = static_cast<float>(shrink),
-                                        .top_items = items.matrix(n_items, partners.k),
-                                        .top_scores = scores.matrix(n_items, partners.k)});
+  sparse::spgemm_topk(context, {.history = users_of.view(),
+                                .similarity = items_of.view(),
+                                .exclude = itself.view(),
+                                .row_length = item_length.view(),
+                                .item_length = item_length.view(),
+                                .shrink = static_cast<float>(shrink),
+                                .top_items = items.matrix(n_items, partners.k),
+                                .top_scores = scores.matrix(n_items, partners.k)});
   partners.items = items.to_host();
   partners.scores = scores.to_host();
   return partners.to_csr();
@@ -99,11 +99,11 @@ TopLists item_knn_lists(Context& context, const HostCsr& train, const HostCsr& t
   const DeviceCsr history(context, train), device_similarity(context, transpose(similarity));
   TopLists lists{train.n_rows(), length, Buffer<int32_t>(context, train.n_rows() * length),
                  Buffer<float>(context, train.n_rows() * length)};
-  association::neighbour_topk(context, {.history = history.view(),
-                                        .similarity = device_similarity.view(),
-                                        .exclude = exclude ? exclude->view() : CsrView{},
-                                        .top_items = lists.items.matrix(train.n_rows(), length),
-                                        .top_scores = lists.scores.matrix(train.n_rows(), length)});
+  sparse::spgemm_topk(context, {.history = history.view(),
+                                .similarity = device_similarity.view(),
+                                .exclude = exclude ? exclude->view() : CsrView{},
+                                .top_items = lists.items.matrix(train.n_rows(), length),
+                                .top_scores = lists.scores.matrix(train.n_rows(), length)});
   return lists;
 }
 

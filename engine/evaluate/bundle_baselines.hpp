@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "engine/associate/association.hpp"
+#include "engine/bundles/bundle_search.hpp"
 #include "engine/data/basket_history.hpp"
 #include "engine/evaluate/bundle_table.hpp"
 #include "engine/mining/frequent_itemsets.hpp"
-#include "engine/search/bundle_search.hpp"
 
 namespace sheaf {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/search/bundle_search.hpp"
+#include "engine/bundles/bundle_search.hpp"
 
 namespace sheaf {
 

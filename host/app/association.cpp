@@ -8,7 +8,7 @@
 
 #include "engine/associate/graph_vectors.hpp"
 #include "host/app/pipeline.hpp"
-#include "host/config/nearest.hpp"
+#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/range.hpp"
 

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "engine/associate/association.hpp"
+#include "engine/bundles/bundle_search.hpp"
 #include "engine/models/preference.hpp"
-#include "engine/search/bundle_search.hpp"
 #include "host/app/dataset.hpp"
 #include "host/config/config.hpp"
 

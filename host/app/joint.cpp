@@ -8,7 +8,7 @@
 
 #include "engine/evaluate/ranking_eval.hpp"
 #include "host/app/pipeline.hpp"
-#include "host/config/nearest.hpp"
+#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/range.hpp"
 
@@ -35,7 +35,7 @@ std::pair<int64_t, int64_t> span_of(const std::vector<int64_t>& time) {
   throw UsageError(
       fmt::format("search.objective = '{}': '{}' is no term", text, part),
       fmt::format("write names with weights, such as 'joint' or 'revenue + 0.5 discovery'; did you mean '{}'?",
-                  config::nearest(part, kTerms)));
+                  text::nearest(part, kTerms)));
 }
 
 }  // namespace
@@ -176,7 +176,7 @@ double JointModel::at_least_two(const std::vector<int32_t>& items, const std::ve
   return std::clamp(app::at_least_two(chance) * factor, 0.0, 1.0);
 }
 
-void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const Dataset& dataset, const RunPlan& plan,
+void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const Dataset& dataset, const Campaign& plan,
                      const config::Config& config, SearchParams& params) {
   const auto n = static_cast<size_t>(dataset.prepared.n_items);
   const std::vector<float>& price = dataset.prepared.item_price;

@@ -10,9 +10,9 @@
 
 #include "engine/bundles/basket_chances.hpp"
 #include "engine/bundles/basket_dependence.hpp"
+#include "engine/bundles/bundle_search.hpp"
 #include "engine/models/preference.hpp"
-#include "engine/search/bundle_search.hpp"
-#include "host/app/run_plan.hpp"
+#include "host/app/campaign.hpp"
 #include "host/config/config.hpp"
 
 namespace sheaf::app {
@@ -58,7 +58,7 @@ JointModel make_joint_model(Context& context, const Dataset& dataset, const Pref
                             const config::Config& config);
 
 /// Sets the values of the terms in `params`. UsageError for a term that the data cannot give: clearance without stock.
-void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const Dataset& dataset, const RunPlan& plan,
+void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const Dataset& dataset, const Campaign& plan,
                      const config::Config& config, SearchParams& params);
 
 /// What the value of a bundle means and its unit: one sentence. `period_days` 0: without the joint objective.

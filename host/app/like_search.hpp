@@ -11,8 +11,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/bundles/bundle_search.hpp"
 #include "engine/bundles/completion.hpp"
-#include "engine/search/bundle_search.hpp"
 #include "host/app/pipeline.hpp"
 
 namespace sheaf::app {

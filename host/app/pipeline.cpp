@@ -14,7 +14,7 @@
 #include "engine/evaluate/baselines.hpp"
 #include "engine/evaluate/calibration.hpp"
 #include "host/app/anchors.hpp"
-#include "host/app/run_plan.hpp"
+#include "host/app/campaign.hpp"
 #include "host/app/search_setup.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -107,7 +107,7 @@ class PairAssociation {
 };
 
 /// Fills what depends on the users: audience and expected value.
-void fill_audience(const ChanceTable& table, const RunPlan& plan, std::vector<Offer>& offers) {
+void fill_audience(const ChanceTable& table, const Campaign& plan, std::vector<Offer>& offers) {
   for (Offer& offer : offers) {
     const UserChances users = table.of_bundle(offer.bundle, plan.demand_factor(offer.discount));
     std::vector<std::pair<double, int32_t>> likely;
@@ -410,7 +410,7 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
 }
 
 /// The search with the discount of each bundle chosen, where the plan says so.
-static SearchCall planned(SearchCall search, const RunPlan& plan) {
+static SearchCall planned(SearchCall search, const Campaign& plan) {
   if (plan.levels.empty()) return search;
   return [search = std::move(search), &plan](const SearchParams& params) {
     return search_discounts(search, params, plan.levels);
@@ -418,9 +418,9 @@ static SearchCall planned(SearchCall search, const RunPlan& plan) {
 }
 
 /// The run's bundles, chosen together.
-static CoupledSearch search_together(const SearchCall& search, const SearchParams& params, const Dataset& dataset,
-                                     const Coupling& coupling, const DemandCall& demand) {
-  CoupledSearch found = search_coupled(search, params, coupling, dataset.prepared.n_items, demand);
+static ColumnGeneration search_together(const SearchCall& search, const SearchParams& params, const Dataset& dataset,
+                                        const PackingConstraints& coupling, const DemandCall& demand) {
+  ColumnGeneration found = generate_columns(search, params, coupling, dataset.prepared.n_items, demand);
   if (found.n_found == 0) throw_infeasible(search(params).bundles, dataset, params);
   if (found.bundles.empty()) {
     throw NoBundle("no bundle fits the stock of its items",
@@ -434,7 +434,7 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
   const Range range("search");
   const auto start = Clock::now();
   SearchSetup setup(context, dataset, model, counts, config);
-  const RunPlan& plan = setup.plan;
+  const Campaign& plan = setup.plan;
   const std::vector<int32_t> anchors = choose_anchors(dataset.prepared, config, setup.wanted(), setup.params.forbidden);
   const std::vector<int32_t> rows = setup.partners_of(anchors);
   for (const std::vector<int32_t>& bundle : plan.known.any) {
@@ -463,10 +463,10 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
   if (setup.joint != nullptr) result.period_days = setup.joint->period_days;
   std::vector<Bundle> chosen;
   if (plan.is_coupled(config)) {
-    const Coupling coupling{.count = config.search.bundles,
-                            .max_overlap = config.search.max_overlap,
-                            .max_uses = config.search.max_uses,
-                            .stock = plan.facts.stock};
+    const PackingConstraints coupling{.count = config.search.bundles,
+                                      .max_overlap = config.search.max_overlap,
+                                      .max_uses = config.search.max_uses,
+                                      .stock = plan.facts.stock};
     // A bundle is expected to sell to its audience.
     const DemandCall demand = [&](std::vector<Column>& columns, size_t first) {
       for (size_t c = first; c < columns.size() && !coupling.stock.empty(); ++c) {
@@ -478,8 +478,8 @@ CatalogSearch search_catalog(Context& context, const Dataset& dataset, const Pre
     };
     std::vector<int64_t> everything(anchors.size());
     std::iota(everything.begin(), everything.end(), int64_t{0});
-    CoupledSearch found = search_together([&](const SearchParams& p) { return search(p, everything); }, setup.params,
-                                          dataset, coupling, demand);
+    ColumnGeneration found = search_together([&](const SearchParams& p) { return search(p, everything); }, setup.params,
+                                             dataset, coupling, demand);
     chosen = std::move(found.bundles);
     result.n_feasible = found.n_found;
     result.convergence = std::move(found.convergence);
@@ -543,7 +543,7 @@ SearchResult search_users(Context& context, const Dataset& dataset, const Prefer
                           std::optional<Together>* together) {
   const Range range("search");
   SearchSetup setup(context, dataset, model, counts, config);
-  const RunPlan& plan = setup.plan;
+  const Campaign& plan = setup.plan;
   SearchParams& params = setup.params;
   params.known = plan.known.of_user;
   const SearchCall search = planned(
@@ -555,8 +555,9 @@ SearchResult search_users(Context& context, const Dataset& dataset, const Prefer
     }
     return result;
   }
-  const Coupling coupling{.max_uses = config.search.max_uses, .stock = plan.facts.stock, .one_per_subject = true};
-  CoupledSearch found = search_together(search, params, dataset, coupling, [](std::vector<Column>&, size_t) {});
+  const PackingConstraints coupling{
+      .max_uses = config.search.max_uses, .stock = plan.facts.stock, .one_per_subject = true};
+  ColumnGeneration found = search_together(search, params, dataset, coupling, [](std::vector<Column>&, size_t) {});
   SearchResult result;
   result.convergence = std::move(found.convergence);
   if (together) *together = Together{found.value, found.bound, found.n_found, found.n_rounds};

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "engine/associate/association.hpp"
+#include "engine/bundles/bundle_search.hpp"
 #include "engine/bundles/increment.hpp"
 #include "engine/evaluate/bundle_eval.hpp"
 #include "engine/evaluate/ranking_eval.hpp"
 #include "engine/evaluate/reliability.hpp"
-#include "engine/search/bundle_search.hpp"
 #include "engine/train/trainer.hpp"
 #include "host/app/association.hpp"
 #include "host/app/dataset.hpp"

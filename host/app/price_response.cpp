@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/app/campaign.hpp"
 #include "host/app/pipeline.hpp"
-#include "host/app/run_plan.hpp"
 #include "host/app/search_setup.hpp"
 #include "host/report/text.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -83,7 +83,7 @@ double used_uplift(const Dataset& dataset, const config::Config& config) {
   return std::max(0.0, -used_response(dataset, config).own.value);
 }
 
-void fill_increments(const ChanceTable& table, const Dataset& dataset, const RunPlan& plan,
+void fill_increments(const ChanceTable& table, const Dataset& dataset, const Campaign& plan,
                      const config::Config& config, std::vector<Offer>& offers) {
   const UsedResponse response = used_response(dataset, config);
   const std::vector<double> costs = plan.unit_costs(dataset.prepared, config);

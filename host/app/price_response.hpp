@@ -17,7 +17,7 @@ namespace sheaf::app {
 class ChanceTable;
 struct Dataset;
 struct Offer;
-struct RunPlan;
+struct Campaign;
 
 struct PriceResponses {
   PriceResponse training;
@@ -34,7 +34,7 @@ UsedResponse used_response(const Dataset& dataset, const config::Config& config)
 double used_uplift(const Dataset& dataset, const config::Config& config);
 
 /// Fills `increment` of each offer. Chances are those of the table in the period, without the offer's discount.
-void fill_increments(const ChanceTable& table, const Dataset& dataset, const RunPlan& plan,
+void fill_increments(const ChanceTable& table, const Dataset& dataset, const Campaign& plan,
                      const config::Config& config, std::vector<Offer>& offers);
 
 /// Two lines: what the data say, and what is used.

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <utility>
 
-#include "engine/search/candidates.hpp"
+#include "engine/bundles/candidates.hpp"
 #include "host/app/pipeline.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -33,7 +33,7 @@ void refuse_unread_weights(const ObjectiveTerms& terms, const config::Config::Se
   refuse("weight_revenue", search.weight_revenue, usual.weight_revenue);
 }
 
-SearchParams planned_params(const Dataset& dataset, const RunPlan& plan, const config::Config& config) {
+SearchParams planned_params(const Dataset& dataset, const Campaign& plan, const config::Config& config) {
   SearchParams params = search_params(dataset.prepared, config);
   plan.apply(params, dataset.prepared, config);
   return params;

@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "engine/associate/association.hpp"
+#include "engine/bundles/bundle_search.hpp"
 #include "engine/models/preference.hpp"
-#include "engine/search/bundle_search.hpp"
+#include "host/app/campaign.hpp"
 #include "host/app/joint.hpp"
-#include "host/app/run_plan.hpp"
 #include "host/config/config.hpp"
 
 namespace sheaf::app {
@@ -34,7 +34,7 @@ struct SearchSetup {
   const PairCounts& counts;
   const config::Config& config;
   ObjectiveTerms terms;
-  RunPlan plan;
+  Campaign plan;
   SearchParams params;
   const JointModel* joint = nullptr;  // null: the objective is the affinity alone
   LinearScorer scorer;

@@ -9,8 +9,8 @@
 #include <string>
 #include <utility>
 
-#include "engine/checkpoint/file_io.hpp"
-#include "engine/checkpoint/folder.hpp"
+#include "engine/io/file_io.hpp"
+#include "engine/io/folder.hpp"
 #include "host/app/pipeline.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
@@ -205,12 +205,12 @@ bool is_csv(const std::filesystem::path& path) { return path.extension() == ".cs
 void write_pairs(const Workspace& work, const std::filesystem::path& out, const std::vector<PairFacts>& pairs) {
   const std::string csv = pairs_csv(work.dataset.prepared, pairs);
   if (is_csv(out)) {
-    checkpoint::replace_file(out, csv);
+    io::replace_file(out, csv);
     return;
   }
-  checkpoint::FolderWriter writer(out);
-  checkpoint::write_file(writer.path() / "pairs.csv", csv);
-  checkpoint::write_file(writer.path() / "relations.csv", relations_csv(work.dataset));
+  io::FolderWriter writer(out);
+  io::write_file(writer.path() / "pairs.csv", csv);
+  io::write_file(writer.path() / "relations.csv", relations_csv(work.dataset));
   writer.commit(kAssociationKind, {{"by", work.config.associate.by}, {"pairs", pairs.size()}});
 }
 
@@ -237,8 +237,7 @@ void print_pairs(const Workspace& work, const std::vector<PairFacts>& pairs, boo
 void run_associate(const Options& options) {
   const Progress progress(options.quiet);
   if (!options.out.empty()) {
-    is_csv(options.out) ? checkpoint::check_file_target(options.out)
-                        : checkpoint::check_target(options.out, kAssociationKind);
+    is_csv(options.out) ? io::check_file_target(options.out) : io::check_target(options.out, kAssociationKind);
   }
   Workspace work(options);
   const config::Config::Associate& settings = work.config.associate;

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
-#include "engine/checkpoint/file_io.hpp"
-#include "engine/checkpoint/folder.hpp"
-#include "engine/search/bound.hpp"
-#include "host/app/one_problem.hpp"
+#include "engine/io/file_io.hpp"
+#include "engine/io/folder.hpp"
+#include "engine/optimize/lagrangian_bound.hpp"
+#include "host/app/single_problem.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
 #include "host/cli/present.hpp"
@@ -92,12 +92,12 @@ void run_search(const Options& options) {
                      "sheaf search --help shows an example; one --user, --item and --together answer without --out");
   }
   const Progress progress(options.quiet);
-  checkpoint::check_target(options.out, kBundlesKind);
+  io::check_target(options.out, kBundlesKind);
   Workspace work(options);
   const std::vector<int32_t> users = work.named_users(options);
   const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
   const auto& prepared = work.dataset.prepared;
-  checkpoint::FolderWriter writer(options.out);
+  io::FolderWriter writer(options.out);
   std::string text, json;
   if (users.empty()) {
     const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
@@ -122,14 +122,14 @@ void run_search(const Options& options) {
            app::objective_text(work.config, found.period_days, prepared.currency) + "\n\n" +
            app::verdict_text(found.offers, work.config) + "\n" +
            app::response_text(work.dataset.price_responses(), app::used_response(work.dataset, work.config));
-    checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(prepared, found.offers));
-    checkpoint::write_file(writer.path() / "bundles.jsonl", json);
+    io::write_file(writer.path() / "bundles.csv", report::bundles_csv(prepared, found.offers));
+    io::write_file(writer.path() / "bundles.jsonl", json);
   } else {
     const report::UserScores scores = score_users(work, *model, users, progress, options.bound);
     json = report::users_jsonl(prepared, scores);
     for (size_t u = 0; u < users.size(); ++u) text += user_bundle_text(prepared, scores.bundles[u], scores.reasons[u]);
-    checkpoint::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
-    checkpoint::write_file(writer.path() / "users.jsonl", json);
+    io::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
+    io::write_file(writer.path() / "users.jsonl", json);
   }
   writer.commit(kBundlesKind, {{"settings", work.config.show()}});
   progress.line("wrote " + options.out.string());
@@ -138,17 +138,17 @@ void run_search(const Options& options) {
 
 void run_score(const Options& options) {
   const Progress progress(options.quiet);
-  checkpoint::check_target(options.out, kScoresKind);
+  io::check_target(options.out, kScoresKind);
   Workspace work(options);
   std::vector<int32_t> users = work.named_users(options);
   if (users.empty()) users = app::all_ids(work.dataset.prepared.n_users);
   const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
   const report::UserScores scores = score_users(work, *model, users, progress, options.bound);
   const auto& prepared = work.dataset.prepared;
-  checkpoint::FolderWriter writer(options.out);
+  io::FolderWriter writer(options.out);
   const std::string json = report::users_jsonl(prepared, scores);
-  checkpoint::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
-  checkpoint::write_file(writer.path() / "users.jsonl", json);
+  io::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
+  io::write_file(writer.path() / "users.jsonl", json);
   writer.commit(kScoresKind, {{"users", users.size()}, {"settings", work.config.show()}});
   progress.line("wrote " + options.out.string());
   if (options.json) {

@@ -11,9 +11,9 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
 #include "host/cli/workspace.hpp"
-#include "host/data/csv.hpp"
 #include "host/data/find_item.hpp"
 #include "host/report/report.hpp"
+#include "host/text/csv.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
@@ -57,7 +57,7 @@ std::vector<int32_t> named_items(const data::Prepared& prepared, const std::vect
     }
     for (size_t at = 0; at <= text.size();) {
       const size_t end = std::min(text.find(',', at), text.size());
-      const std::string_view part = data::trim(std::string_view(text).substr(at, end - at));
+      const std::string_view part = text::trim(std::string_view(text).substr(at, end - at));
       if (part.empty()) throw UsageError(fmt::format("--items {}: an empty name", text), "write --items a,b");
       add(part);
       at = end + 1;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/checkpoint/folder.hpp"
+#include "engine/io/folder.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
 #include "host/cli/present.hpp"
@@ -18,7 +18,7 @@ namespace sheaf::cli {
 void run_import(const Options& options) {
   const Progress progress(options.quiet);
   const config::Config config = load_settings(options);
-  checkpoint::check_target(options.out, data::kPreparedKind);
+  io::check_target(options.out, data::kPreparedKind);
   const auto [prepared, report] = data::import_file(options.file, data::load_import_config(options.import_config),
                                                     static_cast<int>(config.run.threads));
   data::save_prepared(prepared, options.out);

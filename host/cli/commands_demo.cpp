@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <utility>
 
-#include "engine/checkpoint/file_io.hpp"
-#include "engine/checkpoint/model_io.hpp"
+#include "engine/io/file_io.hpp"
+#include "engine/models/model_file.hpp"
 #include "host/app/bundle_quality.hpp"
 #include "host/cli/bundle_text.hpp"
 #include "host/cli/commands.hpp"
@@ -96,8 +96,8 @@ void run_demo(const Options& options) {
   const Progress progress(options.quiet);
   const config::Config config = load_settings(options);
   const fs::path out = options.out.empty() ? fs::path(kDefaultOut) : options.out;
-  checkpoint::check_target(out, kDemoKind);
-  checkpoint::FolderWriter writer(out);
+  io::check_target(out, kDemoKind);
+  io::FolderWriter writer(out);
   const std::unique_ptr<Context> context = make_context(config);
   progress.line(fmt::format(
       "Sheaf {} on {}, seed {}", version_text(),
@@ -117,8 +117,8 @@ void run_demo(const Options& options) {
 
   const app::Dataset dataset(std::move(prepared), config);
   const app::TrainedModel trained = app::train_model(*context, dataset, config);
-  checkpoint::save_model(trained.model.state(), training_notes(config, dataset.prepared, trained.report),
-                         writer.path() / "model");
+  io::save_model(trained.model.state(), training_notes(config, dataset.prepared, trained.report),
+                 writer.path() / "model");
   const EpochReport& best = trained.report.epochs[static_cast<size_t>(trained.report.best_epoch - 1)];
   phases.done("train", fmt::format("{} epochs, the best is {} with validation NDCG@10 {:.4f}",
                                    trained.report.epochs.size(), trained.report.best_epoch, best.validation_ndcg));
@@ -167,11 +167,11 @@ void run_demo(const Options& options) {
     measured["chances"] = app::to_json(dataset.joint(*context, trained.model, config));
   }
   const std::string metrics = measured.dump(2) + "\n";
-  checkpoint::write_file(writer.path() / "bundles.csv", report::bundles_csv(dataset.prepared, search.offers));
-  checkpoint::write_file(writer.path() / "bundles.jsonl", report::bundles_jsonl(dataset.prepared, search.offers));
-  checkpoint::write_file(writer.path() / "users.csv", report::users_csv(dataset.prepared, scores));
-  checkpoint::write_file(writer.path() / "metrics.json", metrics);
-  checkpoint::write_file(writer.path() / "report.html", report::report_html(page));
+  io::write_file(writer.path() / "bundles.csv", report::bundles_csv(dataset.prepared, search.offers));
+  io::write_file(writer.path() / "bundles.jsonl", report::bundles_jsonl(dataset.prepared, search.offers));
+  io::write_file(writer.path() / "users.csv", report::users_csv(dataset.prepared, scores));
+  io::write_file(writer.path() / "metrics.json", metrics);
+  io::write_file(writer.path() / "report.html", report::report_html(page));
   writer.commit(kDemoKind, {{"settings", config.show()}, {"program", version_text()}});
   phases.done("report", "bundles.csv, bundles.jsonl, users.csv, metrics.json, report.html");
   progress.line(fmt::format("{:.1f} s in all, peak memory {}\n", phases.total(), as_bytes(peak_memory_bytes())));

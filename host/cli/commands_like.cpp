@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/checkpoint/file_io.hpp"
-#include "engine/checkpoint/folder.hpp"
+#include "engine/io/file_io.hpp"
+#include "engine/io/folder.hpp"
 #include "host/app/completion.hpp"
 #include "host/app/like_search.hpp"
 #include "host/cli/commands.hpp"
@@ -98,7 +98,7 @@ std::string like_text(const data::Prepared& prepared, const std::vector<app::Lik
 void run_like(const Options& options) {
   refuse_other_searches(options);
   const Progress progress(options.quiet);
-  checkpoint::check_target(options.out, kLikeKind);
+  io::check_target(options.out, kLikeKind);
   Workspace work(options);
   const data::Prepared& prepared = work.dataset.prepared;
   const data::GivenBundles given = data::read_given_bundles(options.like, prepared, *work.context);
@@ -108,10 +108,10 @@ void run_like(const Options& options) {
       app::search_like(*work.context, work.dataset, scorer, given.matrix(prepared.n_items, 2), work.config);
   progress.line(fmt::format("{} searches, {} sets were given ones or lie within one, {} bundles taken, in {:.2f} s",
                             found.n_searches, found.n_copies, found.bundles.size(), found.seconds));
-  checkpoint::FolderWriter writer(options.out);
+  io::FolderWriter writer(options.out);
   const std::string json = like_jsonl(prepared, found.bundles);
-  checkpoint::write_file(writer.path() / "bundles.csv", like_csv(prepared, found.bundles));
-  checkpoint::write_file(writer.path() / "bundles.jsonl", json);
+  io::write_file(writer.path() / "bundles.csv", like_csv(prepared, found.bundles));
+  io::write_file(writer.path() / "bundles.jsonl", json);
   writer.commit(kLikeKind, {{"settings", work.config.show()}});
   progress.line("wrote " + options.out.string());
   print(options.json ? json : like_text(prepared, found.bundles));

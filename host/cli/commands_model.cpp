@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/checkpoint/file_io.hpp"
-#include "engine/checkpoint/folder.hpp"
-#include "engine/checkpoint/model_io.hpp"
+#include "engine/io/file_io.hpp"
+#include "engine/io/folder.hpp"
+#include "engine/models/model_file.hpp"
 #include "host/app/bundle_quality.hpp"
 #include "host/cli/bundle_text.hpp"
 #include "host/cli/commands.hpp"
@@ -26,14 +26,14 @@ constexpr const char* kEvaluationKind = "evaluation";
 
 void run_train(const Options& options) {
   const Progress progress(options.quiet);
-  checkpoint::check_target(options.out, checkpoint::kModelKind);
+  io::check_target(options.out, io::kModelKind);
   Workspace work(options);
   const app::TrainedModel trained =
       app::train_model(*work.context, work.dataset, work.config, [&](const EpochReport& epoch) {
         if (std::isfinite(epoch.validation_ndcg) || epoch.epoch == 1) progress.line(epoch_text(epoch));
       });
-  checkpoint::save_model(trained.model.state(), training_notes(work.config, work.dataset.prepared, trained.report),
-                         options.out);
+  io::save_model(trained.model.state(), training_notes(work.config, work.dataset.prepared, trained.report),
+                 options.out);
   if (trained.held_back_baskets > 0) {
     progress.line(fmt::format(
         "no validation period: epochs and chances are those of a model that did not see the newest {} training baskets",
@@ -60,7 +60,7 @@ void run_train(const Options& options) {
 
 void run_evaluate(const Options& options) {
   const Progress progress(options.quiet);
-  if (!options.out.empty()) checkpoint::check_target(options.out, kEvaluationKind);
+  if (!options.out.empty()) io::check_target(options.out, kEvaluationKind);
   Workspace work(options);
   const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
   const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
@@ -81,8 +81,8 @@ void run_evaluate(const Options& options) {
   }
   const std::string json = measured.dump(2) + "\n";
   if (!options.out.empty()) {
-    checkpoint::FolderWriter writer(options.out);
-    checkpoint::write_file(writer.path() / "metrics.json", json);
+    io::FolderWriter writer(options.out);
+    io::write_file(writer.path() / "metrics.json", json);
     writer.commit(kEvaluationKind, nlohmann::json::object());
     progress.line("wrote " + options.out.string());
   }

@@ -1,12 +1,12 @@
 // search DATA for one problem: solved with a bound, its front, or written to a file.
 
-#include "engine/checkpoint/file_io.hpp"
-#include "host/app/one_problem.hpp"
+#include "engine/io/file_io.hpp"
+#include "host/app/single_problem.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/solve_problem.hpp"
 #include "host/cli/workspace.hpp"
 #include "host/data/find_item.hpp"
-#include "host/data/write_problem.hpp"
+#include "host/problems/write_problem.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
@@ -30,7 +30,7 @@ void run_one_problem(const Options& options) {
                      "leave --out away");
   }
   if (options.pareto) refuse_front_options(options);
-  if (!options.write_problem.empty()) checkpoint::check_file_target(options.write_problem);
+  if (!options.write_problem.empty()) io::check_file_target(options.write_problem);
   Workspace work(options);
   const app::Audience audience{
       .users = work.named_users(options),
@@ -43,15 +43,15 @@ void run_one_problem(const Options& options) {
     if (options.write_problem.empty()) {
       print_front(*work.context, problem, options, source, static_cast<uint64_t>(work.config.run.seed));
     } else {
-      checkpoint::replace_file(options.write_problem, data::pareto_toml(problem));
+      io::replace_file(options.write_problem, problems::pareto_toml(problem));
     }
     return;
   }
-  const app::OneProblem one = app::build_problem(*work.context, work.dataset, *model, counts, work.config, audience);
+  const app::SingleProblem one = app::build_problem(*work.context, work.dataset, *model, counts, work.config, audience);
   if (options.write_problem.empty()) {
     print_answer(*work.context, {one.built.problem}, options, work.config, one.start, source);
   } else {
-    checkpoint::replace_file(options.write_problem, data::problem_toml(one.built.problem));
+    io::replace_file(options.write_problem, problems::problem_toml(one.built.problem));
   }
 }
 

@@ -4,11 +4,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/search/pareto.hpp"
+#include "engine/optimize/pareto.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
 #include "host/cli/solve_problem.hpp"
-#include "host/data/problem_file.hpp"
+#include "host/problems/problem_file.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
@@ -93,7 +93,7 @@ void print_front(Context& context, const ParetoProblem& problem, const Options& 
 
 void run_pareto(const Options& options) {
   refuse_front_options(options);
-  const ParetoProblem problem = data::read_pareto(options.problem);
+  const ParetoProblem problem = problems::read_pareto(options.problem);
   const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);
   print_front(*context, problem, options, options.problem.string(), static_cast<uint64_t>(config.run.seed));

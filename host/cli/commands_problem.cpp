@@ -6,14 +6,14 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "engine/search/bound.hpp"
-#include "engine/search/conflict.hpp"
-#include "engine/search/exact.hpp"
+#include "engine/optimize/branch_and_bound.hpp"
+#include "engine/optimize/infeasibility.hpp"
+#include "engine/optimize/lagrangian_bound.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
 #include "host/cli/solve_problem.hpp"
-#include "host/data/csv.hpp"
-#include "host/data/problem_file.hpp"
+#include "host/problems/problem_file.hpp"
+#include "host/text/csv.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
@@ -89,14 +89,14 @@ BundleAnswer find_answer(Context& context, const BundleProblem& problem, const O
 }
 
 /// The set of an earlier answer, what --json printed; search.warm_start names its file.
-std::vector<int32_t> known_set(const std::string& path, const data::ProblemFile& file) {
+std::vector<int32_t> known_set(const std::string& path, const problems::ProblemFile& file) {
   if (path.empty()) return {};
   const auto refuse = [&](const std::string& what) {
     throw DataError(path + ": " + what, "give what `sheaf search --problem --json` printed for this problem");
   };
   std::vector<int32_t> items;
   try {
-    const nlohmann::json answer = nlohmann::json::parse(data::read_text(path));
+    const nlohmann::json answer = nlohmann::json::parse(text::read_text(path));
     for (const nlohmann::json& item : answer.at("items")) {
       const int64_t id = item.get<int64_t>() - answer.at("items_count_from").get<int64_t>();
       if (id < 0 || id >= file.problem.n) refuse(fmt::format("the problem has no item {}", item.get<int64_t>()));
@@ -138,7 +138,7 @@ std::string conflict_text(const Conflict& conflict) {
   return text;
 }
 
-std::string as_json(const data::ProblemFile& file, const BundleAnswer& answer, const Conflict& conflict) {
+std::string as_json(const problems::ProblemFile& file, const BundleAnswer& answer, const Conflict& conflict) {
   nlohmann::ordered_json json;
   std::vector<int32_t> items(answer.items);
   for (int32_t& item : items) item += file.first;
@@ -162,7 +162,7 @@ std::string as_json(const data::ProblemFile& file, const BundleAnswer& answer, c
   return json.dump() + "\n";
 }
 
-std::string as_text(const data::ProblemFile& file, const BundleAnswer& answer, const Conflict& conflict) {
+std::string as_text(const problems::ProblemFile& file, const BundleAnswer& answer, const Conflict& conflict) {
   std::string items;
   for (const int32_t item : answer.items) {
     items += items.empty() ? "" : " ";
@@ -182,8 +182,8 @@ std::string as_text(const data::ProblemFile& file, const BundleAnswer& answer, c
 
 }  // namespace
 
-void print_answer(Context& context, const data::ProblemFile& file, const Options& options, const config::Config& config,
-                  const std::vector<int32_t>& known, const std::string& source) {
+void print_answer(Context& context, const problems::ProblemFile& file, const Options& options,
+                  const config::Config& config, const std::vector<int32_t>& known, const std::string& source) {
   const BundleAnswer answer = find_answer(context, file.problem, options, config, known);
   Conflict conflict;
   if (!answer.feasible && answer.proven && !answer.interrupted)
@@ -205,8 +205,8 @@ void run_problem(const Options& options) {
     run_utility(options);
     return;
   }
-  const data::ProblemFile file =
-      data::read_problem(options.problem, data::problem_format(options.format), options.maximize);
+  const problems::ProblemFile file =
+      problems::read_problem(options.problem, problems::problem_format(options.format), options.maximize);
   const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);
   print_answer(*context, file, options, config, known_set(config.search.warm_start, file), options.problem.string());

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/search/utility.hpp"
+#include "engine/mining/high_utility.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
-#include "host/data/utility_file.hpp"
+#include "host/problems/utility_file.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
@@ -29,7 +29,7 @@ UtilityParams params_of(const config::Config& config, const Options& options) {
   return params;
 }
 
-std::string as_json(const data::UtilityFile& file, const std::vector<UtilitySet>& sets) {
+std::string as_json(const problems::UtilityFile& file, const std::vector<UtilitySet>& sets) {
   nlohmann::ordered_json json{{"transactions", file.transactions.n_rows()}, {"items", file.ids.size()}};
   json["sets"] = nlohmann::json::array();
   for (const UtilitySet& set : sets) {
@@ -40,7 +40,7 @@ std::string as_json(const data::UtilityFile& file, const std::vector<UtilitySet>
   return json.dump() + "\n";
 }
 
-std::string as_text(const data::UtilityFile& file, const std::vector<UtilitySet>& sets) {
+std::string as_text(const problems::UtilityFile& file, const std::vector<UtilitySet>& sets) {
   Table table({">utility", ">transactions", "items"});
   for (const UtilitySet& set : sets) {
     std::string items;
@@ -56,7 +56,7 @@ std::string as_text(const data::UtilityFile& file, const std::vector<UtilitySet>
 
 void run_utility(const Options& options) {
   refuse_utility_options(options);
-  const data::UtilityFile file = data::read_utility(options.problem);
+  const problems::UtilityFile file = problems::read_utility(options.problem);
   const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);
   const std::vector<UtilitySet> sets = high_utility_sets(*context, file.transactions, params_of(config, options));

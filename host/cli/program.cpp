@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "host/cli/commands.hpp"
-#include "host/config/nearest.hpp"
+#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 
@@ -214,7 +214,7 @@ std::string hint_for(int argc, char** argv, const std::vector<Command>& commands
   std::vector<std::string> names;
   for (const Command& command : commands) names.emplace_back(command.name);
   if (std::ranges::find(names, argv[1]) != names.end()) return fmt::format("sheaf {} --help shows an example", argv[1]);
-  return fmt::format("did you mean '{}'? sheaf --help lists the subcommands", config::nearest(argv[1], names));
+  return fmt::format("did you mean '{}'? sheaf --help lists the subcommands", text::nearest(argv[1], names));
 }
 
 }  // namespace
@@ -248,7 +248,7 @@ int run_program(int argc, char** argv) {
     chosen->run(options);
     return static_cast<int>(ExitCode::done);
   } catch (const Error& error) {
-    return report(chosen->name, error.what(), error.mend(), error.code());
+    return report(chosen->name, error.what(), error.hint(), error.code());
   } catch (const std::bad_alloc&) {
     return report(chosen->name, "out of memory",
                   "close other programs, or lower model.dim, search.candidates or search.anchors", ExitCode::device);

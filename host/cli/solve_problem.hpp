@@ -3,15 +3,15 @@
 
 #include <string>
 
-#include "engine/search/pareto.hpp"
+#include "engine/optimize/pareto.hpp"
 #include "host/cli/options.hpp"
-#include "host/data/problem_file.hpp"
+#include "host/problems/problem_file.hpp"
 
 namespace sheaf::cli {
 
 /// The answer, no worse than the feasible set `known`, with its bound and gap; DataError where no set is feasible, naming `source`.
-void print_answer(Context& context, const data::ProblemFile& file, const Options& options, const config::Config& config,
-                  const std::vector<int32_t>& known, const std::string& source);
+void print_answer(Context& context, const problems::ProblemFile& file, const Options& options,
+                  const config::Config& config, const std::vector<int32_t>& known, const std::string& source);
 /// The front and its hypervolume; DataError likewise.
 void print_front(Context& context, const ParetoProblem& problem, const Options& options, const std::string& source,
                  uint64_t seed);

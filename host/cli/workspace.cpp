@@ -2,8 +2,8 @@
 
 #include <fstream>
 
-#include "engine/checkpoint/file_io.hpp"
-#include "engine/checkpoint/model_io.hpp"
+#include "engine/io/file_io.hpp"
+#include "engine/models/model_file.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
@@ -11,7 +11,7 @@ namespace {
 
 std::vector<std::string> read_ids(const std::filesystem::path& path) {
   std::ifstream file(path);
-  if (!file) checkpoint::throw_errno("cannot read", path);
+  if (!file) io::throw_errno("cannot read", path);
   std::vector<std::string> ids;
   for (std::string line; std::getline(file, line);) {
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
@@ -29,7 +29,7 @@ Workspace::Workspace(const Options& options)
       dataset(data::load_prepared(options.data), config) {}
 
 std::unique_ptr<PreferenceModel> Workspace::load_model(const std::filesystem::path& folder) {
-  const checkpoint::LoadedModel loaded = checkpoint::load_model(folder);
+  const io::LoadedModel loaded = io::load_model(folder);
   auto model = std::make_unique<PreferenceModel>(*context, loaded.state);
   app::check_fits(*model, loaded.notes.value("data", std::string()), dataset.prepared);
   return model;

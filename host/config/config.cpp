@@ -7,9 +7,9 @@
 #include <cmath>
 #include <functional>
 
-#include "host/config/nearest.hpp"
 #include "host/config/toml.hpp"
-#include "host/data/csv.hpp"
+#include "host/text/csv.hpp"
+#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::config {
@@ -127,7 +127,7 @@ class Keys {
         [low, high](const toml::node& node, double& value) {
           double number = node.value<double>().value_or(kAuto);
           if (const auto text = node.value_exact<std::string>(); text && *text != "auto") {
-            if (data::parse_number(*text, number) != data::NumberStatus::ok) return false;
+            if (text::parse_number(*text, number) != text::NumberStatus::ok) return false;
           } else if (!text && !node.is_number()) {
             return false;
           }
@@ -379,13 +379,13 @@ const Key& find_key(const std::string& section, const std::string& name, const s
   for (const Key& key : registry()) names.push_back(key.full_name());
   const std::string asked = section + "." + name;
   throw UsageError(fmt::format("{}no setting '{}'", where, asked),
-                   fmt::format("did you mean '{}'?", nearest(asked, names)));
+                   fmt::format("did you mean '{}'?", text::nearest(asked, names)));
 }
 
 void assign(Config& config, const Key& key, const toml::node& node, const std::string& where, const std::string& text) {
   if (key.read(config, node)) return;
   const std::string near =
-      key.choices.empty() ? std::string() : fmt::format("did you mean '{}'? ", nearest(text, key.choices));
+      key.choices.empty() ? std::string() : fmt::format("did you mean '{}'? ", text::nearest(text, key.choices));
   throw UsageError(fmt::format("{}{} = {}: expected {}", where, key.full_name(), text, key.valid),
                    fmt::format("{}{}: {}", near, key.full_name(), key.help));
 }
@@ -396,7 +396,7 @@ std::string as_text(const toml::node& node) {
   return out.str();
 }
 
-std::string trimmed(std::string_view text) { return std::string(data::trim(text)); }
+std::string trimmed(std::string_view text) { return std::string(text::trim(text)); }
 
 /// The right-hand side of --set as TOML: strings may go without quotes, lists without brackets.
 toml::table parse_value(const Key& key, std::string_view text) {

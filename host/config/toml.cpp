@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include "host/data/csv.hpp"
+#include "host/text/csv.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::config {
 
 toml::table parse_toml(const std::filesystem::path& path) {
-  const std::string text = data::read_text(path);
+  const std::string text = text::read_text(path);
   try {
     return toml::parse(text, path.string());
   } catch (const toml::parse_error& error) {

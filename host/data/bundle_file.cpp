@@ -7,7 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "host/data/csv.hpp"
+#include "host/text/csv.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::data {
@@ -37,8 +37,8 @@ class BundleLines {
     if (columns_.n_fields[at] != std::ssize(file_.header())) {
       throw DataError(file_.width_message(row, columns_.n_fields[at]), kForm);
     }
-    BundleLine line{trim(columns_.values[0][at]), trim(columns_.values[1][at]), {}, file_.line(row)};
-    if (has_user_) line.user = trim(columns_.values[2][at]);
+    BundleLine line{text::trim(columns_.values[0][at]), text::trim(columns_.values[1][at]), {}, file_.line(row)};
+    if (has_user_) line.user = text::trim(columns_.values[2][at]);
     if (line.bundle.empty()) fail(line.number, "no bundle", kForm);
     if (line.item.empty()) fail(line.number, "no item", kForm);
     return line;
@@ -55,8 +55,8 @@ class BundleLines {
     return found - file_.header().begin();
   }
 
-  CsvFile file_;
-  CsvColumns columns_;
+  text::CsvFile file_;
+  text::CsvColumns columns_;
   bool has_user_ = false;
 };
 
@@ -93,7 +93,7 @@ int32_t found_or_fail(const BundleLines& lines, int64_t number, Find&& find) {
   try {
     return find();
   } catch (const DataError& error) {
-    lines.fail(number, error.what(), error.mend());
+    lines.fail(number, error.what(), error.hint());
   }
 }
 

@@ -33,7 +33,7 @@ std::string shortened(std::string_view text) {
 }
 
 /// Whether each row's text stands in an earlier row.
-std::vector<uint8_t> find_duplicates(const CsvFile& file) {
+std::vector<uint8_t> find_duplicates(const text::CsvFile& file) {
   StringEncoder seen;
   std::vector<uint8_t> duplicate(static_cast<size_t>(file.n_rows()), 0);
   for (int64_t row = 0; row < file.n_rows(); ++row) {

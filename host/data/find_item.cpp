@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/config/nearest.hpp"
+#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::data {
@@ -50,7 +50,7 @@ std::string listed(const Prepared& prepared, const std::vector<int32_t>& items) 
 [[noreturn]] void throw_unknown(const Prepared& prepared, std::string_view text) {
   std::vector<std::pair<int64_t, int32_t>> nearest;  // distance, item
   for (int64_t i = 0; i < prepared.n_items; ++i) {
-    const int64_t by_id = config::edit_distance(text, prepared.item_ids[i]);
+    const int64_t by_id = text::edit_distance(text, prepared.item_ids[i]);
     const int64_t by_name = part_distance(lower(text), lower(prepared.item_names[i]));
     nearest.emplace_back(std::min(by_id, by_name), static_cast<int32_t>(i));
   }

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "host/data/category_rules.hpp"
-#include "host/data/csv.hpp"
 #include "host/data/prepared.hpp"
+#include "host/text/csv.hpp"
 
 namespace sheaf::data {
 
@@ -20,7 +20,7 @@ enum class SplitKind { temporal, random, leave_last_out, given };
 struct ImportConfig {
   struct Source {
     std::string name, currency;
-    CsvOptions csv;
+    text::CsvOptions csv;
   } source;
   /// Names of columns; an empty one is not there.
   struct Columns {

@@ -5,10 +5,10 @@
 #include <limits>
 #include <string_view>
 
-#include "host/config/nearest.hpp"
 #include "host/config/toml.hpp"
 #include "host/data/import.hpp"
 #include "host/data/timestamp.hpp"
+#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::data {
@@ -67,7 +67,7 @@ class Section {
     if (node == nullptr) return usual;
     const auto text = node->value_exact<std::string>();
     const auto found = std::ranges::find(choices, text.value_or(""));
-    if (!text || found == choices.end()) fail(key, *node, "one of " + config::join(choices));
+    if (!text || found == choices.end()) fail(key, *node, "one of " + text::join(choices));
     return static_cast<size_t>(found - choices.begin());
   }
 
@@ -77,7 +77,7 @@ class Section {
       const std::string name(key.str());
       if (std::ranges::find(known_, name) != known_.end()) continue;
       throw UsageError(fmt::format("{}[{}] has no key '{}'", location(path_, node), name_, name),
-                       fmt::format("did you mean '{}'?", config::nearest(name, known_)));
+                       fmt::format("did you mean '{}'?", text::nearest(name, known_)));
     }
   }
 
@@ -120,7 +120,8 @@ void read_source(Section section, ImportConfig::Source& source) {
   section.read("name", source.name);
   section.read("currency", source.currency);
   source.csv.delimiter = section.choice("format", {"csv", "tsv"}, 0) == 0 ? ',' : '\t';
-  source.csv.encoding = section.choice("encoding", {"utf-8", "latin1"}, 0) == 0 ? Encoding::utf8 : Encoding::latin1;
+  source.csv.encoding =
+      section.choice("encoding", {"utf-8", "latin1"}, 0) == 0 ? text::Encoding::utf8 : text::Encoding::latin1;
   std::string delimiter(1, source.csv.delimiter);
   section.read("delimiter", delimiter);
   if (delimiter.size() != 1 || std::string_view("\"\r\n").find(delimiter[0]) != std::string_view::npos) {
@@ -278,7 +279,7 @@ ImportConfig load_import_config(const std::filesystem::path& toml_path) {
     const std::string name(key.str());
     if (std::ranges::find(sections, name) != sections.end()) continue;
     throw UsageError(fmt::format("{}no section [{}]", location(toml_path, node), name),
-                     fmt::format("did you mean [{}]?", config::nearest(name, sections)));
+                     fmt::format("did you mean [{}]?", text::nearest(name, sections)));
   }
   ImportConfig config;
   read_source({toml_path, file, "source"}, config.source);

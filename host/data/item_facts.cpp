@@ -60,7 +60,7 @@ void fill_names(const Rows& rows, const ItemTable* table, const std::vector<int6
   for (int64_t item = 0; item < prepared.n_items; ++item) {
     const int64_t row = at[static_cast<size_t>(item)];
     std::string name = row < 0 ? std::string() : table->name(row);
-    if (name.empty()) name = trim(from_rows[static_cast<size_t>(item)]);
+    if (name.empty()) name = text::trim(from_rows[static_cast<size_t>(item)]);
     if (name.empty()) name = prepared.item_ids[item];
     prepared.item_names.push_back(name);
   }

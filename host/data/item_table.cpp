@@ -56,9 +56,9 @@ std::string ItemTable::name(int64_t row) const {
 double ItemTable::number(const std::string& column, int64_t row) const {
   double number = 0.0;
   const std::string_view text = value(column, row);
-  switch (parse_number(text, number)) {
-    case NumberStatus::ok: return number;
-    case NumberStatus::empty: return std::numeric_limits<double>::quiet_NaN();
+  switch (text::parse_number(text, number)) {
+    case text::NumberStatus::ok: return number;
+    case text::NumberStatus::empty: return std::numeric_limits<double>::quiet_NaN();
     default:
       throw DataError(fmt::format("{} line {}: column '{}': '{}' is not a finite number", file_.path().string(),
                                   file_.line(row), column, text),

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "host/data/csv.hpp"
 #include "host/data/encode.hpp"
 #include "host/data/import.hpp"
+#include "host/text/csv.hpp"
 #include "kernels/core/context.hpp"
 
 namespace sheaf::data {
@@ -28,9 +28,9 @@ class ItemTable {
   double number(const std::string& column, int64_t row) const;
 
  private:
-  CsvFile file_;
+  text::CsvFile file_;
   std::vector<std::string> columns_, name_columns_;
-  CsvColumns parsed_;
+  text::CsvColumns parsed_;
   StringEncoder keys_;
 };
 

@@ -7,9 +7,9 @@
 #include <span>
 #include <utility>
 
-#include "engine/checkpoint/folder.hpp"
-#include "engine/checkpoint/safetensors.hpp"
-#include "host/config/nearest.hpp"
+#include "engine/io/folder.hpp"
+#include "engine/io/safetensors.hpp"
+#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::data {
@@ -23,7 +23,7 @@ int32_t find_id(const StringTable& ids, std::string_view id, const char* what, c
   int64_t best = std::numeric_limits<int64_t>::max();
   std::string_view nearest;
   for (int64_t i = 0; i < ids.size(); ++i) {
-    const int64_t distance = config::edit_distance(id, ids[i]);
+    const int64_t distance = text::edit_distance(id, ids[i]);
     if (distance < best) {
       best = distance;
       nearest = ids[i];
@@ -133,9 +133,9 @@ int32_t Prepared::find_item(std::string_view id) const { return find_id(item_ids
 int32_t Prepared::find_category(std::string_view id) const { return find_id(category_names, id, "category", name); }
 
 void save_prepared(const Prepared& prepared, const std::filesystem::path& folder) {
-  checkpoint::check_target(folder, kPreparedKind);
-  checkpoint::FolderWriter writer(folder);
-  checkpoint::SafetensorsWriter tensors;
+  io::check_target(folder, kPreparedKind);
+  io::FolderWriter writer(folder);
+  io::SafetensorsWriter tensors;
   visit_vectors(prepared, prepared.n_interactions(), [&](const std::string& name, const auto& values, int64_t) {
     tensors.add(name, {static_cast<int64_t>(values.size())}, values);
   });
@@ -160,7 +160,7 @@ void save_prepared(const Prepared& prepared, const std::filesystem::path& folder
 }
 
 Prepared load_prepared(const std::filesystem::path& folder) {
-  const nlohmann::json manifest = checkpoint::read_folder(folder, kPreparedKind);
+  const nlohmann::json manifest = io::read_folder(folder, kPreparedKind);
   const Checker checker(folder);
   Prepared prepared;
   int64_t n_interactions = 0;
@@ -170,7 +170,7 @@ Prepared load_prepared(const std::filesystem::path& folder) {
   } catch (const nlohmann::json::exception& error) {
     checker.require(false, fmt::format("manifest.json: {}", error.what()));
   }
-  const checkpoint::SafetensorsFile tensors(folder / kTensors);
+  const io::SafetensorsFile tensors(folder / kTensors);
   visit_vectors(prepared, n_interactions, [&]<class T>(const std::string& name, std::vector<T>& values, int64_t n) {
     const auto found = tensors.tensor<T>(name);
     checker.size(name, static_cast<int64_t>(found.size()), n);

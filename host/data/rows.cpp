@@ -37,11 +37,11 @@ std::vector<std::string> needed_columns(const ImportConfig& config) {
 }
 
 Issue to_number(std::string_view text, double& value) {
-  switch (parse_number(text, value)) {
-    case NumberStatus::ok: return kNone;
-    case NumberStatus::empty: return kEmpty;
-    case NumberStatus::not_finite: return kNotFinite;
-    case NumberStatus::malformed: break;
+  switch (text::parse_number(text, value)) {
+    case text::NumberStatus::ok: return kNone;
+    case text::NumberStatus::empty: return kEmpty;
+    case text::NumberStatus::not_finite: return kNotFinite;
+    case text::NumberStatus::malformed: break;
   }
   return kNotANumber;
 }

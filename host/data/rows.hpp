@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "host/data/csv.hpp"
 #include "host/data/encode.hpp"
 #include "host/data/import.hpp"
+#include "host/text/csv.hpp"
 #include "kernels/core/context.hpp"
 
 namespace sheaf::data {
@@ -26,7 +26,7 @@ class Rows {
   /// A field as it stands in the file; empty if the configuration names no such column.
   std::string_view text(const std::string& column, int64_t row) const;
 
-  CsvFile file;
+  text::CsvFile file;
   StringEncoder users, baskets, items, names, categories;
   // [size]; the values of a malformed row mean nothing.
   std::vector<int32_t> user;      // own code of the basket where no user is given
@@ -50,7 +50,7 @@ class Rows {
   void encode_users(const ImportConfig& config);
 
   std::vector<Column> columns_;
-  CsvColumns parsed_;
+  text::CsvColumns parsed_;
   std::vector<uint16_t> issues_;        // [size] 0, or what (high byte) is wrong with which column (low byte)
   std::deque<std::string> made_names_;  // of users and baskets that the file does not name
 };

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/search/bound.hpp"
+#include "engine/optimize/lagrangian_bound.hpp"
 #include "host/report/report.hpp"
 
 namespace sheaf::report {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/data/csv.hpp"
+#include "host/text/csv.hpp"
 
 namespace sheaf::text {
 namespace {
@@ -44,7 +44,7 @@ void for_parts(std::string_view value, F&& f) {
   if (value == data::kNoValue) return;
   for (size_t at = 0; at <= value.size();) {
     const size_t end = std::min(value.find_first_of(">;|", at), value.size());
-    const std::string_view part = data::trim(value.substr(at, end - at));
+    const std::string_view part = text::trim(value.substr(at, end - at));
     if (!part.empty()) f("@" + lower(part));
     at = end + 1;
   }

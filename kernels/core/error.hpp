@@ -11,13 +11,13 @@ namespace sheaf {
 /// Documented exit codes of the program.
 enum class ExitCode : int { done = 0, internal = 1, usage = 2, data = 3, device = 4, interrupted = 5 };
 
-/// `what()` says what is wrong and where (file, line, value); `mend()` says what to do about it.
+/// `what()` says what is wrong and where (file, line, value); `hint()` says what to do about it.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode code, const std::string& what, std::string mend)
       : std::runtime_error(what), code_(code), mend_(std::move(mend)) {}
   ExitCode code() const noexcept { return code_; }
-  const std::string& mend() const noexcept { return mend_; }
+  const std::string& hint() const noexcept { return mend_; }
 
  private:
   ExitCode code_;

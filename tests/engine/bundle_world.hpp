@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/search/bundle_search.hpp"
+#include "engine/bundles/bundle_search.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"
 #include "tests/reference/association.hpp"

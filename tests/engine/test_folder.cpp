@@ -1,4 +1,4 @@
-#include "engine/checkpoint/folder.hpp"
+#include "engine/io/folder.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include "kernels/core/error.hpp"
 #include "tests/common/temp_folder.hpp"
 
-namespace sheaf::checkpoint {
+namespace sheaf::io {
 namespace {
 
 namespace fs = std::filesystem;
@@ -172,4 +172,4 @@ TEST(ReadFolder, FindsEveryKindOfDamage) {
 }
 
 }  // namespace
-}  // namespace sheaf::checkpoint
+}  // namespace sheaf::io

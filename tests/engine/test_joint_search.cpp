@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "engine/search/built_problem.hpp"
-#include "engine/search/run_search.hpp"
+#include "engine/bundles/column_generation.hpp"
+#include "engine/bundles/export_problem.hpp"
 #include "tests/engine/bundle_world.hpp"
 
 namespace sheaf {
@@ -160,7 +160,7 @@ TEST_P(JointSearchTest, ForbiddenPairsAreNeverTogether) {
   const SearchSpace space = joint_space();
   const std::vector<int32_t> users{0, 5, 11};
   const SearchResult found = search_for_users(context(), scorer_, space, params_, users);
-  const std::vector<BuiltProblem> problems = problems_of_users(context(), scorer_, space, params_, users);
+  const std::vector<ExportedProblem> problems = problems_of_users(context(), scorer_, space, params_, users);
   for (size_t u = 0; u < users.size(); ++u) {
     const auto allowed = [](int32_t i, int32_t j) { return (i + j) % 3 != 0; };
     const double best = best_value(users[u], allowed);
@@ -178,7 +178,7 @@ TEST_P(JointSearchTest, CandidatesAreOwnItemsPartnersAndNewOnes) {
   params_.candidates = 8;
   scorer_ = scorer();
   const SearchSpace space = joint_space();
-  const BuiltProblem built = problems_of_users(context(), scorer_, space, params_, {3}).front();
+  const ExportedProblem built = problems_of_users(context(), scorer_, space, params_, {3}).front();
   // Of eight places five are own items by their chance; user 3 lacks 3 and 7, which are new.
   int64_t fresh = 0;
   for (const int32_t item : built.items) fresh += is_new(3, item) ? 1 : 0;

@@ -4,8 +4,8 @@
 #include <limits>
 #include <random>
 
-#include "engine/search/hypervolume.hpp"
-#include "engine/search/pareto.hpp"
+#include "engine/optimize/hypervolume.hpp"
+#include "engine/optimize/pareto.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/op_test.hpp"
 #include "tests/reference/pareto.hpp"

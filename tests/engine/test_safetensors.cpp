@@ -1,4 +1,4 @@
-#include "engine/checkpoint/safetensors.hpp"
+#include "engine/io/safetensors.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 #include "kernels/core/error.hpp"
 #include "tests/common/temp_folder.hpp"
 
-namespace sheaf::checkpoint {
+namespace sheaf::io {
 namespace {
 
 namespace fs = std::filesystem;
@@ -241,9 +241,9 @@ TEST(Safetensors, AFullDiskSaysSo) {
     FAIL();
   } catch (const DataError& error) {
     EXPECT_STREQ(error.what(), "cannot write /dev/full: No space left on device");
-    EXPECT_NE(error.mend().find("free space"), std::string::npos);
+    EXPECT_NE(error.hint().find("free space"), std::string::npos);
   }
 }
 
 }  // namespace
-}  // namespace sheaf::checkpoint
+}  // namespace sheaf::io

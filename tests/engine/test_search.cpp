@@ -4,7 +4,7 @@
 #include <cmath>
 #include <set>
 
-#include "engine/search/bundle_search.hpp"
+#include "engine/bundles/bundle_search.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "tests/engine/bundle_world.hpp"

@@ -8,7 +8,7 @@
 #include <random>
 #include <thread>
 
-#include "engine/search/problem.hpp"
+#include "engine/optimize/problem.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "tests/common/op_test.hpp"

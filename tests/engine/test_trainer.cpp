@@ -354,7 +354,7 @@ TEST_P(TrainerTest, ADivergingLearningRateIsADataError) {
           train(context(), model, data_.train, data_.validation, params);
           ADD_FAILURE() << way.name << " at " << learning_rate << " for " << epochs;
         } catch (const DataError& error) {
-          EXPECT_NE(std::string(error.mend()).find("model.learning_rate"), std::string::npos) << error.mend();
+          EXPECT_NE(std::string(error.hint()).find("model.learning_rate"), std::string::npos) << error.hint();
         }
       }
     }

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string>
 
-#include "host/config/nearest.hpp"
+#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/temp_folder.hpp"
 
@@ -21,18 +21,18 @@ std::string set_message(const std::string& assignment) {
     Config config;
     config.set(assignment);
   } catch (const UsageError& error) {
-    return std::string(error.what()) + " | " + error.mend();
+    return std::string(error.what()) + " | " + error.hint();
   }
   return "no error";
 }
 
 TEST(Nearest, CountsEdits) {
-  EXPECT_EQ(edit_distance("kitten", "sitting"), 3);
-  EXPECT_EQ(edit_distance("", "abc"), 3);
-  EXPECT_EQ(edit_distance("abc", ""), 3);
-  EXPECT_EQ(edit_distance("same", "same"), 0);
-  EXPECT_EQ(nearest("dims", std::vector<std::string>{"loss", "dim", "epochs"}), "dim");
-  EXPECT_EQ(nearest("x", std::vector<std::string>{}), "");
+  EXPECT_EQ(text::edit_distance("kitten", "sitting"), 3);
+  EXPECT_EQ(text::edit_distance("", "abc"), 3);
+  EXPECT_EQ(text::edit_distance("abc", ""), 3);
+  EXPECT_EQ(text::edit_distance("same", "same"), 0);
+  EXPECT_EQ(text::nearest("dims", std::vector<std::string>{"loss", "dim", "epochs"}), "dim");
+  EXPECT_EQ(text::nearest("x", std::vector<std::string>{}), "");
 }
 
 TEST(Config, DefaultsAreTheDocumentedOnes) {
@@ -109,7 +109,7 @@ TEST(Config, WrongFilesNameTheLine) {
     try {
       (void)load_config(path);
     } catch (const UsageError& error) {
-      return std::string(error.what()) + " | " + error.mend();
+      return std::string(error.what()) + " | " + error.hint();
     }
     return "no error";
   };

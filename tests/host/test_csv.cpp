@@ -1,4 +1,4 @@
-#include "host/data/csv.hpp"
+#include "host/text/csv.hpp"
 
 #include <gtest/gtest.h>
 #include <zlib.h>
@@ -13,7 +13,7 @@
 #include "kernels/core/error.hpp"
 #include "tests/common/temp_folder.hpp"
 
-namespace sheaf::data {
+namespace sheaf::text {
 namespace {
 
 namespace fs = std::filesystem;
@@ -200,7 +200,7 @@ TEST(Csv, UnknownColumnsNameTheNearest) {
     FAIL();
   } catch (const DataError& error) {
     EXPECT_TRUE(has(error.what(), "no column 'Quantiy'; it has: CustomerID, Quantity")) << error.what();
-    EXPECT_EQ(error.mend(), "did you mean 'Quantity'?");
+    EXPECT_EQ(error.hint(), "did you mean 'Quantity'?");
   }
 }
 
@@ -242,7 +242,7 @@ TEST(Numbers, WholeFieldsOnly) {
 TEST(Timestamps, KnownMoments) {
   const auto seconds = [](std::string_view text, std::string_view format) {
     int64_t value = 0;
-    return parse_timestamp(text, format, value) ? value : int64_t{-1};
+    return data::parse_timestamp(text, format, value) ? value : int64_t{-1};
   };
   EXPECT_EQ(seconds("1970-01-01 00:00:00", "%Y-%m-%d %H:%M:%S"), 0);
   EXPECT_EQ(seconds("2010-12-01 08:26:00", "%Y-%m-%d %H:%M:%S"), 1291191960);
@@ -261,12 +261,12 @@ TEST(Timestamps, KnownMoments) {
 }
 
 TEST(Timestamps, FormatsAreChecked) {
-  EXPECT_EQ(timestamp_format_problem("%Y-%m-%d"), "");
-  EXPECT_EQ(timestamp_format_problem("%s"), "");
-  EXPECT_TRUE(has(timestamp_format_problem("%Y-%b-%d"), "%b is not one of"));
-  EXPECT_TRUE(has(timestamp_format_problem("%H:%M"), "needs"));
-  EXPECT_TRUE(has(timestamp_format_problem("%Y-%m-%d %"), "ends with %"));
+  EXPECT_EQ(data::timestamp_format_problem("%Y-%m-%d"), "");
+  EXPECT_EQ(data::timestamp_format_problem("%s"), "");
+  EXPECT_TRUE(has(data::timestamp_format_problem("%Y-%b-%d"), "%b is not one of"));
+  EXPECT_TRUE(has(data::timestamp_format_problem("%H:%M"), "needs"));
+  EXPECT_TRUE(has(data::timestamp_format_problem("%Y-%m-%d %"), "ends with %"));
 }
 
 }  // namespace
-}  // namespace sheaf::data
+}  // namespace sheaf::text

@@ -44,7 +44,7 @@ class ImportTest : public ::testing::Test {
     try {
       (void)import_rows(rows, toml);
     } catch (const DataError& error) {
-      return std::string(error.what()) + " | " + error.mend();
+      return std::string(error.what()) + " | " + error.hint();
     }
     return "no error";
   }
@@ -52,7 +52,7 @@ class ImportTest : public ::testing::Test {
     try {
       (void)config(toml);
     } catch (const UsageError& error) {
-      return std::string(error.what()) + " | " + error.mend();
+      return std::string(error.what()) + " | " + error.hint();
     }
     return "no error";
   }

@@ -34,7 +34,7 @@ TEST(ObjectiveTerms, WrongOnesNameTheNearest) {
     ObjectiveTerms::parse("revenu");
     FAIL();
   } catch (const UsageError& error) {
-    EXPECT_NE(error.mend().find("revenue"), std::string::npos);
+    EXPECT_NE(error.hint().find("revenue"), std::string::npos);
   }
 }
 

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-#include "engine/checkpoint/folder.hpp"
+#include "engine/io/folder.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/temp_folder.hpp"
 
@@ -103,7 +103,7 @@ TEST(Prepared, FindsIdsAndNamesTheNearest) {
     FAIL();
   } catch (const DataError& error) {
     EXPECT_STREQ(error.what(), "no item 'aple' in sample (3 are known)");
-    EXPECT_EQ(error.mend(), "did you mean 'apple'?");
+    EXPECT_EQ(error.hint(), "did you mean 'apple'?");
   }
   EXPECT_THROW((void)prepared.find_user("zoe"), DataError);
 }
@@ -111,12 +111,12 @@ TEST(Prepared, FindsIdsAndNamesTheNearest) {
 TEST(Prepared, DoesNotReplaceAnotherKind) {
   const TempFolder folder;
   {
-    checkpoint::FolderWriter writer(folder.path() / "model");
+    io::FolderWriter writer(folder.path() / "model");
     writer.commit("model", nlohmann::json::object());
   }
   EXPECT_THROW(save_prepared(sample(), folder.path() / "model"), UsageError);
   EXPECT_THROW((void)load_prepared(folder.path() / "model"), DataError);
-  EXPECT_EQ(checkpoint::read_folder(folder.path() / "model", "model")["kind"], "model");
+  EXPECT_EQ(io::read_folder(folder.path() / "model", "model")["kind"], "model");
 }
 
 TEST(Prepared, PartsThatDoNotFitAreRefused) {

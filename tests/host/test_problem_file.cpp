@@ -4,9 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "host/data/problem_file.hpp"
-#include "host/data/utility_file.hpp"
-#include "host/data/write_problem.hpp"
+#include "host/problems/problem_file.hpp"
+#include "host/problems/utility_file.hpp"
+#include "host/problems/write_problem.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/paths.hpp"
 #include "tests/common/process.hpp"
@@ -15,7 +15,7 @@
 namespace sheaf::problem_file_test {
 namespace {
 
-using data::ProblemFormat;
+using problems::ProblemFormat;
 
 constexpr const char* kQkp = "3\n1 2 4\n8 0\n16\n5\n2 3 9\n";  // 0 and 1 fit: 1 + 2 + 8
 constexpr const char* kQubo = "3 4\n1 1 -2\n2 2 -3\n1 2 4\n3 3 1\n";
@@ -42,15 +42,15 @@ class ProblemFileTest : public ::testing::Test {
     test::write_bytes(folder_.path() / "problem", text);
     return folder_.path() / "problem";
   }
-  data::ProblemFile read(const std::string& text, ProblemFormat format, bool maximize = false) const {
-    return data::read_problem(file(text), format, maximize);
+  problems::ProblemFile read(const std::string& text, ProblemFormat format, bool maximize = false) const {
+    return problems::read_problem(file(text), format, maximize);
   }
   /// What the reader says of a bad file, with its mend.
   std::string refusal(const std::string& text, ProblemFormat format) const {
     try {
       read(text, format);
     } catch (const DataError& error) {
-      return std::string(error.what()) + " | " + error.mend();
+      return std::string(error.what()) + " | " + error.hint();
     }
     return "accepted";
   }
@@ -83,13 +83,13 @@ TEST_F(ProblemFileTest, ReadsPublishedQkp) {
 }
 
 TEST_F(ProblemFileTest, QuboIsMinimisedUnlessTold) {
-  const data::ProblemFile least = read(kQubo, ProblemFormat::qubo);
+  const problems::ProblemFile least = read(kQubo, ProblemFormat::qubo);
   EXPECT_EQ(least.sign * value_of(least.problem, {0, 1}), -1.0);
-  const data::ProblemFile most = read(kQubo, ProblemFormat::qubo, true);
+  const problems::ProblemFile most = read(kQubo, ProblemFormat::qubo, true);
   EXPECT_EQ(most.sign * value_of(most.problem, {0, 1}), -1.0);
   EXPECT_EQ(value_of(least.problem, {1}), 3.0);
   // Both triangles: x'Qx holds both.
-  const data::ProblemFile both = read("2 2\n1 2 3\n2 1 3\n", ProblemFormat::qubo, true);
+  const problems::ProblemFile both = read("2 2\n1 2 3\n2 1 3\n", ProblemFormat::qubo, true);
   EXPECT_EQ(value_of(both.problem, {0, 1}), 6.0);
 }
 
@@ -132,7 +132,7 @@ TEST_F(ProblemFileTest, WhatIsWrittenIsReadBack) {
   written.must_have = {2};
   written.forbidden = {0, 1};
   written.exclusive_groups = {{0, 1}, {1, 2}};
-  const BundleProblem back = read(data::problem_toml(written), ProblemFormat::toml).problem;
+  const BundleProblem back = read(problems::problem_toml(written), ProblemFormat::toml).problem;
   EXPECT_EQ(back.n, written.n);
   EXPECT_EQ(back.names, written.names);
   EXPECT_EQ(back.linear, written.linear);
@@ -186,7 +186,7 @@ TEST_F(ProblemFileTest, BadFilesAreRefusedByLineAndValue) {
   expect_refused("linear = [1, 2]\n[[limit]]\nweights = [1]\n", ProblemFormat::toml, "line 3: weights has 1 values");
   expect_refused("linear = [1, 2]\nmin_size = 2\nmax_size = 1\n", ProblemFormat::toml, "sizes 2 .. 1");
   expect_refused("linear = [1\n", ProblemFormat::toml, "line");
-  EXPECT_THROW(data::read_problem(folder_.path() / "none", ProblemFormat::qkp, false), DataError);
+  EXPECT_THROW(problems::read_problem(folder_.path() / "none", ProblemFormat::qkp, false), DataError);
   EXPECT_THROW(read(kQkp, ProblemFormat::qkp, true), UsageError);
 }
 
@@ -301,14 +301,14 @@ TEST_F(ProblemFileTest, RefusesTimesThatAreNone) {
 }
 
 TEST_F(ProblemFileTest, ReadsTransactionsWithUtilities) {
-  const data::UtilityFile read = data::read_utility(file("# shop\n30 7:3.5:1 2.5\r\n\n7 100:2:2 0\n"));
+  const problems::UtilityFile read = problems::read_utility(file("# shop\n30 7:3.5:1 2.5\r\n\n7 100:2:2 0\n"));
   EXPECT_EQ(read.ids, (std::vector<int64_t>{7, 30, 100}));
   EXPECT_EQ(read.transactions.row_offsets, (std::vector<int64_t>{0, 2, 4}));
   EXPECT_EQ(read.transactions.columns, (std::vector<int32_t>{0, 1, 0, 2}));
   EXPECT_EQ(read.transactions.values, (std::vector<float>{2.5f, 1.0f, 2.0f, 0.0f}));
   const auto refused = [&](const std::string& text, const std::string& part) {
     try {
-      data::read_utility(file(text));
+      problems::read_utility(file(text));
       ADD_FAILURE() << text << " accepted";
     } catch (const DataError& error) {
       EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
@@ -392,9 +392,9 @@ TEST_F(ProblemFileTest, TheProgramFindsTheFront) {
 }
 
 TEST_F(ProblemFileTest, ObjectivesThatAreWrittenAreReadBack) {
-  ParetoProblem written = data::read_pareto(file(kPareto));
+  ParetoProblem written = problems::read_pareto(file(kPareto));
   written.objectives[1].linear.clear();  // none is the same as zeros
-  const ParetoProblem back = data::read_pareto(file(data::pareto_toml(written)));
+  const ParetoProblem back = problems::read_pareto(file(problems::pareto_toml(written)));
   ASSERT_EQ(back.objectives.size(), written.objectives.size());
   EXPECT_EQ(back.rules.names, written.rules.names);
   for (size_t m = 0; m < back.objectives.size(); ++m) {
@@ -411,10 +411,10 @@ TEST_F(ProblemFileTest, ObjectivesThatAreWrittenAreReadBack) {
 TEST_F(ProblemFileTest, BadObjectivesAreRefusedByLineAndValue) {
   const auto refused = [&](const std::string& text, const std::string& part) {
     try {
-      data::read_pareto(file(text));
+      problems::read_pareto(file(text));
       ADD_FAILURE() << text << " accepted";
     } catch (const DataError& error) {
-      EXPECT_NE((std::string(error.what()) + "; " + error.mend()).find(part), std::string::npos) << error.what();
+      EXPECT_NE((std::string(error.what()) + "; " + error.hint()).find(part), std::string::npos) << error.what();
       EXPECT_NE(std::string(error.what()).find(folder_.path().string()), std::string::npos) << error.what();
     }
   };

@@ -1,0 +1,44 @@
+#pragma once
+/// Files that are whole and on the disk, or a DataError with the path and the system's reason.
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+namespace sheaf::io {
+
+/// Throws DataError("<action> <path>: <text of errno>"). Reads errno: call right after the failure.
+[[noreturn]] void throw_errno(const std::string& action, const std::filesystem::path& path);
+
+/// A file being written: create (or truncate), append, then finish() once. Without finish() nothing is promised of its content.
+class OutputFile {
+ public:
+  explicit OutputFile(std::filesystem::path path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  void append(std::span<const std::byte> bytes);
+  void append(const std::string& text) { append(std::as_bytes(std::span(text))); }
+  /// fsync and close.
+  void finish();
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
+/// A whole file in one go, replaced if it is there.
+void write_file(const std::filesystem::path& path, const std::string& text);
+
+/// The same, but written beside its place and renamed into it: a reader sees the old file or the new one, never a half.
+void replace_file(const std::filesystem::path& path, const std::string& text);
+
+/// Fails as `replace_file` would for want of a folder or of permission; long runs call it first. UsageError if `path` is a folder.
+void check_file_target(const std::filesystem::path& path);
+
+/// fsync of a folder, so that the names in it are on the disk.
+void sync_folder(const std::filesystem::path& path);
+
+}  // namespace sheaf::io

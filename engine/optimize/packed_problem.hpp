@@ -1,0 +1,34 @@
+#pragma once
+/// A bundle problem in a context's memory, as the search kernels read it.
+
+#include <cstdint>
+
+#include "engine/optimize/problem.hpp"
+#include "kernels/core/buffer.hpp"
+#include "kernels/genetic/problem.hpp"
+
+namespace sheaf {
+
+/// Limits become upper ones in numbers whose sums are exact; groups become conflicts.
+class PackedProblem {
+ public:
+  PackedProblem(Context& context, const BundleProblem& problem);
+
+  const genetic::SearchProblems& view() const { return view_; }
+
+ private:
+  void set_limits(Context& context, const BundleProblem& problem);
+  void set_flags(Context& context, const BundleProblem& problem);
+  void set_categories(Context& context, const BundleProblem& problem);
+  void set_conflicts(Context& context, const BundleProblem& problem);
+
+  int64_t n_;
+  genetic::SearchProblems view_;
+  Buffer<float> linear_, pair_, weight_;
+  Buffer<double> upper_;
+  Buffer<uint8_t> flags_;
+  Buffer<int32_t> category_, category_min_, category_max_;
+  Buffer<uint32_t> conflict_;
+};
+
+}  // namespace sheaf

@@ -1,0 +1,169 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "engine/optimize/packed_problem.hpp"
+#include "engine/optimize/problem.hpp"
+#include "kernels/core/buffer.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+#include "kernels/genetic/search.hpp"
+#include "kernels/genetic/search_islands.hpp"
+
+namespace sheaf {
+namespace {
+
+std::vector<int32_t> items_of(const genetic::SearchSet& set) {
+  std::vector<int32_t> items;
+  for (int32_t id = 0; id < genetic::kMaxCandidates; ++id) {
+    if ((set.mask[id / 32] >> (id % 32) & 1u) != 0) items.push_back(id);
+  }
+  return items;
+}
+
+genetic::SearchSet set_of(const BundleProblem& problem, const std::vector<int32_t>& items) {
+  genetic::SearchSet set{};
+  for (const int32_t id : items) set.mask[id / 32] |= 1u << (id % 32);
+  set.value = static_cast<float>(value_of(problem, items));
+  set.violation = static_cast<float>(violation_of(problem, items));
+  return set;
+}
+
+void check_params(const BundleProblem& problem, const SolveParams& params) {
+  const auto refuse = [](const std::string& what, const std::string& mend) {
+    throw UsageError("bundle search: " + what, mend);
+  };
+  if (params.method == SearchMethod::exact) refuse("solve() does not enumerate", "call the exact search");
+  if (params.chains < 4 || params.chains > genetic::kMostChains) refuse("chains must be 4 .. 32", "16 serve most");
+  if (params.islands < 1 || params.islands > genetic::kMostIslands) {
+    refuse("islands must be 1 .. " + std::to_string(genetic::kMostIslands), "1 serves most");
+  }
+  if (params.migrate_every < 0) refuse("migrate_every must not be negative", "0: never");
+  if (params.rounds < 0 || params.iterations < 0)
+    refuse("rounds and iterations must not be negative", "0: as they fit");
+  if (params.rounds == 0 && !(params.time_limit > 0.0)) refuse("neither rounds nor a time limit", "give one");
+  for (const int32_t id : params.start) {
+    if (id < 0 || id >= problem.n) refuse("start names candidate " + std::to_string(id), "candidates count from 0");
+  }
+}
+
+genetic::Recipe recipe_of(SearchMethod method) {
+  switch (method) {
+    case SearchMethod::genetic: return genetic::Recipe::genetic;
+    case SearchMethod::anneal: return genetic::Recipe::anneal;
+    case SearchMethod::greedy: return genetic::Recipe::greedy;
+    case SearchMethod::relaxed: return genetic::Recipe::relaxed;
+    default: return genetic::Recipe::portfolio;
+  }
+}
+
+/// Rounds of the search, a few at a time where something may end it early.
+class Rounds {
+ public:
+  Rounds(Context& context, const BundleProblem& problem, const SolveParams& params)
+      : context_(context),
+        problem_(problem),
+        device_(context, problem),
+        ids_(context, std::vector<int64_t>{params.problem_id}),
+        evaluations_(Buffer<int64_t>::zeros(context, 1)),
+        pool_(context, params.chains),
+        island_pools_(context, params.islands * params.chains) {
+    search_.recipe = recipe_of(params.method);
+    search_.chains = static_cast<int32_t>(params.chains);
+    search_.iterations = static_cast<int32_t>(params.iterations > 0 ? params.iterations : 32 + problem.n);
+    search_.islands = static_cast<int32_t>(params.islands);
+    search_.migrate_every = static_cast<int32_t>(params.migrate_every);
+    search_.seed = params.seed;
+  }
+
+  void run(int64_t rounds) {
+    search_.rounds = static_cast<int32_t>(rounds);
+    genetic::search(context_, {.problems = device_.view(),
+                               .params = search_,
+                               .problem_ids = ids_.view(),
+                               .pool = pool_.matrix(1, pool_.size()),
+                               .evaluations = evaluations_.view(),
+                               .history = {},
+                               .island_pools = island_pools_.matrix(1, island_pools_.size())});
+    search_.first_round += search_.rounds;
+  }
+
+  /// Puts a set in the place of the last of every pool.
+  void insert(const std::vector<int32_t>& items) {
+    const auto put = [&](Buffer<genetic::SearchSet>& pools) {
+      std::vector<genetic::SearchSet> sets = pools.to_host();
+      for (auto pool = sets.begin(); pool != sets.end(); pool += search_.chains) {
+        pool[search_.chains - 1] = set_of(problem_, items);
+        std::stable_sort(pool, pool + search_.chains,
+                         [](const auto& a, const auto& b) { return genetic::compare_sets(a, b) > 0; });
+      }
+      pools.assign(sets);
+    };
+    put(pool_);
+    put(island_pools_);
+  }
+
+  genetic::SearchSet best() const { return pool_.to_host().front(); }
+  int64_t evaluations() const { return evaluations_.to_host().front(); }
+  int64_t done() const { return search_.first_round; }
+
+ private:
+  Context& context_;
+  const BundleProblem& problem_;
+  PackedProblem device_;
+  Buffer<int64_t> ids_, evaluations_;
+  Buffer<genetic::SearchSet> pool_, island_pools_;
+  genetic::SearchParams search_;
+};
+
+}  // namespace
+
+BundleAnswer solve(Context& context, const BundleProblem& problem, const SolveParams& params) {
+  problem.validate();
+  check_params(problem, params);
+  const auto start = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    context.synchronize();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  Rounds rounds(context, problem, params);
+  const bool timed = params.time_limit > 0.0;
+  const bool whole = !timed && params.start.empty() && !std::isfinite(params.target);
+  int64_t left = params.rounds > 0 ? params.rounds : std::numeric_limits<int32_t>::max();
+  double longest = 0.0, before = 0.0;
+  bool interrupted = false;
+  while (left > 0) {
+    const int64_t step = whole ? left : 1;
+    try {
+      check_interrupt("the bundle search");
+      rounds.run(step);
+    } catch (const Interrupted&) {
+      // The pools are what the rounds before left.
+      if (!params.keep_on_interrupt || rounds.done() == 0) throw;
+      interrupted = true;
+      break;
+    }
+    left -= step;
+    if (rounds.done() == step && !params.start.empty()) rounds.insert(params.start);
+    const double now = seconds();
+    longest = std::max(longest, now - before);
+    before = now;
+    if (timed && now + longest > params.time_limit) break;
+    if (std::isfinite(params.target)) {
+      const genetic::SearchSet best = rounds.best();
+      if (best.violation <= 0.0f && static_cast<double>(best.value) >= params.target) break;
+    }
+  }
+  BundleAnswer answer;
+  answer.items = items_of(rounds.best());
+  answer.value = value_of(problem, answer.items);
+  answer.violation = violation_of(problem, answer.items);
+  answer.feasible = !(answer.violation > 0.0);
+  answer.evaluations = rounds.evaluations();
+  answer.method = params.method;
+  answer.interrupted = interrupted;
+  answer.seconds = seconds();
+  return answer;
+}
+
+}  // namespace sheaf
