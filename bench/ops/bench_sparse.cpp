@@ -2,7 +2,9 @@
 
 #include "bench/common/inputs.hpp"
 #include "bench/ops/ops.hpp"
+#include "kernels/sparse/spgemm.hpp"
 #include "kernels/sparse/spmm.hpp"
+#include "tests/reference/sparse.hpp"
 #include "tests/reference/topk.hpp"
 
 namespace sheaf::bench {
@@ -65,12 +67,65 @@ class Spmm final : public Case {
   sparse::SpmmArgs args_;
 };
 
+/// The scores of users from their histories and the similar items of each item, as item-kNN gives them.
+class Spgemm final : public Case {
+ public:
+  Spgemm(Context& context, const Shape& s)
+      : context_(context),
+        n_(s["n"]),
+        n_columns_(s["n_columns"]),
+        host_left_(popular_csr(4 * n_, s["n_inner"], s["max_left"], 100, true)),
+        host_right_(test::random_csr(s["n_inner"], n_columns_, s["max_right"], 101, true)),
+        host_ids_(test::random_ints(n_, 102, 0, static_cast<int32_t>(4 * n_) - 1)),
+        host_bias_(test::random_floats(n_columns_, 103)),
+        left_(context, host_left_),
+        right_(context, host_right_),
+        ids_(context, host_ids_),
+        bias_(context, host_bias_),
+        out_(poisoned<float>(context, n_ * n_columns_)),
+        args_{.left = left_.view(),
+              .right = right_.view(),
+              .ids = ids_.view(),
+              .column_bias = bias_.view(),
+              .out = out_.matrix(n_, n_columns_)} {}
+
+  void run() override { sparse::spgemm(context_, args_); }
+
+  std::string fault() override {
+    const std::vector<float> out = out_.to_host();
+    for (const int64_t r : spread(n_, 20)) {
+      const ref::Sums expected = ref::spgemm(host_left_, &host_right_, {host_ids_[static_cast<size_t>(r)]}, host_bias_);
+      const auto first = out.begin() + r * n_columns_;
+      const std::string fault =
+          difference("row " + std::to_string(r), std::vector<float>(first, first + n_columns_), expected);
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return sparse::spgemm_cost(args_); }
+
+ private:
+  Context& context_;
+  int64_t n_, n_columns_;
+  test::HostCsr host_left_, host_right_;
+  std::vector<int32_t> host_ids_;
+  std::vector<float> host_bias_;
+  test::DeviceCsr left_, right_;
+  Buffer<int32_t> ids_;
+  Buffer<float> bias_, out_;
+  sparse::SpgemmArgs args_;
+};
+
 }  // namespace
 
 void add_sparse(Suite& suite) {
   suite.add<Spmm>("sparse", "spmm", {{{"n_rows", 20000}, {"n_columns", 4000}, {"max_row", 60}, {"dim", 64}}},
                   {{{"n_rows", 20000}, {"n_columns", 4000}, {"max_row", 60}, {"dim", 64}},
                    {{"n_rows", 1000000}, {"n_columns", 100000}, {"max_row", 60}, {"dim", 128}}});
+  suite.add<Spgemm>("sparse", "spgemm",
+                    {{{"n", 2000}, {"n_inner", 4000}, {"n_columns", 4000}, {"max_left", 40}, {"max_right", 100}}},
+                    {{{"n", 16384}, {"n_inner", 20000}, {"n_columns", 20000}, {"max_left", 40}, {"max_right", 100}}});
 }
 
 }  // namespace sheaf::bench

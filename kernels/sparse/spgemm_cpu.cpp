@@ -1,0 +1,42 @@
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/core/parallel.hpp"
+#include "kernels/sparse/spgemm.hpp"
+
+namespace sheaf::sparse::cpu {
+namespace {
+
+// sums[columns[x]] += weight * values[x], each with one rounding
+void add_row(const CsrView& matrix, int64_t row, float weight, float* sums) {
+  for (int64_t x = matrix.row_offsets[row]; x < matrix.row_offsets[row + 1]; ++x) {
+    float& sum = sums[matrix.columns[x]];
+    sum = fmaf(weight, matrix.values ? matrix.values[x] : 1.0f, sum);
+  }
+}
+
+}  // namespace
+
+void spgemm(Context& context, const SpgemmArgs& args) {
+  constexpr int64_t kGrain = 8;
+  parallel_for(context, args.ids.size, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      float* out = args.out.row(r);
+      if (args.column_bias.empty()) {
+        std::fill_n(out, args.out.cols, 0.0f);
+      } else {
+        std::copy_n(args.column_bias.data, args.out.cols, out);
+      }
+      const int64_t row = args.ids[r];
+      if (args.right.n_rows == 0) {
+        add_row(args.left, row, 1.0f, out);
+        continue;
+      }
+      for (int64_t e = args.left.row_offsets[row]; e < args.left.row_offsets[row + 1]; ++e) {
+        add_row(args.right, args.left.columns[e], args.left.values ? args.left.values[e] : 1.0f, out);
+      }
+    }
+  });
+}
+
+}  // namespace sheaf::sparse::cpu
