@@ -10,6 +10,7 @@ void add_embedding(Suite& suite);
 void add_tables(Suite& suite);
 void add_dense(Suite& suite);
 void add_layers(Suite& suite);
+void add_score_rows(Suite& suite);
 void add_attention(Suite& suite);
 void add_loss(Suite& suite);
 void add_optim(Suite& suite);

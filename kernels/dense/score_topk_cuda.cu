@@ -1,56 +1,29 @@
 #include "kernels/core/cuda/launch.cuh"
-#include "kernels/core/cuda/top_k.cuh"
 #include "kernels/dense/score_topk.hpp"
+#include "kernels/dense/top_k_row.cuh"
 
 namespace sheaf::dense::cuda {
 namespace {
 
 constexpr int kBlock = 128;
 
-__device__ bool is_excluded(const CsrView& exclude, int64_t query, int64_t item) {
-  if (exclude.n_rows == 0) return false;
-  int64_t low = exclude.row_offsets[query];
-  int64_t high = exclude.row_offsets[query + 1];
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (exclude.columns[middle] < item) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
+struct LinearScore {
+  const ScoreTopkArgs& args;
+  int64_t q;
+  __device__ float operator()(int64_t i) const {
+    float score = 0.0f;
+    for (int64_t c = 0; c < args.items.cols; ++c) score += args.queries(q, c) * args.items(i, c);
+    return args.item_bias.empty() ? score : score + args.item_bias[i];
   }
-  return low < exclude.row_offsets[query + 1] && exclude.columns[low] == item;
-}
+};
 
 // One block a query, one thread an item of each tile.
 __global__ void score_topk_block_kernel(ScoreTopkArgs args) {
-  __shared__ float list_scores[kMaxTopK];
-  __shared__ int32_t list_ids[kMaxTopK];
-  __shared__ TopKList list;
-  __shared__ float pending_scores[kBlock];
-  __shared__ int32_t pending_ids[kBlock];
-  __shared__ int pending_count;
+  __shared__ TopKRow<kBlock> shared;
   const int64_t q = blockIdx.x;
-  const auto k = static_cast<int32_t>(args.top_items.cols);
-  if (threadIdx.x == 0) list = TopKList{list_scores, list_ids, k, 0};
-  __syncthreads();
-  for (int64_t first = 0; first < args.items.rows; first += kBlock) {
-    const int64_t i = first + threadIdx.x;
-    bool valid = i < args.items.rows;
-    float score = 0.0f;
-    if (valid) {
-      for (int64_t c = 0; c < args.items.cols; ++c) score += args.queries(q, c) * args.items(i, c);
-      if (!args.item_bias.empty()) score += args.item_bias[i];
-      valid = list.accepts(score, static_cast<int32_t>(i)) && !is_excluded(args.exclude, q, i);
-    }
-    block_top_k_insert<kBlock>(list, valid, score, static_cast<int32_t>(i), pending_scores, pending_ids,
-                               &pending_count);
-  }
-  for (int32_t r = threadIdx.x; r < k; r += kBlock) {
-    const bool filled = r < list.size;
-    args.top_items(q, r) = filled ? list_ids[r] : -1;
-    args.top_scores(q, r) = filled ? list_scores[r] : -INFINITY;
-  }
+  const LinearScore score_of{args, q};
+  block_top_k_row<kBlock>(args.items.rows, score_of, args.exclude, q, shared, static_cast<int32_t>(args.top_items.cols),
+                          args.top_items.row(q), args.top_scores.row(q));
 }
 
 }  // namespace

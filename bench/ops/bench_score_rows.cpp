@@ -1,0 +1,82 @@
+#include <limits>
+
+#include "bench/common/inputs.hpp"
+#include "bench/ops/ops.hpp"
+#include "kernels/dense/row_topk.hpp"
+#include "tests/reference/topk.hpp"
+
+namespace sheaf::bench {
+namespace {
+
+/// A batch of users' scores for the whole catalog; every user has a row of excluded items.
+class RowTopk final : public Case {
+ public:
+  RowTopk(Context& context, const Shape& s)
+      : context_(context),
+        n_(s["n"]),
+        n_items_(s["n_items"]),
+        k_(s["k"]),
+        host_scores_(test::random_floats(n_ * n_items_, 110)),
+        host_exclude_(popular_csr(4 * n_, n_items_, 50, 111, false)),
+        host_exclude_rows_(test::random_ints(n_, 112, 0, static_cast<int32_t>(4 * n_) - 1)),
+        scores_(context, host_scores_),
+        exclude_(context, host_exclude_),
+        exclude_rows_(context, host_exclude_rows_),
+        top_items_(poisoned<int32_t>(context, n_ * k_)),
+        top_scores_(poisoned<float>(context, n_ * k_)),
+        args_{.scores = scores_.matrix(n_, n_items_),
+              .exclude = exclude_.view(),
+              .exclude_rows = exclude_rows_.view(),
+              .top_items = top_items_.matrix(n_, k_),
+              .top_scores = top_scores_.matrix(n_, k_)} {}
+
+  void run() override { dense::row_topk(context_, args_); }
+
+  std::string fault() override {
+    const std::vector<int32_t> ids = top_items_.to_host();
+    const std::vector<float> scores = top_scores_.to_host();
+    for (const int64_t r : spread(n_, 50)) {
+      const std::string fault = ref::top_k_fault(candidates(r), ids.data() + r * k_, scores.data() + r * k_, k_,
+                                                 -std::numeric_limits<float>::infinity());
+      if (!fault.empty()) return "row " + std::to_string(r) + ": " + fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::row_topk_cost(args_); }
+
+ private:
+  // Scores are copied: no bound.
+  std::vector<ref::Candidate> candidates(int64_t r) const {
+    std::vector<ref::Candidate> all(static_cast<size_t>(n_items_));
+    for (size_t i = 0; i < all.size(); ++i) {
+      all[i].score = static_cast<double>(host_scores_[static_cast<size_t>(r) * all.size() + i]);
+    }
+    const auto row = static_cast<size_t>(host_exclude_rows_[static_cast<size_t>(r)]);
+    for (int64_t e = host_exclude_.row_offsets[row]; e < host_exclude_.row_offsets[row + 1]; ++e) {
+      ref::Candidate& candidate = all[static_cast<size_t>(host_exclude_.columns[static_cast<size_t>(e)])];
+      candidate.may = candidate.must = false;
+    }
+    return all;
+  }
+
+  Context& context_;
+  int64_t n_, n_items_, k_;
+  std::vector<float> host_scores_;
+  test::HostCsr host_exclude_;
+  std::vector<int32_t> host_exclude_rows_;
+  Buffer<float> scores_;
+  test::DeviceCsr exclude_;
+  Buffer<int32_t> exclude_rows_, top_items_;
+  Buffer<float> top_scores_;
+  dense::RowTopkArgs args_;
+};
+
+}  // namespace
+
+void add_score_rows(Suite& suite) {
+  suite.add<RowTopk>("dense", "row_topk", {{{"n", 512}, {"n_items", 20000}, {"k", 20}}},
+                     {{{"n", 4096}, {"n_items", 100000}, {"k", 20}}});
+}
+
+}  // namespace sheaf::bench
