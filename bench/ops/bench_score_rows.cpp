@@ -2,7 +2,9 @@
 
 #include "bench/common/inputs.hpp"
 #include "bench/ops/ops.hpp"
+#include "kernels/dense/mean_sigmoid.hpp"
 #include "kernels/dense/row_topk.hpp"
+#include "tests/reference/dense.hpp"
 #include "tests/reference/topk.hpp"
 
 namespace sheaf::bench {
@@ -72,11 +74,53 @@ class RowTopk final : public Case {
   dense::RowTopkArgs args_;
 };
 
+/// Sums grow from call to call; adding to them takes the same time.
+class MeanSigmoid final : public Case {
+ public:
+  MeanSigmoid(Context& context, const Shape& s)
+      : context_(context),
+        n_items_(s["n_items"]),
+        host_scores_(test::random_floats(s["n"] * n_items_, 113, -4.0f, 4.0f)),
+        scores_(context, host_scores_),
+        sums_(Buffer<double>::zeros(context, n_items_)),
+        args_{.scores = scores_.matrix(s["n"], n_items_),
+              .slope = 0.75f,
+              .offset = 0.25f,
+              .weight = 1.0 / static_cast<double>(s["n"]),
+              .sums = {sums_.data(), n_items_}} {}
+
+  void run() override { dense::mean_sigmoid(context_, args_); }
+
+  std::string fault() override {
+    const std::vector<double> got = sums_.to_host();
+    const std::vector<ref::Mean> expected = ref::mean_sigmoid(
+        to_double(host_scores_), std::vector<double>(got.size(), 0.0), args_.weight, {args_.slope, args_.offset});
+    for (size_t i = 0; i < got.size(); ++i) {
+      const std::string fault =
+          difference("sums", static_cast<int64_t>(i), got[i], expected[i].value, expected[i].bound);
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::mean_sigmoid_cost(args_); }
+
+ private:
+  Context& context_;
+  int64_t n_items_;
+  std::vector<float> host_scores_;
+  Buffer<float> scores_;
+  Buffer<double> sums_;
+  dense::MeanSigmoidArgs args_;
+};
+
 }  // namespace
 
 void add_score_rows(Suite& suite) {
   suite.add<RowTopk>("dense", "row_topk", {{{"n", 512}, {"n_items", 20000}, {"k", 20}}},
                      {{{"n", 4096}, {"n_items", 100000}, {"k", 20}}});
+  suite.add<MeanSigmoid>("dense", "mean_sigmoid", {{{"n", 1024}, {"n_items", 4000}}},
+                         {{{"n", 4096}, {"n_items", 100000}}});
 }
 
 }  // namespace sheaf::bench

@@ -20,6 +20,20 @@ void for_each_logit(const Batch& shape, const Visit& visit) {
   }
 }
 
+// Adds share * sigmoid(slope * logit + offset) of a logit that float arithmetic has to within `bound`.
+void add_probability(Mean& mean, double logit, double bound, Calibration calibration, double share) {
+  constexpr double kRound = 0x1.0p-24;
+  const double x = calibration.slope * logit + calibration.offset;
+  const double moved =
+      std::abs(calibration.slope) * bound + 3.0 * kRound * (std::abs(calibration.slope * logit) + std::abs(x));
+  // Sigmoid is monotone: it lies between those of the ends of x's interval. It rounds as 10 operations
+  // (reference/loss.cpp), the mean once more when it becomes a float.
+  const double probability = sigmoid(x);
+  const double error = std::max(sigmoid(x + moved) - probability, probability - sigmoid(x - moved));
+  mean.value += share * probability;
+  mean.bound += share * (error + 12.0 * kRound * (probability + error));
+}
+
 }  // namespace
 
 Sums dot_scores(const Batch& shape, const std::vector<double>& users, const std::vector<double>& items,
@@ -85,7 +99,6 @@ AdditiveGradients additive_scores_backward(const Batch& shape, const std::vector
 std::vector<Mean> mean_probability(int64_t dim, const std::vector<double>& users, const std::vector<double>& items,
                                    const std::vector<double>& user_bias, const std::vector<double>& item_bias,
                                    double bias, Calibration calibration) {
-  constexpr double kRound = 0x1.0p-24;
   const auto n_items = static_cast<int64_t>(item_bias.size()), n_users = static_cast<int64_t>(user_bias.size());
   std::vector<Mean> means(item_bias.size());
   for (int64_t i = 0; i < n_items; ++i) {
@@ -96,19 +109,27 @@ std::vector<Mean> mean_probability(int64_t dim, const std::vector<double>& users
       for (const double term : {user_bias[static_cast<size_t>(u)], item_bias[static_cast<size_t>(i)], bias}) {
         logit.add(0, term);
       }
-      const double x = calibration.slope * logit.value[0] + calibration.offset;
-      const double moved = std::abs(calibration.slope) * logit.bound(0) +
-                           3.0 * kRound * (std::abs(calibration.slope * logit.value[0]) + std::abs(x));
-      // Sigmoid is monotone: it lies between those of the ends of x's interval. It rounds as 10 operations
-      // (reference/loss.cpp), the mean once more when it becomes a float.
-      const double probability = sigmoid(x);
-      const double error = std::max(sigmoid(x + moved) - probability, probability - sigmoid(x - moved));
-      mean.value += probability / static_cast<double>(n_users);
-      mean.bound += (error + 12.0 * kRound * (probability + error)) / static_cast<double>(n_users);
+      add_probability(mean, logit.value[0], logit.bound(0), calibration, 1.0 / static_cast<double>(n_users));
     }
     mean.bound += static_cast<double>(n_users + 2) * 0x1.0p-52 * mean.value + 0x1.0p-126;  // sums in double, underflow
   }
   return means;
+}
+
+std::vector<Mean> mean_sigmoid(const std::vector<double>& scores, const std::vector<double>& sums, double weight,
+                               Calibration calibration) {
+  const size_t n_items = sums.size(), n = n_items > 0 ? scores.size() / n_items : 0;
+  std::vector<Mean> expected(n_items);
+  for (size_t i = 0; i < n_items; ++i) {
+    for (size_t r = 0; r < n; ++r) {
+      add_probability(expected[i], scores[r * n_items + i], 0.0, calibration, std::abs(weight));
+    }
+    const double added = expected[i].value, size = added + std::abs(sums[i]);
+    expected[i].value = sums[i] + (weight < 0 ? -added : added);
+    // Sums in double; a probability may underflow.
+    expected[i].bound += static_cast<double>(n + 3) * (0x1.0p-52 * size + 0x1.0p-126 * std::abs(weight));
+  }
+  return expected;
 }
 
 std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row) {

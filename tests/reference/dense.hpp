@@ -40,7 +40,7 @@ struct Calibration {
   double slope, offset;
 };
 
-/// An item's mean probability over the users, and how far float arithmetic may be from it.
+/// An item's probabilities over the users, their mean or sum, and how far float arithmetic may be from it.
 struct Mean {
   double value = 0.0;
   double bound = 0.0;
@@ -50,6 +50,10 @@ struct Mean {
 std::vector<Mean> mean_probability(int64_t dim, const std::vector<double>& users, const std::vector<double>& items,
                                    const std::vector<double>& user_bias, const std::vector<double>& item_bias,
                                    double bias, Calibration calibration);
+
+/// sums [n_items] after dense::mean_sigmoid; scores [n, n_items], finite.
+std::vector<Mean> mean_sigmoid(const std::vector<double>& scores, const std::vector<double>& sums, double weight,
+                               Calibration calibration);
 
 /// x [rows, cols] after dense::dropout, the mask drawn one element at a time.
 std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row);
