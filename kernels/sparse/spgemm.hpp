@@ -5,9 +5,9 @@
 ///
 /// With left = X^T and right = X the rows are those of the Gram matrix X^T X. An empty row of left gives the bias.
 /// Each sum starts at the bias and follows the entries of the left row; a product is added by one fused multiply-add,
-/// that is with a single rounding. So the result is the same on every run, on any number of threads and on every backend,
-/// bit for bit but for the bits of a NaN. What is not stored is no term: NaN and infinity reach the columns whose sums
-/// hold them.
+/// that is with a single rounding. So the result is the same on every run, on any number of threads and on every
+/// backend, bit for bit but for the bits of a NaN. What is not stored is no term: NaN and infinity reach the columns
+/// whose sums hold them.
 /// Not checked: ids and columns in range. An id may come more than once. UsageError for shapes that do not fit.
 
 #include "kernels/core/context.hpp"
