@@ -1,5 +1,5 @@
 #pragma once
-/// The k strongest companions of every item by a measure of counted co-occurrence (measure.hpp).
+/// The k strongest partners of every item by a measure of counted co-occurrence (measure.hpp).
 ///
 ///   row i: the k items j of counts row i with the largest measure(i, j) >= min_score, score descending, then id ascending
 ///

@@ -1,5 +1,5 @@
 #pragma once
-/// Measures of a pair of items, from counts of baskets: c_ij with both, c_i and c_j with each, n in all.
+/// Measures of a pair of items, from counts of baskets: c_ij hold both, c_i and c_j hold each, n are all.
 
 #include <cmath>
 #include <cstdint>

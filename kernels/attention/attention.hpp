@@ -18,11 +18,12 @@
 ///   d_q[i, h] = scale * sum_j d_x[i, j] k[j, kv];   d_k[j, kv] = scale * sum over i and the heads of kv of d_x[i, j] q[i, h]
 ///   d_v[j, kv] = the same sum of P'[i, j] d_out[i, h];   d_relative_bias[h, c] = sum of d_x over the (s, i, j) that read it
 ///
-/// Inputs and outputs are float, f16 or bf16 alike; products are added in float. On tensor cores 16-bit elements, and float with
-/// allow_tf32, have p and d_x rounded to the type of the products; float without it is made of three products of tf32 (2^-22).
+/// Inputs and outputs all have one type: float, f16 or bf16. Products are added in float. On tensor cores, for 16-bit
+/// elements, and for float with allow_tf32, p and d_x are rounded to the type of the products. Float without allow_tf32
+/// is made of three products of tf32 (2^-22).
 /// Deterministic: the same bits on every run, and on the CPU for any number of threads.
-/// NaN and infinity may spread to all rows of their sequence and head, never to others, and a hidden key spreads nothing. Outputs must
-/// not alias inputs. dim is 1 to 128, and a sequence at most 2^20 tokens long.
+/// NaN and infinity may spread to all rows of their sequence and head, never to others. A hidden key spreads nothing.
+/// Outputs must not alias inputs. dim is 1 to 128, and a sequence is at most 2^20 tokens long.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -35,7 +36,8 @@ namespace sheaf::attention {
 
 inline constexpr int64_t kMaxDim = 128;
 
-/// Element (token, head, c) is data[token * stride + head * dim + c]: the parts of one projection can be read in place.
+/// Element (token, head, c) is data[token * stride + head * dim + c]. So the parts of one projection can be read in
+/// place.
 template <class Data>  // const void or void
 struct Heads {
   Data* data = nullptr;
@@ -60,7 +62,7 @@ struct Shape {
       false;  // float elements: products of numbers with 10 bits after the point, where the device has them
 };
 
-/// Whose products a GPU takes; results differ by roundings.
+/// Which tensor-core instruction a GPU uses. The results differ by rounding.
 enum class Products {
   warps,  // mma.sync of 16 rows, on every architecture
   // wgmma of 64 rows, for 16-bit elements on sm_90a; backward up to 64 dimensions and 512 tokens, without bias or grouped heads. Elsewhere
@@ -90,7 +92,8 @@ struct AttentionBackwardArgs {
 void attention(Context& context, const AttentionArgs& args);
 void attention_backward(Context& context, const AttentionBackwardArgs& args);
 
-/// Every token's rows once, and the products of the pairs that the lengths and `causal` leave; `lengths` are those of the sequences.
+/// The cost of reading every token's rows once, and of the products of the pairs that the lengths and `causal` leave.
+/// `lengths` are those of the sequences.
 OpCost attention_cost(const AttentionArgs& args, VectorView<const int64_t> lengths);
 OpCost attention_backward_cost(const AttentionBackwardArgs& args, VectorView<const int64_t> lengths);
 
