@@ -3,9 +3,10 @@
 /// only those that reach a threshold leave the registers. There is one implementation for each instruction set, chosen
 /// when the program runs.
 ///
-/// A panel holds `width` vectors, packed by units of four bytes: unit u of vector j at [u * width + j]. A unit is one float, or two
-/// bf16 (dimensions 2 u and 2 u + 1, the even one low). Products of floats are summed by fused multiply-adds over the dimensions in
-/// ascending order: the same bits with every instruction set, and whichever of the two is the row.
+/// A panel holds `width` vectors, packed by units of four bytes: unit u of vector j at [u * width + j]. A unit is one
+/// float, or two bf16 (dimensions 2 u and 2 u + 1, the even one low). Products of floats are summed by fused
+/// multiply-adds over the dimensions in ascending order: the same bits with every instruction set, and whichever of the
+/// two is the row.
 
 #include <cstdint>
 
@@ -26,9 +27,9 @@ struct ScanKernel {
   /// `width` vectors of `dim` floats into a panel.
   void (*pack)(const float* vectors, int64_t dim, uint32_t* panel);
 
-  /// Rows [first_row, first_row + rows) of one panel against all columns of another. A pair is a hit if its product is at least
-  /// row_thresholds[row] or column_thresholds[column]; both arrays have a value for each place of a panel. Returns the number of
-  /// hits, at most rows * width.
+  /// Rows [first_row, first_row + rows) of one panel against all columns of another. A pair is a hit if its product is
+  /// at least row_thresholds[row] or column_thresholds[column]; both arrays have a value for each place of a panel.
+  /// Returns the number of hits, at most rows * width.
   int32_t (*scan)(const uint32_t* row_panel, int32_t first_row, const uint32_t* column_panel, int32_t n_units,
                   const float* row_thresholds, const float* column_thresholds, Hit* hits);
 

@@ -3,8 +3,9 @@
 /// the rest. Such a unit includes this file and no other code of the project, because the linker might keep an inline
 /// function compiled there as the copy for all.
 ///
-/// Vector is a struct with: Floats, Units, kLanes, kVectors (a panel's width in vectors), kRows, zero(), load(units), broadcast(unit),
-/// multiply_add(row, column, sums), load_floats, broadcast_float, minimum, reaches (a bit mask), store.
+/// Vector is a struct with: Floats, Units, kLanes, kVectors (a panel's width in vectors), kRows, zero(), load(units),
+/// broadcast(unit), multiply_add(row, column, sums), load_floats, broadcast_float, minimum, reaches (a bit mask),
+/// store.
 
 #include <cstdint>
 

@@ -1,22 +1,27 @@
 #pragma once
-/// Softmax attention of packed sequences of different lengths (Vaswani et al., 2017), forward and backward; no matrix of
-/// length x length is stored, and no padding computed. For sequence s with tokens [offsets[s], offsets[s + 1]) and query head h,
-/// whose keys and values are those of head h / (n_heads / n_kv_heads), over tokens i and j counted from the sequence's first:
+/// Softmax attention of packed sequences of different lengths (Vaswani et al., 2017), forward and backward; no matrix
+/// of length x length is stored, and no padding computed. For sequence s with tokens [offsets[s], offsets[s + 1]) and
+/// query head h, whose keys and values are those of head h / (n_heads / n_kv_heads), over tokens i and j counted from
+/// the sequence's first:
 ///
-///   x[i, j] = scale * q[i, h] . k[j, kv] + relative_bias[h, clamp(i - j, -r, r) + r]     r = (columns of relative_bias - 1) / 2
+///   x[i, j] = scale * q[i, h] . k[j, kv] + relative_bias[h, clamp(i - j, -r, r) + r]
+///   r = (columns of relative_bias - 1) / 2
 ///   p[i, :] = softmax of x[i, :] over the j that i sees: j <= i when causal, and key_keep[j] != 0
-///   out[i, h] = sum over j of keep(i, j) * p[i, j] * v[j, kv];     log_sum_exp[i, h] = log of sum over j of exp(x[i, j])
+///   out[i, h] = sum over j of keep(i, j) * p[i, j] * v[j, kv];
+///   log_sum_exp[i, h] = log of sum over j of exp(x[i, j])
 ///
 /// A row that sees no key gives out = 0 and log_sum_exp = -infinity, and its gradients are 0.
 ///
-/// Dropout: keep(i, j) is 1 / kept with probability `kept`, else 0; kept = 1 - round(256 rate) / 256. It is decided by byte j % 16 of the
-/// Philox block (key; row = ((first_sequence + s) * n_heads + h) * 2^20 + i, block = j / 16): the same forward and backward,
-/// on every backend, for any tile and any split of a batch.
+/// Dropout: keep(i, j) is 1 / kept with probability `kept`, else 0; kept = 1 - round(256 rate) / 256. It is decided by
+/// byte j % 16 of the Philox block (key; row = ((first_sequence + s) * n_heads + h) * 2^20 + i, block = j / 16): the
+/// same forward and backward, on every backend, for any tile and any split of a batch.
 ///
 /// Gradients of sum(d_out * out), with P' = keep * p and delta[i] = d_out[i, h] . out[i, h]:
 ///   d_x[i, j] = p[i, j] * (keep(i, j) * d_out[i, h] . v[j, kv] - delta[i])
-///   d_q[i, h] = scale * sum_j d_x[i, j] k[j, kv];   d_k[j, kv] = scale * sum over i and the heads of kv of d_x[i, j] q[i, h]
-///   d_v[j, kv] = the same sum of P'[i, j] d_out[i, h];   d_relative_bias[h, c] = sum of d_x over the (s, i, j) that read it
+///   d_q[i, h] = scale * sum_j d_x[i, j] k[j, kv];
+///   d_k[j, kv] = scale * sum over i and the heads of kv of d_x[i, j] q[i, h]
+///   d_v[j, kv] = the same sum of P'[i, j] d_out[i, h];
+///   d_relative_bias[h, c] = sum of d_x over the (s, i, j) that read it
 ///
 /// Inputs and outputs all have one type: float, f16 or bf16. Products are added in float. On tensor cores, for 16-bit
 /// elements, and for float with allow_tf32, p and d_x are rounded to the type of the products. Float without allow_tf32
@@ -58,15 +63,15 @@ struct Shape {
   float dropout = 0.0f;                        // rate, in [0, 1)
   RandomKey key = {};                          // of the dropout
   int64_t first_sequence = 0;                  // number of the batch's first sequence, for the dropout
-  bool allow_tf32 =
-      false;  // float elements: products of numbers with 10 bits after the point, where the device has them
+  /// Float elements: products of numbers with 10 bits after the point, where the device has them.
+  bool allow_tf32 = false;
 };
 
 /// Which tensor-core instruction a GPU uses. The results differ by rounding.
 enum class Products {
   warps,  // mma.sync of 16 rows, on every architecture
-  // wgmma of 64 rows, for 16-bit elements on sm_90a; backward up to 64 dimensions and 512 tokens, without bias or grouped heads. Elsewhere
-  // those of warps.
+  // wgmma of 64 rows, for 16-bit elements on sm_90a; backward up to 64 dimensions and 512 tokens, without bias or
+  // grouped heads. Elsewhere those of warps.
   warpgroups
 };
 

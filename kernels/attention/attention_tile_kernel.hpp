@@ -3,9 +3,10 @@
 /// the rest. Such a unit includes this file and no other code of the project, because the linker might keep an inline
 /// function compiled there as the copy for all.
 ///
-/// Vector is a struct with: Floats, kLanes, kVectors (of a product side by side), kRows, zero, load, store, broadcast, multiply_add(a, b, c)
-/// = a b + c, add, subtract, multiply, maximum(a, b) (b if one is NaN), first(x, n, rest) (the first n lanes of x, then `rest`),
-/// largest, sum, power (2^n of integers in float, n > -127), round, below(x, limit, y) (0 where x < limit, else y), transpose.
+/// Vector is a struct with: Floats, kLanes, kVectors (of a product side by side), kRows, zero, load, store, broadcast,
+/// multiply_add(a, b, c) = a b + c, add, subtract, multiply, maximum(a, b) (b if one is NaN), first(x, n, rest)
+/// (the first n lanes of x, then `rest`), largest, sum, power (2^n of integers in float, n > -127), round,
+/// below(x, limit, y) (0 where x < limit, else y), transpose.
 
 #include <cstdint>
 

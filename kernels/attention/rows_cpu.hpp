@@ -99,7 +99,8 @@ struct BiasBand {
   float* at(int64_t i, int64_t j) const { return values + (j - i + longest); }
 };
 
-/// The factors of row i for keys [first, first + n), where first is a multiple of 16; `keep` has room for n rounded up to 16.
+/// The factors of row i for keys [first, first + n), where first is a multiple of 16; `keep` has room for n rounded up
+/// to 16.
 inline void draw_keep(const DropoutMask& mask, int64_t sequence, int64_t head, int64_t i, int64_t first, int64_t n,
                       float* keep) {
   for (int64_t j = 0; j < n; j += 16) {

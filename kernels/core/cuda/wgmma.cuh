@@ -9,9 +9,8 @@
 ///   warpgroup_commit();
 ///   warpgroup_wait<0>();
 ///
-/// Tiles are rows of 128 bytes in the 128-byte swizzle, which the hardware undoes: the 16-byte piece p of row r is at p
-/// ^ (r % 8).
-/// They are aligned to 1024 bytes.
+/// Tiles are rows of 128 bytes in the 128-byte swizzle, which the hardware undoes: the 16-byte piece p of row r is at
+/// p ^ (r % 8). They are aligned to 1024 bytes.
 
 #include <cuda_runtime.h>
 
