@@ -100,8 +100,8 @@ struct Bundle {
 struct SearchResult {
   std::vector<Bundle> pools;    // with keep_pools, all feasible bundles that were kept, some of them twice
   std::vector<Bundle> bundles;  // one a problem, in the order of the subjects
-  std::vector<double>
-      convergence;  // [rounds] mean over the problems that are feasible by then of the best value; NaN: none
+  /// [rounds] mean over the problems that are feasible by then of the best value; NaN: none
+  std::vector<double> convergence;
 };
 
 /// The best bundle of each of `users`, from the `candidates` items that score highest for the user by the logit; with the joint objective

@@ -27,8 +27,8 @@ struct Catalog {
 struct History {
   std::vector<int64_t> offsets{0};  // [n_users + 1], user u's purchases are [offsets[u], offsets[u + 1])
   std::vector<int32_t> items;
-  std::vector<int32_t>
-      baskets;  // purchases of one basket stand together and have its number; may be empty where it is not asked for
+  /// Purchases of one basket stand together and have its number; may be empty where it is not asked for.
+  std::vector<int32_t> baskets;
 
   int64_t n_users() const { return static_cast<int64_t>(offsets.size()) - 1; }
   int64_t length(int64_t u) const { return offsets[static_cast<size_t>(u) + 1] - offsets[static_cast<size_t>(u)]; }

@@ -30,8 +30,8 @@ struct BundleWorld {
   BasketsOf before;                  // the baskets of that history
   BasketsOf held_out;                // the baskets that bundles are to meet
   BasketsOf after;                   // where lift is counted out of time
-  const HostCsr* substitutes =
-      nullptr;  // [n_items, n_items] symmetric pattern; null or without rows: the column is NaN
+  /// [n_items, n_items] symmetric pattern; null or without rows: the column is NaN
+  const HostCsr* substitutes = nullptr;
 };
 
 /// Shares are of held-out baskets unless the text says otherwise. In a catalog every basket meets every bundle, so these columns are

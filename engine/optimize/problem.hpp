@@ -76,16 +76,16 @@ struct SolveParams {
   SearchMethod method = SearchMethod::portfolio;
   uint64_t seed = 0;
   int64_t problem_id = 0;  // keys the random draws, with the seed
-  double time_limit =
-      0.0;  // seconds; 0: `rounds` alone ends the search, and the answer is the same on every run and backend
+  /// Seconds; 0: `rounds` alone ends the search, and the answer is the same on every run and backend
+  double time_limit = 0.0;
   int64_t rounds = 16;     // most rounds of the search; with a time limit, 0 for as many as fit
   int64_t chains = 16;     // sets that are improved side by side in a round, 4 .. 32
   int64_t iterations = 0;  // moves of a chain in a round; 0: by the number of candidates
   int64_t islands = 1;  // searches of `chains` chains each that exchange sets; on a GPU each has a processor of its own
   int64_t migrate_every = 2;     // rounds between exchanges; 0: never
   std::vector<int32_t> start{};  // a set to begin with (warm start), or empty
-  double target =
-      std::numeric_limits<double>::infinity();  // stop at a feasible value that reaches it: an upper bound, say
+  /// Stop at a feasible value that reaches it: an upper bound, say.
+  double target = std::numeric_limits<double>::infinity();
   bool keep_on_interrupt = false;  // an interrupt after the first rounds ends the search as a time limit does
 };
 

@@ -11,8 +11,8 @@ namespace sheaf::genetic {
 struct EvaluateSetsArgs {
   SearchProblems problems;
   int64_t n_sets = 0;  // per problem
-  MatrixView<const int32_t>
-      sets;  // [n_problems * n_sets, width] i32 candidates, unique; what follows a negative one is not read
+  /// [n_problems * n_sets, width] i32 candidates, unique; what follows a negative one is not read
+  MatrixView<const int32_t> sets;
   VectorView<float> value;      // [n_problems * n_sets] f32
   VectorView<float> violation;  // [n_problems * n_sets] f32
 };

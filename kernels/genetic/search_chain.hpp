@@ -38,8 +38,8 @@ struct SearchView {
   const float* weight = nullptr;  // [n_limits, stride]
   const double* upper = nullptr;  // [n_limits]
   const float* closed = nullptr;  // [stride] 0, or -inf for forbidden candidates and padding
-  const float* category =
-      nullptr;  // [stride] the lowest candidate of its category; null without side rules, so the next
+  /// [stride] the lowest candidate of its category. Null without side rules, like the next ones.
+  const float* category = nullptr;
   const float* category_min = nullptr;
   const float* category_max = nullptr;
   const float* conflict_rows = nullptr;     // [n, stride] 1 for conflicts, or null
