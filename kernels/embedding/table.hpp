@@ -32,8 +32,8 @@ struct Tables {
 struct Bags {
   VectorView<const int32_t> ids;   // [n_entries] row within the bag's table
   const float* weights = nullptr;  // [n_entries] per sample, or null for 1
-  /// [n_bags + 1] on the device, offsets[0] == first_entry, offsets[n_bags] == first_entry + n_entries. Null: one bag for each
-  /// entry.
+  /// [n_bags + 1] on the device, offsets[0] == first_entry, offsets[n_bags] == first_entry + n_entries. Null: one bag
+  /// for each entry.
   const int64_t* offsets = nullptr;
   int64_t n_bags = 0;
   int64_t first_entry = 0;
