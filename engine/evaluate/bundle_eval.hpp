@@ -1,5 +1,5 @@
 #pragma once
-/// What the bundles that a search found are, whatever is bought later. How they meet what was bought: bundle_table.hpp.
+/// Properties of the bundles that a search found, apart from later purchases. For those see bundle_table.hpp.
 
 #include <cstdint>
 #include <vector>

@@ -41,7 +41,7 @@ struct CosineTopkArgs {
   CategoryRule rule = CategoryRule::any;
   VectorView<const int32_t> item_categories = {};   // [n_items] i32, if there is a rule
   VectorView<const int32_t> query_categories = {};  // [n_queries] i32, if there are a rule and queries
-  /// [n_categories, n_categories]: category of the query, of the item; a value other than 0 allows the pair. For `table`.
+  /// [n_categories, n_categories]: query's category, item's; a value other than 0 allows the pair. For `table`.
   MatrixView<const uint8_t> category_pairs = {};
   CsrView exclude = {};  // [n_queries, ids] pattern of items not listed; n_rows 0: none
 
