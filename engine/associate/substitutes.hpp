@@ -100,7 +100,7 @@ class PairRelations {
 
   int64_t type_key(int32_t i, int32_t j) const;
   Pool type_pool(int32_t i, int32_t j) const;
-  void judge_within(int32_t i, int32_t j, PairRelation& pair) const;  // but for switches
+  void judge_within(int32_t i, int32_t j, PairRelation& pair) const;  // except switches
   void judge_across(const Pool& categories, PairRelation& pair) const;
 
   RelationParams params_;

@@ -1,6 +1,7 @@
 #pragma once
 /// A prepared data set and a checkpoint are each a folder of files with a manifest.json that is written last. A folder
-/// is made beside its place and renamed into it, so a reader sees the old one or the new one, never a half.
+/// is written beside its target and then renamed, so a reader sees the old one or the new one, never a half-written
+/// one.
 
 #include <cstdint>
 #include <filesystem>

@@ -13,9 +13,10 @@ namespace sheaf {
 inline constexpr int64_t kMostFrontObjectives = 4;
 inline constexpr int64_t kMostFrontItems = 64;  // of a set
 
-/// value(S) = sum over i in S of linear[i] + sum over i < j in S of
-/// pair[i, j] + category_value * (different categories in S). Revenue is linear; items that sell each other are pair
-/// terms; diversity is a category value; stock to clear is linear.
+///   value(S) = sum over i in S of linear[i] + sum over i < j in S of pair[i, j]
+///            + category_value * (different categories in S)
+/// Revenue is linear; items that sell each other are pair terms; diversity is a category value; stock to clear is
+/// linear.
 struct Objective {
   std::string name{};
   std::vector<double> linear{};  // [n], or empty: none
