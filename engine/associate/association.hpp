@@ -21,7 +21,7 @@ struct PairCounts {
   std::vector<int32_t> companions;      // ascending in a row
   std::vector<int32_t> counts;          // baskets with both
 
-  /// Baskets with both; 0 also where fewer than the minimum were counted.
+  /// Baskets with both items; 0 also where fewer than the minimum were counted.
   int64_t count(int32_t i, int32_t j) const;
   double measure(association::Measure measure, int32_t i, int32_t j) const {
     return association::measure_pair(measure, count(i, j), item_counts[static_cast<size_t>(i)],
@@ -42,8 +42,8 @@ struct Partners {
   HostCsr to_csr() const;
 };
 
-/// Which pairs may be listed: by their categories, of which a negative one is unknown and meets none under any rule but `any`, and but
-/// for those excluded.
+/// Which pairs may be listed: those that the rule of categories allows, except the excluded ones. A negative category
+/// is unknown: such an item is paired only under the rule `any`.
 struct PairRule {
   using Kind = association::CategoryRule;
   Kind kind = Kind::any;
@@ -56,26 +56,27 @@ struct PairRule {
   bool allows(int32_t i, int32_t j) const;
 };
 
-/// A(i, j) = scale * max(0, cos(e_i, e_j)) of the pairs that the rule allows; vectors is [n_items, dim]. k is cut to the number of other
-/// items.
+/// A(i, j) = scale * max(0, cos(e_i, e_j)) of the pairs that the rule allows; vectors is [n_items, dim]. k is reduced
+/// to the number of other items.
 Partners cosine_partners(Context& context, MatrixView<const float> vectors, int64_t k, float scale, float min_score,
                          const PairRule& rule = {});
-/// The same lists, bit by bit, of vectors on the host that a device need not hold at once: pieces of items pass by pieces of rows, which
-/// together take about `device_bytes` of it (at least 64 rows and items).
+/// The same lists, bit by bit, of vectors on the host that need not all be on the device at once: pieces of items are
+/// compared with pieces of rows, which together take about `device_bytes` of the device (at least 64 rows and items).
 Partners cosine_partners_in_pieces(Context& context, std::span<const float> vectors, int64_t dim, int64_t k,
                                    float scale, float min_score, int64_t device_bytes, const PairRule& rule = {});
 Partners counted_partners(Context& context, const PairCounts& counts, association::Measure measure, int64_t k,
                           float min_score);
 
-/// DataError that names the first row with a value that is not finite by `name_of(row)`.
+/// Throws DataError that names the first row with a value that is not finite by `name_of(row)`.
 void check_finite_rows(Context& context, MatrixView<const float> vectors,
                        const std::function<std::string(int64_t)>& name_of);
 
-/// The union of the lists read both ways, on request: (i, j) is in the result if i lists j or j lists i, and both ways score the larger
-/// of what the lists say. Rows may be longer than the lists were. The result equals its transpose.
+/// The union of the lists read in both directions, on request: (i, j) is in the result if i lists j or j lists i, and
+/// both directions get the larger of the listed scores. Rows may be longer than the lists were. The result equals its
+/// transpose.
 HostCsr symmetrised(const HostCsr& lists);
 
-/// The counts of the pairs (row, companion) that the rule allows; the items' own counts stay.
+/// The counts of the pairs (row, companion) that the rule allows; the counts of the single items stay.
 PairCounts allowed_pairs(const PairCounts& counts, const PairRule& rule);
 
 /// "support", "confidence", "lift", "leverage", "conviction", "jaccard", "count-cosine".

@@ -1,27 +1,31 @@
 #pragma once
-/// Which products replace each other, and which are used together: judged from what the same users put into one basket.
+/// Which products replace each other, and which are used together, judged by what the same users put into one basket.
 ///
-/// Expected. If user u's products fall into u's baskets at random, each basket as likely as it is large, i and j stand together in
+/// Expected. If user u's products fall into u's baskets at random, with a basket's probability in proportion to its
+/// size, i and j are together in
 ///   e_ij = sum over users of n_ui n_uj f_u,   f_u = sum_b w_b^2 / (sum_b w_b)^2
-/// baskets: n_ui = baskets of u with i, w_b = number of different categories in basket b. (With w_b = 1 it is n_ui n_uj / n_u, which
-/// takes every pair of a large trip for a complement.) Users who never buy one of the two say nothing.
+/// baskets: n_ui = baskets of u with i, w_b = number of different categories in basket b. (With w_b = 1 it is n_ui
+/// n_uj / n_u, and then every pair of a large trip looks like a complement.) Users who never buy one of the two do not
+/// count.
 ///
-/// Ratio. Observed baskets with both, o_ij, are Poisson with mean r_ij e_ij; r_ij has a Gamma prior of shape s and mean m_ij. So
+/// Ratio. Observed baskets with both, o_ij, are Poisson with mean r_ij e_ij; r_ij has a Gamma prior of shape s and mean
+/// m_ij. So
 ///   ratio = (o_ij + s) / (e_ij + s / m_ij),   lower and upper = the 5 and 95 % points of its posterior
-/// (Wilson and Hilferty's cube, within 3 % of the exact points for s = 2). The prior's mean comes from other pairs, by the same formula,
-/// in levels: 1; all pairs of the category; those of the same two product types in it. For pairs of two categories: 1; all pairs of
-/// these two. Each level leaves out what the next one counts.
+/// (Wilson and Hilferty's cube, within 3 % of the exact points for s = 2). The prior's mean comes from other pairs, by
+/// the same formula, in levels: 1; all pairs of the category; the pairs of the same two product types in it. For pairs
+/// of two categories: 1; all pairs of these two. Each level leaves out what the next one counts.
 ///
 /// Kinds. A substitute is a pair of one category
-/// - whose upper end is below 1, and between which users switch: of the baskets that hold one of the two, ordered by time, at least half
-///   as many neighbours differ as chance would have it (products of two seasons never meet, and replace nothing); or
-/// - of one product type whose pairs are substitutes as a whole (the upper end of the type's ratio is below 1), unless the pair's own
-///   counts say that it is bought together (the lower end of (o + s) / (e + s) is above 1).
+/// - whose upper end is below 1, and between which users switch: of the baskets that hold one of the two, ordered by
+///   time, at least half as many neighbours differ as chance would give (products of two seasons are never near each
+///   other in time, and do not replace each other); or
+/// - of one product type whose pairs are substitutes as a whole (the upper end of the type's ratio is below 1), unless
+///   the pair's own counts say that it is bought together (the lower end of (o + s) / (e + s) is above 1).
 /// A complement is a pair in at least min_together baskets whose lower end is above 1. All else is neither.
 ///
-/// Time: sums of squares of the baskets' sizes and of each user's products of one category; a pair of two categories costs the buyers of
-/// the rarer item, one that may be a substitute the baskets of both. Memory: the pairs with evidence, no matrix of all items. One thread,
-/// no atomics: the same input gives the same bytes.
+/// Time: sums of squares of the baskets' sizes and of each user's products of one category. A pair of two categories
+/// costs the buyers of the rarer item. A pair that may be a substitute costs the baskets of both items. Memory: the
+/// pairs with evidence, no matrix of all items. One thread, no atomics: the same input gives the same bytes.
 
 #include <cstdint>
 #include <span>
@@ -41,15 +45,17 @@ struct PairRelation {
   float expected = 0;          // e
   float ratio = 1;             // how many times the expected baskets, shrunk
   float lower = 0, upper = 0;  // 5 and 95 % points of the ratio
-  // Counted of pairs whose upper end is below 1, and of substitutes: a user's neighbouring baskets, of those with just one of the two,
-  // that differ. If their order were by chance: sum over users of 2 a b / (a + b) of a and b baskets.
+  // Counted for pairs whose upper end is below 1, and for substitutes: neighbouring baskets of a user that differ,
+  // among those with just one of the two items. If their order were by chance: sum over users of 2 a b / (a + b), for a
+  // and b baskets.
   int32_t switches = 0;
   float expected_switches = 0;
-  /// Substitute: the share of the expected baskets that is missing, 1 - min(ratio, 1). Complement: lower - 1. Neither: 0.
+  /// Substitute: the share of the expected baskets that is missing, 1 - min(ratio, 1). Complement: lower - 1. Neither:
+  /// 0.
   float strength = 0;
 };
 
-/// The training baskets and what the products are.
+/// The training baskets and the products.
 struct RelationInput {
   const HostCsr& baskets;                // [n_baskets, n_items] pattern
   std::span<const int32_t> basket_user;  // [n_baskets] >= 0
@@ -66,12 +72,14 @@ struct RelationParams {
 
 class PairRelations {
  public:
-  /// Of any two different items, in either order. Without users in common: what their types and category say.
+  /// The relation of any two different items, in either order. Without users in common it is what their types and
+  /// category say.
   PairRelation find(int32_t i, int32_t j) const;
   PairKind kind(int32_t i, int32_t j) const { return find(i, j).kind; }
   int64_t n_items() const { return static_cast<int64_t>(category_.size()); }
 
-  /// Items j with users in common with i and a category in common, or that stand with i in min_together baskets; ascending.
+  /// Items j that have users in common with i and a category in common, or that are together with i in min_together
+  /// baskets; ascending.
   std::span<const int32_t> partners(int32_t i) const { return rows_.row(i); }
   /// Pairs of `partners` of a kind, both ways, values = strength: [n_items, n_items].
   HostCsr of_kind(PairKind kind) const;
@@ -92,7 +100,7 @@ class PairRelations {
 
   int64_t type_key(int32_t i, int32_t j) const;
   Pool type_pool(int32_t i, int32_t j) const;
-  void judge_within(int32_t i, int32_t j, PairRelation& pair) const;  // but for switches
+  void judge_within(int32_t i, int32_t j, PairRelation& pair) const;  // except switches
   void judge_across(const Pool& categories, PairRelation& pair) const;
 
   RelationParams params_;

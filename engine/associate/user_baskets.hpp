@@ -1,5 +1,6 @@
 #pragma once
-/// Baskets in the order in which each user bought them, and what two items do along it. Part of substitutes.hpp.
+/// Baskets in the order in which each user bought them, and counts of two items along this order. Part of
+/// substitutes.hpp.
 
 #include <cstdint>
 #include <span>
@@ -11,7 +12,7 @@ namespace sheaf {
 
 class UserBaskets {
  public:
-  /// A count beside what chance would have it.
+  /// A count beside the count expected by chance.
   struct Count {
     int32_t observed = 0;
     double expected = 0;
@@ -21,7 +22,8 @@ class UserBaskets {
     int32_t user, item, baskets;
   };
 
-  /// baskets [n_baskets, n_items] pattern, user and time [n_baskets], category [n_items], negative: unknown. All must outlive this.
+  /// baskets [n_baskets, n_items] pattern, user and time [n_baskets], category [n_items], negative: unknown. All must
+  /// outlive this.
   UserBaskets(const HostCsr& baskets, std::span<const int32_t> user, std::span<const int64_t> time,
               std::span<const int32_t> category);
 
@@ -38,7 +40,7 @@ class UserBaskets {
   /// Places of the baskets with the item, ascending.
   std::span<const int32_t> places(int32_t item) const { return places_.row(item); }
 
-  /// f_u: n_ui n_uj f_u is how many baskets of the user hold both if they fall into baskets at random.
+  /// f_u: n_ui n_uj f_u baskets of the user would hold both if items fell into baskets at random.
   double spread(int32_t user) const { return spread_[static_cast<size_t>(user)]; }
 
   /// By user, then category, then item.
@@ -46,10 +48,11 @@ class UserBaskets {
   /// The item's purchases, as indices in ascending order.
   std::span<const int32_t> bought(int32_t item) const { return bought_.row(item); }
 
-  /// Of each user's baskets that hold just one of the two: neighbours that differ. By chance 2 a b / (a + b) of a and b baskets.
+  /// Of each user's baskets that hold just one of the two: neighbours that differ. By chance 2 a b / (a + b) of a and b
+  /// baskets.
   Count switches(int32_t i, int32_t j) const;
-  /// Baskets with one of the two whose next basket, at most `seconds` later, holds the other one, which the first did not. By chance
-  /// min(1, n_uj w / sum w), w the width of the next basket.
+  /// Baskets with one of the two items whose next basket, at most `seconds` later, holds the other one, which the first
+  /// did not. By chance min(1, n_uj w / sum w), where w is the width of the next basket.
   Count follows(int32_t i, int32_t j, int64_t seconds) const;
 
  private:

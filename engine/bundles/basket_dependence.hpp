@@ -1,16 +1,20 @@
 #pragma once
-/// How often two items stand in one basket, beyond what each one's chance gives: rho of kernels/genetic/joint_pairs.hpp, and the fit of its
-/// parameters.
+/// How much more often two items are in one basket than their chances alone give: rho of
+/// kernels/genetic/joint_pairs.hpp, and the fit of its parameters.
 ///
 ///   P(i and j in one basket) = P(i) P(j) rho(i, j),  rho = exp(offset) ratio^exponent,  ratio = (c + k m) / (E + k)
 ///
-/// c: baskets with both; E: what independence gives; m: what the items' categories, and the cosine of learned vectors, say before anything
-/// is counted; k: how many expected baskets that belief is worth. Counts c are Poisson with a Gamma prior of mean m and variance m / k (the
-/// Gamma-Poisson shrinker, DuMouchel, "Bayesian data mining in large frequency tables", The American Statistician 53(3), 1999).
-/// - m of two categories: their common baskets of items over those expected, drawn towards 1 by kPriorBaskets;
-/// - prior_cosine and k: most likely for all pairs of the kFitItems items that most baskets hold, pairs without a common basket included;
-/// - for one user, whose own chances already hold most of what is bought together, exponent and offset: most likely in the last period of
-///   the history, with chances and counts from before it. For the catalog exponent is 1 and offset 0.
+/// c: baskets with both; E: what independence gives; m: the prior, which the items' categories and the cosine of
+/// learned vectors predict before anything is counted; k: how many expected baskets the prior is worth. Counts c are
+/// Poisson with a Gamma prior of mean m and variance m / k (the Gamma-Poisson shrinker, DuMouchel, "Bayesian data
+/// mining in large frequency tables", The American Statistician 53(3), 1999). The fit:
+/// - m of two categories: common baskets of their items over those expected, shrunk towards 1 by kPriorBaskets;
+/// - prior_cosine and k: maximum likelihood over all pairs of the kFitItems items that most baskets hold, including
+///   pairs without a common basket;
+/// - exponent and offset, for one user, whose own chances already contain most of what is bought together: maximum
+///   likelihood in the last period of the history, with chances and counts from before it. For the catalog exponent is
+///       1
+///   and offset 0.
 
 #include <cstdint>
 #include <span>
@@ -24,10 +28,10 @@ namespace sheaf {
 inline constexpr double kPriorBaskets = 20.0;
 inline constexpr int64_t kFitItems = 200;
 
-/// Mean Poisson log-likelihood of counted pairs in baskets that the fit has not seen, a pair, above that of independence.
+/// Mean Poisson log-likelihood for each counted pair in baskets that the fit has not seen, above that of independence.
 struct DependenceGain {
   double prior = 0.0;  // by m alone
-  double ratio = 0.0;  // by the counts drawn towards m
+  double ratio = 0.0;  // by the counts shrunk towards m
   int64_t n_pairs = 0;
 };
 
@@ -49,12 +53,12 @@ struct BasketDependence {
 BasketDependence fit_dependence(const PairCounts& counts, std::span<const int32_t> category,
                                 std::span<const float> vectors, int64_t dim);
 
-/// Sets user_exponent (0 to 2) and user_offset. Nothing changes where `habits` is not fitted.
+/// Sets user_exponent (0 to 2) and user_offset. Changes nothing if `habits` is not fitted.
 void fit_user_dependence(Context& context, const BasketHistory& history, const HabitModel& habits,
                          const HabitParams& params, std::span<const float> vectors, int64_t dim,
                          BasketDependence& dependence);
 
-/// On other baskets, over the pairs of their kFitItems most frequent items.
+/// The gain on other baskets, over the pairs of their kFitItems most frequent items.
 DependenceGain judge_dependence(Context& context, const BasketDependence& dependence, const HostCsr& baskets,
                                 std::span<const float> vectors, int64_t dim);
 

@@ -1,6 +1,7 @@
 #pragma once
-/// Bundles that maximise F (kernels/genetic/bundle_terms.hpp) under constraints, found by the search of kernels/genetic:
-/// one for each user, from the items that this user wants most; or one around each anchor item, for the users as a whole.
+/// Bundles that maximise F (kernels/genetic/bundle_terms.hpp) under constraints, found by the search of
+/// kernels/genetic: one for each user, from the items that this user wants most; or one around each anchor item, for
+/// all users together.
 
 #include <cstdint>
 #include <limits>
@@ -26,30 +27,33 @@ struct SearchParams {
   int64_t min_categories = 2;
   std::vector<int32_t> must_have, forbidden;  // items
   float weight_association = 1.0f, weight_preference = 0.0f, weight_revenue = 0.0f;
-  /// The joint objective (kernels/genetic/joint_pairs.hpp), where any of these is given: half of what a coming basket with the item and
-  /// another one of the bundle is worth. Of a subject: pair_value + (1 - discount) paid_value, and fresh_value where the subject has not
-  /// bought the item. [n_items] each, or empty: 0. Needs SearchSpace::joint.
+  /// The joint objective (kernels/genetic/joint_pairs.hpp) is used if any of these is given. Each is half of the worth
+  /// of a coming basket with the item and another one of the bundle. For a subject it is pair_value + (1 - discount)
+  /// paid_value, plus fresh_value if the subject has not bought the item. [n_items] each, or empty: 0. Needs
+  /// SearchSpace::joint.
   std::vector<float> pair_value, paid_value, fresh_value;
   float substitute_factor = 1.0f;  // of joint terms of substitutes
-  float baskets = 0.0f;  // expected of an audience, which values of its bundles are counted in; 0: of all users
+  float baskets = 0.0f;  // expected baskets of an audience, the unit of its bundles' values; 0: those of all users
   HostCsr apart;         // [n_items, n_items] symmetric pattern: never in one bundle; without rows: none
-  /// [n_items] what a use of the item costs, in units of F, or empty: nothing.
+  /// [n_items] the cost of using an item, in units of F, or empty: none.
   std::vector<float> item_cost;
-  /// The share of the price that is taken off. Chances grow to min(1, P (1 + uplift * discount)), revenue counts (1 - discount) price.
+  /// The share of the price that is taken off. Chances grow to min(1, P (1 + uplift * discount)), revenue counts
+  /// (1 - discount) price.
   float discount = 0.0f, uplift = 0.0f;
-  /// [n_items] unit costs in the currency of the data, or empty: no floor. What is left of the discounted price of a bundle after its
-  /// costs is at least margin_floor of it.
+  /// [n_items] unit costs in the currency of the data, or empty: no floor. After costs, at least margin_floor of a
+  /// bundle's discounted price must be left.
   std::vector<float> unit_cost;
   float margin_floor = 0.0f;
-  /// By subject, bundles to begin with: the result is no worse than the feasible ones among them. Items outside the candidates take the
-  /// places of the last ones.
+  /// By subject, bundles to start with: the result is no worse than the feasible ones among them. Their items that are
+  /// not candidates replace the last candidates.
   std::map<int64_t, std::vector<std::vector<int32_t>>> known;
   bool keep_pools = false;
-  /// Four rounds of eight chains: on the demo's and the shop's problems no set of more rounds is better.
+  /// Four rounds of eight chains: on the demo's and the shop's problems, no setting with more rounds is better.
   genetic::SearchParams search{.chains = 8, .rounds = 4, .iterations = 16};
 };
 
-/// What the joint objective needs of items and users: chances that outlive the space, and device copies of the dependence.
+/// What the joint objective needs of items and users: chances that outlive the space, and device copies of the
+/// dependence.
 struct JointSpace {
   /// `vectors` [n_items, dim] give the cosines of the prior, or are empty.
   JointSpace(Context& context, const BasketChances& user_chances, const BasketDependence& basket_dependence,
@@ -71,14 +75,15 @@ struct SearchSpace {
   Buffer<float> price;
   Buffer<int32_t> category;
   Buffer<uint8_t> flags;
-  /// A(i, j) = scale * cosine of these vectors, [n_items, dim]; or, while they are empty, scale * the entries of `association`.
+  /// A(i, j) = scale * cosine of these vectors, [n_items, dim]; or, while they are empty, scale * the entries of
+  /// `association`.
   Buffer<float> vectors;
   int64_t dim = 0;
   DeviceCsr association;  // [n_items, n_items]
   float scale = 1.0f;
   std::unique_ptr<JointSpace> joint;
   DeviceCsr substitutes;  // [n_items, n_items] symmetric pattern, or none
-  /// With a rule, pairs that it allows neither way are never in one bundle.
+  /// With a rule, pairs that it allows in neither direction are never in one bundle.
   std::optional<PairRule> rule;
 
   bool may_be_together(const SearchParams& params, int32_t i, int32_t j) const {
@@ -100,34 +105,35 @@ struct Bundle {
 struct SearchResult {
   std::vector<Bundle> pools;    // with keep_pools, all feasible bundles that were kept, some of them twice
   std::vector<Bundle> bundles;  // one a problem, in the order of the subjects
-  std::vector<double>
-      convergence;  // [rounds] mean over the problems that are feasible by then of the best value; NaN: none
+  /// [rounds] mean over the problems that are feasible by then of the best value; NaN: none
+  std::vector<double> convergence;
 };
 
-/// The best bundle of each of `users`, from the `candidates` items that score highest for the user by the logit; with the joint objective
-/// from the user's own items, partners of those, and the model's best (candidates.hpp).
+/// The best bundle of each of `users`. Candidates are the `candidates` items with the highest logit for the user. With
+/// the joint objective they are the user's own items, partners of those, and the model's best (candidates.hpp).
 SearchResult search_for_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
                               const SearchParams& params, const std::vector<int32_t>& users);
 
-/// The best bundle that holds each of `anchors`. partners is [anchors.size(), n_partners] row-major, -1 for none; `probability`
-/// [n_items] is the users' mean; with the joint objective the chance that a coming basket of anyone holds the item, and the values of the
-/// baskets that are expected of all. UsageError for an anchor that is forbidden.
+/// The best bundle that holds each of `anchors`. partners is [anchors.size(), n_partners] row-major, -1 for none.
+/// `probability` [n_items] is the users' mean. With the joint objective it is the chance that a coming basket of anyone
+/// holds the item, and values count the expected baskets of all users. UsageError for an anchor that is forbidden.
 SearchResult search_around_anchors(Context& context, const SearchSpace& space, const SearchParams& params,
                                    const std::vector<int32_t>& anchors, const std::vector<int32_t>& partners,
                                    const std::vector<float>& probability);
 
-/// What item i adds to a sum that must not be above 0 for the margin to hold: cost - (1 - floor) (1 - discount) price.
+/// What item i adds to a sum that must be at most 0 for the margin to hold: cost - (1 - floor) (1 - discount) price.
 double margin_weight(const SearchParams& params, double price, int32_t item);
 
 /// P(u, i) averaged over the users, all or the given ones.
 std::vector<float> mean_probability(Context& context, const LinearScorer& scorer);
 std::vector<float> mean_probability(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users);
 
-/// Feasible bundles by value (then subject), leaving out those that share more than `max_overlap` items with one already taken, and
-/// copies; at most `count`.
+/// Feasible bundles by value (then subject), at most `count`. Leaves out copies, and bundles that share more than
+/// `max_overlap` items with one already taken.
 std::vector<Bundle> select_bundles(const std::vector<Bundle>& bundles, int64_t max_overlap, int64_t count);
 
-/// What prices may sum to: the budget and two roundings, one of the prices' float32 and one of the budget's, so that 2.99 and 7.01 fit 10.
+/// The limit of the sum of prices: the budget and two roundings, one of the prices' float32 and one of the budget's, so
+/// that 2.99 and 7.01 fit 10.
 inline float budget_limit(const SearchParams& params) {
   return params.budget * (1.0f + 2 * std::numeric_limits<float>::epsilon());
 }

@@ -1,6 +1,6 @@
 #pragma once
-/// The candidates of bundle problems, from the models, and their terms on the device: what search_for_users, search_around_anchors and
-/// the problems of export_problem.hpp have in common.
+/// The candidates of bundle problems, from the models, and their terms on the device: the common part of
+/// search_for_users, search_around_anchors and the problems of export_problem.hpp.
 
 #include <cstdint>
 #include <span>
@@ -11,7 +11,7 @@
 
 namespace sheaf {
 
-/// Candidates of some problems, with what the subjects think of them.
+/// Candidates of some problems, with the subjects' chances of them.
 struct Candidates {
   int64_t n = 0, width = 0;
   bool of_users = false;           // each problem is one user's, with the user's own chances
@@ -24,11 +24,12 @@ struct Candidates {
   }
 };
 
-/// Of users: the items that score highest for each by the logit, must-haves and the items of known bundles in the places of the last.
-/// With the joint objective, the user's own items with the most to bring (P times value) take five eighths of the places, three where
-/// fresh_value asks for new ones; partners of the likeliest of them by counted baskets, which the user has not bought, an eighth; the
-/// model's best that are new to the user the rest. P is then
-/// a chance a basket, of BasketChances: of own items, and of the logit for new ones.
+/// Of users: the items with the highest logit for each user. Must-haves and the items of known bundles take the last
+/// places.
+/// With the joint objective, five eighths of the places (three where fresh_value asks for new items) go to the user's
+/// own items with the highest P times value. One eighth goes to partners, by counted baskets, of the most likely of
+/// them, which the user has not bought. The rest goes to the model's best that are new to the user. P is then a chance
+/// for one basket, of BasketChances: of own items, and of the logit for new ones.
 class UserCandidates {
  public:
   UserCandidates(Context& context, const LinearScorer& scorer, const SearchSpace& space, const SearchParams& params,
@@ -54,7 +55,8 @@ class UserCandidates {
 Candidates anchor_candidates(const SearchSpace& space, const SearchParams& params, std::span<const int32_t> anchors,
                              std::span<const int32_t> partners, const std::vector<float>& probability);
 
-/// Of one problem for many users: the items of the highest `probability` [n_items], ties by number, and the must-haves.
+/// Of one problem for many users: the items with the highest `probability` [n_items], ties by number, and the
+/// must-haves.
 Candidates audience_candidates(const SearchSpace& space, const SearchParams& params,
                                const std::vector<float>& probability);
 
@@ -69,7 +71,7 @@ struct ProblemTerms {
   Buffer<uint32_t> conflict;  // pairs that are never in one bundle, or empty
 };
 
-/// Weighted limits of the problems: the budget, and the floor of the margin.
+/// Weighted limits of the problems: the budget, and the margin floor.
 struct ProblemLimits {
   ProblemLimits(const SearchSpace& space, const SearchParams& params, const Candidates& candidates);
 

@@ -1,6 +1,6 @@
 #pragma once
-/// Searches over many problems at once that choose more than each problem's items: the discount of each bundle, and bundles that share
-/// what there is.
+/// Searches over many problems at once that choose more than each problem's items: the discount of each bundle, and
+/// bundles that share stock and uses.
 
 #include <cstdint>
 #include <functional>
@@ -14,8 +14,9 @@ namespace sheaf {
 /// A search of all problems of a run, by search_for_users or search_around_anchors.
 using SearchCall = std::function<SearchResult(const SearchParams&)>;
 
-/// Each problem's best bundle over the discounts of `levels`: feasible before infeasible, then by value, then the smaller discount. One
-/// search a level, on the device; `levels` must not be empty. Pools are those of all levels.
+/// Each problem's best bundle over the discounts of `levels`: feasible before infeasible, then by value, then the
+/// smaller discount. One search for each level, on the device; `levels` must not be empty. Pools are those of all
+/// levels.
 SearchResult search_discounts(const SearchCall& search, SearchParams params, const std::vector<float>& levels);
 
 /// A search of some of the problems of a run, by their numbers, ascending.
@@ -27,10 +28,11 @@ struct ApartSelection {
   int64_t n_searches = 0;      // problems searched, over all rounds
 };
 
-/// Bundles of different problems that share at most max_overlap items two by two: the best of all problems is taken, what it holds is taken
-/// from the others, those are searched anew, and so on (lazy greedy: a problem's value only falls, so only problems whose bundle
-/// no longer fits and would come next are searched, a few at a time). With max_overlap 0 no item, with 1 no pair of items is in two
-/// bundles; with more, bundles that do not fit are dropped and not searched anew. `subject` is each problem's anchor.
+/// Bundles of different problems, any two of which share at most max_overlap items. The best of all problems is taken,
+/// what it holds is taken from the others, those are searched again, and so on. (Lazy greedy: a problem's value only
+/// falls. So only problems whose bundle no longer fits and would come next are searched, a few at a time.) With
+/// max_overlap 0 no item, with 1 no pair of items is in two bundles. With more, bundles that do not fit are dropped and
+/// not searched again. `subject` is each problem's anchor.
 ApartSelection search_apart(const PartialSearchCall& search, SearchParams params, const std::vector<int32_t>& anchors,
                             int64_t n_items, int64_t max_overlap, int64_t count);
 
@@ -46,9 +48,10 @@ struct ColumnGeneration {
 /// Sets the demand of columns from the first `n` on.
 using DemandCall = std::function<void(std::vector<Column>& columns, size_t first)>;
 
-/// Columns by price (Dantzig and Wolfe, 1960): all problems are searched; the choice among all bundles found so far puts prices on the
-/// items that are short; all problems are searched anew with those prices as costs, which makes them look for other items; until no
-/// bundle is new or the value rises no more. `params.keep_pools` and `item_cost` are set here.
+/// Column generation (Dantzig and Wolfe, 1960). All problems are searched. The choice among all bundles found so far
+/// puts prices on the items that are short. All problems are searched again with those prices as costs, so they look
+/// for other items. This repeats until no bundle is new or the value no longer rises. `params.keep_pools` and
+/// `item_cost` are set here.
 ColumnGeneration generate_columns(const SearchCall& search, SearchParams params, const PackingConstraints& coupling,
                                   int64_t n_items, const DemandCall& demand);
 

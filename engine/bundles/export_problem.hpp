@@ -1,6 +1,7 @@
 #pragma once
-/// The bundle problem of a user, of an anchor item or of an audience as data, built from the models: the very problem that
-/// search_for_users and search_around_anchors solve, for the bound, for branch and bound, for a front or for a file.
+/// The bundle problem of a user, of an anchor item or of an audience as data, built from the models. It is the same
+/// problem that search_for_users and search_around_anchors solve. It serves the bound, branch and bound, a front, or a
+/// file.
 
 #include <cstdint>
 #include <vector>
@@ -16,25 +17,30 @@ struct ExportedProblem {
   std::vector<float> probability;  // [problem.n] as the search sees it
 };
 
-/// Of each of `users`, from the items that score highest for the user.
+/// The problems of `users`, each from the items that score highest for the user.
 std::vector<ExportedProblem> problems_of_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
                                                const SearchParams& params, const std::vector<int32_t>& users);
 
-/// Around each of `anchors`, which is a must-have. partners is [anchors.size(), n_partners] row-major, -1 for none.
+/// The problems around `anchors`; each anchor is a must-have. partners is [anchors.size(), n_partners] row-major, -1
+/// for none.
 std::vector<ExportedProblem> problems_around_anchors(Context& context, const SearchSpace& space,
                                                      const SearchParams& params, const std::vector<int32_t>& anchors,
                                                      const std::vector<int32_t>& partners,
                                                      const std::vector<float>& probability);
 
-/// One bundle for an audience: a segment, or all users. `probability` [n_items] is their mean; the candidates are what it is highest of.
+/// One bundle for an audience: a segment, or all users. `probability` [n_items] is their mean. The candidates are the
+/// items with the highest `probability`.
 ExportedProblem problem_of_audience(Context& context, const SearchSpace& space, const SearchParams& params,
                                     const std::vector<float>& probability);
 
-/// The front of a problem whose terms were built with weight_association = weight_preference = 1 and weight_revenue = 0. Objectives, all maximised:
+/// The front of a problem whose terms were built with weight_association = weight_preference = 1 and
+/// weight_revenue = 0. Objectives, all maximised:
 /// - revenue: sum of P(i) price(i), the currency expected of one user;
-/// - conversion: sum of P(i) and, over the ordered pairs, of P(i) A(i, j): purchases expected, and what they draw along;
-/// - diversity: different categories; left out where the candidates have but one;
-/// - stock: units in stock of the bundle's items, which it helps to clear; left out without `stock` [n_items], infinity counting 0.
+/// - conversion: sum of P(i) and, over the ordered pairs, of P(i) A(i, j): purchases expected, and what they draw
+///   along;
+/// - diversity: different categories; left out if all candidates have one category;
+/// - stock: units in stock of the bundle's items, which it helps to clear; infinity counts 0; left out without `stock`
+///   [n_items].
 /// References of the hypervolume are 0.
 ParetoProblem shop_front(const ExportedProblem& built, const std::vector<float>& item_price,
                          const std::vector<double>& stock);

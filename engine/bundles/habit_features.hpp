@@ -1,5 +1,6 @@
 #pragma once
-/// The features of basket_chances.hpp: what is known of every user and item that the user has bought, at one moment.
+/// The features of basket_chances.hpp: what is known, at one moment, of every user and each item that the user has
+/// bought.
 
 #include <array>
 #include <cstdint>
@@ -10,7 +11,7 @@
 
 namespace sheaf {
 
-/// Places in x.
+/// Positions in x.
 enum HabitFeature : size_t {
   kRate14,
   kRate60,
@@ -28,7 +29,7 @@ enum HabitFeature : size_t {
 };
 
 struct HabitFeatures {
-  /// From baskets of `history` up to and with `day`.
+  /// From baskets of `history` up to and including `day`.
   HabitFeatures(Context& context, const BasketHistory& history, std::span<const int32_t> category, double day);
 
   std::span<const int32_t> row(int64_t user) const {

@@ -1,5 +1,6 @@
 #pragma once
-/// The panel of the price response (price_response.hpp): items in weeks, with counts and prices. Internal to this folder.
+/// The panel of the price response (price_response.hpp): items in weeks, with counts and prices. Internal to this
+/// folder.
 
 #include <array>
 #include <cstdint>
@@ -31,7 +32,7 @@ struct PricedLine {
   double log_ratio;
 };
 
-/// Lines with valid prices by item and day. Counts them, and what is discounted, in `result`.
+/// Lines with valid prices by item and day. Counts them, and the discounted ones, in `result`.
 std::vector<PricedLine> valid_lines(std::span<const PriceLine> lines, PriceResponse& result);
 
 inline int32_t week_of(int32_t day, int32_t week_start) { return (day + 7 - week_start) / 7; }
@@ -42,8 +43,8 @@ int32_t best_week_start(const std::vector<PricedLine>& lines);
 std::vector<ItemWeek> make_item_weeks(const std::vector<PricedLine>& lines, int32_t week_start);
 std::vector<ItemWeeks> group_by_item(const std::vector<ItemWeek>& cells);
 
-/// Fills x[1]: sum over the category's other items j of n_j (x(j, w) - mean x(j)) / sum of n_j. An item without a sale in the week
-/// counts as at its mean. 0 for an item that is alone.
+/// Fills x[1]: sum over the category's other items j of n_j (x(j, w) - mean x(j)) / sum of n_j. An item without a sale
+/// in the week counts as at its mean. 0 for an item that is alone.
 void fill_substitutes(std::vector<ItemWeek>& cells, const std::vector<ItemWeeks>& items,
                       std::span<const int32_t> category, int64_t n_weeks);
 

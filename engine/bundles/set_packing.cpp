@@ -358,7 +358,7 @@ Packing pack_bundles(const std::vector<Column>& columns, const PackingConstraint
   const Prices prices = Dual(columns, coupling, index, static_cast<size_t>(n_items)).run(best.value());
   std::vector<int64_t> chosen;
   if (coupling.limits_items()) {
-    // What is dear elsewhere is left to who wants it more.
+    // Retry greedily with values reduced by the current prices.
     std::vector<double> reduced(columns.size());
     for (const int64_t c : by_value) {
       const Column& column = columns[static_cast<size_t>(c)];

@@ -3,8 +3,9 @@
 ///
 ///   weight(i, t) = (1 + ln tf(i, t)) * (1 + ln((1 + n) / (1 + df(t)))), then each row is divided by its length.
 ///
-/// tf(i, t): how often word t describes item i; df(t): items that t describes; n: items. The dot product of two rows is their cosine.
-/// A row without words stays empty: its cosine with everything is 0. Host only; the result does not depend on threads.
+/// tf(i, t): how often word t describes item i; df(t): items that t describes; n: items. The dot product of two rows is
+/// their cosine. A row without words stays empty: its cosine with everything is 0. Host only; the result does not
+/// depend on threads.
 
 #include "engine/data/csr.hpp"
 

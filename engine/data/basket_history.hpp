@@ -1,5 +1,5 @@
 #pragma once
-/// Baskets over time, as counts, chances and baselines are made from.
+/// Baskets over time, from which counts, chances and baselines are made.
 
 #include <cstdint>
 #include <vector>
@@ -8,13 +8,13 @@
 
 namespace sheaf {
 
-/// Baskets and whose they are.
+/// Baskets and their users.
 struct BasketsOf {
   const HostCsr* items = nullptr;              // [n_baskets, n_items] pattern
   const std::vector<int32_t>* user = nullptr;  // [n_baskets]
 };
 
-/// In any order.
+/// The baskets of a history, in any order.
 struct BasketHistory {
   HostCsr items;              // [n_baskets, n_items] pattern
   std::vector<int32_t> user;  // [n_baskets] 0 .. n_users - 1
@@ -29,7 +29,7 @@ struct BasketHistory {
   double last_day() const;
 };
 
-/// b after a.
+/// The baskets of a, followed by those of b.
 BasketHistory joined(const BasketHistory& a, const BasketHistory& b);
 /// The baskets that are not later than `day`.
 BasketHistory until(const BasketHistory& history, double day);

@@ -1,5 +1,5 @@
 #pragma once
-/// What the engine is told about purchases and products. Ids are dense int32; who they are outside is the host's business.
+/// What the engine knows of purchases and products. Ids are dense int32. Names and files belong to the host.
 
 #include <cstdint>
 #include <string>
@@ -23,26 +23,26 @@ struct Catalog {
   std::vector<ItemField> fields;  // categorical features, may be empty
 };
 
-/// What each user bought, oldest first: a user with nothing has an empty stretch.
+/// What each user bought, oldest first. A user without purchases has an empty range.
 struct History {
   std::vector<int64_t> offsets{0};  // [n_users + 1], user u's purchases are [offsets[u], offsets[u + 1])
   std::vector<int32_t> items;
-  std::vector<int32_t>
-      baskets;  // purchases of one basket stand together and have its number; may be empty where it is not asked for
+  /// Purchases of one basket follow each other and have its number; may be empty where it is not asked for.
+  std::vector<int32_t> baskets;
 
   int64_t n_users() const { return static_cast<int64_t>(offsets.size()) - 1; }
   int64_t length(int64_t u) const { return offsets[static_cast<size_t>(u) + 1] - offsets[static_cast<size_t>(u)]; }
 };
 
-/// What was bought, by period. Item and user ids are those of the catalog and the model.
+/// Purchases by period. Item and user ids are those of the catalog and the model.
 struct Purchases {
   HostCsr train;          // [n_users, n_items], values = weight of the pair: how often, and how recently
   HostCsr train_counts;   // the same pattern, values = number of purchase lines
   HostCsr validation;     // [n_users, n_items] pattern
   HostCsr test;           // [n_users, n_items] pattern
   History train_history;  // of every user
-  // Baskets that have a line in the period, numbered within it in the order of their first lines. A basket that a split by lines cuts
-  // is in several periods, in each with its lines of that period.
+  // Baskets that have a line in the period, numbered within it in the order of their first lines. If a split by lines
+  // cuts a basket, it is in several periods, in each with its lines of that period.
   HostCsr train_baskets;                        // [n_train_baskets, n_items] pattern
   HostCsr validation_baskets;                   // [n_validation_baskets, n_items] pattern
   HostCsr test_baskets;                         // [n_test_baskets, n_items] pattern

@@ -27,10 +27,11 @@ struct HostCsr {
   bool contains(int64_t r, int32_t column) const;
 };
 
-/// Unique (row, column) pairs. With weights (one a pair) the values are their sums, added in the given order; without, a pattern.
+/// Unique (row, column) pairs. With weights (one a pair) the values are their sums, added in the given order; without,
+/// a pattern.
 HostCsr csr_from_pairs(std::span<const int32_t> rows, std::span<const int32_t> columns, std::span<const float> weights,
                        int64_t n_rows, int64_t n_columns);
-/// Values are carried along.
+/// The transpose; values are carried along.
 HostCsr transpose(const HostCsr& matrix);
 /// Rows [first, first + count); no rows of a matrix without rows.
 HostCsr row_block(const HostCsr& matrix, int64_t first, int64_t count);

@@ -1,5 +1,5 @@
 #pragma once
-/// What the bundles that a search found are, whatever is bought later. How they meet what was bought: bundle_table.hpp.
+/// Properties of the bundles that a search found, apart from later purchases. For those see bundle_table.hpp.
 
 #include <cstdint>
 #include <vector>
@@ -16,8 +16,8 @@ struct BundleSummary {
   double mean_size = 0;
   double mean_price = 0;  // full price
   double coverage = 0;    // share of the catalog that is in any bundle
-  double mean_overlap =
-      0;  // mean number of common items over all pairs of (the first 2000) bundles; NaN for fewer than two
+  /// Mean number of common items over all pairs of (the first 2000) bundles; NaN for fewer than two.
+  double mean_overlap = 0;
 };
 
 BundleSummary summarise_bundles(const std::vector<Bundle>& bundles, const Catalog& catalog);

@@ -1,11 +1,11 @@
 #pragma once
-/// How well bundles meet what was bought later: lists of bundles by different methods, measured on the same baskets, with standard
-/// errors and paired differences.
+/// How often later baskets hold the items of bundles: lists of bundles by different methods, measured on the same
+/// baskets, with standard errors and paired differences.
 ///
-/// Every column is a ratio of two sums over users, so that one set of weights resamples all of them. The standard error is that of a
-/// Poisson bootstrap over users (Chamandy, Muralidharan, Najmi, Naidu, "Estimating uncertainty for massive data streams", 2012): in
-/// each resample a user and all that is the user's counts Poisson(1) times. Draws depend on (seed, resample, user) alone, so all
-/// lists see the same resamples and their differences are paired.
+/// Every column is a ratio of two sums over users, so one set of weights resamples all of them. The standard error is
+/// that of a Poisson bootstrap over users (Chamandy, Muralidharan, Najmi, Naidu, "Estimating uncertainty for massive
+/// data streams", 2012): in each resample a user, with all baskets and the bundle, counts Poisson(1) times. Draws
+/// depend only on (seed, resample, user). So all lists see the same resamples, and their differences are paired.
 
 #include <array>
 #include <cstdint>
@@ -21,27 +21,27 @@ namespace sheaf {
 struct NamedBundles {
   std::string name;
   std::vector<std::vector<int32_t>> items;  // of each bundle, ascending; empty: there is none, it counts nowhere
-  std::vector<int32_t> user;  // whom each bundle is for, no user twice; empty: a catalog, offered to everyone
+  std::vector<int32_t> user;  // the user of each bundle, no user twice; empty: a catalog, offered to everyone
 };
 
 struct BundleWorld {
   const Catalog* catalog = nullptr;
   const HostCsr* history = nullptr;  // [n_users, n_items] pattern: what each user had bought before
   BasketsOf before;                  // the baskets of that history
-  BasketsOf held_out;                // the baskets that bundles are to meet
-  BasketsOf after;                   // where lift is counted out of time
-  const HostCsr* substitutes =
-      nullptr;  // [n_items, n_items] symmetric pattern; null or without rows: the column is NaN
+  BasketsOf held_out;                // the baskets that bundles are measured on
+  BasketsOf after;                   // the later baskets in which lift is counted
+  /// [n_items, n_items] symmetric pattern; null or without rows: the column is NaN
+  const HostCsr* substitutes = nullptr;
 };
 
-/// Shares are of held-out baskets unless the text says otherwise. In a catalog every basket meets every bundle, so these columns are
-/// pairs (basket, bundle) a basket and may exceed 1.
+/// Shares are of held-out baskets unless the text says otherwise. In a catalog every basket is paired with every
+/// bundle, so these columns are pairs (basket, bundle) for each basket and may exceed 1.
 enum class BundleColumn {
   at_least_one,    // hold at least one item of the bundle
   at_least_two,    // ... two
   at_least_three,  // ... three
   all_items,       // ... all
-  revenue,         // usual prices of the bundle's items in the basket where there are at least two, a basket
+  revenue,         // for each basket: usual prices of the bundle's items in it, if there are at least two
   lift_before,     // of the bundles' pairs: sum of n(i, j) over the sum of n(i) n(j) / n, in the baskets of the history
   lift_after,      // the same in the later baskets; resampled with them
   lift_kept,       // lift_after over lift_before
@@ -63,7 +63,7 @@ struct Estimate {
 struct BundleRow {
   std::string name;
   int64_t n_bundles = 0;  // without the empty ones
-  int64_t n_baskets = 0;  // held-out baskets that met a bundle
+  int64_t n_baskets = 0;  // held-out baskets paired with a bundle
   double mean_size = 0, mean_price = 0;
   std::array<Estimate, kBundleColumns> columns;
   std::array<Estimate, kBundleColumns> difference;  // of the first row less this one, paired
@@ -77,11 +77,11 @@ struct BootstrapParams {
   uint64_t seed = 1;
 };
 
-/// One row a list, in their order. The same numbers for any number of threads and any order of users.
+/// One row for each list, in their order. The same numbers for any number of threads and any order of users.
 std::vector<BundleRow> measure_bundles(const std::vector<NamedBundles>& lists, const BundleWorld& world,
                                        const BootstrapParams& bootstrap = {});
 
-/// The column at_least_two alone, without an error: what settings are chosen by.
+/// The column at_least_two alone, without an error. Settings are chosen by it.
 double share_with_two(const NamedBundles& list, const BasketsOf& baskets);
 
 }  // namespace sheaf

@@ -15,7 +15,7 @@ struct RankingSummary {
   int64_t n_users = 0;  // with held-out items
   double recall = 0, precision = 0, hit_rate = 0, mrr = 0, ndcg = 0, map = 0;
   double coverage = 0;  // share of the catalog that appears in any list
-  double gini = 0;      // of how often items are recommended: 0 all alike, 1 a single item
+  double gini = 0;      // of how often items are recommended: 0: all alike, 1: a single item
 };
 
 /// Top lists of all users, [n_users, length] row-major; -1 where a list is short.
@@ -31,8 +31,8 @@ TopLists top_items(Context& context, const LinearScorer& scorer, const DeviceCsr
 
 class RankingEvaluator {
  public:
-  /// Held-out items that the user already has in `seen` are not counted as truth and never recommended; pass null to rank
-  /// everything.
+  /// Held-out items that the user already has in `seen` are not counted as truth and never recommended; pass null to
+  /// rank everything.
   RankingEvaluator(Context& context, const HostCsr& held_out, const HostCsr* seen);
 
   RankingSummary of_scorer(Context& context, const LinearScorer& scorer, int64_t k) const;

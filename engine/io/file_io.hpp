@@ -1,5 +1,5 @@
 #pragma once
-/// Files that are whole and on the disk, or a DataError with the path and the system's reason.
+/// Files that are complete and on the disk; else a DataError with the path and the system's reason.
 
 #include <cstddef>
 #include <filesystem>
@@ -11,7 +11,7 @@ namespace sheaf::io {
 /// Throws DataError("<action> <path>: <text of errno>"). Reads errno: call right after the failure.
 [[noreturn]] void throw_errno(const std::string& action, const std::filesystem::path& path);
 
-/// A file being written: create (or truncate), append, then finish() once. Without finish() nothing is promised of its content.
+/// A file being written: create (or truncate), append, then finish() once. Without finish() its content is undefined.
 class OutputFile {
  public:
   explicit OutputFile(std::filesystem::path path);
@@ -29,13 +29,15 @@ class OutputFile {
   int descriptor_ = -1;
 };
 
-/// A whole file in one go, replaced if it is there.
+/// Writes a whole file in one go. An existing file is replaced.
 void write_file(const std::filesystem::path& path, const std::string& text);
 
-/// The same, but written beside its place and renamed into it: a reader sees the old file or the new one, never a half.
+/// The same, but written beside the target and renamed: a reader sees the old file or the new one, never a half-written
+/// one.
 void replace_file(const std::filesystem::path& path, const std::string& text);
 
-/// Fails as `replace_file` would for want of a folder or of permission; long runs call it first. UsageError if `path` is a folder.
+/// Fails if `replace_file` would fail because of a missing folder or permission. Long runs call it first. UsageError if
+/// `path` is a folder.
 void check_file_target(const std::filesystem::path& path);
 
 /// fsync of a folder, so that the names in it are on the disk.

@@ -1,6 +1,7 @@
 #pragma once
-/// A prepared data set and a checkpoint are each a folder of files with a manifest.json that is written last. A folder is made beside
-/// its place and renamed into it, so a reader sees the old one or the new one, never a half.
+/// A prepared data set and a checkpoint are each a folder of files with a manifest.json that is written last. A folder
+/// is written beside its target and then renamed, so a reader sees the old one or the new one, never a half-written
+/// one.
 
 #include <cstdint>
 #include <filesystem>
@@ -15,8 +16,8 @@ inline constexpr int64_t kFolderVersion = 1;
 /// Lower-case hex SHA-256 of a file's bytes. DataError if it cannot be read.
 std::string sha256_file(const std::filesystem::path& path);
 
-/// UsageError unless a folder of `kind` may be put at `target`: nothing is there, or an empty folder, or an older one of that kind.
-/// Called by commit; long runs call it first as well.
+/// UsageError unless a folder of `kind` may be put at `target`: nothing is there, or an empty folder, or an older one
+/// of that kind. Called by commit; long runs call it first as well.
 void check_target(const std::filesystem::path& target, const std::string& kind);
 
 class FolderWriter {
@@ -31,8 +32,9 @@ class FolderWriter {
   /// The partial folder: write the files here, then commit.
   const std::filesystem::path& path() const noexcept { return partial_; }
 
-  /// Adds kind, version and the size and sha256 of every file to `manifest` (an object), writes it, fsyncs all and renames the folder
-  /// to the target. An older folder of the same kind is replaced; anything else there is a UsageError and stays as it is.
+  /// Adds kind, version and the size and sha256 of every file to `manifest` (an object), writes it, fsyncs all and
+  /// renames the folder to the target. An older folder of the same kind is replaced; anything else there is a
+  /// UsageError and stays as it is.
   void commit(const std::string& kind, nlohmann::json manifest);
 
  private:

@@ -1,6 +1,7 @@
 #pragma once
-/// Tensors in a file: the safetensors format (https://huggingface.co/docs/safetensors: 8 bytes header length, a JSON header, the
-/// raw little-endian tensors). Files are mapped, not parsed; tensors lie on a multiple of their element size.
+/// Tensors in a file, in the safetensors format (https://huggingface.co/docs/safetensors: 8 bytes header length, a JSON
+/// header, the raw little-endian tensors). Files are mapped, not parsed. Tensors lie on a multiple of their element
+/// size.
 
 #include <cstddef>
 #include <cstdint>
@@ -72,8 +73,8 @@ class SafetensorsWriter {
   std::vector<Entry> entries_;
 };
 
-/// A mapped file, read-only. Spans stay valid as long as the object. Anything malformed is a DataError that names the path, the
-/// tensor, and the expected and found bytes.
+/// A mapped file, read-only. Spans stay valid as long as the object. Anything malformed is a DataError that names the
+/// path, the tensor, and the expected and found bytes.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);

@@ -1,8 +1,9 @@
 #pragma once
-/// Frequent itemsets, all of them: which sets of items do enough baskets hold?
+/// All frequent itemsets: the sets of items that enough baskets hold.
 ///
-/// Eclat (Zaki, "Scalable algorithms for association mining", 2000) on bitsets: the baskets of a set are the intersection of the baskets
-/// of its parts, counted by popcount; depth first, so that memory is one bitset a level and partner.
+/// Eclat (Zaki, "Scalable algorithms for association mining", 2000) on bitsets: the baskets of a set are the
+/// intersection of the baskets of its parts, counted by popcount. Depth first, so memory is one bitset for each level
+/// and partner.
 
 #include <cstdint>
 #include <string>
@@ -26,14 +27,16 @@ struct MiningParams {
   std::vector<uint8_t> allowed = {};     // [n_items] items that sets may hold, or empty: all
 };
 
-/// All sets of min_size to max_size items that at least min_support rows of `baskets` ([n_baskets, n_items], a pattern) hold, by
-/// size, then items. UsageError where a parameter is out of range, or the result or the bitsets are above the limits.
+/// All sets of min_size to max_size items that at least min_support rows of `baskets` ([n_baskets, n_items], a pattern)
+/// hold, by size, then items. UsageError where a parameter is out of range, or the result or the bitsets are above the
+/// limits.
 std::vector<Itemset> frequent_itemsets(const HostCsr& baskets, const MiningParams& params);
 
-/// The same with the support doubled until at most max_itemsets hold, in place of the error; `used` receives it.
+/// The same, but instead of the error the support is doubled until at most max_itemsets are found; `used` receives it.
 std::vector<Itemset> most_frequent_itemsets(const HostCsr& baskets, MiningParams params, int64_t* used = nullptr);
 
-/// A rule antecedent -> consequent with one item on the right (Agrawal, Srikant, "Fast algorithms for mining association rules", 1994).
+/// A rule antecedent -> consequent with one item on the right (Agrawal, Srikant, "Fast algorithms for mining
+/// association rules", 1994).
 struct ItemRule {
   std::vector<int32_t> antecedent;  // ascending, not empty
   int32_t consequent = -1;

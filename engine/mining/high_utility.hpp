@@ -1,5 +1,5 @@
 #pragma once
-/// Sets of items that are worth most together over all transactions: high-utility itemsets (Liu, Liao, Choudhary, 2005).
+/// Sets of items with the highest utility over all transactions: high-utility itemsets (Liu, Liao, Choudhary, 2005).
 
 #include <cstdint>
 #include <vector>
@@ -10,7 +10,8 @@
 
 namespace sheaf {
 
-/// utility(S) = sum over the transactions t that hold all of S of the sum over i in S of transactions[t, i], in double precision.
+/// utility(S) = sum over the transactions t that hold all of S of the sum over i in S of transactions[t, i], in double
+/// precision.
 struct UtilitySet {
   std::vector<int32_t> items;  // ascending
   double utility = 0.0;
@@ -26,10 +27,11 @@ struct UtilityParams {
 
 /// The best `count` sets found, by utility, then items; sets that no transaction holds are left out.
 ///
-/// The utility is no sum of pair terms, but among the transactions of one item a that of {a, j, k} is: pair[j, k] = utility({a, j, k}). So
-/// around each item there is a bundle problem for each size from 3 on, exact for size 3 and above it the sum of the triples, solved in
-/// batches by genetic::search. Pairs, and all sets of the pools, are measured by definition; then everything one add, drop or swap
-/// away from the best `count` is, until none of it joins them. That does not prove them the best.
+/// The utility is no sum of pair terms. But among the transactions of one item a, that of {a, j, k} is:
+/// pair[j, k] = utility({a, j, k}). So around each item there is a bundle problem for each size from 3 on. It is exact
+/// for size 3; above, it is the sum of the triples. genetic::search solves these problems in batches. Pairs, and all
+/// sets of the pools, are measured by definition. Then so is everything one add, drop or swap away from the best
+/// `count`, until none of it joins them. That does not prove that they are the best.
 /// UsageError for negative or infinite values and for parameters out of range.
 std::vector<UtilitySet> high_utility_sets(Context& context, const HostCsr& transactions, const UtilityParams& params);
 

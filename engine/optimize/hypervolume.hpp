@@ -5,9 +5,9 @@
 
 namespace sheaf {
 
-/// The volume of the union of the boxes between `reference` and each point, objectives maximised; what is not above the reference in every
-/// objective adds nothing. Exact up to double's rounding: While, Bradstreet, Barone, "A fast way of calculating exact hypervolumes", IEEE
-/// TEC 16(1), 2012, with a sweep for two objectives.
+/// The volume of the union of the boxes between `reference` and each point, objectives maximised. A point that is not
+/// above the reference in every objective adds nothing. Exact up to double's rounding: While, Bradstreet, Barone, "A
+/// fast way of calculating exact hypervolumes", IEEE TEC 16(1), 2012, with a sweep for two objectives.
 double hypervolume(const std::vector<std::vector<double>>& points, const std::vector<double>& reference);
 
 /// At least as good in all, better in one; maximised.

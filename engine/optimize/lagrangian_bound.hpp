@@ -1,5 +1,5 @@
 #pragma once
-/// An upper bound of what any feasible set can be worth.
+/// An upper bound of the value of any feasible set.
 
 #include <cstdint>
 
@@ -10,7 +10,7 @@ namespace sheaf {
 struct BoundParams {
   int64_t steps = 300;      // of the subgradient method
   double time_limit = 0.5;  // seconds; 0: none
-  double value = 0.0;       // of a set already found: sets the lengths of the steps, and ends them once met
+  double value = 0.0;       // of a set already found: sets the step lengths; the steps end once the bound meets it
   bool has_value = false;
 };
 
@@ -20,12 +20,14 @@ struct UpperBound {
   double seconds = 0.0;
 };
 
-/// Lagrangian decomposition (Caprara, Pisinger, Toth, 1999; Billionnet, Faye, Soutif, 1999). Each pair term is split in two parts, one
-/// for each of its candidates. Candidate j is then worth at most linear[j] plus the best of its parts over what fits beside it (the inner
-/// problem), and a set the best of those (the outer problem). Subgradient steps over the split lower the bound; it is valid for any split.
-/// Both problems are relaxed to the least of: for each limit the continuous knapsack; the largest terms under the maximum size and the
-/// categories' maxima. Must-haves are fixed, forbidden candidates left out, and what excludes j left out beside j. Minima of size and of
-/// categories are not used. Whole-numbered values (problem.integral) round the bound down.
+/// Lagrangian decomposition (Caprara, Pisinger, Toth, 1999; Billionnet, Faye, Soutif, 1999). Each pair term is split in
+/// two parts, one for each of its candidates. Candidate j is then worth at most linear[j] plus the best of its parts
+/// over the candidates that fit beside it (the inner problem). A set is worth at most the best of those
+/// (the outer problem). Subgradient steps over the split lower the bound; it is valid for any split. Both problems are
+/// relaxed to the least of: for each limit the continuous knapsack; the largest terms under the maximum size and the
+/// categories' maxima. Must-haves are fixed. Forbidden candidates are left out, and beside j also those that exclude j.
+/// Minima of size and of categories are not used. With whole-numbered values (problem.integral) the bound is rounded
+/// down.
 /// The same bits for any number of threads, while no time limit ends it.
 UpperBound upper_bound(Context& context, const BundleProblem& problem, const BoundParams& params);
 

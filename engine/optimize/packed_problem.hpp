@@ -9,7 +9,7 @@
 
 namespace sheaf {
 
-/// Limits become upper ones in numbers whose sums are exact; groups become conflicts.
+/// All limits become upper limits in numbers whose sums are exact; groups become conflicts.
 class PackedProblem {
  public:
   PackedProblem(Context& context, const BundleProblem& problem);

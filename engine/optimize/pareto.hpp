@@ -1,5 +1,6 @@
 #pragma once
-/// One bundle problem of several objectives as data, and its front: the sets that no other set beats in all objectives at once.
+/// One bundle problem of several objectives as data, and its front: the sets that no other set beats in all objectives
+/// at once.
 
 #include <cstdint>
 #include <string>
@@ -12,8 +13,10 @@ namespace sheaf {
 inline constexpr int64_t kMostFrontObjectives = 4;
 inline constexpr int64_t kMostFrontItems = 64;  // of a set
 
-/// value(S) = sum over i in S of linear[i] + sum over i < j in S of pair[i, j] + category_value * (different categories in S).
-/// Revenue is linear; what converts together is a pair term; diversity is a category value; stock to clear is linear.
+///   value(S) = sum over i in S of linear[i] + sum over i < j in S of pair[i, j]
+///            + category_value * (different categories in S)
+/// Revenue is linear; items that sell each other are pair terms; diversity is a category value; stock to clear is
+/// linear.
 struct Objective {
   std::string name{};
   std::vector<double> linear{};  // [n], or empty: none
@@ -27,7 +30,8 @@ struct ParetoProblem {
   BundleProblem rules;  // the constraints; its own linear and pair may be empty and are not read
   std::vector<Objective> objectives;
 
-  /// UsageError as BundleProblem::validate(); for no objective or more than four, and for max_size over 64 with more candidates.
+  /// UsageError as BundleProblem::validate(); for no objective or more than four, and for max_size over 64 with more
+  /// candidates.
   void validate() const;
 };
 
@@ -40,7 +44,7 @@ struct FrontParams {
 
 struct FrontSet {
   std::vector<int32_t> items;  // ascending
-  std::vector<double> values;  // one an objective, in double precision, from nothing
+  std::vector<double> values;  // one for each objective, in double precision, summed from zero
 };
 
 struct Front {
@@ -54,7 +58,7 @@ struct Front {
 
 double value_of(const BundleProblem& rules, const Objective& objective, const std::vector<int32_t>& items);
 
-/// NSGA-II (kernels/genetic/pareto.hpp). The front that was found; nothing proves that it is whole.
+/// NSGA-II (kernels/genetic/pareto.hpp). Returns the front that was found; there is no proof that it is complete.
 Front find_front(Context& context, const ParetoProblem& problem, const FrontParams& params);
 
 }  // namespace sheaf

@@ -3,12 +3,13 @@
 ///
 /// Choose a set S of the n candidates to maximise
 ///   value(S) = sum over i in S of linear[i]  +  sum over i < j in S of pair[i, j]
-/// under every constraint below. (A quadratic knapsack: Gallo, Hammer, Simeone, 1980; with R limits and side constraints.)
+/// under every constraint below. (A quadratic knapsack: Gallo, Hammer, Simeone, 1980; with R limits and side
+/// constraints.)
 ///
-/// Violation of S, 0 when feasible: surplus or missing members, missing must-haves, forbidden members, items over or under the range of
-/// each category, missing categories, forbidden pairs inside S, and for each exclusive group its members beyond the first, one each; and
-/// for each limit what it is over or under by, divided by max(|bound|, 1). A limit is kept within 1e-9 * max(|bound|, 1), so that decimals
-/// such as 2.99 + 7.01 fit 10.
+/// Violation of S, 0 when feasible: surplus or missing members, missing must-haves, forbidden members, items over or
+/// under the range of each category, missing categories, forbidden pairs inside S; for each exclusive group its members
+/// beyond the first, one each; and for each limit the excess or shortfall divided by max(|bound|, 1). A limit is kept
+/// within 1e-9 * max(|bound|, 1), so that decimals such as 2.99 + 7.01 fit 10.
 
 #include <cstdint>
 #include <limits>
@@ -31,7 +32,8 @@ struct WeightLimit {
   double upper = std::numeric_limits<double>::infinity();
 };
 
-/// How many items of one category S holds. A category that no candidate has is not wrong: its minimum is then out of reach.
+/// The number of items of one category that S holds. A category that no candidate has is allowed: its minimum is then
+/// out of reach.
 struct CategoryRange {
   int32_t category = 0;
   int32_t min_items = 0;
@@ -48,27 +50,27 @@ struct BundleProblem {
   int64_t max_size = kMostCandidates;  // may exceed n
   std::vector<int32_t> category;       // [n] any whole numbers >= 0, or empty: no categories
   std::vector<CategoryRange> category_ranges;
-  int64_t min_categories = 0;                                // at least so many different categories
+  int64_t min_categories = 0;                                // at least this number of different categories
   std::vector<int32_t> must_have, forbidden;                 // candidates
   std::vector<std::pair<int32_t, int32_t>> forbidden_pairs;  // not both
   std::vector<std::vector<int32_t>> exclusive_groups;        // at most one of each
   bool integral = false;  // all linear and pair terms are whole numbers, so values are exact; see is_integral()
 
-  /// UsageError, naming the field and the place, for wrong lengths, ids out of range, NaN, an asymmetric pair matrix, empty ranges of sizes
-  /// or of a category, repeated category ranges. A problem may be valid and have no feasible set.
+  /// UsageError, naming the field and the place, for wrong lengths, ids out of range, NaN, an asymmetric pair matrix,
+  /// empty ranges of sizes or of a category, repeated category ranges. A problem may be valid and have no feasible set.
   void validate() const;
 };
 
 /// Are all linear and pair terms whole numbers, with sums below 2^24 (exact in float32)?
 bool is_integral(const BundleProblem& problem);
 
-/// In double precision, from nothing; `items` without repetition, in any order.
+/// In double precision, summed from zero; `items` without repetition, in any order.
 double value_of(const BundleProblem& problem, const std::vector<int32_t>& items);
 double violation_of(const BundleProblem& problem, const std::vector<int32_t>& items);
 
 enum class SearchMethod { portfolio, genetic, anneal, greedy, relaxed, exact };
 
-/// "portfolio" and so on. UsageError with the names for an unknown one.
+/// "portfolio" and so on. UsageError, listing the names, for an unknown one.
 SearchMethod search_method(const std::string& name);
 const char* name_of(SearchMethod method);
 
@@ -76,16 +78,16 @@ struct SolveParams {
   SearchMethod method = SearchMethod::portfolio;
   uint64_t seed = 0;
   int64_t problem_id = 0;  // keys the random draws, with the seed
-  double time_limit =
-      0.0;  // seconds; 0: `rounds` alone ends the search, and the answer is the same on every run and backend
+  /// Seconds; 0: `rounds` alone ends the search, and the answer is the same on every run and backend
+  double time_limit = 0.0;
   int64_t rounds = 16;     // most rounds of the search; with a time limit, 0 for as many as fit
   int64_t chains = 16;     // sets that are improved side by side in a round, 4 .. 32
   int64_t iterations = 0;  // moves of a chain in a round; 0: by the number of candidates
-  int64_t islands = 1;  // searches of `chains` chains each that exchange sets; on a GPU each has a processor of its own
+  int64_t islands = 1;     // searches of `chains` chains each that exchange sets; on a GPU each has its own processor
   int64_t migrate_every = 2;     // rounds between exchanges; 0: never
   std::vector<int32_t> start{};  // a set to begin with (warm start), or empty
-  double target =
-      std::numeric_limits<double>::infinity();  // stop at a feasible value that reaches it: an upper bound, say
+  /// Stop at a feasible value that reaches it, for example an upper bound.
+  double target = std::numeric_limits<double>::infinity();
   bool keep_on_interrupt = false;  // an interrupt after the first rounds ends the search as a time limit does
 };
 
@@ -102,8 +104,8 @@ struct BundleAnswer {
   bool interrupted = false;  // an interrupt ended it
 };
 
-/// The best set found; when nothing feasible was found, the one of least violation. Validates the problem. SearchMethod::exact is
-/// enumeration by branch and bound, for small problems only.
+/// The best set found. If nothing feasible was found, it is the one with the least violation. Validates the problem.
+/// SearchMethod::exact is enumeration by branch and bound, for small problems only.
 BundleAnswer solve(Context& context, const BundleProblem& problem, const SolveParams& params);
 
 }  // namespace sheaf

@@ -1,12 +1,13 @@
 #pragma once
-/// Counted co-occurrence: in how many baskets do two items stand together? With users in place of baskets it counts buyers.
+/// Counted co-occurrence: the number of baskets that hold both items of a pair. With users in place of baskets it
+/// counts buyers.
 /// The result is the strict pattern of X^T X, X the 0/1 basket-item matrix, without its diagonal.
 ///
-/// Two calls: `cooccurrence_sizes` gives the row offsets, the caller allocates, `cooccurrence` fills. Counts are exact integers;
-/// columns ascend within a row; the matrix is symmetric.
-/// Measures of a pair, from its count c_ij, the items' own counts c_i, c_j and the number of baskets n (Agrawal et al., 1993;
-/// Brin et al., 1997): support c_ij / n, confidence(i -> j) c_ij / c_i, lift n c_ij / (c_i c_j), Jaccard c_ij / (c_i + c_j - c_ij),
-/// cosine c_ij / sqrt(c_i c_j).
+/// Two calls: `cooccurrence_sizes` gives the row offsets, the caller allocates, `cooccurrence` fills. Counts are exact
+/// integers; columns ascend within a row; the matrix is symmetric.
+/// Measures of a pair, from its count c_ij, the items' own counts c_i, c_j and the number of baskets n (Agrawal et al.,
+/// 1993; Brin et al., 1997): support c_ij / n, confidence(i -> j) c_ij / c_i, lift n c_ij / (c_i c_j), Jaccard
+/// c_ij / (c_i + c_j - c_ij), cosine c_ij / sqrt(c_i c_j).
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -17,7 +18,7 @@ namespace sheaf::association {
 struct CooccurrenceArgs {
   CsrView baskets;        // [n_baskets, n_items] pattern: unique ascending items a basket
   CsrView item_baskets;   // [n_items, n_baskets] its transpose
-  int32_t min_count = 1;  // pairs seen less often are left out
+  int32_t min_count = 1;  // pairs with a smaller count are left out
 };
 
 /// row_offsets [n_items + 1] i64 of the result.

@@ -1,10 +1,11 @@
 #pragma once
-/// The text of a ScanKernel for any vector type. Translation units that are compiled for a newer instruction set than the rest
-/// include this and nothing else of the project that holds code: an inline function compiled there might be the copy that the
-/// linker keeps for all.
+/// The code of a ScanKernel for any vector type. Some translation units are compiled for a newer instruction set than
+/// the rest. Such a unit includes this file and no other code of the project, because the linker might keep an inline
+/// function compiled there as the copy for all.
 ///
-/// Vector is a struct with: Floats, Units, kLanes, kVectors (a panel's width in vectors), kRows, zero(), load(units), broadcast(unit),
-/// multiply_add(row, column, sums), load_floats, broadcast_float, minimum, reaches (a bit mask), store.
+/// Vector is a struct with: Floats, Units, kLanes, kVectors (a panel's width in vectors), kRows, zero(), load(units),
+/// broadcast(unit), multiply_add(row, column, sums), load_floats, broadcast_float, minimum, reaches (a bit mask),
+/// store.
 
 #include <cstdint>
 
@@ -77,7 +78,8 @@ int32_t scan_panel(const uint32_t* row_panel, int32_t first_row, const uint32_t*
 
 inline int32_t float_units(int64_t dim) { return static_cast<int32_t>(dim); }
 
-/// Columns of a panel side by side, a group of dimensions at a time: what is written stays in the first-level cache.
+/// Packs columns of a panel side by side, a group of dimensions at a time, so that what is written stays in the
+/// first-level cache.
 template <int kWidth>
 void pack_floats(const float* vectors, int64_t dim, uint32_t* panel) {
   constexpr int64_t kGroup = 16;

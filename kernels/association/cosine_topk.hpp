@@ -1,21 +1,23 @@
 #pragma once
-/// All-pairs cosine association, thresholded, the k strongest per item; the n_items x n_items matrix is never stored.
+/// Cosine association of all pairs with a threshold, the k strongest per item; the n_items x n_items matrix is never
+/// stored.
 ///
 ///   A(i, j) = max(0, cos(e_i, e_j)) * scale,   cos(a, b) = a . b / (|a| |b|)
 ///   scale = 1 / sqrt(d_i * d_j) for the scaled form (= 1 / dim for one table), 1 for the plain cosine
-///   row i: the k allowed pairs j != i with the largest A(i, j) >= max(min_score, smallest positive), score descending, then id
-///   ascending
+///   row i: the k allowed pairs j != i with the largest A(i, j) >= max(min_score, smallest positive), score descending,
+///       then id ascending
 ///
-/// With `queries` the rows are other vectors against the items, and only `first_query` says which of them is which item.
-/// A row of zero length (or with a value that is not finite) has no neighbours and is nobody's neighbour. Pairs with A == 0 are never
-/// listed. Unused places hold id -1 and score 0.
+/// With `queries`, the rows are vectors other than the items. `first_query` then says which item a query is, if any.
+/// A row of zero length (or with a value that is not finite) has no neighbours and is nobody's neighbour. Pairs with
+/// A == 0 are never listed. Unused places hold id -1 and score 0.
 ///
-/// Exact: the lists are those of float products of the normalised vectors. Where a backend sifts by 16-bit products first, every pair
-/// that their rounding bound cannot rule out is computed again in float (kernels/association/README.md). Deterministic; the CPU result
-/// has the same bits on any number of threads and with any instruction set that has fused multiply-adds.
+/// Exact: the lists are those of float products of the normalised vectors. Where a backend first filters by 16-bit
+/// products, it computes every pair again in float that the rounding bound cannot rule out
+/// (kernels/association/README.md). Deterministic: the CPU result has the same bits on any number of threads and with
+/// any instruction set that has fused multiply-adds.
 ///
-/// More items than fit a device: give them piece by piece with first_item and merge = true; the lists after the last piece are those of
-/// one call.
+/// If the items do not fit the device, give them piece by piece with first_item and merge = true. The lists after the
+/// last piece are those of one call.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -24,7 +26,7 @@
 
 namespace sheaf::association {
 
-/// Which categories may meet in a pair. A negative category is unknown: it meets none under any rule but `any`.
+/// Which categories may be paired. A negative category is unknown: such an item is paired only under the rule `any`.
 enum class CategoryRule : int32_t { any, same, different, table };
 
 struct CosineTopkArgs {
@@ -39,18 +41,18 @@ struct CosineTopkArgs {
   CategoryRule rule = CategoryRule::any;
   VectorView<const int32_t> item_categories = {};   // [n_items] i32, if there is a rule
   VectorView<const int32_t> query_categories = {};  // [n_queries] i32, if there are a rule and queries
-  MatrixView<const uint8_t> category_pairs =
-      {};                // [n_categories, n_categories]: query's, item's; not 0 allows; for `table`
+  /// [n_categories, n_categories]: query's category, item's; a value other than 0 allows the pair. For `table`.
+  MatrixView<const uint8_t> category_pairs = {};
   CsrView exclude = {};  // [n_queries, ids] pattern of items not listed; n_rows 0: none
 
   int64_t first_item = 0;    // id of the first item: ids are below 2^31
   int64_t first_query = -1;  // id of the first query; -1: with `queries` they are no items, else the items' own
-  bool merge = false;        // go on from what neighbours and scores hold
+  bool merge = false;        // continue from the lists in neighbours and scores
 
-  int64_t cpu_workspace_bytes = int64_t{176}
-                                << 20;  // at most this for packed vectors and candidates, but for a few blocks
-  VectorView<int64_t> n_rescored =
-      {};  // [1] i64, or empty: pairs computed again in float; depends on blocks and threads
+  /// At most this for packed vectors and candidates, except for a few blocks.
+  int64_t cpu_workspace_bytes = int64_t{176} << 20;
+  /// [1] i64, or empty: pairs computed again in float; depends on blocks and threads.
+  VectorView<int64_t> n_rescored = {};
 };
 
 void cosine_topk(Context& context, const CosineTopkArgs& args);

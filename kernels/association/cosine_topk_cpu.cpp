@@ -359,7 +359,7 @@ class CosineTopk {
     std::fill(limits + count, limits + block_, kNever);
   }
 
-  /// A pair of blocks that meet now, counted in their chunks, and what the scan must find for a pair of each row.
+  /// A unit of work: two blocks of rows, counted in their chunks, and each row's current minimum score.
   struct Task {
     const Side& rows;
     const Side& columns;

@@ -1,7 +1,8 @@
 #pragma once
-/// The k strongest companions of every item by a measure of counted co-occurrence (measure.hpp).
+/// The k strongest partners of every item by a measure of counted co-occurrence (measure.hpp).
 ///
-///   row i: the k items j of counts row i with the largest measure(i, j) >= min_score, score descending, then id ascending
+///   row i: the k items j of counts row i with the largest measure(i, j) >= min_score, score descending, then id
+///       ascending
 ///
 /// Unused places hold id -1 and score 0. Deterministic.
 

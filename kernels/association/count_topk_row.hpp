@@ -1,5 +1,5 @@
 #pragma once
-/// One row of association::count_topk, the same text on every backend.
+/// One row of association::count_topk: the code that both backends share.
 
 #include "kernels/association/count_topk.hpp"
 #include "kernels/core/top_k.hpp"

@@ -1,28 +1,34 @@
 #pragma once
-/// Softmax attention of packed sequences of different lengths (Vaswani et al., 2017), forward and backward; no matrix of
-/// length x length is stored, and no padding computed. For sequence s with tokens [offsets[s], offsets[s + 1]) and query head h,
-/// whose keys and values are those of head h / (n_heads / n_kv_heads), over tokens i and j counted from the sequence's first:
+/// Softmax attention of packed sequences of different lengths (Vaswani et al., 2017), forward and backward; no matrix
+/// of length x length is stored, and no padding computed. For sequence s with tokens [offsets[s], offsets[s + 1]) and
+/// query head h, whose keys and values are those of head h / (n_heads / n_kv_heads), over tokens i and j counted from
+/// the sequence's first:
 ///
-///   x[i, j] = scale * q[i, h] . k[j, kv] + relative_bias[h, clamp(i - j, -r, r) + r]     r = (columns of relative_bias - 1) / 2
+///   x[i, j] = scale * q[i, h] . k[j, kv] + relative_bias[h, clamp(i - j, -r, r) + r]
+///   r = (columns of relative_bias - 1) / 2
 ///   p[i, :] = softmax of x[i, :] over the j that i sees: j <= i when causal, and key_keep[j] != 0
-///   out[i, h] = sum over j of keep(i, j) * p[i, j] * v[j, kv];     log_sum_exp[i, h] = log of sum over j of exp(x[i, j])
+///   out[i, h] = sum over j of keep(i, j) * p[i, j] * v[j, kv];
+///   log_sum_exp[i, h] = log of sum over j of exp(x[i, j])
 ///
 /// A row that sees no key gives out = 0 and log_sum_exp = -infinity, and its gradients are 0.
 ///
-/// Dropout: keep(i, j) is 1 / kept with probability `kept`, else 0; kept = 1 - round(256 rate) / 256. It is decided by byte j % 16 of the
-/// Philox block (key; row = ((first_sequence + s) * n_heads + h) * 2^20 + i, block = j / 16): the same forward and backward,
-/// on every backend, for any tile and any split of a batch.
+/// Dropout: keep(i, j) is 1 / kept with probability `kept`, else 0; kept = 1 - round(256 rate) / 256. It is decided by
+/// byte j % 16 of the Philox block (key; row = ((first_sequence + s) * n_heads + h) * 2^20 + i, block = j / 16): the
+/// same forward and backward, on every backend, for any tile and any split of a batch.
 ///
 /// Gradients of sum(d_out * out), with P' = keep * p and delta[i] = d_out[i, h] . out[i, h]:
 ///   d_x[i, j] = p[i, j] * (keep(i, j) * d_out[i, h] . v[j, kv] - delta[i])
-///   d_q[i, h] = scale * sum_j d_x[i, j] k[j, kv];   d_k[j, kv] = scale * sum over i and the heads of kv of d_x[i, j] q[i, h]
-///   d_v[j, kv] = the same sum of P'[i, j] d_out[i, h];   d_relative_bias[h, c] = sum of d_x over the (s, i, j) that read it
+///   d_q[i, h] = scale * sum_j d_x[i, j] k[j, kv];
+///   d_k[j, kv] = scale * sum over i and the heads of kv of d_x[i, j] q[i, h]
+///   d_v[j, kv] = the same sum of P'[i, j] d_out[i, h];
+///   d_relative_bias[h, c] = sum of d_x over the (s, i, j) that read it
 ///
-/// Inputs and outputs are float, f16 or bf16 alike; products are added in float. On tensor cores 16-bit elements, and float with
-/// allow_tf32, have p and d_x rounded to the type of the products; float without it is made of three products of tf32 (2^-22).
+/// Inputs and outputs all have one type: float, f16 or bf16. Products are added in float. On tensor cores, for 16-bit
+/// elements, and for float with allow_tf32, p and d_x are rounded to the type of the products. Float without allow_tf32
+/// is made of three products of tf32 (2^-22).
 /// Deterministic: the same bits on every run, and on the CPU for any number of threads.
-/// NaN and infinity may spread to all rows of their sequence and head, never to others, and a hidden key spreads nothing. Outputs must
-/// not alias inputs. dim is 1 to 128, and a sequence at most 2^20 tokens long.
+/// NaN and infinity may spread to all rows of their sequence and head, never to others. A hidden key spreads nothing.
+/// Outputs must not alias inputs. dim is 1 to 128, and a sequence is at most 2^20 tokens long.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -35,7 +41,8 @@ namespace sheaf::attention {
 
 inline constexpr int64_t kMaxDim = 128;
 
-/// Element (token, head, c) is data[token * stride + head * dim + c]: the parts of one projection can be read in place.
+/// Element (token, head, c) is data[token * stride + head * dim + c]. So the parts of one projection can be read in
+/// place.
 template <class Data>  // const void or void
 struct Heads {
   Data* data = nullptr;
@@ -56,15 +63,15 @@ struct Shape {
   float dropout = 0.0f;                        // rate, in [0, 1)
   RandomKey key = {};                          // of the dropout
   int64_t first_sequence = 0;                  // number of the batch's first sequence, for the dropout
-  bool allow_tf32 =
-      false;  // float elements: products of numbers with 10 bits after the point, where the device has them
+  /// Float elements: products of numbers with 10 bits after the point, where the device has them.
+  bool allow_tf32 = false;
 };
 
-/// Whose products a GPU takes; results differ by roundings.
+/// Which tensor-core instruction a GPU uses. The results differ by rounding.
 enum class Products {
   warps,  // mma.sync of 16 rows, on every architecture
-  // wgmma of 64 rows, for 16-bit elements on sm_90a; backward up to 64 dimensions and 512 tokens, without bias or grouped heads. Elsewhere
-  // those of warps.
+  // wgmma of 64 rows, for 16-bit elements on sm_90a; backward up to 64 dimensions and 512 tokens, without bias or
+  // grouped heads. Elsewhere those of warps.
   warpgroups
 };
 
@@ -90,7 +97,8 @@ struct AttentionBackwardArgs {
 void attention(Context& context, const AttentionArgs& args);
 void attention_backward(Context& context, const AttentionBackwardArgs& args);
 
-/// Every token's rows once, and the products of the pairs that the lengths and `causal` leave; `lengths` are those of the sequences.
+/// The cost of reading every token's rows once, and of the products of the pairs that the lengths and `causal` leave.
+/// `lengths` are those of the sequences.
 OpCost attention_cost(const AttentionArgs& args, VectorView<const int64_t> lengths);
 OpCost attention_backward_cost(const AttentionBackwardArgs& args, VectorView<const int64_t> lengths);
 

@@ -239,7 +239,7 @@ __global__ void __launch_bounds__(kMaxThreads, kDim <= 64 ? 2 : 1)
   BoxedUnits<kType, kDim>(call, maps, memory).run();
 }
 
-/// Whether rows are aligned for boxes, and the strides such as the manual computes them.
+/// True if pointers and strides meet TMA's requirements.
 bool takes_boxes(const AttentionArgs& args) {
   const Shape& shape = args.shape;
   RowAlignment alignment(shape);

@@ -1,6 +1,7 @@
 #pragma once
-/// The inner loops of the CPU's attention. One implementation for each instruction set, chosen when the program runs. Sums are in float
-/// by fused multiply-adds where the set has them, in an order that depends on the set and on the shapes only.
+/// The inner loops of the CPU's attention. There is one implementation for each instruction set, chosen when the
+/// program runs. Sums are in float, by fused multiply-adds where the set has them. Their order depends only on the set
+/// and on the shapes.
 ///
 /// A panel holds `width` rows of a matrix, transposed: element c of row j at [c * width + j]. Panels follow each other.
 
@@ -22,13 +23,13 @@ struct Product {
   bool adds;
 };
 
-/// One row of scores against a chunk of keys: n that it sees, zeros behind them up to n_filled.
+/// One row of scores against a chunk of keys. The row sees n of them; zeros follow up to n_filled.
 struct ForwardRow {
   float* x;             // [n_filled, rounded up to width] scores in, exp(x - largest) out
   const float* bias;    // [n] to add, or null
   const float* hidden;  // [n] 0 or -infinity, to add, or null
   int64_t n, n_filled;
-  float largest, total;  // of the chunks before, and then with this one
+  float largest, total;  // in: of the chunks before; out: with this one
 };
 
 struct BackwardRow {
@@ -46,16 +47,17 @@ struct TileKernel {
   const char* name;
   int64_t width;  // floats a vector
   int64_t rows;   // of a product
-  /// n rows of dim floats, `stride` apart, into panels, zeros behind the last row.
+  /// Packs n rows of dim floats, `stride` apart, into panels, with zeros after the last row.
   void (*pack)(const float* rows, int64_t stride, int64_t n, int64_t dim, float* panels);
   void (*multiply)(const Product& product);
   void (*forward_row)(ForwardRow& row);
   void (*backward_row)(const BackwardRow& row);
 };
 
-/// The fastest that this machine runs, or the one that SHEAF_ATTENTION=portable|avx2|avx512 names (for tests and measurements).
+/// The fastest one that this machine can run, or the one that SHEAF_ATTENTION=portable|avx2|avx512 names (for tests and
+/// measurements).
 const TileKernel& tile_kernel();
-/// Every one that this machine runs, the fastest first.
+/// All that this machine can run, the fastest first.
 int32_t usable_tile_kernels(const TileKernel** kernels, int32_t capacity);
 
 extern const TileKernel kPortableTile;

@@ -1,11 +1,12 @@
 #pragma once
-/// The text of a TileKernel for any vector type. Translation units that are compiled for a newer instruction set than the rest
-/// include this and nothing else of the project that holds code: an inline function compiled there might be the copy that the
-/// linker keeps for all.
+/// The code of a TileKernel for any vector type. Some translation units are compiled for a newer instruction set than
+/// the rest. Such a unit includes this file and no other code of the project, because the linker might keep an inline
+/// function compiled there as the copy for all.
 ///
-/// Vector is a struct with: Floats, kLanes, kVectors (of a product side by side), kRows, zero, load, store, broadcast, multiply_add(a, b, c)
-/// = a b + c, add, subtract, multiply, maximum(a, b) (b if one is NaN), first(x, n, rest) (the first n lanes of x, then `rest`),
-/// largest, sum, power (2^n of integers in float, n > -127), round, below(x, limit, y) (0 where x < limit, else y), transpose.
+/// Vector is a struct with: Floats, kLanes, kVectors (of a product side by side), kRows, zero, load, store, broadcast,
+/// multiply_add(a, b, c) = a b + c, add, subtract, multiply, maximum(a, b) (b if one is NaN), first(x, n, rest)
+/// (the first n lanes of x, then `rest`), largest, sum, power (2^n of integers in float, n > -127), round,
+/// below(x, limit, y) (0 where x < limit, else y), transpose.
 
 #include <cstdint>
 
@@ -49,7 +50,8 @@ inline void multiply_vectors(const Product& p, int64_t first) {
   }
 }
 
-/// As many vectors side by side as fit, the rest in even parts: one alone waits for its own sums.
+/// Takes as many vectors side by side as fit, and the rest in even parts, because a single vector would wait for its
+/// own sums.
 template <class Vector>
 void multiply(const Product& p) {
   int64_t first = 0;
@@ -107,7 +109,7 @@ inline void fill_zeros(float* x, int64_t first, int64_t n) {
   for (int64_t j = first; j < n; j += Vector::kLanes) Vector::store(x + j, Vector::zero());
 }
 
-/// Lanes of the vector at j that belong to the n.
+/// Lanes of the vector at j that belong to the first n elements.
 template <class Vector>
 inline int lanes_at(int64_t j, int64_t n) {
   return n - j < Vector::kLanes ? static_cast<int>(n - j) : Vector::kLanes;
@@ -125,7 +127,7 @@ void forward_row(ForwardRow& row) {
     most = Vector::maximum(x, most);
   }
   const float largest = Vector::largest(most);
-  // Where nothing is seen the largest is -infinity, and so is every score.
+  // Where nothing is seen, the largest is -infinity, and so is every score.
   const Floats shift = Vector::broadcast(largest == -__builtin_inff() ? 0.0f : largest);
   Floats total = Vector::zero();
   int64_t j = 0;

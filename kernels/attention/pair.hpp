@@ -1,5 +1,5 @@
 #pragma once
-/// What concerns one pair of tokens, the same text on every backend: its dropout and its bias.
+/// The per-pair code that both backends include: dropout and bias of one pair of tokens.
 
 #include "kernels/attention/attention.hpp"
 
@@ -15,7 +15,7 @@ struct DropoutMask {
 
   SHEAF_HD bool active() const { return threshold > 0; }
 
-  /// The decisions on columns 16 * block .. 16 * block + 15 of row i, a byte each.
+  /// The decisions on columns 16 * block .. 16 * block + 15 of row i, one byte each.
   SHEAF_HD Random4 draw(int64_t sequence, int64_t head, int64_t i, int64_t block) const {
     const uint64_t row = ((first_sequence + static_cast<uint64_t>(sequence)) * n_heads + static_cast<uint64_t>(head))
                              << 20 |
@@ -34,7 +34,7 @@ struct DropoutMask {
   float factor;
 };
 
-/// Where a sequence lies.
+/// The tokens of a sequence.
 struct Span {
   int64_t first, length;
 };

@@ -1,5 +1,6 @@
 #pragma once
-/// What the CPU's forward and backward share: rows of heads as floats, and what is added to scores or multiplied to probabilities.
+/// What the CPU's forward and backward share: rows of heads as floats, the numbers added to scores, the factors of
+/// probabilities.
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +11,7 @@
 
 namespace sheaf::attention::cpu {
 
-/// Keys that are worked on at a time: their panels stay in the second-level cache.
+/// Keys that are processed at a time: their panels stay in the second-level cache.
 constexpr int64_t kChunkKeys = 512;
 
 inline int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -44,8 +45,8 @@ inline void copy_rows(const Heads<const void>& heads, const Shape& shape, int64_
   }
 }
 
-/// Rows of keys or values that vectors may be read from: in place, or in `buffer` [n, padded dim] with zeros for hidden keys, whose
-/// numbers must not count even if they are NaN.
+/// Rows of keys or values that vectors can be read from: in place, or in `buffer` [n, padded dim]. There, hidden keys
+/// are zeros, because their numbers must not count even if they are NaN.
 inline FloatRows key_rows(const Heads<const void>& heads, const Shape& shape, int64_t token, int64_t head, int64_t n,
                           int64_t padded, float* buffer) {
   if (shape.element == Element::f32 && shape.key_keep.empty() && padded == shape.dim) {
@@ -77,14 +78,14 @@ inline void write_row(const float* from, float factor, const Heads<void>& heads,
   }
 }
 
-/// 0 or -infinity a key of a chunk; null if none can be hidden.
+/// 0 or -infinity for each key of a chunk; null if none can be hidden.
 inline const float* hidden_row(const Shape& shape, int64_t token, int64_t n, float* buffer) {
   if (shape.key_keep.empty()) return nullptr;
   for (int64_t j = 0; j < n; ++j) buffer[j] = shape.key_keep[token + j] != 0 ? 0.0f : -INFINITY;
   return buffer;
 }
 
-/// The bias of one head by j - i: what row i reads is contiguous, from at(i, first key) on.
+/// The bias of one head by j - i. The values that row i reads are contiguous, from at(i, first key) on.
 struct BiasBand {
   float* values = nullptr;  // [2 * longest + 16]: vectors reach beyond the last
   int64_t longest = 0;
@@ -98,7 +99,8 @@ struct BiasBand {
   float* at(int64_t i, int64_t j) const { return values + (j - i + longest); }
 };
 
-/// The factors of row i for keys [first, first + n), where first is a multiple of 16; `keep` has room for n rounded up to 16.
+/// The factors of row i for keys [first, first + n), where first is a multiple of 16; `keep` has room for n rounded up
+/// to 16.
 inline void draw_keep(const DropoutMask& mask, int64_t sequence, int64_t head, int64_t i, int64_t first, int64_t n,
                       float* keep) {
   for (int64_t j = 0; j < n; j += 16) {
@@ -113,7 +115,7 @@ struct Unit {
   Span span;
 };
 
-/// Floats of one thread, handed out in parts that begin at a cache line.
+/// Floats of one thread, given out in parts that begin at a cache line.
 class Workspace {
  public:
   explicit Workspace(float* data) : next_(data) {}

@@ -1,6 +1,6 @@
 #pragma once
-/// Single-precision matrix product of the CPU backend, by OpenBLAS on the calling thread alone. Threads are ours: callers cut the
-/// output into fixed pieces, so the bits do not depend on how many work on them.
+/// Single-precision matrix product of the CPU backend, by OpenBLAS on the calling thread alone. The caller owns the
+/// threads: it cuts the output into fixed pieces, so the bits do not depend on the number of threads.
 
 #include <cstdint>
 

@@ -7,7 +7,7 @@
 
 namespace sheaf {
 
-/// Throws UsageError("<op>: <message>") unless `condition` holds. `message` says what was expected and what came.
+/// Throws UsageError("<op>: <message>") unless `condition` holds. `message` says what was expected and what was given.
 inline void check_argument(bool condition, const char* op, const std::string& message) {
   if (!condition) throw UsageError(std::string(op) + ": " + message);
 }

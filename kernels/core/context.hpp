@@ -11,7 +11,8 @@
 
 namespace sheaf {
 
-/// One past the end checks and NaN poison for tests: fill fresh memory with 0xff bytes.
+/// Options of a context. `poison_memory` is the test mode: every fresh allocation is filled with 0xff bytes, so floats
+/// are NaN.
 struct ContextOptions {
   uint64_t seed = 0;
   int n_threads = 0;           // CPU threads; 0 takes OMP_NUM_THREADS or all cores
@@ -36,11 +37,11 @@ class Context {
   /// Waits for everything issued so far; raises DeviceError for any failure since the last call.
   void synchronize();
 
-  /// What is issued here from now on begins after everything that was issued to `other`, a context of the same device. Two contexts are
-  /// two streams: work that needs no result of the other may run beside it.
+  /// Work issued here from now on begins after all work that was issued to `other`, a context of the same device. Two
+  /// contexts are two streams: work that needs no result of the other context may run beside it.
   void wait_for(const Context& other);
 
-  // Memory. Sizes in bytes. Copies are ordered on the stream; those from and to the host return when done.
+  // Memory. Sizes in bytes. Copies are ordered on the stream. Copies from and to the host return when they are done.
   void* allocate(size_t bytes);
   void release(void* pointer) noexcept;
   void copy_from_host(void* device_destination, const void* host_source, size_t bytes);
@@ -64,8 +65,8 @@ class Context {
   size_t offset_ = 0;
 };
 
-/// Temporary device memory, released in one step when the scope ends (last in, first out). Memory is kept by the context
-/// and used again, so a steady loop never allocates. Reuse is safe because one stream orders all work.
+/// Temporary device memory, released in one step when the scope ends (last in, first out). The context keeps the memory
+/// and uses it again, so a steady loop never allocates. Reuse is safe because one stream orders all work.
 class ScratchScope {
  public:
   explicit ScratchScope(Context& context)

@@ -1,5 +1,5 @@
 #pragma once
-/// What an op cannot avoid: read by the benchmarks (fraction of the roofline) and the planner.
+/// The work that an op cannot avoid. The benchmarks (fraction of the roofline) and the planner read it.
 
 #include <cstdint>
 

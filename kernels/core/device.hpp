@@ -21,8 +21,8 @@ struct Device {
 /// "cpu", "cuda:0", "simt".
 std::string to_string(Device device);
 
-/// `request` is auto | cpu | cuda | cuda:N | simt (the last in test builds only). "auto" takes the first CUDA device, else the
-/// CPU; anything named explicitly and absent is a DeviceError. Malformed text is a UsageError.
+/// `request` is auto | cpu | cuda | cuda:N | simt (the last in test builds only). "auto" takes the first CUDA device,
+/// else the CPU. A device that is named explicitly but absent is a DeviceError. Malformed text is a UsageError.
 Device resolve_device(std::string_view request);
 
 /// True when this program was built with that backend (whether or not such a device is present).
@@ -45,8 +45,8 @@ struct DeviceInfo {
   std::string features;  // CPU: vector extensions in use
 };
 
-/// All devices of this machine that the program can use, CPU first. `measure` also times a short copy (about 0.2 s a device).
-/// `notes` receives one line a backend that is absent, and why.
+/// All devices of this machine that the program can use, CPU first. `measure` also times a short copy (about 0.2 s a
+/// device). `notes` receives one line for each absent backend, with the reason.
 std::vector<DeviceInfo> list_devices(bool measure, std::vector<std::string>* notes = nullptr);
 
 }  // namespace sheaf

@@ -1,6 +1,6 @@
 #pragma once
-/// What Context needs of a device backend; implemented once, in device_runtime_cuda.cu. Built only with
-/// SHEAF_DEVICE_KERNELS. Every function throws DeviceError with the runtime's own words.
+/// What Context needs of a device backend. It is implemented once, in device_runtime_cuda.cu, and built only with
+/// SHEAF_DEVICE_KERNELS. Every function throws DeviceError with the text of the CUDA runtime.
 
 #include <cstddef>
 #include <string>
@@ -15,7 +15,7 @@ DeviceInfo device_info(int ordinal, bool measure);
 void* create_stream(int ordinal);
 void destroy_stream(void* stream) noexcept;
 void synchronize(void* stream);
-/// `stream` goes on when all that `other` holds by now is done; the host does not wait.
+/// `stream` continues when all work that `other` holds by now is done; the host does not wait.
 void wait_for(void* stream, void* other);
 void* allocate(size_t bytes);
 void release(void* pointer) noexcept;

@@ -1,6 +1,6 @@
 #pragma once
-/// SHEAF_DISPATCH(context, op, args...) calls cpu::op or cuda::op, looked up from the op's own namespace, in a range of the op's name.
-/// The executor of the tests runs the CUDA sources, so Backend::simt goes to cuda::op as well.
+/// SHEAF_DISPATCH(context, op, args...) calls cpu::op or cuda::op of the op's own namespace, inside an NVTX range with
+/// the op's name. The executor of the tests runs the CUDA sources, so Backend::simt also calls cuda::op.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/range.hpp"

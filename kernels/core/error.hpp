@@ -1,6 +1,6 @@
 #pragma once
-/// Every failure that a user can cause or mend is one of these; the program turns it into one
-/// line on stderr and the exit code. `assert` is only for our own bugs.
+/// Every failure that a user can cause or fix is one of these. The program turns it into one line on stderr and the
+/// exit code. `assert` is only for our own bugs.
 
 #include <stdexcept>
 #include <string>
@@ -40,7 +40,7 @@ struct DeviceError : Error {
       : Error(ExitCode::device, what, std::move(mend)) {}
 };
 
-/// Ctrl-C. Whatever was finished is kept; nothing half-written stays.
+/// Ctrl-C. Finished results are kept; no half-written file stays.
 struct Interrupted : Error {
   explicit Interrupted(const std::string& during)
       : Error(ExitCode::interrupted, "interrupted during " + during, "run the same command again") {}

@@ -1,6 +1,7 @@
 #pragma once
-/// The 16-bit floats as storage: IEEE binary16 and bfloat16. Arithmetic is in float; both narrowings keep NaN and saturate at the
-/// largest finite number, so that one step too far cannot make an infinity that stays. The same bits on every backend.
+/// The 16-bit floats as storage: IEEE binary16 and bfloat16. Arithmetic is in float. Both conversions to 16 bits keep
+/// NaN and saturate at the largest finite number, so that one step that is too large cannot make a permanent infinity.
+/// The same bits on every backend.
 
 #include <bit>
 #include <cstdint>
@@ -36,7 +37,7 @@ SHEAF_HD inline float bits_float(uint32_t bits) {
 #endif
 }
 
-/// Binary16 bits of |x| < 65520 cut off after adding `dither` in [0, 2^32) as a fraction of the last place kept.
+/// Bits of binary16 of |x| < 65520, truncated after adding `dither` in [0, 2^32) as a fraction of the last place kept.
 SHEAF_HD inline uint32_t half_magnitude(uint32_t magnitude, uint32_t dither, bool to_nearest) {
   const uint32_t exponent = magnitude >> 23;
   // Normal numbers lose 13 bits of the significand; below 2^-14 one more for each power of two.
@@ -47,7 +48,7 @@ SHEAF_HD inline uint32_t half_magnitude(uint32_t magnitude, uint32_t dither, boo
   const uint32_t rest = significand & ((1u << lost) - 1);
   const uint32_t lift =
       to_nearest ? (rest + ((1u << (lost - 1)) - 1) + (kept & 1)) >> lost : (rest + (dither >> (32 - lost))) >> lost;
-  // A carry out of the significand moves into the exponent, which is what it should do.
+  // A carry out of the significand moves into the exponent, as it should.
   const uint32_t base = exponent >= 113 ? (exponent - 113) << 10 : 0;
   return base + kept + lift;
 }
@@ -81,7 +82,8 @@ SHEAF_HD inline float to_float(BFloat16 x) { return detail::bits_float(static_ca
 SHEAF_HD inline float to_float(Half x) {
   const uint32_t magnitude = x.bits & 0x7fffu;
   const uint32_t sign = static_cast<uint32_t>(x.bits & 0x8000u) << 16;
-  // Shifted into float's fields the number is 2^-112 of itself, subnormals included; infinity and NaN need float's exponent.
+  // Shifted into float's fields, the number is 2^-112 of itself, subnormals included. Infinity and NaN need float's
+  // exponent.
   const float scaled = detail::bits_float(magnitude << 13) * 0x1.0p112f;
   const uint32_t special = magnitude >= 0x7c00u ? 0x7f800000u : 0u;
   return detail::bits_float(detail::float_bits(scaled) | special | sign);
@@ -99,7 +101,7 @@ SHEAF_HD inline T nearest(float x) {
   }
 }
 
-/// Up or down with a chance in proportion, so that the mean over uniform `dither` is x itself. float stays as it is.
+/// Rounds up or down, with probabilities such that the mean over uniform `dither` is x itself. float stays as it is.
 template <class T>
 SHEAF_HD inline T stochastic(float x, uint32_t dither) {
   if constexpr (sizeof(T) == sizeof(float)) {

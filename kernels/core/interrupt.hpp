@@ -1,5 +1,5 @@
 #pragma once
-/// Cooperative cancellation: a signal handler sets one flag, long loops look at it between steps.
+/// Cooperative cancellation: a signal handler sets one flag, and long loops read it between steps.
 
 namespace sheaf {
 

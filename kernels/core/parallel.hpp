@@ -1,6 +1,6 @@
 #pragma once
-/// The only place that starts CPU threads. Work is cut into chunks whose borders do not depend on the number of threads, so
-/// a chunk-wise computation has the same bits on any of them.
+/// The only place that starts CPU threads. Work is cut into chunks whose borders do not depend on the number of
+/// threads. So a computation by chunks has the same bits on any number of threads.
 
 #include <algorithm>
 #include <cstdint>
@@ -16,8 +16,8 @@ using ChunkFunction = void (*)(void* state, int64_t chunk, int thread);
 void run_chunks(int n_threads, int64_t n_chunks, ChunkFunction function, void* state);
 }  // namespace detail
 
-/// body(begin, end) or body(begin, end, thread) over [0, n) in chunks of `grain`. `thread` < context.n_threads() names a
-/// private workspace. Bodies must not throw.
+/// body(begin, end) or body(begin, end, thread) over [0, n) in chunks of `grain`. `thread` < context.n_threads() names
+/// a private workspace. Bodies must not throw.
 template <class Body>
 void parallel_for(const Context& context, int64_t n, int64_t grain, Body&& body) {
   if (n <= 0) return;

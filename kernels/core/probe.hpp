@@ -1,5 +1,5 @@
 #pragma once
-/// Three tiny ops that touch a machine's limits: what the benchmarks measure everything else against.
+/// Three small ops that reach the limits of a machine. The benchmarks compare everything else with them.
 ///
 ///   probe_copy:    out = in
 ///   probe_gather:  sums[i] = sum over c of table[ids[i], c]        (random rows; almost nothing is written)

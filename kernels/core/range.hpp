@@ -1,5 +1,6 @@
 #pragma once
-/// A named stretch of host time, shown by Nsight (NVTX, default domain): phases, ops and training steps have one each.
+/// A named interval of host time that Nsight shows (NVTX, default domain). Phases, ops and training steps have one
+/// each.
 ///
 ///   const Range range("train");
 ///

@@ -1,5 +1,6 @@
 #pragma once
-/// Exclusive prefix sum: out[i] = in[0] + ... + in[i-1], out has one element more than in and ends with the total. CUB on CUDA.
+/// Exclusive prefix sum: out[i] = in[0] + ... + in[i-1]. `out` has one element more than `in` and ends with the total.
+/// CUB on CUDA.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/dispatch.hpp"

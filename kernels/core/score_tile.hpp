@@ -1,6 +1,6 @@
 #pragma once
 /// Blocked inner products of the CPU backend: one query row against a tile of items, vectorized over the items.
-/// Every score is summed over the columns in ascending order, whatever the tile: the same bits for any blocking.
+/// Every score is summed over the columns in ascending order, for any tile: the same bits for any blocking.
 
 #include <algorithm>
 #include <cstdint>

@@ -1,5 +1,6 @@
 #pragma once
-/// Inner loops of the CPU backend. The vector width is the compiler's; the order of additions is fixed for one build.
+/// Inner loops of the CPU backend. The compiler chooses the vector width. The order of additions is fixed for one
+/// build.
 
 #include <cstdint>
 

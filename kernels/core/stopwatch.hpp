@@ -1,5 +1,5 @@
 #pragma once
-/// Times what is issued between start() and stop(): by events on a device's stream, by the wall clock on the CPU.
+/// Times the work issued between start() and stop(): by events on a device's stream, by the wall clock on the CPU.
 
 #include <chrono>
 
@@ -20,7 +20,7 @@ class Stopwatch {
   double stop();
 
  private:
-  [[maybe_unused]] Context& context_;  // these three: without a GPU
+  [[maybe_unused]] Context& context_;  // these three are unused without a GPU
   [[maybe_unused]] void* start_event_ = nullptr;
   [[maybe_unused]] void* stop_event_ = nullptr;
   std::chrono::steady_clock::time_point start_time_;

@@ -1,5 +1,6 @@
 #pragma once
-/// Selection of the k best (score, id) pairs by one total order: score descending, NaN after every number, then id ascending.
+/// Selection of the k best (score, id) pairs by one total order: score descending, NaN after every number, then id
+/// ascending.
 
 #include <cmath>
 #include <cstdint>
@@ -17,7 +18,7 @@ SHEAF_HD inline bool ranks_before(float score_a, int32_t id_a, float score_b, in
   return id_a < id_b;
 }
 
-/// A sorted list in memory that the caller owns: insertion costs O(k), a rejected candidate one comparison.
+/// A sorted list in memory that the caller owns. An insertion costs O(k), a rejected candidate one comparison.
 struct TopKList {
   float* scores;  // [k]
   int32_t* ids;   // [k]
@@ -27,7 +28,7 @@ struct TopKList {
   SHEAF_HD bool accepts(float score, int32_t id) const {
     return size < k || ranks_before(score, id, scores[k - 1], ids[k - 1]);
   }
-  /// The caller has asked accepts().
+  /// The caller has checked accepts().
   SHEAF_HD void insert(float score, int32_t id) {
     int32_t place = size < k ? size++ : k - 1;
     while (place > 0 && ranks_before(score, id, scores[place - 1], ids[place - 1])) {

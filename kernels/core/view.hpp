@@ -1,6 +1,6 @@
 #pragma once
 /// Non-owning views over device (or host) memory: plain data, passed to kernels by value.
-/// A view never says where its memory lives; the Context that an op is called with does.
+/// A view never says where its memory lives. The Context of the call does.
 
 #include <cstdint>
 #include <type_traits>

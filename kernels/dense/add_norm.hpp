@@ -1,8 +1,9 @@
 #pragma once
-/// Residual connection, dropout and layer norm in one pass over the rows (He et al., 2016; Srivastava et al., 2014; Ba et al., 2016),
-/// forward and backward: what stands between two parts of a pre-norm transformer block.
+/// Residual connection, dropout and layer norm in one pass over the rows (He et al., 2016; Srivastava et al., 2014; Ba
+/// et al., 2016), forward and backward. It is the step between two parts of a pre-norm transformer block.
 ///
-///   sum[r, c]    = residual[r, c] + keep(r, c) * x[r, c]        keep is 1 / (1 - rate) or 0, drawn as in kernels/dense/dropout.hpp
+///   sum[r, c]    = residual[r, c] + keep(r, c) * x[r, c]
+///                  keep is 1 / (1 - rate) or 0, drawn as in kernels/dense/dropout.hpp
 ///   mean[r]      = mean of sum[r, :],   scale[r] = 1 / sqrt(mean of (sum[r, :] - mean[r])^2 + epsilon)
 ///   normed[r, c] = (sum[r, c] - mean[r]) * scale[r] * gain[c] + shift[c]
 ///
@@ -10,8 +11,8 @@
 ///   d_sum = d_residual + scale * (g - mean of g - h * mean of g h);   d_x = keep * d_sum
 ///   d_gain = column sums of d_normed * h;   d_shift = column sums of d_normed                (overwritten)
 ///
-/// d_sum is the gradient of the residual, too. Deterministic, the same bits on any number of CPU threads. A row of equal values is normed
-/// to `shift`. NaN and infinity stay in their row, but for d_gain and d_shift.
+/// d_sum is the gradient of the residual, too. Deterministic, the same bits on any number of CPU threads. A row of
+/// equal values is normed to `shift`. NaN and infinity stay in their row, except in d_gain and d_shift.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -41,7 +42,7 @@ struct AddNormBackwardArgs {
   MatrixView<const float> moments;     // [n, 2] f32
   VectorView<const float> gain;        // [dim] f32
   MatrixView<const float> d_normed;    // [n, dim] f32
-  MatrixView<const float> d_residual;  // [n, dim] f32: what came back to `sum` on another way, or empty
+  MatrixView<const float> d_residual;  // [n, dim] f32: the gradient that reaches `sum` by another path, or empty
   float rate = 0.0f;
   RandomKey key;
   int64_t first_row = 0;

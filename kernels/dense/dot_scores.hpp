@@ -4,7 +4,8 @@
 ///   logits[b, g] = users[b, :] . items[b * group + g, :] + user_bias[b] + item_bias[b * group + g] + bias[0]
 ///
 /// Gradients, from d = d_logits:
-///   d_users[b, :] = sum over g of d[b, g] * items[b * group + g, :];   d_items[b * group + g, :] = d[b, g] * users[b, :]
+///   d_users[b, :] = sum over g of d[b, g] * items[b * group + g, :];
+///   d_items[b * group + g, :] = d[b, g] * users[b, :]
 ///   d_user_bias[b] = sum over g of d[b, g];  d_item_bias = d;  d_bias[0] = sum of all d
 /// Deterministic, any number of threads.
 

@@ -1,7 +1,9 @@
 #pragma once
-/// Inverted dropout, in place (Srivastava et al., 2014). Applied to a gradient with the same key it is its own backward.
+/// Inverted dropout, in place (Srivastava et al., 2014). Applied to a gradient with the same key, it is its own
+/// backward.
 ///
-///   x[r, c] = keep(r, c) ? x[r, c] / (1 - rate) : 0,   keep(r, c) = uniform01(random_u32(key, first_row + r, c)) >= rate
+///   x[r, c] = keep(r, c) ? x[r, c] / (1 - rate) : 0,
+///   keep(r, c) = uniform01(random_u32(key, first_row + r, c)) >= rate
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"

@@ -1,13 +1,14 @@
 #pragma once
 /// A dense layer over many rows, forward and backward.
 ///
-///   out = act(x W^T + 1 b^T)           W as in most libraries [n_out, n_in]; act is max(0, .) when `rectify`, else the identity
+///   out = act(x W^T + 1 b^T)
+///   W as in most libraries [n_out, n_in]; act is max(0, .) when `rectify`, else the identity
 ///
 /// With D = d_out, or where `rectify` D = d_out at elements with out > 0 and 0 elsewhere (the derivative at 0 is 0):
 ///   d_x = D W;   d_weight = D^T x;   d_bias = column sums of D           (overwritten)
 ///
-/// Deterministic, the same bits on any number of CPU threads. NaN and infinity spread as the formulas say, but for a NaN before
-/// `rectify`, which stays NaN in `out` and gives no gradient.
+/// Deterministic, the same bits on any number of CPU threads. NaN and infinity spread as the formulas say, with one
+/// exception: a NaN before `rectify` stays NaN in `out` and gives no gradient.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -35,7 +36,7 @@ struct LinearBackwardArgs {
   VectorView<float> d_bias;     // [n_out] f32
 };
 
-/// Rows whose terms of d_weight and d_bias are added in one go; the sums of such pieces are added in their order.
+/// Rows whose terms of d_weight and d_bias are added in one go. The sums of such pieces are added in order.
 inline constexpr int64_t kLinearPiece = 1024;
 
 void linear(Context& context, const LinearArgs& args);

@@ -1,7 +1,8 @@
 #pragma once
 /// How much the users as a whole want each item: the mean of their calibrated probabilities.
 ///
-///   out[i] = 1 / n_users * sum over u of sigmoid(slope * (users[u, :] . items[i, :] + user_bias[u] + item_bias[i] + bias[0]) + offset)
+///   out[i] = 1 / n_users * sum over u of sigmoid(slope * (users[u, :] . items[i, :] + user_bias[u] + item_bias[i] +
+///       bias[0]) + offset)
 ///
 /// Sums run in double and in a fixed order of the users: deterministic, the same bits on any number of threads.
 

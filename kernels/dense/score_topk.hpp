@@ -2,9 +2,11 @@
 /// Bulk scoring: the k best items of every query by a linear score, without storing the score matrix.
 ///
 ///   score(q, i) = queries[q, :] . items[i, :] + item_bias[i]        (a query's own bias does not change its order)
-///   items[q, 0..k) = the k items with the largest score that are not in exclude row q, score descending, then id ascending
+///   items[q, 0..k) = the k items with the largest score that are not in exclude row q, score descending, then id
+///       ascending
 ///
-/// Fewer than k candidates: ids -1 and scores -inf fill the rest. NaN scores come last, before nothing. dim may be 0.
+/// If there are fewer than k candidates, ids -1 and scores -inf fill the rest. NaN scores come after all numbers. dim
+/// may be 0.
 /// Deterministic; the CPU result has the same bits on any number of threads.
 
 #include "kernels/core/context.hpp"

@@ -1,6 +1,6 @@
 #pragma once
-/// Embedding bag: an entity's vector is the weighted sum of the table rows in its bag. An item's bag may hold its own row and
-/// those of its category and brand; a bag of one row is a plain lookup.
+/// Embedding bag: an entity's vector is the weighted sum of the table rows in its bag. The bag of an item may hold the
+/// item's own row and the rows of its category and brand. A bag of one row is a plain lookup.
 ///
 ///   out[n, :] = sum over e in bag(ids[n]) of values[e] * table[columns[e], :]
 ///

@@ -15,7 +15,7 @@ inline EntriesByRow<uint32_t, int32_t> take_entries(ScratchScope& scratch, int64
   return {{scratch.take<uint32_t>(n), n}, {scratch.take<uint32_t>(n), n}, {scratch.take<int32_t>(n), n}};
 }
 
-/// TableUpdateArgs with what a call works out once.
+/// TableUpdateArgs with what a call computes once.
 struct RowStep {
   explicit RowStep(const Context& context, const TableUpdateArgs& update)
       : args(update),
@@ -35,7 +35,7 @@ struct RowStep {
     return own * (1.0f / static_cast<float>(range.end - range.begin));
   }
 
-  /// rowwise_adagrad: the new state of row r and what g is multiplied by.
+  /// rowwise_adagrad: the new state of row r, and the factor of g.
   SHEAF_HD float adagrad_scale(int64_t r, float sum_of_squares, float* new_state) const {
     *new_state = args.state1[r] + sum_of_squares / static_cast<float>(args.tables.dim);
     return args.params.learning_rate / (sqrtf(*new_state) + args.params.epsilon);

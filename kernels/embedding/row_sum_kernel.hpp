@@ -1,10 +1,12 @@
 #pragma once
-/// The text of SumRows for any vector type. Translation units that are compiled for a newer instruction set than the rest include this
-/// and nothing else of the project that holds code: an inline function compiled there might be the copy that the linker keeps for all.
+/// The code of SumRows for any vector type. Some translation units are compiled for a newer instruction set than the
+/// rest. Such a unit includes this file and no other code of the project, because the linker might keep an inline
+/// function compiled there as the copy for all.
 ///
-/// Vector is a struct with: Floats, kLanes, kMostVectors (sums that fit its registers), kHasMasks (of a row's last, partial vector), and for
-/// each element E (a struct with Storage): zero(), broadcast(float), multiply_add(a, b, c), multiply(a, b), add(a, b), load<E>(pointer),
-/// load_some<E>(pointer, n), store(pointer, v), store_some(pointer, v, n).
+/// Vector is a struct with: Floats, kLanes, kMostVectors (sums that fit its registers), kHasMasks
+/// (of a row's last, partial vector), and for each element E (a struct with Storage): zero(), broadcast(float),
+/// multiply_add(a, b, c), multiply(a, b), add(a, b), load<E>(pointer), load_some<E>(pointer, n), store(pointer, v),
+/// store_some(pointer, v, n).
 
 #include <cstdint>
 #include <utility>
@@ -27,11 +29,12 @@ struct I8 {
   using Storage = int8_t;
 };
 
-// Beyond a bag's end. Goal shape on an EPYC (README.md): 24 is slower cold and for uniform ids, 64 warm.
+// Prefetch distance, also beyond a bag's end. At the goal shape on an EPYC (README.md), 24 is slower cold and for
+// uniform ids, 64 is slower warm.
 constexpr int64_t kRowsAhead = 40;
 constexpr int64_t kLineBytes = 64;
 
-// Without weights a multiply-add would add the same; to leave it out is 6 % faster.
+// Without weights a multiply-add gives the same sum. A plain add is 6 % faster.
 template <class Vector, class Element, int kVectors, bool kHasTail, bool kIsWeighted>
 int64_t sum_bags(const BagsOfRows& bags) {
   using Storage = typename Element::Storage;

@@ -1,6 +1,6 @@
 #pragma once
-/// Backward of embedding::bag fused with the optimizer: the gradients of all entries that touch a table row are summed in
-/// occurrence order, then that row alone is updated (lazily: rows not touched keep their values and moments).
+/// Backward of embedding::bag fused with the optimizer. The gradients of all entries that touch a table row are summed
+/// in occurrence order. Then that row alone is updated (lazily: rows not touched keep their values and moments).
 ///
 ///   g[r, :] = sum over (n, e) with columns[e] == r, e in bag(ids[n]), of values[e] * grad[n, :]
 ///   g += weight_decay * table[r, :]                              (L2, as in the original Adam)

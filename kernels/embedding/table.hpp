@@ -1,6 +1,6 @@
 #pragma once
-/// What table_bag and table_update share: tables one after another in one storage, bags over them, and the word in which the
-/// device notes the first id that is out of range.
+/// What table_bag and table_update share: tables one after another in one storage, bags over them, and the word in
+/// which the device records the first id that is out of range.
 
 #include <cstdint>
 
@@ -19,8 +19,8 @@ int64_t bytes_of(TableType type);
 struct Tables {
   void* data = nullptr;           // [n_rows, dim] of `type`, rows of all tables
   const float* scales = nullptr;  // [n_rows] f32 for i8: an element is worth scale * integer; else null
-  const int64_t* first_row =
-      nullptr;  // [n_tables + 1] on the device, ascending, first_row[n_tables] == n_rows; null for one table
+  /// [n_tables + 1] on the device, ascending, first_row[n_tables] == n_rows; null for one table
+  const int64_t* first_row = nullptr;
   TableType type = TableType::f32;
   int64_t n_rows = 0;
   int64_t dim = 0;  // 1 to 1024
@@ -28,29 +28,30 @@ struct Tables {
 };
 
 /// Bags by table: bag b belongs to table b / (n_bags / n_tables) and holds the entries [offsets[b], offsets[b + 1]).
-/// Entry e stands at ids[e - first_entry], so that a part of a larger array, with offsets beyond 2^31, is taken as it is.
+/// Entry e is at ids[e - first_entry]. So a part of a larger array, with offsets beyond 2^31, needs no copy.
 struct Bags {
   VectorView<const int32_t> ids;   // [n_entries] row within the bag's table
   const float* weights = nullptr;  // [n_entries] per sample, or null for 1
-  const int64_t* offsets =
-      nullptr;  // [n_bags + 1] on the device, offsets[0] == first_entry, offsets[n_bags] == first_entry + n_entries; null: a bag an entry
+  /// [n_bags + 1] on the device, offsets[0] == first_entry, offsets[n_bags] == first_entry + n_entries. Null: one bag
+  /// for each entry.
+  const int64_t* offsets = nullptr;
   int64_t n_bags = 0;
   int64_t first_entry = 0;
 };
 
-/// One word on the device: the lowest entry whose id was out of range, kNoFault while there is none. Ops lower it and leave such
-/// an entry out (as if its weight were 0); nothing else happens until somebody asks.
+/// One word on the device: the lowest entry whose id was out of range, or kNoFault. Ops lower it and leave such an
+/// entry out (as if its weight were 0). Nothing else happens until raise_fault is called.
 constexpr uint64_t kNoFault = ~uint64_t{0};
 
 void clear_fault(Context& context, uint64_t* fault);
-/// Waits for the device. DataError with the position, the value and the table if an id was out of range; the word is cleared, and
-/// the context works on.
+/// Waits for the device. Throws DataError with the position, the value and the table if an id was out of range. The
+/// word is cleared, and the context can be used further.
 void raise_fault(Context& context, uint64_t* fault, const Tables& tables, const Bags& bags);
 
-/// Throws UsageError if the shapes do not fit; for op's .cpp.
+/// Throws UsageError if the shapes do not fit. For the ops' .cpp files.
 void check_tables(const char* op, const Tables& tables, const Bags& bags, const uint64_t* fault);
 
-/// The entries of bag b as places in ids.
+/// The entries of bag b as positions in ids.
 struct BagRange {
   int64_t begin, end;
 };

@@ -5,9 +5,9 @@
 ///   mean  the sum over the number of the bag's entries
 ///   max   out[b, c] = max over e of table[ids[e], c]; of equals the first; a NaN wins and stays. No weights.
 ///
-/// Sums are in float and run in bag order: the same bits on every run and for any number of threads. Integer-valued data with sums
-/// below 2^24 gives equal bits on all backends. Empty bags give zeros. Ids out of range are left out and noted in `fault`;
-/// in a mean they count, being entries.
+/// Sums are in float and run in bag order: the same bits on every run and for any number of threads. Integer-valued
+/// data with sums below 2^24 gives equal bits on all backends. Empty bags give zeros. Ids out of range are left out and
+/// recorded in `fault`. In a mean they count as entries.
 
 #include "kernels/core/cost.hpp"
 #include "kernels/core/dispatch.hpp"
@@ -20,8 +20,8 @@ struct TableBagArgs {
   Bags bags;
   Pooling pooling = Pooling::sum;
   uint64_t* fault = nullptr;  // [1] on the device, see table.hpp
-  MatrixView<int32_t>
-      winners;            // [n_bags, dim] for max, if its backward follows: place in the bag, -1 for none; else no data
+  /// [n_bags, dim] for max, if its backward follows: place in the bag, -1 for none; else no data
+  MatrixView<int32_t> winners;
   MatrixView<float> out;  // [n_bags, dim] f32, must not alias an input
 };
 

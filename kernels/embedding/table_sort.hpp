@@ -1,6 +1,7 @@
 #pragma once
-/// The entries of bags in the order of the rows that they pick: what table_update knows before there are gradients. It needs the ids alone,
-/// so on a second Context of the device it runs beside the forward pass; Context::wait_for() joins the two.
+/// The entries of bags in the order of the rows that they pick. table_update needs this order, and it needs no
+/// gradients, only the ids. So on a second Context of the device the sort runs beside the forward pass;
+/// Context::wait_for() joins the two.
 
 #include "kernels/core/cost.hpp"
 #include "kernels/core/dispatch.hpp"

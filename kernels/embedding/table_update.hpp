@@ -1,20 +1,23 @@
 #pragma once
-/// Backward of table_bag to the sorted unique rows, fused with the optimizer's step on those rows and no others (lazily).
+/// Backward of table_bag, fused with the optimizer's step on the rows that entries touch, and on no other rows
+/// (lazily).
 ///
-///   g[r, :] = sum over entries e of row r, in bag b, of w_e * grad[b, :]      w_e = weights[e] for sum, weights[e] / |bag| for mean
+///   g[r, :] = sum over entries e of row r, in bag b, of w_e * grad[b, :]
+///   w_e = weights[e] for sum, weights[e] / |bag| for mean
 ///   for max the entry that won a column takes grad[b, c]
 ///   g += weight_decay * p
 ///   sgd              p -= lr g
-///   rowwise_adagrad  s[r] += mean_c g[c]^2;  p -= lr g / (sqrt(s[r]) + eps)          (as in FBGEMM; one number of state a row)
+///   rowwise_adagrad  s[r] += mean_c g[c]^2;  p -= lr g / (sqrt(s[r]) + eps)   (FBGEMM; one number of state a row)
 ///   adam             core/adam.hpp
-///   rmsprop          v = decay v + (1 - decay) g^2;  p -= lr g / (sqrt(v) + eps)      (as torch.optim.RMSprop, no momentum)
+///   rmsprop          v = decay v + (1 - decay) g^2;  p -= lr g / (sqrt(v) + eps) (as torch.optim.RMSprop, no momentum)
 ///
-/// Entries are sorted by row, stably, and summed in segments that end where the row does and at each multiple of 512 places of the
-/// sorted order; the sums of a row's segments are then added in order. Hot rows thus go to many threads and every order is
-/// fixed: the same bits on every run and for any number of threads. Integer-valued gradients give equal sums on all backends.
+/// Entries are sorted by row, stably. They are summed in segments that end where the row ends and at each multiple of
+/// 512 places of the sorted order. Then the sums of a row's segments are added in order. Thus several threads share a
+/// hot row, and every order is fixed: the same bits on every run and for any number of threads. Integer-valued
+/// gradients give equal sums on all backends.
 ///
-/// 16-bit tables: the new value is rounded stochastically by Philox (seed, Purpose::rounding, step, storage row, column), or to the
-/// nearest. i8 tables are for inference: UsageError.
+/// 16-bit tables: the new value is rounded stochastically by Philox (seed, Purpose::rounding, step, storage row,
+/// column), or to the nearest. i8 tables are for inference: UsageError.
 
 #include "kernels/core/adam.hpp"
 #include "kernels/core/cost.hpp"
@@ -34,7 +37,8 @@ struct TableUpdateArgs {
   MatrixView<const int32_t> winners = {};  // [n_bags, dim] of table_bag, for max
   uint64_t* fault = nullptr;               // [1], see table.hpp
   Optimizer optimizer = Optimizer::sgd;
-  AdamParams params = {};  // learning_rate, epsilon, weight_decay and step hold for all; beta2 is rmsprop's decay
+  /// learning_rate, epsilon, weight_decay and step are for all optimizers; beta2 is rmsprop's decay
+  AdamParams params = {};
   bool stochastic_rounding = true;  // for 16-bit tables
   float* state1 = nullptr;          // adam: m [n_rows, dim]; rowwise_adagrad: s [n_rows]; rmsprop: v [n_rows, dim]
   float* state2 = nullptr;          // adam: v [n_rows, dim]

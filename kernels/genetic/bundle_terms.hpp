@@ -4,9 +4,10 @@
 ///   F(S) = weight_association * sum over i != j in S of P(i) A(i, j)
 ///        + sum over i in S of P(i) (weight_preference + weight_revenue * price(i)) - cost(i)
 ///
-/// as problem.hpp wants them: pair[i, j] = weight_association * (P(i) + P(j)) * A(i, j), linear[i] the rest.
-/// A(i, j) = scale * max(0, cos(v_i, v_j)) from `vectors`, or, when those are empty, the larger of the entries (i, j) and (j, i) of `association`,
-/// times scale; an entry that is not stored counts 0. Vectors whose squared length is 0, above 3e38 or no number have A = 0.
+/// in the form of problem.hpp: pair[i, j] = weight_association * (P(i) + P(j)) * A(i, j), linear[i] has the rest.
+/// A(i, j) = scale * max(0, cos(v_i, v_j)) from `vectors`. If these are empty, it is the larger of the entries (i, j)
+/// and (j, i) of `association`, times scale; an entry that is not stored counts 0. Vectors whose squared length is 0,
+/// above 3e38 or no number have A = 0.
 /// Places with item -1 become forbidden padding.
 
 #include "kernels/core/context.hpp"
@@ -25,8 +26,8 @@ struct BundleTermsArgs {
   VectorView<const float> item_price;       // [n_items] f32
   VectorView<const int32_t> item_category;  // [n_items] i32
   VectorView<const uint8_t> item_flags;     // [n_items] CandidateFlag bits
-  VectorView<const float> item_cost = {};  // [n_items] f32: what a use of the item costs, in units of F; empty: nothing
-  bool first_is_must_have = false;         // candidate 0 of every problem is its anchor
+  VectorView<const float> item_cost = {};   // [n_items] f32: cost of using the item, in units of F; empty: none
+  bool first_is_must_have = false;          // candidate 0 of every problem is its anchor
   float scale = 1.0f;
   float weight_association = 1.0f, weight_preference = 0.0f, weight_revenue = 0.0f;
   MatrixView<float> linear;      // [n_problems, C] f32

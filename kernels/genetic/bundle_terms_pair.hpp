@@ -11,7 +11,7 @@ namespace sheaf::genetic {
 SHEAF_HD inline int64_t csr_place(const CsrView& matrix, int32_t row, int32_t column) {
   int64_t first = matrix.row_offsets[row], size = matrix.row_offsets[row + 1] - first;
   if (size == 0) return -1;
-  // The last entry that is not above `column`, without a branch that would be guessed wrong every other time.
+  // The last entry that is not above `column`, without a branch that would be mispredicted every other time.
   while (size > 1) {
     const int64_t half = size / 2;
     first = matrix.columns[first + half] <= column ? first + half : first;
@@ -39,10 +39,10 @@ SHEAF_HD inline float inner_product(const float* a, const float* b, int64_t dim)
   return sum;
 }
 
-/// max(0, cos) of two vectors by their inner product; 0 where an inverse length is.
+/// max(0, cos) of two vectors by their inner product; 0 where an inverse length is 0.
 SHEAF_HD inline float positive_cosine(float product, float inverse_i, float inverse_j) {
   if (inverse_i == 0.0f || inverse_j == 0.0f) return 0.0f;
-  // One inverse after the other: of two very short vectors their product would overflow.
+  // One inverse after the other: for two very short vectors the product of the inverses would overflow.
   return fmaxf(0.0f, fminf(1.0f, product * inverse_i * inverse_j));
 }
 
@@ -63,7 +63,7 @@ SHEAF_HD inline float pair_term(const BundleTermsArgs& args, int64_t p, int64_t 
   return args.weight_association * (args.probability(p, a) + args.probability(p, b)) * (args.scale * association);
 }
 
-/// Everything of one candidate but its pairs.
+/// All terms of one candidate except its pairs.
 SHEAF_HD inline void write_candidate(const BundleTermsArgs& args, int64_t p, int64_t a) {
   const int32_t i = args.candidates(p, a);
   const bool there = i >= 0;

@@ -1,5 +1,5 @@
 #pragma once
-/// What both backends of evaluate_sets do for one set.
+/// What both backends of evaluate_sets compute for one set.
 
 #include "kernels/genetic/evaluate_sets.hpp"
 #include "kernels/genetic/search_prepare.hpp"
@@ -84,7 +84,7 @@ SHEAF_HD inline float set_violation(const SearchProblems& problems, int64_t p, c
   return static_cast<float>(broken);
 }
 
-/// `pair` and `linear` are the problem's, wherever they lie; `place` counts the sets of all problems.
+/// `pair` and `linear` are those of the problem, in any memory; `place` counts the sets of all problems.
 SHEAF_HD inline void evaluate_one_set(const EvaluateSetsArgs& args, int64_t p, const ProblemTally& tally,
                                       const float* linear, const float* pair, int64_t place) {
   const int32_t* ids = args.sets.row(place);

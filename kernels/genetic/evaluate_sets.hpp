@@ -1,5 +1,6 @@
 #pragma once
-/// Full evaluation of given sets: value and violation as defined in problem.hpp, summed from nothing, members in the order given.
+/// Full evaluation of given sets: value and violation as defined in problem.hpp, summed from zero, members in the order
+/// given.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -11,8 +12,8 @@ namespace sheaf::genetic {
 struct EvaluateSetsArgs {
   SearchProblems problems;
   int64_t n_sets = 0;  // per problem
-  MatrixView<const int32_t>
-      sets;  // [n_problems * n_sets, width] i32 candidates, unique; what follows a negative one is not read
+  /// [n_problems * n_sets, width] i32 candidates, unique; entries after a negative one are not read
+  MatrixView<const int32_t> sets;
   VectorView<float> value;      // [n_problems * n_sets] f32
   VectorView<float> violation;  // [n_problems * n_sets] f32
 };

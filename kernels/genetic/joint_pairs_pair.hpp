@@ -13,7 +13,7 @@ SHEAF_HD inline bool reads_vectors(const JointPairsArgs& args) {
   return args.prior_cosine != 0.0f && !args.vectors.empty();
 }
 
-/// Place of (i, j) in a symmetric matrix, looked for in the shorter of the two rows; -1 where there is none.
+/// Place of (i, j) in a symmetric matrix, searched in the shorter of the two rows; -1 if there is none.
 SHEAF_HD inline int64_t symmetric_place(const CsrView& matrix, int32_t i, int32_t j) {
   if (matrix.nnz == 0) return -1;
   return matrix.row_size(i) <= matrix.row_size(j) ? csr_place(matrix, i, j) : csr_place(matrix, j, i);
@@ -23,7 +23,7 @@ SHEAF_HD inline bool reads_substitutes(const JointPairsArgs& args) {
   return args.substitute_factor != 1.0f && args.substitutes.nnz > 0;
 }
 
-/// What is known of a pair of items beside the tables by item.
+/// What is known of a pair of items, besides the tables by item.
 struct PairFacts {
   float count = 0.0f;   // c
   float cosine = 0.0f;  // at least 0
@@ -36,7 +36,7 @@ SHEAF_HD inline float shrunk_ratio(const JointPairsArgs& args, int32_t i, int32_
   return (facts.count + args.prior_strength * prior) / (args.frequency[i] * args.frequency[j] + args.prior_strength);
 }
 
-/// The smaller one; q if one is NaN. A single instruction, as its like below.
+/// The smaller one; q if one is NaN. A single instruction, like the maximum below.
 SHEAF_HD inline float smaller(float p, float q) { return p < q ? p : q; }
 
 /// min(p, q, p q rho); NaN where one of them is.

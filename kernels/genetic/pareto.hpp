@@ -1,18 +1,21 @@
 #pragma once
-/// The sets of a bundle problem that no other set beats in all of several objectives at once: NSGA-II (Deb, Pratap, Agarwal,
-/// Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE TEC 6(2), 2002), all generations in one call.
+/// The sets of a bundle problem that no other set beats in all of several objectives at once: NSGA-II (Deb, Pratap,
+/// Agarwal, Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE TEC 6(2), 2002), all
+/// generations in one call.
 ///
 /// Objective m of a set S, maximised:
-///   f_m(S) = sum over i in S of linear[m, i]  +  sum over i < j in S of pair[m, i, j]  +  category_value[m] * (different categories in S)
+///   f_m(S) = sum over i in S of linear[m, i]  +  sum over i < j in S of pair[m, i, j]  +
+///       category_value[m] * (different categories in S)
 /// in float32, members ascending. The constraints and the violation are those of problem.hpp.
 ///
-/// a dominates b if it violates less, or if neither violates anything and a is at least as good in all objectives and better in one
-/// (constraint-domination). A generation: each of N children has two parents, each the better of two drawn from the population; it takes
-/// what both hold, each item that one holds by a coin, and is changed by adds, drops and swaps; must-haves, forbidden candidates, conflicts
-/// and sizes are repaired, limits by dropping. Parents and children are sorted into fronts; the first N by front, then crowding distance,
-/// are the next population. Of equal sets one counts and the others come last.
-/// Draws are keyed by (seed, problem_ids[p], generation, child), all steps are element by element and without fused multiply-add: all
-/// backends, numbers of threads and batches give the same bits.
+/// a dominates b if a violates less, or if neither violates anything and a is at least as good in all objectives and
+/// better in one (constraint-domination). In a generation, each of N children has two parents, each the better of two
+/// drawn from the population. The child takes what both parents hold, and each item that one holds by a coin. It is
+/// changed by adds, drops and swaps. Must-haves, forbidden candidates, conflicts and sizes are repaired, limits by
+/// dropping items. Parents and children are sorted into fronts. The first N, by front and then crowding distance, are
+/// the next population. Of equal sets one counts and the others come last.
+/// Draws are keyed by (seed, problem_ids[p], generation, child). All steps are element by element and without fused
+/// multiply-add: all backends, numbers of threads and batches give the same bits.
 /// A set with an objective that is not finite is infeasible.
 
 #include "kernels/core/context.hpp"
@@ -47,10 +50,11 @@ struct ParetoArgs {
   const float* category_value = nullptr;  // [n_problems, M] f32, or null: none; needs rules.category
   VectorView<const int64_t> problem_ids;  // [n_problems] keys of the random draws
   MatrixView<ParetoSet> sets;             // [n_problems, population] by front, then crowding
-  VectorView<int32_t> front_size;         // [n_problems] so many of `sets` are different and not dominated by any other
+  /// [n_problems] the number of `sets` that are different and that no other set dominates
+  VectorView<int32_t> front_size;
 };
 
-/// Where nothing feasible was found, the front is the sets of least violation.
+/// If nothing feasible was found, the front is the sets of least violation.
 void pareto(Context& context, const ParetoArgs& args);
 OpCost pareto_cost(const ParetoArgs& args);
 

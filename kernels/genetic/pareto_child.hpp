@@ -1,5 +1,6 @@
 #pragma once
-/// A child of two sets: what both backends do for one slot of the population. Element by element, additions only: the same bits everywhere.
+/// A child of two sets: what both backends do for one slot of the population. Element by element, additions only: the
+/// same bits on all backends.
 
 #include <cstdint>
 
@@ -111,7 +112,7 @@ class ParetoDraws {
   int32_t used_ = 4;
 };
 
-/// An add, a drop or a swap, whichever the draw says and there is room for.
+/// An add, a drop or a swap: the draw chooses among those for which there is room.
 SHEAF_HD inline void move_once(const ParetoView& view, ParetoDraws& draws, Mask& set) {
   const Mask outside = without(view.open, set), loose = without(set, view.must);
   const int32_t kind = draws.below(4);  // half of them swaps
@@ -141,7 +142,7 @@ SHEAF_HD inline void drop_conflicts(const ParetoArgs& args, const ParetoView& vi
   }
 }
 
-/// While a limit is broken, one of those that weigh on it goes.
+/// While a limit is broken, drops one of the items that weigh on it.
 SHEAF_HD inline void drop_weight(const ParetoArgs& args, const ParetoView& view, ParetoDraws& draws, Mask& set) {
   for (int32_t r = 0; r < args.rules.n_limits; ++r) {
     const int64_t row = view.problem * args.rules.n_limits + r;
@@ -176,7 +177,7 @@ SHEAF_HD inline void repair(const ParetoArgs& args, const ParetoView& view, Pare
   }
 }
 
-/// Objectives and violation of the set, from nothing.
+/// Objectives and violation of the set, computed from zero.
 SHEAF_HD inline void evaluate(const ParetoArgs& args, const ParetoView& view, ParetoSet& set) {
   constexpr float kBroken = 0x1.0p100f;
   const int64_t n = args.rules.n_candidates;

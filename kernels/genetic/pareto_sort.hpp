@@ -1,5 +1,6 @@
 #pragma once
-/// Non-dominated sorting and crowding distance (Deb et al., 2002), a slot at a time; between the steps all slots must be done.
+/// Non-dominated sorting and crowding distance (Deb et al., 2002), one slot at a time. Between two steps all slots must
+/// be done.
 
 #include <cstdint>
 

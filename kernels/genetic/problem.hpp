@@ -3,12 +3,13 @@
 ///
 /// One problem: choose a set S of candidates to maximise
 ///   value(S) = sum over i in S of linear[i]  +  sum over i < j in S of pair[i, j]
-/// subject to sizes, must-haves, forbidden candidates, limits (sum of weight over S <= upper), a range of items for each category, at least
-/// min_categories different categories, and conflicts (pairs that must not both be chosen).
+/// subject to sizes, must-haves, forbidden candidates, limits (sum of weight over S <= upper), a range of items for
+/// each category, at least min_categories different categories, and conflicts (pairs that must not both be chosen).
 /// A lower bound of a sum is the upper bound of its negative.
 ///
-/// Violation of S, 0 when feasible: missing or surplus members + missing must-haves + items over or under their category's range + missing
-/// categories + conflicts inside S + for each limit max(0, sum - upper) / max(|upper|, 1). Sums of weights are in double precision.
+/// Violation of S, 0 when feasible: missing or surplus members + missing must-haves + items over or under their
+/// category's range + missing categories + conflicts inside S + for each limit max(0, sum - upper) / max(|upper|, 1).
+/// Sums of weights are in double precision.
 
 #include <cstdint>
 
@@ -40,7 +41,7 @@ struct SearchProblems {
   const uint8_t* flags = nullptr;         // [n_problems, C] CandidateFlag bits, or null: none
 };
 
-/// A set, its value and violation: what the islands keep, take over between calls and hand out.
+/// A set, its value and violation: what the islands keep, pass on between calls and return.
 struct SearchSet {
   uint32_t mask[kMaskWords];  // bit j: candidate j is chosen
   float value;
@@ -49,7 +50,7 @@ struct SearchSet {
 
 /// Throws UsageError in the name of `op`.
 void check_problems(const SearchProblems& problems, const char* op);
-/// All but linear and pair.
+/// Checks all arrays except linear and pair.
 void check_rules(const SearchProblems& problems, const char* op);
 
 /// Bytes of all arrays of the batch, and of all but linear and pair.

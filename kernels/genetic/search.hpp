@@ -1,26 +1,32 @@
 #pragma once
-/// Search for the best set of each bundle problem: a population of chains that improve sets side by side and meet in a pool, round by
-/// round; all rounds of a call run on the device, nothing returns to the host in between.
+/// Search for the best set of each bundle problem: a population of chains (local searches). They improve sets side by
+/// side and exchange them in a pool, round by round. All rounds of a call run on the device; nothing returns to the
+/// host in between.
 ///
-/// A round of one chain: build a set, improve it by single adds, drops and swaps, hand the best to the pool. The pool keeps the best
-/// `chains` different sets. All moves are judged on h = linear + pair x, kept up to date: a swap of i for j is worth
-/// h[j] - h[i] - pair[i, j], one read. Constraints are penalised, with factors that grow while one is broken and shrink while it holds,
-/// so that a chain swings about the border of the feasible sets.
-///   greedy      the set grows by gain over weight, noisily but in chain 0; then the best move while it improves
-///   genetic     children of two sets of the pool (tournament), what both hold, filled from their union by gain; mutated, repaired by the
-///               best moves, then improved like greedy
-///   anneal      parallel tempering: chain c keeps its set at temperature c; a move is a random row of swaps (or adds, or drops) and in it
-///               a random one of those whose loss is below the temperature times an exponential draw; neighbours exchange sets
-///   relaxed     gradient ascent on the relaxed choice x in [0, 1]^n with prices on the constraints, rounding by x, repair, best moves
-///   portfolio   starts of greedy and relaxed, children like genetic; improved by tabu search, every fourth chain by annealing
-/// Draws are keyed by (seed, island, problem_ids[p], round, chain): a problem's result depends neither on its batch nor on the number of
-/// threads.
-/// Islands: with `islands` above 1 that many searches of `chains` chains, each with a pool and draws of its own, work on every problem (on a
-/// device each is a block). Before every round whose number is a multiple of `migrate_every` an island takes the best quarter of the pool
-/// (one set at least) of the island before it, in a ring, into its own pool, as all pools stood after the round before; annealing takes the
-/// best of them for its coldest chain, where it is better. At the end `pool` gets the best `chains` different sets of all islands.
-/// With whole numbers (sums below 2^24) all backends give the same bits; with others, sums of a different order may part them.
-/// NaN terms are never chosen for; infinite weights are not allowed for.
+/// A round of one chain: build a set, improve it by single adds, drops and swaps, give the best to the pool. The pool
+/// keeps the best `chains` different sets. All moves are judged on h = linear + pair x, kept up to date: the gain of
+/// swapping i for j is h[j] - h[i] - pair[i, j], one read. Constraints are penalised, with factors that grow while one
+/// is broken and shrink while it holds. So a chain moves to and fro across the border of the feasible sets.
+///   greedy      the set grows by gain over weight, with noise except in chain 0; then the best move while it improves
+///   genetic     children of two sets of the pool (tournament): what both hold, filled from their union by gain;
+///               mutated, repaired by the best moves, then improved like greedy
+///   anneal      parallel tempering: chain c keeps its set at temperature c; a move is a random row of swaps
+///               (or adds, or drops), and in it a random one of those whose loss is below the temperature times an
+///               exponential draw; neighbours exchange sets
+///   relaxed     gradient ascent on the relaxed choice x in [0, 1]^n with prices on the constraints, rounding by x,
+///               repair, best moves
+///   portfolio   starts of greedy and relaxed, children like genetic; improved by tabu search, every fourth chain by
+///               annealing
+/// Draws are keyed by (seed, island, problem_ids[p], round, chain). So a problem's result depends neither on its batch
+/// nor on the number of threads.
+/// Islands: with `islands` above 1, that many searches of `chains` chains work on every problem, each with its own pool
+/// and draws (on a device each is a block). Before every round whose number is a multiple of `migrate_every`, an island
+/// takes the best quarter of the pool (at least one set) of the island before it, in a ring, into its own pool. All
+/// pools are read as they were after the round before. Annealing takes the best of these sets for its coldest chain,
+/// where it is better. At the end `pool` gets the best `chains` different sets of all islands.
+/// With whole numbers (sums below 2^24) all backends give the same bits. With others, a different summation order may
+/// change the last bits between backends.
+/// No move is chosen because of a NaN term. Infinite weights are not supported.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -49,13 +55,13 @@ struct SearchArgs {
   MatrixView<SearchSet> pool;             // [n_problems, chains] best first; read when first_round > 0, written always
   VectorView<int64_t> evaluations;        // [n_problems] moves judged, added to what is there
   MatrixView<float> history;              // [n_problems, rounds] best feasible value so far (-inf: none), or empty
-  /// [n_problems, islands * chains] the islands' own pools, or empty. Read in place of `pool` when first_round > 0: the islands go on as in
-  /// one call. Without it all islands go on from `pool`, with draws of their own.
+  /// [n_problems, islands * chains] the islands' own pools, or empty. Read in place of `pool` when first_round > 0: the
+  /// islands continue as in one call. Without it all islands continue from `pool`, with their own draws.
   MatrixView<SearchSet> island_pools = {};
 };
 
-/// pool[p, 0] is the best: feasible before infeasible, then by value or violation, then by the smaller mask. Values are summed anew from
-/// the set (ascending ids), so they carry no drift.
+/// pool[p, 0] is the best: feasible before infeasible, then by value or violation, then by the smaller mask. Values are
+/// summed again from the set (ascending ids), so they have no accumulated error.
 void search(Context& context, const SearchArgs& args);
 OpCost search_cost(const SearchArgs& args);
 

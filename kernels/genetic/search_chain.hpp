@@ -1,20 +1,24 @@
 #pragma once
-/// One chain of the search: its state, the judging of moves and what improves a set. Written once for all backends: a Team (a vector
-/// unit of the CPU or a warp) runs it together. The control flow is the same in all lanes of a team, and all decisions rest on maxima,
-/// which no order of evaluation changes.
+/// One chain (local search): its state, the judging of moves, and the improvement of a set. It is written once for all
+/// backends: a Team (lane group: a vector unit of the CPU, or a warp) runs it together. The control flow is the same in
+/// all lanes of a team. All decisions rest on maxima, which do not depend on the order of evaluation.
 ///
-/// A Team offers: V, a float or a vector of them; load(p, j); store(p, j, v); lanes(stride, f): f(j) for the lanes' shares of 0 .. stride - 1,
-/// then a barrier; reduce(V score, V code): the highest score and of equal ones the lowest code; members(mask, f): f(rank, i) for the
-/// members, each by one lane, then a barrier; leader(f): one lane runs f, then a barrier; ids(j): the V of places j, j + 1 ...; conflicts(view, i, j): V of 0 or 1;
-/// draw(key ...): four random words. Nothing here may be an ordinary inline function: the files that include it are compiled
-/// for different processors.
+/// A Team offers:
+/// - V, a float or a vector of them; load(p, j); store(p, j, v);
+/// - lanes(stride, f): f(j) for the lanes' shares of 0 .. stride - 1, then a barrier;
+/// - reduce(V score, V code): the highest score, and of equal scores the lowest code;
+/// - members(mask, f): f(rank, i) for the members, each by one lane, then a barrier;
+/// - leader(f): one lane runs f, then a barrier;
+/// - ids(j): the V of places j, j + 1 ...; conflicts(view, i, j): V of 0 or 1; draw(key ...): four random words.
+/// Nothing here may be an ordinary inline function, because the files that include it are compiled for different
+/// processors.
 
 #include <cstdint>
 
 #include "kernels/genetic/search.hpp"
 
-/// In a CUDA source teams exist on the device only. What is used in several places stays a call there, and loops over limits stay loops:
-/// with all of it inlined and unrolled, ptxas takes minutes.
+/// In a CUDA source, teams exist on the device only. Code that is used in several places stays a call there, and loops
+/// over limits stay loops: with all of it inlined and unrolled, ptxas takes minutes.
 #if defined(__CUDACC__)
 #define SHEAF_TEAM __device__
 #define SHEAF_TEAM_CALL __device__ __noinline__
@@ -30,7 +34,7 @@ namespace sheaf::genetic {
 inline constexpr int32_t kNone = kMaxCandidates;  // no candidate
 inline constexpr float kNever = -__builtin_huge_valf();
 
-/// A problem made ready: rows padded to `stride` candidates.
+/// A prepared problem: rows padded to `stride` candidates.
 struct SearchView {
   int32_t n = 0, stride = 0, n_limits = 0, min_size = 0, max_size = 0, min_categories = 0;
   const float* linear = nullptr;  // [stride]
@@ -38,8 +42,8 @@ struct SearchView {
   const float* weight = nullptr;  // [n_limits, stride]
   const double* upper = nullptr;  // [n_limits]
   const float* closed = nullptr;  // [stride] 0, or -inf for forbidden candidates and padding
-  const float* category =
-      nullptr;  // [stride] the lowest candidate of its category; null without side rules, so the next
+  /// [stride] the lowest candidate of its category. Null without side rules, like the next ones.
+  const float* category = nullptr;
   const float* category_min = nullptr;
   const float* category_max = nullptr;
   const float* conflict_rows = nullptr;     // [n, stride] 1 for conflicts, or null
@@ -92,7 +96,7 @@ class Chain {
   SHEAF_TEAM Chain(const Team& team, const SearchView& view, const ChainMemory<kLimits>& memory, const ChainJob& job)
       : team_(team), view_(view), m_(memory), job_(job) {}
 
-  // ---- state -----------------------------------------------------------------------------------------------------------------
+  // ---- state ------------------------------------------------------------------------------------
 
   SHEAF_TEAM_CALL void clear() {
     team_.lanes(view_.stride, [&](int32_t j) {
@@ -132,8 +136,8 @@ class Chain {
     change<-1>(i);
   }
 
-  /// The set of `mask`, built anew in ascending order, so that the value depends on the set alone. Members far beyond the largest size are
-  /// left out: there are no rows for them.
+  /// The set of `mask`, built again in ascending order, so that the value depends on the set alone. Members far beyond
+  /// the largest size are left out: there are no rows for them.
   SHEAF_TEAM_CALL void rebuild(const uint32_t* mask) {
     uint32_t words[kMaskWords];
     for (int32_t w = 0; w < kMaskWords; ++w) words[w] = mask[w];
@@ -169,7 +173,7 @@ class Chain {
     return static_cast<float>(broken);
   }
 
-  // ---- judging moves ---------------------------------------------------------------------------------------------------------
+  // ---- judging moves ----------------------------------------------------------------------------
 
   struct Move {
     int32_t in = kNone, out = kNone;
@@ -201,8 +205,8 @@ class Chain {
     return search_rows<kTabu>(n_rows, iteration, judge, true);
   }
 
-  /// The outsider of the highest key (over its cost) that breaks nothing more, of positive key while the set has its least size; kNone for
-  /// none. `skip` and `within` are masks, null for none and for all.
+  /// The outsider with the highest key (over its cost) that breaks nothing more; kNone if there is none. Once the set
+  /// has its least size, the key must be positive. `skip` and `within` are masks, null for none and for all.
   SHEAF_TEAM_CALL int32_t best_newcomer(const float* key, bool per_cost, const uint32_t* skip, const uint32_t* within) {
     if (size_ >= view_.max_size) return kNone;
     lay_rows(m_.mask, -1.0f, true);
@@ -251,9 +255,9 @@ class Chain {
     if (move.in != kNone) add(move.in);
   }
 
-  // ---- improving -------------------------------------------------------------------------------------------------------------
+  // ---- improving --------------------------------------------------------------------------------
 
-  /// Forgets the best set: the present one is the best so far.
+  /// Forgets the best set: the present set is the best so far.
   SHEAF_TEAM void begin() {
     best_value_ = kNever;
     best_violation_ = __builtin_huge_valf();
@@ -271,7 +275,7 @@ class Chain {
     });
   }
 
-  /// Factors of the penalties from the gains at hand: `strength` times what a typical member brings.
+  /// Factors of the penalties from the present gains: `strength` times what a typical member brings.
   SHEAF_TEAM_CALL void set_prices(float strength) {
     const float gain = Team::times(scale(), strength);
     factor_ = gain;
@@ -308,7 +312,7 @@ class Chain {
     }
   }
 
-  /// Best moves under strong penalties while they improve; ends feasible where single moves lead there.
+  /// Best moves under strong penalties while they improve. It ends feasible where single moves lead there.
   SHEAF_TEAM_CALL void repair() {
     set_prices(16.0f);
     for (int32_t i = 0; i < 2 * kMaxCandidates && violation() > 0.0f; ++i) {
@@ -358,7 +362,7 @@ class Chain {
     }
   }
 
-  // ---- random numbers --------------------------------------------------------------------------------------------------------
+  // ---- random numbers ---------------------------------------------------------------------------
 
   SHEAF_TEAM_CALL uint32_t next() {
     if (drawn_ % 4 == 0) team_.draw(job_, drawn_ / 4, four_);
@@ -369,7 +373,8 @@ class Chain {
   }
   SHEAF_TEAM float uniform() { return static_cast<float>(next() >> 8) * 0x1.0p-24f; }
 
-  /// Exponentially distributed but for the logarithm, which is linear between powers of two: the same on every machine.
+  /// Exponentially distributed except for the logarithm, which is linear between powers of two: the same on every
+  /// machine.
   SHEAF_TEAM static float exponential(uint32_t x) {
     const uint32_t u = x | 1u;
     const int32_t zeros = Team::leading_zeros(u);
@@ -462,7 +467,7 @@ class Chain {
     return static_cast<float>(wrong);
   }
 
-  /// Broken counts but for size and side rules: must-haves. They never leave, so the number only falls.
+  /// Broken counts except size and side rules: must-haves. They never leave, so the number only falls.
   SHEAF_TEAM void fill_row(SwapRow<kLimits>& row, int32_t i, float iteration) const {
     const bool none = i == kNone;
     row.pair = none ? nullptr : view_.pair + static_cast<int64_t>(i) * view_.stride;
@@ -504,7 +509,7 @@ class Chain {
     return n_rows;
   }
 
-  /// Broken rules after candidates j.. replace the row's member, but for the limits.
+  /// Broken rules, except the limits, after candidates j.. replace the row's member.
   SHEAF_TEAM V wrong_after(const SwapRow<kLimits>& row, int32_t j) const {
     if constexpr (!kSide) {
       return V{} + row.wrong;
@@ -522,7 +527,8 @@ class Chain {
     }
   }
 
-  /// The best of the laid rows by `judge`; with an offset instead the first acceptable candidate from there on, in a circle.
+  /// The best move of the prepared rows by `judge`. With an offset: the first acceptable candidate from there on, in a
+  /// circle.
   template <bool kTabu, class Judge>
   SHEAF_TEAM Move search_rows(int32_t n_rows, float iteration, const Judge& judge, bool with_drops, int32_t offset = -1,
                               float threshold = 0.0f) {

@@ -1,5 +1,6 @@
 #pragma once
-/// Islands of the search, the same on all backends: their draws, who takes sets from whom and when, the best of all. See search.hpp.
+/// Islands of the search, the same on all backends: their draws, which island takes sets from which and when, the best
+/// of all. See search.hpp.
 
 #include <cstdint>
 
@@ -12,7 +13,7 @@ namespace sheaf::genetic {
 inline constexpr int32_t kMostIslands = 1 << 16;
 inline constexpr int32_t kMostMigrants = kMostChains / 4;
 
-/// The first island draws as a search without islands does.
+/// The first island has the same draws as a search without islands.
 SHEAF_HD inline uint64_t island_seed(uint64_t seed, int32_t island) {
   if (island == 0) return seed;
   const Random4 words = random4({seed, Purpose::search_init, 0}, static_cast<uint64_t>(island), 0);
@@ -26,13 +27,13 @@ SHEAF_HD inline int32_t island_before(int32_t island, int32_t islands) {
   return island == 0 ? islands - 1 : island - 1;
 }
 
-/// Do sets migrate before this round, counted over all calls?
+/// Whether sets migrate before this round, counted over all calls.
 SHEAF_HD inline bool migrates_before(const SearchParams& params, int32_t step) {
   return params.islands > 1 && params.migrate_every > 0 && step > 0 && step % params.migrate_every == 0;
 }
 
-/// The first set of an island's pool that is worse than `last`, the pool's length if there is none. Of two equal sets neither is worse: what
-/// has been taken from another island is passed over.
+/// The first set of an island's pool that is worse than `last`; the pool's length if there is none. Of two equal sets
+/// neither is worse, so a set that was taken from another island is passed over.
 SHEAF_HD inline int32_t first_worse(const SearchSet* pool, int32_t chains, const SearchSet& last) {
   int32_t c = 0;
   while (c < chains && compare_sets(last, pool[c]) <= 0) ++c;

@@ -19,10 +19,10 @@ struct SearchKernel {
 
 extern const SearchKernel kPortableSearch, kAvx2Search, kAvx512Search;
 
-/// Those of this processor, the fastest first; returns how many.
+/// Those that this processor can run, the fastest first; returns their number.
 int32_t usable_search_kernels(const SearchKernel** kernels, int32_t capacity);
 
-/// The fastest, or the one that SHEAF_SEARCH names.
+/// The fastest one, or the one that SHEAF_SEARCH names.
 const SearchKernel& search_kernel();
 
 /// Draws 4 block .. 4 block + 3 of a chain in a round; compiled for any processor.

@@ -10,7 +10,8 @@ namespace sheaf::genetic {
 
 inline constexpr int32_t kMostChains = 32;
 
-/// 1: the first is better, -1: the second, 0: the same set. Feasible before infeasible, then value or violation, then the mask.
+/// 1: the first is better, -1: the second, 0: the same set. Feasible before infeasible, then value or violation, then
+/// the mask.
 SHEAF_HD inline int32_t compare_sets(const SearchSet& a, const SearchSet& b) {
   if (a.violation != b.violation) return a.violation < b.violation ? 1 : -1;
   if (!(a.violation > 0.0f) && a.value != b.value) return a.value > b.value ? 1 : -1;
@@ -20,7 +21,7 @@ SHEAF_HD inline int32_t compare_sets(const SearchSet& a, const SearchSet& b) {
   return 0;
 }
 
-/// Where set `i` of `sets` goes in the sorted pool, copies after all others in their order.
+/// The place of set `i` of `sets` in the sorted pool. Copies come after all others, in their order.
 SHEAF_HD inline int32_t pool_rank(const SearchSet* sets, int32_t n, int32_t i) {
   const auto is_copy = [&](int32_t k) {
     for (int32_t j = 0; j < k; ++j) {
@@ -42,7 +43,8 @@ SHEAF_HD inline int32_t pool_rank(const SearchSet* sets, int32_t n, int32_t i) {
   return rank;
 }
 
-/// Does the hotter chain hand its set down in exchange? Pairs (0, 1), (2, 3) ... in even rounds, (1, 2) ... in odd ones.
+/// Whether the hotter chain gives its set to the colder one in exchange. Pairs (0, 1), (2, 3) ... in even rounds,
+/// (1, 2) ... in odd ones.
 SHEAF_HD inline bool exchanges(const SearchSet* current, int32_t cold, int32_t round, int32_t chains) {
   return cold % 2 == round % 2 && cold + 1 < chains && compare_sets(current[cold + 1], current[cold]) > 0;
 }

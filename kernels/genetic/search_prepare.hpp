@@ -12,7 +12,7 @@ SHEAF_HD inline bool is_flagged(const SearchProblems& problems, int64_t p, int32
   return problems.flags != nullptr && (problems.flags[p * problems.n_candidates + j] & flag) != 0;
 }
 
-/// The rules of categories and conflicts cost time in every move; without them a shorter kernel runs.
+/// The rules of categories and conflicts cost time in every move. Without them a shorter kernel runs.
 SHEAF_HD inline bool has_side_rules(const SearchProblems& problems) {
   const bool ranges = problems.category_min != nullptr || problems.category_max != nullptr;
   return problems.conflict != nullptr || (problems.category != nullptr && (ranges || problems.min_categories > 0));

@@ -1,5 +1,5 @@
 #pragma once
-/// What a chain does in a round: how it begins, by which parents, how it improves. See search.hpp.
+/// The strategies: how a chain begins a round, which parents it takes, how it improves. See search.hpp.
 
 #include "kernels/genetic/search_chain.hpp"
 
@@ -13,7 +13,7 @@ class Recipes : public Chain<Team, kLimits, kSide> {
  public:
   using Base::Base;
 
-  /// One round; `current` is where annealing goes on from and what it leaves, `out` the best set met.
+  /// One round. Annealing continues from `current` and leaves its set there. `out` is the best set found.
   SHEAF_TEAM void run(SearchSet* current, SearchSet* out) {
     const bool is_first = this->job_.pool == nullptr;
     switch (this->job_.params.recipe) {
@@ -39,7 +39,7 @@ class Recipes : public Chain<Team, kLimits, kSide> {
     });
   }
 
-  /// As many as there is room for, lowest first.
+  /// Takes as many must-haves as there is room for, lowest first.
   SHEAF_TEAM_CALL void take_musts() {
     for (int32_t i = 0; i < this->view_.n && this->size_ < this->view_.max_size; ++i) {
       if (this->must(i) && !this->has(i) && !(this->view_.closed[i] < 0.0f)) this->add(i);
@@ -62,7 +62,7 @@ class Recipes : public Chain<Team, kLimits, kSide> {
     }
   }
 
-  /// Greedy from nothing; `loose` begins from a few random ones.
+  /// Greedy from an empty set; `loose` starts from a few random members.
   SHEAF_TEAM_CALL void start(bool noisy) {
     this->clear();
     take_musts();
@@ -84,7 +84,7 @@ class Recipes : public Chain<Team, kLimits, kSide> {
     }
   }
 
-  /// A place in the pool, the better the likelier: the best of `rounds` draws.
+  /// A place in the pool; a better place is more likely: the best of `rounds` draws.
   SHEAF_TEAM int32_t tournament(int32_t rounds) {
     int32_t winner = this->job_.params.chains;
     for (int32_t r = 0; r < rounds; ++r) {
@@ -192,7 +192,8 @@ class Recipes : public Chain<Team, kLimits, kSide> {
     this->descend(kMaxCandidates);
   }
 
-  /// Gradient ascent on value(x) - sum of price * (load(x) - upper) for x = (1 + theta / (1 + |theta|)) / 2; then a set by descending theta.
+  /// Gradient ascent on value(x) - sum of price * (load(x) - upper) for x = (1 + theta / (1 + |theta|)) / 2; then a set
+  /// by descending theta.
   SHEAF_TEAM_CALL void relax(bool noisy) {
     constexpr int32_t kSteps = 32;
     this->clear();

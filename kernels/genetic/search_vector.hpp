@@ -1,6 +1,6 @@
 #pragma once
-/// The search on a CPU's vector unit. Included by one file for each instruction set; everything of it has internal linkage there, so that no
-/// other file is linked against code that its processor may lack.
+/// The search on a CPU's vector unit. One file for each instruction set includes it. Everything in it has internal
+/// linkage there, so that no other file is linked against code that its processor may not run.
 
 #include "kernels/genetic/search_kernel.hpp"
 #include "kernels/genetic/search_recipe.hpp"
@@ -11,7 +11,7 @@
 namespace sheaf::genetic::cpu {
 namespace {
 
-/// One thread with 16 floats at a time, whatever the registers hold.
+/// One thread with 16 floats at a time, for any register width.
 struct VectorTeam {
   static constexpr int32_t kLanes = kSearchLanes;
   typedef float V __attribute__((vector_size(4 * kLanes)));

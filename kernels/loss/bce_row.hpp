@@ -1,5 +1,5 @@
 #pragma once
-/// The arithmetic of one row of loss::bce, the same text on every backend.
+/// The arithmetic of one row of loss::bce, which both backends include.
 
 #include "kernels/core/math.hpp"
 #include "kernels/loss/bce.hpp"

@@ -1,5 +1,5 @@
 #pragma once
-/// The arithmetic of one row of loss::bpr, the same text on every backend.
+/// The arithmetic of one row of loss::bpr, which both backends include.
 
 #include "kernels/core/math.hpp"
 #include "kernels/loss/bpr.hpp"

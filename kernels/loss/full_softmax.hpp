@@ -1,14 +1,15 @@
 #pragma once
-/// Softmax cross-entropy of every user over the whole catalog, forward and backward in one op. Scores live for a block of users at a
-/// time; the matrix of all of them is never stored.
+/// Softmax cross-entropy of every user over the whole catalog, forward and backward in one op. Scores exist for one
+/// block of users at a time; the matrix of all scores is never stored.
 ///
-///   s(u, i) = users[u, :] . items[i, :] + item_bias[i],   p(u, :) = softmax of s(u, :),   w(u, i) = targets, W_u = sum over i of w(u, i)
+///   s(u, i) = users[u, :] . items[i, :] + item_bias[i],   p(u, :) = softmax of s(u, :),
+///   w(u, i) = targets, W_u = sum over i of w(u, i)
 ///   loss += - scale * sum over (u, i) of w(u, i) log p(u, i)
 ///   G(u, i) = scale * (W_u p(u, i) - w(u, i))
 ///   d_users = G items;  d_items = G^T users;  d_item_bias = column sums of G        (overwritten)
 ///
-/// This is maximum likelihood of a multinomial over the items (Liang et al., 2018, use it for implicit feedback). Deterministic, the same
-/// bits on any number of threads.
+/// This is maximum likelihood of a multinomial over the items (Liang et al., 2018, use it for implicit feedback).
+/// Deterministic, the same bits on any number of threads.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -33,7 +34,7 @@ struct FullSoftmaxArgs {
 void full_softmax(Context& context, const FullSoftmaxArgs& args);
 OpCost full_softmax_cost(const FullSoftmaxArgs& args);
 
-/// Users whose scores are held at a time: as many as fit score_bytes, at least one.
+/// Users whose scores are held at a time: as many as fit in score_bytes, at least one.
 int64_t full_softmax_block(const FullSoftmaxArgs& args);
 
 SHEAF_BACKENDS(full_softmax, FullSoftmaxArgs);

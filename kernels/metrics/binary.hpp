@@ -1,11 +1,13 @@
 #pragma once
 /// Metrics of probabilities against 0/1 labels.
 ///
-///   accuracy = share with [p >= 0.5] == y;  log-loss = -mean(y log p + (1 - y) log(1 - p)), p clamped to [1e-7, 1 - 1e-7]
+///   accuracy = share with [p >= 0.5] == y
+///   log-loss = -mean(y log p + (1 - y) log(1 - p)), p clamped to [1e-7, 1 - 1e-7]
 ///   AUC = P(score of a positive > score of a negative) + P(equal) / 2, by ranks with ties (Mann and Whitney, 1947)
 ///   Brier = mean (p - y)^2
 ///
-/// AUC is NaN when a class is missing; without examples everything is. NaN probabilities are a caller's bug: the result is NaN.
+/// AUC is NaN when a class is missing. Without examples every metric is NaN. NaN probabilities are a bug of the caller:
+/// the result is NaN.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"

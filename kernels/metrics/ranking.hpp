@@ -6,7 +6,7 @@
 ///   NDCG = sum h_r / log2(r + 1)  /  sum over r = 1..min(n, k) of 1 / log2(r + 1)
 ///   MAP = sum over r of h_r * (hits up to r) / r  /  min(n, k)
 ///
-/// Users without held-out items have NaN in every column, so that nobody averages them in by mistake.
+/// Users without held-out items have NaN in every column, so that a mean over all users cannot include them by mistake.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"

@@ -1,5 +1,5 @@
 #pragma once
-/// The arithmetic of one user of metrics::ranking, the same text on every backend.
+/// The arithmetic of one user of metrics::ranking, which both backends include.
 
 #include <cmath>
 

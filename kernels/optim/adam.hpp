@@ -1,6 +1,6 @@
 #pragma once
-/// Adam over a whole (dense) parameter vector (Kingma and Ba, 2015); weight decay as L2 in the gradient or,
-/// as in AdamW, apart from it. The step of one element is AdamStep in kernels/core/adam.hpp.
+/// Adam over a whole (dense) parameter vector (Kingma and Ba, 2015). Weight decay is L2 in the gradient or, as in
+/// AdamW, separate from it. The step of one element is AdamStep in kernels/core/adam.hpp.
 
 #include "kernels/core/adam.hpp"
 #include "kernels/core/context.hpp"

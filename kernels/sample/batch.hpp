@@ -1,11 +1,11 @@
 #pragma once
-/// One training batch: positives in an epoch's random order, each with n_negatives items that its user never took.
+/// One training batch: positives in an epoch's random order, each with n_negatives items that its user never bought.
 ///
-/// Order: position p of the epoch is the positive permute(p), a keyed bijection of [0, n_positives) (a four-round Feistel
-/// network over the next even power of two, walked until it lands inside: Black and Rogaway, CT-RSA 2002). Every epoch visits
-/// each positive once; nothing is stored or shuffled.
-/// Negatives: candidate t of slot (position, g) is a uniform item (or one drawn from `popularity`, an alias table of Walker,
-/// 1977), redrawn while the user has taken it, at most kMaxTries times; the last draw then stands.
+/// Order: position p of the epoch is the positive permute(p), a keyed bijection of [0, n_positives): a four-round
+/// Feistel network over the next even power of two, applied again until the result is inside
+/// (Black and Rogaway, CT-RSA 2002). Every epoch visits each positive once; nothing is stored or shuffled.
+/// Negatives: candidate t of slot (position, g) is a uniform item (or one drawn from `popularity`, an alias table of
+/// Walker, 1977). It is drawn again while the user has bought it, at most kMaxTries times; then the last draw is used.
 /// Draws are keyed by (seed, epoch, position, g): any batch size gives the same pairs.
 
 #include "kernels/core/context.hpp"

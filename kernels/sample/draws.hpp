@@ -1,5 +1,5 @@
 #pragma once
-/// The random draws of sample::batch, the same text on every backend.
+/// The random draws of sample::batch, which both backends include.
 
 #include <cstdint>
 
@@ -9,7 +9,7 @@
 
 namespace sheaf::sample {
 
-/// A keyed bijection of [0, n): four Feistel rounds on the next even power of two, walked until the value is below n.
+/// A keyed bijection of [0, n): four Feistel rounds on the next even power of two, repeated until the value is below n.
 SHEAF_HD inline uint64_t permute(uint64_t seed, uint32_t epoch, uint64_t position, uint64_t n) {
   uint32_t half_bits = 1;
   while ((uint64_t{1} << (2 * half_bits)) < n) ++half_bits;

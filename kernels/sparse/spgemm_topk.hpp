@@ -1,13 +1,13 @@
 #pragma once
-/// Item-kNN scoring (Deshpande and Karypis, 2004): a user's score for an item is the sum of that item's similarities to what
-/// the user took. Sparse times sparse, the k best per user kept.
+/// Item-kNN scoring (Deshpande and Karypis, 2004): a user's score for an item is the sum of the item's similarities to
+/// what the user bought. Sparse times sparse, the k best per user kept.
 ///
 ///   score(u, i) = sum over (j, w) in history row u of w * similarity(j, i)
 ///               / (row_length[u] * item_length[i] + shrink)              where lengths are given
 ///   the k items with the largest positive score that are not in exclude row u; score descending, then id ascending
 ///
-/// Sources are the items themselves for item-kNN. With history = X^T, similarity = X and the lengths of the columns of X, the op gives the
-/// strongest (damped) cosines between those columns.
+/// Sources are the items themselves for item-kNN. With history = X^T, similarity = X and the lengths of the columns of
+/// X, the op gives the strongest (damped) cosines between those columns.
 /// Unused places hold id -1 and score 0. Sums run in history order: deterministic.
 
 #include "kernels/core/context.hpp"

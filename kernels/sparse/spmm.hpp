@@ -1,12 +1,13 @@
 #pragma once
-/// One step of propagation over a graph, sparse times dense, as LightGCN takes it (He et al., 2020): no weights, no nonlinearity.
+/// One propagation step over a graph, sparse times dense, as in LightGCN (He et al., 2020): no weights, no
+/// nonlinearity.
 ///
 ///   out[r, :]  = row_scale[r] * sum over e in row r of values[e] * column_scale[columns[e]] * in[columns[e], :]
 ///   mean[r, :] = mean[r, :] + (out[r, :] - mean[r, :]) / (n_in_mean + 1)
 ///
-/// With scales 1 / sqrt(degree) it is the symmetric normalisation D^-1/2 A D^-1/2; `mean` holds the mean over the layers so far. Empty
-/// rows give zeros. Each row is summed in an order that depends on its length alone: the same bits on every run and any number of
-/// threads. NaN and infinity spread to the rows that name their row.
+/// With scales 1 / sqrt(degree) it is the symmetric normalisation D^-1/2 A D^-1/2. `mean` holds the mean over the
+/// layers so far. Empty rows give zeros. The order in which a row is summed depends only on its length: the same bits
+/// on every run and any number of threads. NaN and infinity of a row of `in` spread to the rows of `out` that read it.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"

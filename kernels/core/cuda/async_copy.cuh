@@ -1,6 +1,6 @@
 #pragma once
-/// cp.async: copies from global to shared memory that go on while the thread computes. All of it concerns the calling thread only: what
-/// others have copied is there after their wait and a barrier.
+/// cp.async: copies from global to shared memory that run while the thread computes. All of it concerns the calling
+/// thread only. What other threads have copied is visible after their wait and a barrier.
 
 #include <cuda_runtime.h>
 
@@ -8,7 +8,8 @@
 
 namespace sheaf {
 
-/// Begins a copy of kBytes (4, 8 or 16), to which both addresses are aligned; zeros where not `valid`, and `global` is not read then.
+/// Begins a copy of kBytes (4, 8 or 16), to which both addresses are aligned. If not `valid`, it writes zeros and does
+/// not read `global`.
 template <int kBytes>
 __device__ inline void async_copy(void* shared, const void* global, bool valid = true) {
   static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16);
@@ -17,7 +18,7 @@ __device__ inline void async_copy(void* shared, const void* global, bool valid =
 #else
   const auto to = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
   const int n_read = valid ? kBytes : 0;
-  // Around L1 where the hardware allows it: a tile is read once.
+  // Bypasses L1 where the hardware allows it: a tile is read once.
   if constexpr (kBytes == 16) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(n_read) : "memory");
   } else {
@@ -36,7 +37,7 @@ __device__ inline void async_commit() {
 #endif
 }
 
-/// Waits until at most the latest kGroups groups are under way.
+/// Waits until at most the latest kGroups groups are still running.
 template <int kGroups>
 __device__ inline void async_wait() {
 #if defined(SHEAF_SIMT)

@@ -1,6 +1,6 @@
 #pragma once
-/// A tiled matrix product in float, for the shapes of models: a block computes 64 x 64 outputs, a thread 4 x 4 of them in registers, from
-/// tiles in shared memory. An output's terms are added in ascending k: the same bits on every run.
+/// A tiled matrix product in float, for the shapes of models: a block computes 64 x 64 outputs, a thread 4 x 4 of them
+/// in registers, from tiles in shared memory. An output's terms are added in ascending k: the same bits on every run.
 
 #include <cuda_runtime.h>
 
@@ -22,8 +22,8 @@ struct MatmulArgs {
   const float* column_bias;  // [n] added once, or null
   bool accumulate;
   bool rectify = false;  // negative results become 0
-  /// Terms of one output: 0 for all. Else out is [slices, m, ldo], slice s the sum over k in [s k_slice, (s + 1) k_slice): for few
-  /// outputs of many terms, whose slices the caller adds.
+  /// Terms of one output: 0 for all. Else out is [slices, m, ldo], where slice s is the sum over k in [s k_slice, (s +
+  /// 1) k_slice). This is for few outputs of many terms; the caller adds the slices.
   int64_t k_slice = 0;
 };
 
@@ -36,8 +36,8 @@ constexpr int kMatmulSide = kMatmulTile / kMatmulOwn;
 constexpr int kMatmulBlock = kMatmulSide * kMatmulSide;
 constexpr int kMatmulStride = kMatmulTile + 4;  // keeps rows on 16 bytes and spreads the banks
 
-/// A tile [kMatmulDepth, kMatmulTile] of rows `first` .. and terms `first_k` .. to shared memory; zeros beyond the ends.
-/// kAlong: neighbours in memory are along k, else along the rows.
+/// A tile [kMatmulDepth, kMatmulTile] of rows `first` .. and terms `first_k` .. to shared memory; zeros beyond the
+/// ends. kAlong: neighbours in memory are along k, else along the rows.
 template <bool kAlong>
 __device__ inline void load_matmul_tile(const float* from, int64_t stride, int64_t first, int64_t n_rows,
                                         int64_t first_k, int64_t end_k, float* tile) {

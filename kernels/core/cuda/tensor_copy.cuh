@@ -1,14 +1,15 @@
 #pragma once
-/// Tensor copies (TMA) on sm_90a: one thread has boxes of a tensor brought from global to shared memory, and an mbarrier there tells all
-/// threads when they have arrived (PTX manual, "cp.async.bulk.tensor", "mbarrier").
+/// Tensor copies (TMA) on sm_90a. One thread starts copies of boxes of a tensor from global to shared memory. An
+/// mbarrier there tells all threads when the boxes have arrived (PTX manual, "cp.async.bulk.tensor", "mbarrier").
 ///
 ///   barrier_init(&barrier);                     // one thread, then __syncthreads()
 ///   barrier_expect(&barrier, n_bytes);          // one thread, once a phase, and by it:
 ///   tensor_copy(tile, map, x, y, z, &barrier);  // any number, n_bytes together
 ///   barrier_wait(&barrier, phase % 2);          // every thread that goes on to read, or to begin the next phase
 ///
-/// Copies are made by the "async proxy": what threads wrote to a box's place, or to one that a copy or wgmma reads, must be followed by
-/// fence_for_products() and a barrier. What wgmma has read when it was waited for, needs a barrier only.
+/// The "async proxy" makes the copies. So if threads wrote to the place of a box, or to a place that a copy or wgmma
+/// reads, they must call fence_for_products() and a barrier before. After waiting for a wgmma, the place that it read
+/// needs a barrier only.
 
 #include <cuda_runtime.h>
 
@@ -30,7 +31,8 @@ using TensorMap = ::simt::TensorMap;
 using TensorMap = CUtensorMap;
 #endif
 
-/// Elements of 16 bits, the first dimension without gaps. Data and strides are aligned to 16 bytes, a stride is a multiple of the dimension before.
+/// Elements of 16 bits, the first dimension without gaps. Data and strides are aligned to 16 bytes; a stride is a
+/// multiple of the dimension before.
 struct TensorShape {
   uint64_t sizes[3];    // elements, 1 to 2^32
   uint64_t strides[2];  // bytes below 2^40, of the second and third dimension
@@ -39,7 +41,7 @@ struct TensorShape {
 #if !defined(SHEAF_SIMT)
 namespace detail {
 
-/// By way of the runtime, for a program must start where there is no driver.
+/// Uses the runtime to find the driver's function, because a program must start where there is no driver.
 inline decltype(&cuTensorMapEncodeTiled) tensor_map_encoder() {
   constexpr const char* kName = "cuTensorMapEncodeTiled";
   void* found = nullptr;
@@ -58,8 +60,8 @@ inline decltype(&cuTensorMapEncodeTiled) tensor_map_encoder() {
 }  // namespace detail
 #endif
 
-/// For boxes of 64 x box_y x box_z elements, rows of 128 bytes in the swizzle of wgmma.cuh, zeros where they leave the tensor. The map is a
-/// kernel's parameter, `const __grid_constant__`.
+/// For boxes of 64 x box_y x box_z elements, with rows of 128 bytes in the swizzle of wgmma.cuh, and zeros outside the
+/// tensor. The map is a parameter of the kernel, `const __grid_constant__`.
 inline TensorMap swizzled_map(const void* data, const TensorShape& shape, uint32_t box_y, uint32_t box_z) {
   const uint32_t box[3] = {kSwizzledRowBytes / 2, box_y, box_z};
 #if defined(SHEAF_SIMT)
@@ -79,7 +81,7 @@ inline TensorMap swizzled_map(const void* data, const TensorShape& shape, uint32
 #endif
 }
 
-/// For n_arrivals a phase; barrier_expect is one.
+/// For n_arrivals in a phase; barrier_expect is one of them.
 __device__ inline void barrier_init(uint64_t* barrier, uint32_t n_arrivals = 1) {
 #if defined(SHEAF_SIMT)
   ::simt::mbarrier_init(barrier, n_arrivals);
@@ -133,7 +135,7 @@ __device__ inline void prefetch_map([[maybe_unused]] const TensorMap& map) {
 #endif
 }
 
-/// Begins to copy the box that begins with element (x, y, z) to `shared`, aligned to 1024 bytes.
+/// Begins to copy the box whose first element is (x, y, z) to `shared`, aligned to 1024 bytes.
 __device__ inline void tensor_copy(void* shared, const TensorMap& map, int x, int y, int z, uint64_t* barrier) {
 #if defined(SHEAF_SIMT)
   ::simt::tensor_copy(shared, map, x, y, z, barrier);

@@ -1,5 +1,6 @@
 #pragma once
-/// Block-wide selection: each tile's scores pass a threshold, the few that beat the k-th best are inserted in item order.
+/// Block-wide selection: a threshold filters each tile's scores, and the few that beat the k-th best are inserted in
+/// item order.
 
 #include <cuda_runtime.h>
 
@@ -8,15 +9,15 @@
 
 namespace sheaf {
 
-/// Called by all kThreads threads of a block with one candidate each (valid or not). `list` lives in shared memory, `pending` is
-/// shared memory for kThreads candidates. After the call the list is up to date for every thread.
+/// Called by all kThreads threads of a block with one candidate each (valid or not). `list` lives in shared memory,
+/// `pending` is shared memory for kThreads candidates. After the call the list is up to date for every thread.
 template <int kThreads>
 __device__ inline void block_top_k_insert(TopKList& list, bool valid, float score, int32_t id, float* pending_scores,
                                           int32_t* pending_ids, int* pending_count) {
   const bool wanted = valid && list.accepts(score, id);
   if (threadIdx.x == 0) *pending_count = 0;
   __syncthreads();
-  // Any order will do: the list ends the same for every order of insertion.
+  // Any order works: the list ends the same for every order of insertion.
   if (wanted) {
     const int place = atomicAdd(pending_count, 1);
     pending_scores[place] = score;

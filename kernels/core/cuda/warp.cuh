@@ -25,8 +25,8 @@ __device__ inline T warp_max(T value) {
   return value;
 }
 
-/// Sum over a block of kThreads (a multiple of 32, at most 1024); every thread gets the result. `partial` is shared memory for
-/// kThreads / 32 values and may be used again after the call.
+/// Sum over a block of kThreads (a multiple of 32, at most 1024); every thread gets the result. `partial` is shared
+/// memory for kThreads / 32 values. It may be used again after the call.
 template <int kThreads, class T>
 __device__ inline T block_sum(T value, T* partial) {
   value = warp_sum(value);

@@ -1,16 +1,16 @@
 #pragma once
-/// Products of small matrices by a warpgroup, four neighbouring warps that call together, on sm_90a (PTX manual, "Asynchronous warpgroup
-/// level matrix multiply-accumulate"). A of [64, 16] 16-bit elements is in registers, warp w holding rows 16 w to 16 w + 15 as mma_m16n8k16
-/// wants them, or in shared memory. B of [16, 64] is in shared memory. Results come as in mma.cuh, d[n] of columns 8 n to 8 n + 7, when they
-/// are waited for:
+/// Products of small matrices by a warpgroup on sm_90a: four neighbouring warps that call together (PTX manual,
+/// "Asynchronous warpgroup level matrix multiply-accumulate"). A is [64, 16] of 16-bit elements. It is in registers,
+/// where warp w holds rows 16 w to 16 w + 15 in the layout of mma_m16n8k16, or in shared memory. B is [16, 64] in
+/// shared memory. Results have the layout of mma.cuh, d[n] for columns 8 n to 8 n + 7. They are there after the wait:
 ///
 ///   warpgroup_fence();                        // registers of d and a have been written
 ///   warpgroup_multiply<..>(d, a, b, false);   // any number
 ///   warpgroup_commit();
 ///   warpgroup_wait<0>();
 ///
-/// Tiles are rows of 128 bytes, the swizzle of 128 bytes undone by the hardware: the 16-byte piece p of row r stands at p ^ (r % 8).
-/// They are aligned to 1024 bytes.
+/// Tiles are rows of 128 bytes in the 128-byte swizzle, which the hardware undoes: the 16-byte piece p of row r is at
+/// p ^ (r % 8). They are aligned to 1024 bytes.
 
 #include <cuda_runtime.h>
 
@@ -31,7 +31,7 @@ constexpr int kWarpgroupRows = 64;
 constexpr int kSwizzledRowBytes = 128;
 constexpr int kSwizzleAlignment = 1024;
 
-/// Where a byte of a tile stands, counted from the tile's beginning.
+/// The place of a byte of a tile, counted from the tile's beginning.
 __device__ inline int swizzled(int row, int byte) { return row * kSwizzledRowBytes + (byte ^ (row % 8 * 16)); }
 
 /// Address in shared memory.
@@ -43,9 +43,10 @@ __device__ inline uint32_t shared_address(const void* pointer) {
 #endif
 }
 
-/// Matrix descriptor of B. Of rows of B's columns (k runs along a row): `tile` is the piece of the first row that k begins with, a multiple
-/// of 32 bytes from it. Of rows of B (columns of B run along a row): `tile` is a row of which the number is a multiple of 8. Of A the same,
-/// with its 64 rows in place of B's columns.
+/// Matrix descriptor of B. If the tile's rows are columns of B (k runs along a row), `tile` is the piece of the first
+/// row at which k begins, a multiple of 32 bytes from the row's start. If they are rows of B (columns of B run along a
+/// row), `tile` is a row whose number is a multiple of 8. For A the same holds, with its 64 rows in place of B's
+/// columns.
 __device__ inline uint64_t swizzled_operand(const void* tile) {
   constexpr uint64_t kSwizzle128 = uint64_t{1} << 62;
   constexpr uint64_t kStride = 8 * kSwizzledRowBytes >> 4;  // from eight rows to the next
@@ -53,7 +54,7 @@ __device__ inline uint64_t swizzled_operand(const void* tile) {
   return kSwizzle128 | kStride << 32 | uint64_t{1} << 16 | (shared_address(tile) & 0x3ffffu) >> 4;
 }
 
-/// What this thread wrote to shared memory can be read by the products that begin after the next barrier.
+/// Products that begin after the next barrier can read what this thread wrote to shared memory.
 __device__ inline void fence_for_products() {
 #if !defined(SHEAF_SIMT)
   SHEAF_WGMMA_ASM("fence.proxy.async.shared::cta;" ::: "memory");
@@ -77,7 +78,7 @@ __device__ inline void warpgroup_commit() {
 #endif
 }
 
-/// Waits until at most the latest kGroups groups are under way.
+/// Waits until at most the latest kGroups groups are still running.
 template <int kGroups>
 __device__ inline void warpgroup_wait() {
 #if defined(SHEAF_SIMT)
@@ -112,7 +113,7 @@ __device__ inline void warpgroup_wait() {
 #define SHEAF_WGMMA_SHARED(TYPE) \
   SHEAF_WGMMA_M64N64K16(TYPE, "%32", "%33", "%34", "1, 1", "l"(a), "l"(b), "r"(accumulate ? 1 : 0))
 
-/// d = a b, or d += a b. kRowsOfB: the tile's rows are those of B, else B's columns.
+/// d = a b, or d += a b. kRowsOfB: the tile's rows are rows of B, else columns of B.
 template <MmaType kType, bool kRowsOfB>
 __device__ inline void warpgroup_multiply(float (&d)[8][4], const uint32_t (&a)[4], uint64_t b, bool accumulate) {
 #if defined(SHEAF_SIMT)
