@@ -9,6 +9,7 @@
 #include "kernels/dense/dropout.hpp"
 #include "kernels/dense/mean_probability.hpp"
 #include "kernels/dense/score_topk.hpp"
+#include "kernels/dense/spd_inverse.hpp"
 #include "tests/reference/dense.hpp"
 #include "tests/reference/topk.hpp"
 
@@ -321,6 +322,46 @@ class MeanProbability final : public Case {
   dense::MeanProbabilityArgs args_;
 };
 
+// In place: every call takes the matrix anew from a copy, for inverting the result again and again would drift. Its zeros
+// cost what other numbers do, and its inverse is known exactly.
+class SpdInverse final : public Case {
+ public:
+  SpdInverse(Context& context, const Shape& s)
+      : context_(context),
+        n_(s["n"]),
+        host_(ref::exact_inverse(n_, 8, 90)),
+        kept_(context, host_.matrix),
+        matrix_(poisoned<float>(context, n_ * n_)),
+        failed_(poisoned<int32_t>(context, 1)),
+        args_{.matrix = matrix_.matrix(n_, n_), .failed = failed_.view()} {}
+
+  void run() override {
+    context_.copy(matrix_.data(), kept_.data(), static_cast<size_t>(matrix_.size() * kFloat));
+    dense::spd_inverse(context_, args_);
+  }
+
+  std::string fault() override {
+    if (const int32_t failed = failed_.to_host()[0]; failed != 0)
+      return "pivot " + std::to_string(failed - 1) + " failed";
+    const std::vector<float> got = matrix_.to_host();
+    for (size_t i = 0; i < got.size(); ++i) {
+      const std::string fault = difference("matrix", static_cast<int64_t>(i), got[i], host_.inverse[i], 0.0);
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::spd_inverse_cost(args_); }
+
+ private:
+  Context& context_;
+  int64_t n_;
+  ref::ExactInverse host_;
+  Buffer<float> kept_, matrix_;
+  Buffer<int32_t> failed_;
+  dense::SpdInverseArgs args_;
+};
+
 }  // namespace
 
 void add_dense(Suite& suite) {
@@ -337,6 +378,7 @@ void add_dense(Suite& suite) {
   suite.add<Dropout>("dense", "dropout", {{{"rows", 16384}, {"cols", 64}}}, {{{"rows", 1 << 20}, {"cols", 128}}});
   suite.add<MeanProbability>("dense", "mean_probability", {{{"n_users", 2048}, {"n_items", 4000}, {"dim", 32}}},
                              {{{"n_users", 16384}, {"n_items", 100000}, {"dim", 64}}});
+  suite.add<SpdInverse>("dense", "spd_inverse", {{{"n", 1000}}}, {{{"n", 4000}}, {{"n", 16000}}});
 }
 
 }  // namespace sheaf::bench
