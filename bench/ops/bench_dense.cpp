@@ -7,6 +7,7 @@
 #include "kernels/dense/additive_scores.hpp"
 #include "kernels/dense/dot_scores.hpp"
 #include "kernels/dense/dropout.hpp"
+#include "kernels/dense/ease_weights.hpp"
 #include "kernels/dense/mean_probability.hpp"
 #include "kernels/dense/score_topk.hpp"
 #include "kernels/dense/spd_inverse.hpp"
@@ -362,6 +363,39 @@ class SpdInverse final : public Case {
   dense::SpdInverseArgs args_;
 };
 
+// In place: the diagonal is 0 from the second call on and the rest infinite or NaN; dividing takes the same time.
+class EaseWeights final : public Case {
+ public:
+  EaseWeights(Context& context, const Shape& s)
+      : context_(context),
+        n_(s["n"]),
+        host_(test::random_floats(n_ * n_, 91, 0.5f, 1.0f)),
+        matrix_(context, host_),
+        args_{.matrix = matrix_.matrix(n_, n_)} {}
+
+  void run() override { dense::ease_weights(context_, args_); }
+
+  std::string fault() override {
+    const std::vector<double> expected = ref::ease_weights(n_, to_double(host_));
+    const std::vector<float> got = matrix_.to_host();
+    for (size_t i = 0; i < got.size(); ++i) {
+      const std::string fault =
+          difference("matrix", static_cast<int64_t>(i), got[i], expected[i], 0x1.0p-24 * std::abs(expected[i]));
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::ease_weights_cost(args_); }
+
+ private:
+  Context& context_;
+  int64_t n_;
+  std::vector<float> host_;
+  Buffer<float> matrix_;
+  dense::EaseWeightsArgs args_;
+};
+
 }  // namespace
 
 void add_dense(Suite& suite) {
@@ -379,6 +413,7 @@ void add_dense(Suite& suite) {
   suite.add<MeanProbability>("dense", "mean_probability", {{{"n_users", 2048}, {"n_items", 4000}, {"dim", 32}}},
                              {{{"n_users", 16384}, {"n_items", 100000}, {"dim", 64}}});
   suite.add<SpdInverse>("dense", "spd_inverse", {{{"n", 1000}}}, {{{"n", 4000}}, {{"n", 16000}}});
+  suite.add<EaseWeights>("dense", "ease_weights", {{{"n", 2000}}}, {{{"n", 16000}}});
 }
 
 }  // namespace sheaf::bench

@@ -206,6 +206,16 @@ ExactInverse exact_inverse(int64_t n, int64_t per_row, uint32_t seed) {
   return out;
 }
 
+std::vector<double> ease_weights(int64_t n, const std::vector<double>& inverse) {
+  std::vector<double> out(inverse.size());
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      if (i != j) out[static_cast<size_t>(i * n + j)] = -at(inverse, i, n, j) / at(inverse, j, n, j);
+    }
+  }
+  return out;
+}
+
 std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row) {
   std::vector<double> out(x.size());
   for (size_t i = 0; i < x.size(); ++i) {

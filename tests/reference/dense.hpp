@@ -70,6 +70,9 @@ struct ExactInverse {
 };
 ExactInverse exact_inverse(int64_t n, int64_t per_row, uint32_t seed);
 
+/// dense::ease_weights of P [n, n].
+std::vector<double> ease_weights(int64_t n, const std::vector<double>& inverse);
+
 /// x [rows, cols] after dense::dropout, the mask drawn one element at a time.
 std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row);
 
