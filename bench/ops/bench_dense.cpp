@@ -7,8 +7,10 @@
 #include "kernels/dense/additive_scores.hpp"
 #include "kernels/dense/dot_scores.hpp"
 #include "kernels/dense/dropout.hpp"
+#include "kernels/dense/ease_weights.hpp"
 #include "kernels/dense/mean_probability.hpp"
 #include "kernels/dense/score_topk.hpp"
+#include "kernels/dense/spd_inverse.hpp"
 #include "tests/reference/dense.hpp"
 #include "tests/reference/topk.hpp"
 
@@ -321,6 +323,79 @@ class MeanProbability final : public Case {
   dense::MeanProbabilityArgs args_;
 };
 
+// In place: every call takes the matrix anew from a copy, for inverting the result again and again would drift. Its zeros
+// cost what other numbers do, and its inverse is known exactly.
+class SpdInverse final : public Case {
+ public:
+  SpdInverse(Context& context, const Shape& s)
+      : context_(context),
+        n_(s["n"]),
+        host_(ref::exact_inverse(n_, 8, 90)),
+        kept_(context, host_.matrix),
+        matrix_(poisoned<float>(context, n_ * n_)),
+        failed_(poisoned<int32_t>(context, 1)),
+        args_{.matrix = matrix_.matrix(n_, n_), .failed = failed_.view()} {}
+
+  void run() override {
+    context_.copy(matrix_.data(), kept_.data(), static_cast<size_t>(matrix_.size() * kFloat));
+    dense::spd_inverse(context_, args_);
+  }
+
+  std::string fault() override {
+    if (const int32_t failed = failed_.to_host()[0]; failed != 0)
+      return "pivot " + std::to_string(failed - 1) + " failed";
+    const std::vector<float> got = matrix_.to_host();
+    for (size_t i = 0; i < got.size(); ++i) {
+      const std::string fault = difference("matrix", static_cast<int64_t>(i), got[i], host_.inverse[i], 0.0);
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::spd_inverse_cost(args_); }
+
+ private:
+  Context& context_;
+  int64_t n_;
+  ref::ExactInverse host_;
+  Buffer<float> kept_, matrix_;
+  Buffer<int32_t> failed_;
+  dense::SpdInverseArgs args_;
+};
+
+// In place: the diagonal is 0 from the second call on and the rest infinite or NaN; dividing takes the same time.
+class EaseWeights final : public Case {
+ public:
+  EaseWeights(Context& context, const Shape& s)
+      : context_(context),
+        n_(s["n"]),
+        host_(test::random_floats(n_ * n_, 91, 0.5f, 1.0f)),
+        matrix_(context, host_),
+        args_{.matrix = matrix_.matrix(n_, n_)} {}
+
+  void run() override { dense::ease_weights(context_, args_); }
+
+  std::string fault() override {
+    const std::vector<double> expected = ref::ease_weights(n_, to_double(host_));
+    const std::vector<float> got = matrix_.to_host();
+    for (size_t i = 0; i < got.size(); ++i) {
+      const std::string fault =
+          difference("matrix", static_cast<int64_t>(i), got[i], expected[i], 0x1.0p-24 * std::abs(expected[i]));
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::ease_weights_cost(args_); }
+
+ private:
+  Context& context_;
+  int64_t n_;
+  std::vector<float> host_;
+  Buffer<float> matrix_;
+  dense::EaseWeightsArgs args_;
+};
+
 }  // namespace
 
 void add_dense(Suite& suite) {
@@ -337,6 +412,8 @@ void add_dense(Suite& suite) {
   suite.add<Dropout>("dense", "dropout", {{{"rows", 16384}, {"cols", 64}}}, {{{"rows", 1 << 20}, {"cols", 128}}});
   suite.add<MeanProbability>("dense", "mean_probability", {{{"n_users", 2048}, {"n_items", 4000}, {"dim", 32}}},
                              {{{"n_users", 16384}, {"n_items", 100000}, {"dim", 64}}});
+  suite.add<SpdInverse>("dense", "spd_inverse", {{{"n", 1000}}}, {{{"n", 4000}}, {{"n", 16000}}});
+  suite.add<EaseWeights>("dense", "ease_weights", {{{"n", 2000}}}, {{{"n", 16000}}});
 }
 
 }  // namespace sheaf::bench

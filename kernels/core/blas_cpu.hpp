@@ -1,24 +1,28 @@
 #pragma once
-/// Single-precision matrix product of the CPU backend, by OpenBLAS on the calling thread alone. The caller owns the
+/// Matrix products of the CPU backend, by OpenBLAS on the calling thread alone. The caller owns the
 /// threads: it cuts the output into fixed pieces, so the bits do not depend on the number of threads.
 
 #include <cstdint>
 
 namespace sheaf::cpu {
 
-/// C [m, n] = op(A) op(B) + beta * C, row-major with leading dimensions; op(X) is X or its transpose.
-struct Gemm {
+/// C [m, n] = alpha * op(A) op(B) + beta * C, row-major with leading dimensions; op(X) is X or its transpose.
+template <class T>
+struct GemmOf {
   int64_t m, n, k;
-  const float* a;
+  const T* a;
   int64_t lda;
   bool transpose_a;
-  const float* b;
+  const T* b;
   int64_t ldb;
   bool transpose_b;
-  float beta;
-  float* c;
+  T beta;
+  T* c;
   int64_t ldc;
+  T alpha = 1;
 };
+using Gemm = GemmOf<float>;
 void gemm(const Gemm& g);
+void gemm_double(const GemmOf<double>& g);
 
 }  // namespace sheaf::cpu

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 namespace sheaf::ref {
 namespace {
@@ -130,6 +131,110 @@ std::vector<Mean> mean_sigmoid(const std::vector<double>& scores, const std::vec
     expected[i].bound += static_cast<double>(n + 3) * (0x1.0p-52 * size + 0x1.0p-126 * std::abs(weight));
   }
   return expected;
+}
+
+BoundedMatrix spd_inverse(int64_t n, const std::vector<double>& matrix) {
+  const auto place = [n](int64_t r, int64_t c) { return static_cast<size_t>(r * n + c); };
+  const auto product = [&](const std::vector<double>& a, const std::vector<double>& b) {
+    std::vector<double> out(matrix.size());
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t k = 0; k < n; ++k) {
+        for (int64_t j = 0; j < n; ++j) out[place(i, j)] += a[place(i, k)] * b[place(k, j)];
+      }
+    }
+    return out;
+  };
+  const auto transposed = [&](const std::vector<double>& a) {
+    std::vector<double> out(a.size());
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t j = 0; j < n; ++j) out[place(j, i)] = a[place(i, j)];
+    }
+    return out;
+  };
+  const auto absolute = [](std::vector<double> a) {
+    for (double& value : a) value = std::abs(value);
+    return a;
+  };
+  std::vector<double> r(matrix.size()), x(matrix.size());  // both upper
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = i; j < n; ++j) {
+      double left = matrix[place(i, j)];
+      for (int64_t k = 0; k < i; ++k) left -= r[place(k, i)] * r[place(k, j)];
+      r[place(i, j)] = i == j ? std::sqrt(left) : left / r[place(i, i)];
+    }
+  }
+  for (int64_t j = 0; j < n; ++j) {
+    for (int64_t i = j; i >= 0; --i) {
+      double left = i == j ? 1.0 : 0.0;
+      for (int64_t k = i + 1; k <= j; ++k) left -= r[place(i, k)] * x[place(k, j)];
+      x[place(i, j)] = left / r[place(i, i)];
+    }
+  }
+  BoundedMatrix out{product(x, transposed(x)), {}};
+  const std::vector<double> inverse = absolute(out.value), factor = absolute(r);
+  const std::vector<double> forward = product(product(inverse, transposed(factor)), factor);
+  const std::vector<double> backward = product(absolute(x), factor);
+  std::vector<double> both(matrix.size());
+  for (size_t i = 0; i < both.size(); ++i) both[i] = forward[i] + 3.0 * backward[i];
+  out.bound = product(both, inverse);
+  constexpr double kRound = 0x1.0p-24;
+  for (size_t i = 0; i < out.bound.size(); ++i) {
+    out.bound[i] = 2.0 * (2.0 * static_cast<double>(n) * kRound * out.bound[i] + kRound * inverse[i]);
+  }
+  return out;
+}
+
+ExactInverse exact_inverse(int64_t n, int64_t per_row, uint32_t seed) {
+  struct Entry {
+    int64_t row, column;
+    float value;
+  };
+  const auto place = [n](int64_t r, int64_t c) { return static_cast<size_t>(r * n + c); };
+  std::mt19937 engine(seed);
+  std::vector<std::vector<Entry>> rows(static_cast<size_t>(n)), columns(rows.size());
+  for (int64_t r = 1; r < n; r += 2) {
+    std::uniform_int_distribution<int64_t> half(0, r / 2);
+    for (int64_t draw = 0; draw < per_row; ++draw) {
+      const Entry entry{r, 2 * half(engine), engine() % 2 ? 1.0f : -1.0f};
+      rows[static_cast<size_t>(r)].push_back(entry);
+      columns[static_cast<size_t>(entry.column)].push_back(entry);
+    }
+  }
+  ExactInverse out{std::vector<float>(static_cast<size_t>(n * n)), {}};
+  for (int64_t i = 0; i < n; ++i) out.matrix[place(i, i)] = 1.0f;
+  out.inverse = out.matrix;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (const Entry& a : rows[i]) {
+      out.matrix[place(a.row, a.column)] += a.value;
+      out.matrix[place(a.column, a.row)] += a.value;
+      out.inverse[place(a.row, a.column)] -= a.value;
+      out.inverse[place(a.column, a.row)] -= a.value;
+      for (const Entry& b : rows[i]) out.inverse[place(a.column, b.column)] += a.value * b.value;
+    }
+    for (const Entry& a : columns[i]) {
+      for (const Entry& b : columns[i]) out.matrix[place(a.row, b.row)] += a.value * b.value;
+    }
+  }
+  std::vector<float> scales(rows.size());
+  for (float& scale : scales) scale = static_cast<float>(std::exp2(static_cast<int>(engine() % 5) - 2));
+  for (int64_t r = 0; r < n; ++r) {
+    for (int64_t c = 0; c < n; ++c) {
+      const float scale = scales[static_cast<size_t>(r)] * scales[static_cast<size_t>(c)];
+      out.matrix[place(r, c)] *= scale;
+      out.inverse[place(r, c)] /= scale;
+    }
+  }
+  return out;
+}
+
+std::vector<double> ease_weights(int64_t n, const std::vector<double>& inverse) {
+  std::vector<double> out(inverse.size());
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      if (i != j) out[static_cast<size_t>(i * n + j)] = -at(inverse, i, n, j) / at(inverse, j, n, j);
+    }
+  }
+  return out;
 }
 
 std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row) {

@@ -55,6 +55,28 @@ std::vector<Mean> mean_probability(int64_t dim, const std::vector<double>& users
 std::vector<Mean> mean_sigmoid(const std::vector<double>& scores, const std::vector<double>& sums, double weight,
                                Calibration calibration);
 
+/// A matrix [n, n] and how far float arithmetic may be from it, element by element.
+struct BoundedMatrix {
+  std::vector<double> value, bound;
+};
+
+/// The inverse of a symmetric positive definite matrix [n, n] by Cholesky, X = R^-1 and X X^T. The bound is what
+/// dense::spd_inverse states, and u for the rounding of the result; twice that covers the terms of second order while the
+/// bound is well below the values.
+BoundedMatrix spd_inverse(int64_t n, const std::vector<double>& matrix);
+
+/// A = S L L^T S and its inverse [n, n], exact in float at every step of any elimination that takes the pivots in order.
+/// L = I + N, where N holds whole numbers, sums of `per_row` draws of -1 or 1, at odd rows and even columns below the
+/// diagonal. So N N = 0 and L^-1 = I - N; S is a diagonal of powers of two, pivots are its squares, and all else is whole
+/// numbers times powers of two.
+struct ExactInverse {
+  std::vector<float> matrix, inverse;
+};
+ExactInverse exact_inverse(int64_t n, int64_t per_row, uint32_t seed);
+
+/// dense::ease_weights of P [n, n].
+std::vector<double> ease_weights(int64_t n, const std::vector<double>& inverse);
+
 /// x [rows, cols] after dense::dropout, the mask drawn one element at a time.
 std::vector<double> dropout(const std::vector<double>& x, int64_t cols, float rate, RandomKey key, int64_t first_row);
 
