@@ -20,9 +20,9 @@ MODELS = {
     "factorization, softmax": [],
     "factorization, bpr": ["model.loss=bpr"],
     "additive, bce": ["model.preference=additive", "model.loss=bce"],
-    "transformer, softmax": ["model.preference=transformer"],
-    "transformer, softmax, 128 dimensions": ["model.preference=transformer", "model.dim=128"],
-    "transformer, sampled_softmax": ["model.preference=transformer", "model.loss=sampled_softmax"],
+    "sasrec, softmax": ["model.preference=sasrec"],
+    "sasrec, softmax, 128 dimensions": ["model.preference=sasrec", "model.dim=128"],
+    "sasrec, sampled_softmax": ["model.preference=sasrec", "model.loss=sampled_softmax"],
 }
 
 

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "engine/bundles/habit_features.hpp"
-#include "engine/evaluate/calibration.hpp"
+#include "engine/scoring/calibration.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
@@ -290,10 +290,9 @@ NewItemChance fit_new_items(const BasketChances& chances, std::span<const int32_
     }
   }
   if (std::ranges::count(label, 1) == 0) return fitted;
-  const std::vector<float> none(x.size(), 0.0f);
-  Calibration platt = fit_platt(x, none, label, weight);
+  Calibration platt = fit_platt(x, label, weight);
   if (platt.slope < 0.0) {  // the logits say nothing of new items: the mean alone
-    platt = fit_platt(none, none, label, weight);
+    platt = fit_platt(std::vector<float>(x.size(), 0.0f), label, weight);
     platt.slope = 0.0;
   }
   fitted.slope = platt.slope;

@@ -8,7 +8,6 @@
 #include "engine/bundles/candidates.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
-#include "kernels/dense/mean_probability.hpp"
 #include "kernels/genetic/evaluate_sets.hpp"
 #include "kernels/genetic/search_pool.hpp"
 
@@ -176,28 +175,16 @@ class Solver {
   SearchResult result_;
 };
 
-std::vector<float> mean_of(Context& context, const LinearScorer& folded) {
-  Buffer<float> mean(context, folded.n_items);
-  dense::mean_probability(context, {.users = folded.user_matrix(),
-                                    .items = folded.item_matrix(),
-                                    .user_bias = folded.user_bias.view(),
-                                    .item_bias = folded.item_bias.view(),
-                                    .bias = folded.bias.view(),
-                                    .out = mean.view()});
-  return mean.to_host();
-}
-
 }  // namespace
 
 JointSpace::JointSpace(Context& context, const BasketChances& user_chances, const BasketDependence& basket_dependence,
-                       std::span<const float> item_vectors, int64_t vector_dim)
+                       MatrixView<const float> item_vectors)
     : chances(&user_chances),
       dependence(&basket_dependence),
       counts(context, basket_dependence.counts),
       frequency(context, basket_dependence.frequency),
       prior(context, basket_dependence.prior),
-      vectors(context, std::vector<float>(item_vectors.begin(), item_vectors.end())),
-      dim(item_vectors.empty() ? 0 : vector_dim) {}
+      vectors(item_vectors) {}
 
 SearchSpace::SearchSpace(Context& context, const Catalog& catalog, const SearchParams& params)
     : n_items(catalog.n_items),
@@ -214,7 +201,7 @@ SearchSpace::SearchSpace(Context& context, const Catalog& catalog, const SearchP
   association = DeviceCsr(context, none);
 }
 
-SearchResult search_for_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
+SearchResult search_for_users(Context& context, const Scorer& scorer, const SearchSpace& space,
                               const SearchParams& params, const std::vector<int32_t>& users) {
   Solver solver(context, space, params, false);
   const UserCandidates candidates(context, scorer, space, params, users);
@@ -255,27 +242,6 @@ SearchResult search_around_anchors(Context& context, const SearchSpace& space, c
 double margin_weight(const SearchParams& params, double price, int32_t item) {
   const double kept = (1.0 - static_cast<double>(params.margin_floor)) * (1.0 - static_cast<double>(params.discount));
   return static_cast<double>(params.unit_cost[static_cast<size_t>(item)]) - kept * price;
-}
-
-std::vector<float> mean_probability(Context& context, const LinearScorer& scorer) {
-  return mean_of(context, probability_scorer(context, scorer));
-}
-
-std::vector<float> mean_probability(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users) {
-  LinearScorer folded = probability_scorer(context, scorer);
-  const auto rows = [&](const Buffer<float>& table, int64_t width) {
-    const std::vector<float> all = table.to_host();
-    std::vector<float> chosen;
-    for (const int32_t user : users) {
-      const auto begin = all.begin() + user * width;
-      chosen.insert(chosen.end(), begin, begin + width);
-    }
-    return Buffer<float>(context, chosen);
-  };
-  folded.users = rows(folded.users, folded.dim);
-  if (!folded.user_bias.empty()) folded.user_bias = rows(folded.user_bias, 1);
-  folded.n_users = std::ssize(users);
-  return mean_of(context, folded);
 }
 
 std::vector<Bundle> select_bundles(const std::vector<Bundle>& bundles, int64_t max_overlap, int64_t count) {

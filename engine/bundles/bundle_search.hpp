@@ -15,7 +15,7 @@
 #include "engine/bundles/basket_chances.hpp"
 #include "engine/bundles/basket_dependence.hpp"
 #include "engine/data/catalog.hpp"
-#include "engine/models/scorer.hpp"
+#include "engine/scoring/scorer.hpp"
 #include "kernels/genetic/search.hpp"
 
 namespace sheaf {
@@ -55,15 +55,15 @@ struct SearchParams {
 /// What the joint objective needs of items and users: chances that outlive the space, and device copies of the
 /// dependence.
 struct JointSpace {
-  /// `vectors` [n_items, dim] give the cosines of the prior, or are empty.
+  /// `item_vectors` [n_items, dim] on the device give the cosines of the prior and outlive the space, or are empty.
   JointSpace(Context& context, const BasketChances& user_chances, const BasketDependence& basket_dependence,
-             std::span<const float> item_vectors, int64_t dim);
+             MatrixView<const float> item_vectors = {});
 
   const BasketChances* chances;
   const BasketDependence* dependence;
   DeviceCsr counts;
-  Buffer<float> frequency, prior, vectors;
-  int64_t dim = 0;
+  Buffer<float> frequency, prior;
+  MatrixView<const float> vectors;
 };
 
 /// What the search knows of the items; device memory of one context.
@@ -75,10 +75,9 @@ struct SearchSpace {
   Buffer<float> price;
   Buffer<int32_t> category;
   Buffer<uint8_t> flags;
-  /// A(i, j) = scale * cosine of these vectors, [n_items, dim]; or, while they are empty, scale * the entries of
-  /// `association`.
-  Buffer<float> vectors;
-  int64_t dim = 0;
+  /// A(i, j) = scale * cosine of these vectors, [n_items, dim], which outlive the space; or, while they are empty,
+  /// scale * the entries of `association`.
+  MatrixView<const float> vectors;
   DeviceCsr association;  // [n_items, n_items]
   float scale = 1.0f;
   std::unique_ptr<JointSpace> joint;
@@ -109,9 +108,9 @@ struct SearchResult {
   std::vector<double> convergence;
 };
 
-/// The best bundle of each of `users`. Candidates are the `candidates` items with the highest logit for the user. With
+/// The best bundle of each of `users`. Candidates are the `candidates` items with the highest score for the user. With
 /// the joint objective they are the user's own items, partners of those, and the model's best (candidates.hpp).
-SearchResult search_for_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
+SearchResult search_for_users(Context& context, const Scorer& scorer, const SearchSpace& space,
                               const SearchParams& params, const std::vector<int32_t>& users);
 
 /// The best bundle that holds each of `anchors`. partners is [anchors.size(), n_partners] row-major, -1 for none.
@@ -123,10 +122,6 @@ SearchResult search_around_anchors(Context& context, const SearchSpace& space, c
 
 /// What item i adds to a sum that must be at most 0 for the margin to hold: cost - (1 - floor) (1 - discount) price.
 double margin_weight(const SearchParams& params, double price, int32_t item);
-
-/// P(u, i) averaged over the users, all or the given ones.
-std::vector<float> mean_probability(Context& context, const LinearScorer& scorer);
-std::vector<float> mean_probability(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users);
 
 /// Feasible bundles by value (then subject), at most `count`. Leaves out copies, and bundles that share more than
 /// `max_overlap` items with one already taken.

@@ -4,13 +4,14 @@
 #include <cmath>
 #include <numeric>
 
-#include "engine/evaluate/ranking_eval.hpp"
 #include "kernels/core/parallel.hpp"
 #include "kernels/genetic/bundle_terms.hpp"
 #include "kernels/genetic/joint_pairs.hpp"
 
 namespace sheaf {
 namespace {
+
+constexpr float kLast = -1e30f;  // below any probability
 
 /// Puts the needed items that are missing in the places of the last candidates.
 void insert_needed(const std::vector<int32_t>& needed, int32_t* items, int64_t width, bool keep_first) {
@@ -25,13 +26,6 @@ void insert_needed(const std::vector<int32_t>& needed, int32_t* items, int64_t w
     items[place] = item;
   }
 }
-
-std::vector<float> to_probabilities(std::vector<float> logits) {
-  for (float& x : logits) x = static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x))));
-  return logits;
-}
-
-constexpr float kLast = -1e30f;  // below any score
 
 /// Chances at a discount.
 void lift(const SearchParams& params, std::vector<float>& probability) {
@@ -51,34 +45,6 @@ std::vector<int32_t> needed_items(const SearchParams& params, int64_t subject) {
     }
   }
   return needed;
-}
-
-std::vector<float> rows_of(const Buffer<float>& table, const std::vector<int32_t>& rows, int64_t dim) {
-  const std::vector<float> all = table.to_host();
-  std::vector<float> chosen;
-  chosen.reserve(rows.size() * static_cast<size_t>(dim));
-  for (const int32_t row : rows) {
-    const auto begin = all.begin() + row * dim;
-    chosen.insert(chosen.end(), begin, begin + dim);
-  }
-  return chosen;
-}
-
-/// The scorer of some users alone, so that the bulk scoring reads nothing else. Forbidden items come last, so that they take no place from
-/// others.
-LinearScorer scorer_of(Context& context, const LinearScorer& scorer, const std::vector<int32_t>& users,
-                       const std::vector<int32_t>& forbidden) {
-  LinearScorer part;
-  part.n_users = static_cast<int64_t>(users.size());
-  part.n_items = scorer.n_items;
-  part.dim = scorer.dim;
-  part.users = Buffer<float>(context, rows_of(scorer.users, users, scorer.dim));
-  part.items = Buffer<float>(context, scorer.items.to_host());
-  std::vector<float> bias = scorer.item_bias.to_host();
-  if (!forbidden.empty()) bias.resize(static_cast<size_t>(scorer.n_items), 0.0f);
-  for (const int32_t item : forbidden) bias[static_cast<size_t>(item)] = kLast;
-  part.item_bias = Buffer<float>(context, bias);
-  return part;
 }
 
 bool is_joint(const SearchParams& params) {
@@ -141,16 +107,16 @@ std::vector<int32_t> new_partners(const HostCsr& counts, const OwnItems& own, st
 
 }  // namespace
 
-UserCandidates::UserCandidates(Context& context, const LinearScorer& scorer, const SearchSpace& space,
+UserCandidates::UserCandidates(Context& context, const Scorer& scorer, const SearchSpace& space,
                                const SearchParams& params, const std::vector<int32_t>& users)
     : context_(context),
       space_(space),
       params_(params),
       users_(users),
       scorer_(scorer),
-      probabilities_(probability_scorer(context, scorer)),
-      width_(std::min({params.candidates, scorer.n_items, int64_t{genetic::kMaxCandidates}})),
-      top_(top_items(context, scorer_of(context, scorer, users, params.forbidden), nullptr, width_).items.to_host()) {
+      queries_(context, users),
+      width_(std::min({params.candidates, scorer.n_items(), int64_t{genetic::kMaxCandidates}})),
+      top_(scorer.top_k(context, queries_, width_, {.everywhere = params.forbidden}).items.to_host()) {
   if (is_joint(params_)) mix_in_own_items();
 }
 
@@ -195,7 +161,7 @@ void UserCandidates::mix_in_own_items() {
   });
 }
 
-/// `probability` holds the logits.
+/// `probability` holds the scores.
 void UserCandidates::set_basket_chances(const std::vector<int32_t>& users, Candidates& candidates) const {
   const BasketChances& chances = *space_.joint->chances;
   candidates.value.resize(candidates.items.size());
@@ -220,6 +186,7 @@ Candidates UserCandidates::batch(size_t first, size_t last) const {
   const auto width = static_cast<std::ptrdiff_t>(width_);
   const auto from = static_cast<std::ptrdiff_t>(first), to = static_cast<std::ptrdiff_t>(last);
   const std::vector<int32_t> batch(users_.begin() + from, users_.begin() + to);
+  const Queries asked(context_, batch);
   Candidates candidates;
   candidates.n = std::ssize(batch);
   candidates.width = width_;
@@ -230,10 +197,12 @@ Candidates UserCandidates::batch(size_t first, size_t last) const {
                   width_, false);
   }
   if (is_joint(params_)) {
-    candidates.probability = pair_logits(context_, scorer_, batch, candidates.items, width_);
+    candidates.probability = pair_scores(context_, scorer_, asked, candidates.items, width_);
     set_basket_chances(batch, candidates);
   } else {
-    candidates.probability = to_probabilities(pair_logits(context_, probabilities_, batch, candidates.items, width_));
+    for (const double p : pair_probabilities(context_, scorer_, asked, candidates.items, width_)) {
+      candidates.probability.push_back(static_cast<float>(p));
+    }
   }
   lift(params_, candidates.probability);
   return candidates;
@@ -311,7 +280,7 @@ static void add_joint_pairs(Context& context, const SearchSpace& space, const Se
                                  .frequency = joint.frequency.view(),
                                  .item_category = space.category.view(),
                                  .prior = joint.prior.matrix(n_categories, n_categories),
-                                 .vectors = joint.vectors.matrix(joint.dim ? space.n_items : 0, joint.dim),
+                                 .vectors = joint.vectors,
                                  .substitutes = space.substitutes.view(),
                                  .prior_strength = dependence.prior_strength,
                                  .prior_cosine = dependence.prior_cosine,
@@ -368,7 +337,7 @@ ProblemTerms::ProblemTerms(Context& context, const SearchSpace& space, const Sea
   const Buffer<float> item_cost(context, params.item_cost);
   genetic::bundle_terms(context, {.candidates = items.matrix(n, c),
                                   .probability = probability.matrix(n, c),
-                                  .vectors = space.vectors.matrix(space.dim ? space.n_items : 0, space.dim),
+                                  .vectors = space.vectors,
                                   .association = space.association.view(),
                                   .item_price = space.price.view(),
                                   .item_category = space.category.view(),

@@ -24,15 +24,15 @@ struct Candidates {
   }
 };
 
-/// Of users: the items with the highest logit for each user. Must-haves and the items of known bundles take the last
+/// Of users: the items with the highest score for each user. Must-haves and the items of known bundles take the last
 /// places.
 /// With the joint objective, five eighths of the places (three where fresh_value asks for new items) go to the user's
 /// own items with the highest P times value. One eighth goes to partners, by counted baskets, of the most likely of
 /// them, which the user has not bought. The rest goes to the model's best that are new to the user. P is then a chance
-/// for one basket, of BasketChances: of own items, and of the logit for new ones.
+/// for one basket, of BasketChances: of own items, and of the score for new ones.
 class UserCandidates {
  public:
-  UserCandidates(Context& context, const LinearScorer& scorer, const SearchSpace& space, const SearchParams& params,
+  UserCandidates(Context& context, const Scorer& scorer, const SearchSpace& space, const SearchParams& params,
                  const std::vector<int32_t>& users);
   /// Of users[first, last).
   Candidates batch(size_t first, size_t last) const;
@@ -45,8 +45,8 @@ class UserCandidates {
   const SearchSpace& space_;
   const SearchParams& params_;
   const std::vector<int32_t>& users_;
-  const LinearScorer& scorer_;
-  LinearScorer probabilities_;
+  const Scorer& scorer_;
+  Queries queries_;
   int64_t width_;
   std::vector<int32_t> top_;
 };

@@ -78,7 +78,7 @@ void append_problems(Context& context, const SearchSpace& space, const SearchPar
 
 }  // namespace
 
-std::vector<ExportedProblem> problems_of_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
+std::vector<ExportedProblem> problems_of_users(Context& context, const Scorer& scorer, const SearchSpace& space,
                                                const SearchParams& params, const std::vector<int32_t>& users) {
   const UserCandidates candidates(context, scorer, space, params, users);
   std::vector<ExportedProblem> built;

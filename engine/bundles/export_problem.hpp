@@ -18,7 +18,7 @@ struct ExportedProblem {
 };
 
 /// The problems of `users`, each from the items that score highest for the user.
-std::vector<ExportedProblem> problems_of_users(Context& context, const LinearScorer& scorer, const SearchSpace& space,
+std::vector<ExportedProblem> problems_of_users(Context& context, const Scorer& scorer, const SearchSpace& space,
                                                const SearchParams& params, const std::vector<int32_t>& users);
 
 /// The problems around `anchors`; each anchor is a must-have. partners is [anchors.size(), n_partners] row-major, -1

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "engine/associate/association.hpp"
+#include "engine/scoring/linear_scorer.hpp"
 #include "kernels/sparse/spgemm_topk.hpp"
 
 namespace sheaf {
@@ -20,14 +21,11 @@ std::vector<float> popularity(const HostCsr& train_counts) {
 
 /// A scorer that knows item biases alone.
 LinearScorer bias_scorer(Context& context, int64_t n_users, const std::vector<float>& item_bias) {
-  LinearScorer scorer;
-  scorer.n_users = n_users;
-  scorer.n_items = static_cast<int64_t>(item_bias.size());
-  scorer.dim = 1;
-  scorer.users = Buffer<float>::zeros(context, n_users);
-  scorer.items = Buffer<float>::zeros(context, scorer.n_items);
-  scorer.item_bias = Buffer<float>(context, item_bias);
-  return scorer;
+  LinearParts parts{.n_users = n_users, .n_items = std::ssize(item_bias), .dim = 1};
+  parts.users = Buffer<float>::zeros(context, n_users);
+  parts.items = Buffer<float>::zeros(context, parts.n_items);
+  parts.item_bias = Buffer<float>(context, item_bias);
+  return LinearScorer(context, std::move(parts));
 }
 
 /// The similarity with each item as its own neighbour.

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/dense/score_topk.hpp"
 #include "kernels/metrics/ranking.hpp"
 
 namespace sheaf {
@@ -44,16 +43,8 @@ double gini_of(std::vector<int64_t> counts) {
 
 }  // namespace
 
-TopLists top_items(Context& context, const LinearScorer& scorer, const DeviceCsr* exclude, int64_t length) {
-  TopLists lists{scorer.n_users, length, Buffer<int32_t>(context, scorer.n_users * length),
-                 Buffer<float>(context, scorer.n_users * length)};
-  dense::score_topk(context, {.queries = scorer.user_matrix(),
-                              .items = scorer.item_matrix(),
-                              .item_bias = scorer.item_bias.view(),
-                              .exclude = exclude ? exclude->view() : CsrView{},
-                              .top_items = lists.items.matrix(scorer.n_users, length),
-                              .top_scores = lists.scores.matrix(scorer.n_users, length)});
-  return lists;
+TopLists top_items(Context& context, const Scorer& scorer, const DeviceCsr* exclude, int64_t length) {
+  return scorer.top_k(context, Queries::everyone(context, scorer.n_users()), length, {.of_query = exclude});
 }
 
 RankingEvaluator::RankingEvaluator(Context& context, const HostCsr& held_out, const HostCsr* seen)
@@ -62,7 +53,7 @@ RankingEvaluator::RankingEvaluator(Context& context, const HostCsr& held_out, co
       seen_(seen ? DeviceCsr(context, pattern_of(*seen)) : DeviceCsr()),
       n_items_(held_out.n_columns) {}
 
-RankingSummary RankingEvaluator::of_scorer(Context& context, const LinearScorer& scorer, int64_t k) const {
+RankingSummary RankingEvaluator::of_scorer(Context& context, const Scorer& scorer, int64_t k) const {
   return of_lists(context, top_items(context, scorer, exclude(), std::min(k, n_items_)), k);
 }
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "engine/data/csr.hpp"
-#include "engine/models/scorer.hpp"
+#include "engine/scoring/scorer.hpp"
 
 namespace sheaf {
 
@@ -18,16 +18,8 @@ struct RankingSummary {
   double gini = 0;      // of how often items are recommended: 0: all alike, 1: a single item
 };
 
-/// Top lists of all users, [n_users, length] row-major; -1 where a list is short.
-struct TopLists {
-  int64_t n_users = 0;
-  int64_t length = 0;
-  Buffer<int32_t> items;
-  Buffer<float> scores;
-};
-
-/// The `length` best items of every user by the scorer; `exclude` may be null.
-TopLists top_items(Context& context, const LinearScorer& scorer, const DeviceCsr* exclude, int64_t length);
+/// The `length` best items of every user by the scorer; `exclude` [n_users, n_items] may be null.
+TopLists top_items(Context& context, const Scorer& scorer, const DeviceCsr* exclude, int64_t length);
 
 class RankingEvaluator {
  public:
@@ -35,7 +27,7 @@ class RankingEvaluator {
   /// rank everything.
   RankingEvaluator(Context& context, const HostCsr& held_out, const HostCsr* seen);
 
-  RankingSummary of_scorer(Context& context, const LinearScorer& scorer, int64_t k) const;
+  RankingSummary of_scorer(Context& context, const Scorer& scorer, int64_t k) const;
   RankingSummary of_lists(Context& context, const TopLists& lists, int64_t k) const;
   const DeviceCsr* exclude() const { return masked_ ? &seen_ : nullptr; }
 

@@ -88,6 +88,7 @@ class SafetensorsFile {
   bool has(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
   std::vector<std::string> names() const;
   const std::vector<int64_t>& shape(std::string_view name) const { return find(name).shape; }
+  TensorType type(std::string_view name) const { return find(name).type; }
 
   /// DataError if there is no such tensor or it holds another type.
   template <class T>

@@ -1,24 +1,26 @@
 #pragma once
-/// A trained preference model on disk: a folder of kind "model" with model.safetensors (tables, item bags) and manifest.json.
+/// A trained model on disk: a folder of kind "model" with model.safetensors (its tensors) and manifest.json (its name, settings, sizes and
+/// calibration). One reader and writer for all models.
 
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "engine/io/folder.hpp"
-#include "engine/models/preference.hpp"
+#include "engine/models/recommender.hpp"
 
 namespace sheaf::io {
 
 inline constexpr const char* kModelKind = "model";
 
 /// `notes` (an object: how it was trained) goes into the manifest under "notes".
-void save_model(const PreferenceState& state, const nlohmann::json& notes, const std::filesystem::path& folder);
+void save_model(Recommender& model, const nlohmann::json& notes, const std::filesystem::path& folder);
 
 struct LoadedModel {
-  PreferenceState state;
+  std::unique_ptr<Recommender> model;
   nlohmann::json notes;
 };
 /// DataError if anything in the folder is missing, changed or inconsistent.
-LoadedModel load_model(const std::filesystem::path& folder);
+LoadedModel load_model(Context& context, const std::filesystem::path& folder);
 
 }  // namespace sheaf::io

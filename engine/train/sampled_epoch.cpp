@@ -96,7 +96,7 @@ Positives make_positives(Context& context, const HostCsr& train_items, const Tra
 // Forward, loss, backward and update of one batch.
 class TrainStep {
  public:
-  TrainStep(Context& context, PreferenceModel& model, const Positives& positives, const TrainParams& params)
+  TrainStep(Context& context, PairTables& model, const Positives& positives, const TrainParams& params)
       : context_(context), model_(model), positives_(positives), params_(params), group_(params.negatives + 1) {}
 
   void run(uint32_t epoch, int64_t first, int64_t n_batch, VectorView<double> loss) {
@@ -133,7 +133,7 @@ class TrainStep {
     const MatrixView<float> logits{scratch.take<float>(n_items), n_batch, group_};
     const MatrixView<float> d_users{scratch.take<float>(n_batch * dim), n_batch, dim};
     const MatrixView<float> d_items{scratch.take<float>(n_items * dim), n_items, dim};
-    if (model_.kind() == PreferenceKind::factorization) {
+    if (model_.form() == PairForm::dot) {
       factorization(scratch, users, item_ids, user_vectors, item_vectors, weights, logits, d_users, d_items, loss);
     } else {
       additive(scratch, user_vectors, item_vectors, weights, logits, d_users, d_items, loss);
@@ -232,7 +232,7 @@ class TrainStep {
   }
 
   Context& context_;
-  PreferenceModel& model_;
+  PairTables& model_;
   const Positives& positives_;
   const TrainParams& params_;
   int64_t group_;
@@ -241,7 +241,7 @@ class TrainStep {
 
 class SampledEpoch : public Epoch {
  public:
-  SampledEpoch(Context& context, PreferenceModel& model, const HostCsr& train_items, const TrainParams& params)
+  SampledEpoch(Context& context, PairTables& model, const HostCsr& train_items, const TrainParams& params)
       : params_(params),
         positives_(make_positives(context, train_items, params)),
         step_(context, model, positives_, params),
@@ -267,12 +267,8 @@ class SampledEpoch : public Epoch {
 
 }  // namespace
 
-std::unique_ptr<Epoch> make_sampled_epoch(Context& context, PreferenceModel& model, const HostCsr& train_items,
+std::unique_ptr<Epoch> make_sampled_epoch(Context& context, PairTables& model, const HostCsr& train_items,
                                           const TrainParams& params) {
-  if (params.loss == LossKind::sampled_softmax) {
-    throw UsageError("the sampled_softmax loss is for the transformer alone",
-                     "set model.loss to softmax, bpr or bce, or model.preference to transformer");
-  }
   return std::make_unique<SampledEpoch>(context, model, train_items, params);
 }
 

@@ -5,11 +5,12 @@
 #include <memory>
 
 #include "engine/train/epoch.hpp"
+#include "engine/train/pair_tables.hpp"
 #include "engine/train/trainer.hpp"
 
 namespace sheaf {
 
-std::unique_ptr<Epoch> make_sampled_epoch(Context& context, PreferenceModel& model, const HostCsr& train_items,
+std::unique_ptr<Epoch> make_sampled_epoch(Context& context, PairTables& model, const HostCsr& train_items,
                                           const TrainParams& params);
 
 }  // namespace sheaf

@@ -23,7 +23,7 @@ std::vector<int32_t> ids_up_to(int64_t n) {
 
 class SoftmaxEpoch : public Epoch {
  public:
-  SoftmaxEpoch(Context& context, PreferenceModel& model, const HostCsr& train_items, const TrainParams& params)
+  SoftmaxEpoch(Context& context, PairTables& model, const HostCsr& train_items, const TrainParams& params)
       : context_(context),
         model_(model),
         params_(params),
@@ -79,7 +79,7 @@ class SoftmaxEpoch : public Epoch {
   }
 
   Context& context_;
-  PreferenceModel& model_;
+  PairTables& model_;
   TrainParams params_;
   DeviceCsr targets_;
   DeviceCsr row_bags_;  // [n_item_rows, n_items]
@@ -104,12 +104,8 @@ std::vector<float> log_popularity(const HostCsr& train_items, int64_t n_rows) {
   return bias;
 }
 
-std::unique_ptr<Epoch> make_softmax_epoch(Context& context, PreferenceModel& model, const HostCsr& train_items,
+std::unique_ptr<Epoch> make_softmax_epoch(Context& context, PairTables& model, const HostCsr& train_items,
                                           const TrainParams& params) {
-  if (model.kind() != PreferenceKind::factorization) {
-    throw UsageError("the softmax loss needs the factorization model",
-                     "set model.loss to bpr or bce, or model.preference to factorization");
-  }
   return std::make_unique<SoftmaxEpoch>(context, model, train_items, params);
 }
 

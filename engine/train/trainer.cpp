@@ -6,9 +6,9 @@
 #include <string>
 
 #include "engine/evaluate/ranking_eval.hpp"
+#include "engine/models/sasrec_epoch.hpp"
 #include "engine/train/sampled_epoch.hpp"
 #include "engine/train/softmax_epoch.hpp"
-#include "engine/train/transformer_epoch.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf {
@@ -17,8 +17,8 @@ namespace {
 // Device copies of all parameters.
 class Snapshot {
  public:
-  Snapshot(Context& context, PreferenceModel& model) : context_(context), model_(model) {
-    for (Parameter* p : model.parameters()) copies_.emplace_back(context, p->value.size());
+  Snapshot(Context& context, const Trainable& model) : context_(context), model_(model) {
+    for (Parameter* p : model.parameters) copies_.emplace_back(context, p->value.size());
     take();
   }
   void take() {
@@ -33,10 +33,10 @@ class Snapshot {
   template <class F>
   void for_each(F&& f) {
     size_t i = 0;
-    for (Parameter* p : model_.parameters()) f(*p, copies_[i++]);
+    for (Parameter* p : model_.parameters) f(*p, copies_[i++]);
   }
   Context& context_;
-  PreferenceModel& model_;
+  const Trainable& model_;
   std::vector<Buffer<float>> copies_;
 };
 
@@ -56,8 +56,8 @@ void check_params(const TrainParams& params, const HostCsr& train_items) {
 
 // A loss is that of the parameters before its step, so the last step has none. While the sum of a table's squares is a float, so is
 // the product of any two rows (Cauchy and Schwarz).
-void check_parameters(const PreferenceModel& model, const TrainParams& params) {
-  for (const Parameter* p : model.parameters()) {
+void check_parameters(const Trainable& model, const TrainParams& params) {
+  for (const Parameter* p : model.parameters) {
     double squares = 0;
     for (const float x : p->value.to_host()) squares += static_cast<double>(x) * static_cast<double>(x);
     if (!(squares <= static_cast<double>(std::numeric_limits<float>::max()))) {
@@ -66,20 +66,13 @@ void check_parameters(const PreferenceModel& model, const TrainParams& params) {
   }
 }
 
-std::unique_ptr<Epoch> make_epoch(Context& context, PreferenceModel& model, const HostCsr& train_items,
-                                  const TrainParams& params, const History& history) {
-  if (model.transformer) return make_transformer_epoch(context, model, train_items, history, params);
-  if (params.loss == LossKind::softmax) return make_softmax_epoch(context, model, train_items, params);
-  return make_sampled_epoch(context, model, train_items, params);
-}
-
 }  // namespace
 
-TrainReport train(Context& context, PreferenceModel& model, const HostCsr& train_items, const HostCsr& validation_items,
-                  const TrainParams& params, const std::function<void(const EpochReport&)>& on_epoch,
-                  const History& history) {
+TrainReport train(Context& context, const Trainable& model, const std::function<std::unique_ptr<Epoch>()>& make_epoch,
+                  const HostCsr& train_items, const HostCsr& validation_items, const TrainParams& params,
+                  const std::function<void(const EpochReport&)>& on_epoch) {
   check_params(params, train_items);
-  const std::unique_ptr<Epoch> training = make_epoch(context, model, train_items, params, history);
+  const std::unique_ptr<Epoch> training = make_epoch();
   const RankingEvaluator validation(context, validation_items, params.mask_seen ? &train_items : nullptr);
   Snapshot best(context, model);
 
@@ -93,7 +86,7 @@ TrainReport train(Context& context, PreferenceModel& model, const HostCsr& train
       throw_diverged("the training loss is not finite in epoch " + std::to_string(epoch), params);
     }
     if (epoch % params.validate_every == 0 || epoch == params.epochs) {
-      const RankingSummary summary = validation.of_scorer(context, model.scorer(context), params.validation_k);
+      const RankingSummary summary = validation.of_scorer(context, *model.scorer(), params.validation_k);
       current.validation_ndcg = summary.ndcg;
       current.validation_recall = summary.recall;
       const bool judge = params.patience > 0 && !std::isnan(summary.ndcg);

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "host/app/pipeline.hpp"
+#include "host/app/search_params.hpp"
 
 namespace sheaf::app {
 namespace {

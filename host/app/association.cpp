@@ -6,9 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/associate/graph_vectors.hpp"
-#include "host/app/pipeline.hpp"
-#include "host/text/nearest.hpp"
+#include "engine/data/nearest.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/range.hpp"
 
@@ -37,28 +35,10 @@ std::pair<std::string, std::string> both_sides(const std::string& pair, const ch
 
 }  // namespace
 
-bool is_learned(const config::Config& config) {
-  return config.associate.by == "cosine" || config.associate.by == "gcn";
-}
+bool is_learned(const std::string& by) { return by == "cosine" || by == "gcn"; }
 
-Buffer<float> association_vectors(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                                  const config::Config& config) {
-  Buffer<float> vectors = model.item_vectors(context);
-  const auto matrix = [&] { return std::as_const(vectors).matrix(model.n_items(), model.dim()); };
-  const auto name_of = [&](int64_t item) {
-    return fmt::format("item '{}' ({})", dataset.prepared.item_ids[item], dataset.prepared.item_names[item]);
-  };
-  check_finite_rows(context, matrix(), name_of);
-  if (config.associate.by != "gcn") return vectors;
-  const Buffer<float> users = model.user_vectors(context);
-  vectors = graph_vectors(context, dataset.purchases.train, users.matrix(model.n_users(), model.dim()), matrix(),
-                          config.associate.layers);
-  check_finite_rows(context, matrix(), name_of);
-  return vectors;
-}
-
-float association_scale(const PreferenceModel& model, const config::Config& config) {
-  return config.associate.scale == "dim" ? 1.0f / static_cast<float>(model.dim()) : 1.0f;
+float association_scale(int64_t dim, const config::Config& config) {
+  return config.associate.scale == "dim" ? 1.0f / static_cast<float>(dim) : 1.0f;
 }
 
 PairRule pair_rule(const data::Prepared& prepared, const config::Config& config) {
@@ -97,34 +77,35 @@ PairRule pair_rule(const data::Prepared& prepared, const config::Config& config)
   return rule;
 }
 
-Partners associate(Context& context, const Dataset& dataset, const PreferenceModel* model, const PairCounts& counts,
-                   const config::Config& config, int64_t k) {
+Partners associate(const Session& session, const PairCounts& counts, int64_t k) {
   const Range range("associate");
+  Context& context = session.context();
+  const config::Config& config = session.config();
   const auto min_score = static_cast<float>(config.associate.min_score);
-  const PairRule rule = pair_rule(dataset.prepared, config);
-  if (!is_learned(config)) {
-    const association::Measure measure = parse_measure(config.associate.by);
+  const PairRule rule = pair_rule(session.prepared, config);
+  const std::string by = session.association_by();
+  if (!is_learned(by)) {
+    const association::Measure measure = parse_measure(by);
     if (rule.allows_all()) return counted_partners(context, counts, measure, k, min_score);
     return counted_partners(context, allowed_pairs(counts, rule), measure, k, min_score);
   }
-  const Buffer<float> vectors = association_vectors(context, dataset, *model, config);
-  const float scale = association_scale(*model, config);
+  const Vectors& vectors = session.learned_vectors(by);
+  const float scale = association_scale(vectors.dim, config);
   if (config.associate.piece_mib > 0) {
-    return cosine_partners_in_pieces(context, vectors.to_host(), model->dim(), k, scale, min_score,
+    return cosine_partners_in_pieces(context, vectors.values.to_host(), vectors.dim, k, scale, min_score,
                                      config.associate.piece_mib << 20, rule);
   }
-  return cosine_partners(context, vectors.matrix(model->n_items(), model->dim()), k, scale, min_score, rule);
+  return cosine_partners(context, vectors.matrix(), k, scale, min_score, rule);
 }
 
-std::vector<int32_t> search_partners(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                                     const PairCounts& counts, const SearchParams& params, const config::Config& config,
+std::vector<int32_t> search_partners(const Session& session, const SearchParams& params,
                                      const std::vector<int32_t>& anchors) {
   constexpr int64_t kMost = 256;
   const int64_t wanted = params.candidates - 1;
   const Partners all =
-      associate(context, dataset, &model, counts, config, params.forbidden.empty() ? wanted : std::max(wanted, kMost));
+      associate(session, session.pair_counts(), params.forbidden.empty() ? wanted : std::max(wanted, kMost));
   const int64_t width = std::min<int64_t>(wanted, all.k);
-  std::vector<uint8_t> forbidden(static_cast<size_t>(dataset.prepared.n_items), 0);
+  std::vector<uint8_t> forbidden(static_cast<size_t>(session.prepared.n_items), 0);
   for (const int32_t item : params.forbidden) forbidden[static_cast<size_t>(item)] = 1;
   std::vector<int32_t> rows;
   for (const int32_t anchor : anchors) {
@@ -138,25 +119,22 @@ std::vector<int32_t> search_partners(Context& context, const Dataset& dataset, c
   return rows;
 }
 
-PairCounts count_training_pairs(Context& context, const Dataset& dataset, int64_t min_count) {
-  const Range range("associate");
-  return count_pairs(context, dataset.purchases.train_baskets, min_count);
-}
-
-SearchSpace search_space(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                         const PairCounts& counts, const SearchParams& params, const config::Config& config) {
-  SearchSpace space(context, dataset.catalog, params);
-  if (config.associate.by == "conviction") {
+SearchSpace search_space(const Session& session, const SearchParams& params) {
+  Context& context = session.context();
+  const config::Config& config = session.config();
+  const std::string by = session.association_by();
+  SearchSpace space(context, session.catalog, params);
+  if (by == "conviction") {
     throw UsageError("associate.by = conviction has no upper end, so that a bundle's value would have none",
                      "search by lift, confidence or another measure");
   }
-  if (is_learned(config) && config.associate.category_rule == "any" && config.associate.exclude_pairs.empty()) {
-    space.vectors = association_vectors(context, dataset, model, config);
-    space.dim = model.dim();
-    space.scale = association_scale(model, config);
+  if (is_learned(by) && config.associate.category_rule == "any" && config.associate.exclude_pairs.empty()) {
+    const Vectors& vectors = session.learned_vectors(by);
+    space.vectors = vectors.matrix();
+    space.scale = association_scale(vectors.dim, config);
   } else {
     constexpr int64_t kPartners = 256;
-    space.association = DeviceCsr(context, associate(context, dataset, &model, counts, config, kPartners).to_csr());
+    space.association = DeviceCsr(context, associate(session, session.pair_counts(), kPartners).to_csr());
   }
   return space;
 }

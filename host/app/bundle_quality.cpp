@@ -51,9 +51,9 @@ BasketHistory period(const HostCsr& items, const std::vector<int32_t>& user, con
   return {items, user, time, n_users};
 }
 
-Periods periods_of(const Dataset& dataset, bool through_validation) {
-  const Purchases& p = dataset.purchases;
-  const int64_t n = dataset.prepared.n_users;
+Periods periods_of(const Session& session, bool through_validation) {
+  const Purchases& p = session.purchases;
+  const int64_t n = session.prepared.n_users;
   Periods periods;
   periods.train = period(p.train_baskets, p.train_basket_user, p.train_basket_time, n);
   periods.validation = period(p.validation_baskets, p.validation_basket_user, p.validation_basket_time, n);
@@ -138,9 +138,9 @@ struct ItemsetChoice {
   int64_t pool, times;  // the smallest support that could be mined, times this
 };
 
-std::vector<BundleRow> user_rows(Context& context, const PreferenceModel& model, const BundleRules& rules,
-                                 const Periods& periods, BundleWorld world, const std::vector<Bundle>& ours,
-                                 const config::Config& config, BaselineSettings& settings) {
+std::vector<BundleRow> user_rows(const Session& session, const BundleRules& rules, const Periods& periods,
+                                 BundleWorld world, const std::vector<Bundle>& ours, const config::Config& config,
+                                 BaselineSettings& settings) {
   NamedBundles own{"sheaf", {}, {}};
   for (const Bundle& bundle : ours) {
     if (bundle.violation != 0.0f) continue;
@@ -163,14 +163,12 @@ std::vector<BundleRow> user_rows(Context& context, const PreferenceModel& model,
       {std::begin(kPools), std::end(kPools)}, periods.validation,
       [&](const int64_t& pool) { return itemsets(periods.train_sets, periods.train_counts, pool); });
 
-  // Forbidden items last: they take no place from others.
-  LinearScorer scorer = model.scorer(context);
-  std::vector<float> bias = scorer.item_bias.to_host();
-  bias.resize(static_cast<size_t>(scorer.n_items), 0.0f);
-  for (const int32_t item : rules.params().forbidden) bias[static_cast<size_t>(item)] = -1e30f;
-  scorer.item_bias = Buffer<float>(context, bias);
-  const int64_t length = std::min(kListed, scorer.n_items);
-  const std::vector<int32_t> listed = top_items(context, scorer, nullptr, length).items.to_host();
+  const int64_t length = std::min(kListed, session.prepared.n_items);
+  const std::vector<int32_t> listed =
+      session.scorer()
+          .top_k(session.context(), Queries::everyone(session.context(), session.prepared.n_users), length,
+                 {.everywhere = rules.params().forbidden})
+          .items.to_host();
 
   std::vector<NamedBundles> lists;
   lists.push_back(own);
@@ -251,52 +249,54 @@ nlohmann::json to_json(const std::vector<BundleRow>& rows) {
 
 }  // namespace
 
-FoundBundles find_bundles(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                          const PairCounts& counts, const config::Config& config) {
+FoundBundles find_bundles(const Session& session) {
   FoundBundles found;
   try {
-    found.users = search_users(context, dataset, model, counts, config, all_ids(dataset.prepared.n_users)).bundles;
+    found.users = search_users(session, all_ids(session.prepared.n_users)).bundles;
   } catch (const NoBundle& error) {
     found.users_missing = error.what();
   }
   try {
-    found.catalog = search_catalog(context, dataset, model, counts, config).offers;
+    found.catalog = search_catalog(session).offers;
   } catch (const NoBundle& error) {
     found.catalog_missing = error.what();
   }
   return found;
 }
 
-BundleQuality measure_bundle_quality(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                                     const config::Config& config, const FoundBundles& found) {
+BundleQuality measure_bundle_quality(const Session& session, const FoundBundles& found) {
+  Context& context = session.context();
+  const config::Config& config = session.config();
   const Range range("evaluate bundles");
   BundleQuality quality;
   quality.users_missing = found.users_missing;
   quality.catalog_missing = found.catalog_missing;
   quality.through_validation = config.search.history == "all";
-  Periods periods = periods_of(dataset, quality.through_validation);
-  const SearchParams params = search_params(dataset.prepared, config);
-  const BundleRules rules(dataset.catalog, params);
-  const BundleWorld world{.catalog = &dataset.catalog,
+  Periods periods = periods_of(session, quality.through_validation);
+  const SearchParams params = search_params(session.prepared, config);
+  const BundleRules rules(session.catalog, params);
+  const BundleWorld world{.catalog = &session.catalog,
                           .history = &periods.bought,
                           .before = periods.history.view(),
-                          .held_out = {&dataset.purchases.test_baskets, &dataset.purchases.test_basket_user},
+                          .held_out = {&session.purchases.test_baskets, &session.purchases.test_basket_user},
                           .after = periods.after.view(),
-                          .substitutes = &dataset.substitutes()};
+                          .substitutes = &session.substitutes()};
   if (found.users.empty() && found.catalog.empty()) return quality;
   periods.train_sets = mine(periods.train.items, rules);
   if (quality.through_validation) periods.joined_sets = mine(periods.history.items, rules);
   quality.catalog_baskets = periods.after.items.n_rows();
   if (!found.users.empty()) {
-    quality.users = user_rows(context, model, rules, periods, world, found.users, config, quality.settings);
+    quality.users = user_rows(session, rules, periods, world, found.users, config, quality.settings);
   }
   if (found.catalog.empty()) return quality;
   std::vector<int32_t> anchors;
   if (config.search.anchor_by != "wanted") {
     anchors =
-        choose_anchors(dataset.prepared, config, mean_probability(context, model.scorer(context)), params.forbidden);
+        choose_anchors(session.prepared, config,
+                       session.scorer().mean_probability(context, Queries::everyone(context, session.prepared.n_users)),
+                       params.forbidden);
   }
-  const BundleRules catalog_rules(dataset.catalog, params, anchors);
+  const BundleRules catalog_rules(session.catalog, params, anchors);
   if (!anchors.empty()) {
     periods.train_sets = mine(periods.train.items, catalog_rules);
     if (quality.through_validation) periods.joined_sets = mine(periods.history.items, catalog_rules);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/evaluate/bundle_table.hpp"
-#include "host/app/pipeline.hpp"
+#include "host/app/searches.hpp"
 
 namespace sheaf::app {
 
@@ -34,14 +34,12 @@ struct FoundBundles {
   std::string users_missing, catalog_missing;
 };
 /// search_users() of everyone and search_catalog(); what no bundle meets is said, not thrown.
-FoundBundles find_bundles(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                          const PairCounts& counts, const config::Config& config);
+FoundBundles find_bundles(const Session& session);
 
 /// Users are measured on the baskets of the test period, the catalog on all after the history. Lift out of time is counted on the
 /// latter. Where the search starts around trending or new items, every bundle of the catalog's baselines holds one of them, too.
 ///
-BundleQuality measure_bundle_quality(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                                     const config::Config& config, const FoundBundles& found);
+BundleQuality measure_bundle_quality(const Session& session, const FoundBundles& found);
 
 nlohmann::json to_json(const BundleQuality& quality);
 

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "host/app/pipeline.hpp"
+#include "host/app/session.hpp"
 #include "host/text/csv.hpp"
 #include "kernels/core/error.hpp"
 
@@ -144,8 +144,9 @@ KnownBundles read_known_bundles(const std::filesystem::path& given, const data::
   return known;
 }
 
-Campaign::Campaign(const Dataset& dataset, const config::Config& config, const Context& context) {
-  const data::Prepared& prepared = dataset.prepared;
+Campaign::Campaign(const Session& session) {
+  const data::Prepared& prepared = session.prepared;
+  const config::Config& config = session.config();
   if (config.discount.min > config.discount.max) {
     throw UsageError(
         fmt::format("discount.min = {} is above discount.max = {}", config.discount.min, config.discount.max),
@@ -153,9 +154,9 @@ Campaign::Campaign(const Dataset& dataset, const config::Config& config, const C
   }
   if (config.discount.by == "search") {
     levels = discount_levels(config.discount);
-    uplift = used_uplift(dataset, config);
+    uplift = used_uplift(session);
   }
-  if (!config.search.item_facts.empty()) facts = read_run_facts(config.search.item_facts, prepared, context);
+  if (!config.search.item_facts.empty()) facts = read_run_facts(config.search.item_facts, prepared, session.context());
   if (!config.search.warm_start.empty()) known = read_known_bundles(config.search.warm_start, prepared);
 }
 

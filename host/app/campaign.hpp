@@ -14,7 +14,7 @@
 
 namespace sheaf::app {
 
-struct Dataset;
+class Session;
 
 /// Of the file search.item_facts; items that it does not name may be sold without end, at no known cost.
 struct RunFacts {
@@ -36,7 +36,7 @@ KnownBundles read_known_bundles(const std::filesystem::path& path, const data::P
 
 /// The settings of a run, read once.
 struct Campaign {
-  Campaign(const Dataset& dataset, const config::Config& config, const Context& context);
+  explicit Campaign(const Session& session);
 
   /// The discounts to choose from, ascending; empty: the search does not choose them.
   std::vector<float> levels;

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "engine/bundles/text_vectors.hpp"
-#include "host/app/pipeline.hpp"
+#include "host/app/session.hpp"
 #include "host/text/item_words.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/range.hpp"
@@ -21,28 +21,26 @@ CompletionParams completion_params(const config::Config& config, bool given_bund
   return params;
 }
 
-CompletionScorer completion_scorer(const Dataset& dataset, const config::Config& config,
-                                   const data::GivenBundles* given) {
+CompletionScorer completion_scorer(const Session& session, const data::GivenBundles* given) {
   const Range range("learn completions");
   const HostCsr bundles =
-      given == nullptr ? dataset.purchases.train_baskets : given->matrix(dataset.prepared.n_items, 2);
-  return CompletionScorer(bundles, tf_idf(text::item_words(dataset.prepared)),
-                          completion_params(config, given != nullptr));
+      given == nullptr ? session.purchases.train_baskets : given->matrix(session.prepared.n_items, 2);
+  return CompletionScorer(bundles, tf_idf(text::item_words(session.prepared)),
+                          completion_params(session.config(), given != nullptr));
 }
 
-std::vector<double> user_prior(Context& context, const LinearScorer& probabilities, const Dataset& dataset,
-                               const config::Config& config, int32_t user) {
-  const int64_t n = probabilities.n_items;
-  const std::vector<float> logits = pair_logits(context, probabilities, {user}, all_ids(n), n);
+std::vector<double> user_prior(const Session& session, int32_t user) {
+  const int64_t n = session.prepared.n_items;
+  const std::vector<double> chances =
+      pair_probabilities(session.context(), session.scorer(), Queries(session.context(), {user}), all_ids(n), n);
   std::vector<double> prior;
-  for (const float logit : logits) {
-    const double chance = 1.0 / (1.0 + std::exp(-static_cast<double>(logit)));
+  for (const double chance : chances) {
     if (!std::isfinite(chance)) {
       throw DataError(fmt::format("the model gives user '{}' no finite chance of item '{}'",
-                                  dataset.prepared.user_ids[user], dataset.prepared.item_ids[std::ssize(prior)]),
+                                  session.prepared.user_ids[user], session.prepared.item_ids[std::ssize(prior)]),
                       "train the model again, with a smaller model.learning_rate");
     }
-    prior.push_back(config.complete.user_weight * chance);
+    prior.push_back(session.config().complete.user_weight * chance);
   }
   return prior;
 }

@@ -7,26 +7,22 @@
 #include <vector>
 
 #include "engine/bundles/completion.hpp"
-#include "engine/models/scorer.hpp"
 #include "host/app/dataset.hpp"
 #include "host/config/config.hpp"
 #include "host/data/bundle_file.hpp"
 
 namespace sheaf::app {
 
-struct Dataset;
+class Session;
 
 /// With complete.shrinkage = 0: 0.25 for bundles that people made, 10 for baskets, each chosen on validation (engine/bundles/README.md).
 CompletionParams completion_params(const config::Config& config, bool given_bundles);
 
 /// Learns from `given`, or where there is none from the training baskets; and from the items' words.
-CompletionScorer completion_scorer(const Dataset& dataset, const config::Config& config,
-                                   const data::GivenBundles* given);
+CompletionScorer completion_scorer(const Session& session, const data::GivenBundles* given);
 
-/// complete.user_weight * P(user, i) of every item, [n_items]: what best_items adds to the scores. `probabilities` is probability_scorer()
-/// of the model. DataError for a chance that is not finite, naming the item.
-std::vector<double> user_prior(Context& context, const LinearScorer& probabilities, const Dataset& dataset,
-                               const config::Config& config, int32_t user);
+/// complete.user_weight * P(user, i) of every item, [n_items]: what best_items adds to the scores. DataError for a chance that is not finite.
+std::vector<double> user_prior(const Session& session, int32_t user);
 
 /// "1,400 given bundles, 0 of 3,499 items are unknown"
 std::string given_text(const data::GivenBundles& given);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 namespace sheaf::app {
@@ -131,6 +132,12 @@ Purchases make_purchases(const Prepared& prepared, double recency_days) {
       purchases.validation_basket_time);
   put(data::kTest, purchases.test_baskets, purchases.test_basket_user, purchases.test_basket_time);
   return purchases;
+}
+
+std::vector<int32_t> all_ids(int64_t n) {
+  std::vector<int32_t> ids(static_cast<size_t>(n));
+  std::iota(ids.begin(), ids.end(), 0);
+  return ids;
 }
 
 }  // namespace sheaf::app

@@ -1,6 +1,9 @@
 #pragma once
 /// A prepared set as the engine wants it: the catalog, and who bought what in each period.
 
+#include <cstdint>
+#include <vector>
+
 #include "engine/data/catalog.hpp"
 #include "host/data/prepared.hpp"
 
@@ -11,5 +14,8 @@ Catalog make_catalog(const data::Prepared& prepared);
 /// A training pair weighs the sum over its lines of exp(-age / recency_days), age in days before the last training line; with
 /// recency_days = 0 the number of its lines.
 Purchases make_purchases(const data::Prepared& prepared, double recency_days);
+
+/// 0, 1, .. n - 1
+std::vector<int32_t> all_ids(int64_t n);
 
 }  // namespace sheaf::app

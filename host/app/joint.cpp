@@ -6,9 +6,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "engine/evaluate/ranking_eval.hpp"
-#include "host/app/pipeline.hpp"
-#include "host/text/nearest.hpp"
+#include "engine/data/nearest.hpp"
+#include "host/app/session.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/range.hpp"
 
@@ -18,9 +17,9 @@ namespace {
 constexpr double kUsualPeriod = 28.0;  // days, where no period is held out
 const std::vector<std::string> kTerms{"joint", "affinity", "revenue", "margin", "discovery", "clearance"};
 
-BasketHistory train_of(const Dataset& dataset) {
-  const Purchases& p = dataset.purchases;
-  return {p.train_baskets, p.train_basket_user, p.train_basket_time, dataset.prepared.n_users};
+BasketHistory train_of(const Session& session) {
+  const Purchases& p = session.purchases;
+  return {p.train_baskets, p.train_basket_user, p.train_basket_time, session.prepared.n_users};
 }
 
 double days_between(int64_t from, int64_t to) { return static_cast<double>(to - from) / 86400.0; }
@@ -79,22 +78,22 @@ std::string ObjectiveTerms::unit(const std::string& currency) const {
   return "weighted sum";
 }
 
-BasketHistory basket_history(const Dataset& dataset, const config::Config& config) {
-  const Purchases& p = dataset.purchases;
-  BasketHistory history = train_of(dataset);
-  if (config.search.history == "train") return history;
+BasketHistory basket_history(const Session& session) {
+  const Purchases& p = session.purchases;
+  BasketHistory history = train_of(session);
+  if (session.config().search.history == "train") return history;
   return joined(history, {p.validation_baskets, p.validation_basket_user, p.validation_basket_time, history.n_users});
 }
 
-JointModel make_joint_model(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                            const config::Config& config) {
+JointModel make_joint_model(const Session& session) {
   const Range range("chances");
-  const BasketHistory history = basket_history(dataset, config);
+  Context& context = session.context();
+  const BasketHistory history = basket_history(session);
   if (history.n_baskets() == 0) {
     throw DataError("the data has no basket to learn chances from", "import data with a training period");
   }
-  const Purchases& p = dataset.purchases;
-  const std::vector<int32_t>& category = dataset.catalog.category;
+  const Purchases& p = session.purchases;
+  const std::vector<int32_t>& category = session.catalog.category;
   JointModel joint;
   joint.n_baskets = history.n_baskets();
   joint.day = history.last_day();
@@ -108,8 +107,9 @@ JointModel make_joint_model(Context& context, const Dataset& dataset, const Pref
   } else {
     joint.period_days = std::min(kUsualPeriod, std::max(1.0, (joint.day - history.first_day()) / 6.0));
   }
-  joint.vectors = model.item_vectors(context).to_host();
-  joint.dim = model.dim();
+  const Vectors& vectors = session.item_vectors();
+  joint.vectors = vectors.values.to_host();
+  joint.dim = vectors.dim;
   if (!std::ranges::all_of(joint.vectors, [](float x) { return std::isfinite(x); })) joint.vectors.clear();
 
   const HabitParams params{.period_days = joint.period_days, .gap_days = joint.gap_days};
@@ -117,13 +117,13 @@ JointModel make_joint_model(Context& context, const Dataset& dataset, const Pref
   joint.chances = basket_chances(context, history, category, joint.habits, joint.day, joint.period_days);
   if (has_validation) {
     constexpr int64_t kHead = 64;
-    const LinearScorer scorer = model.scorer(context);
-    const int64_t length = std::min(kHead, scorer.n_items);
-    const TopLists lists = top_items(context, scorer, nullptr, length);
-    const std::vector<int32_t> listed = lists.items.to_host();
-    const std::vector<float> logits = lists.scores.to_host();
+    const Scorer& scorer = session.scorer();
+    const int64_t length = std::min(kHead, scorer.n_items());
+    const Queries everyone = Queries::everyone(context, history.n_users);
+    const std::vector<int32_t> listed = scorer.top_k(context, everyone, length).items.to_host();
+    const std::vector<float> logits = pair_scores(context, scorer, everyone, listed, length);
     BasketChances early;  // what users had bought when the validation period began
-    early.own = dataset.purchases.train_counts;
+    early.own = session.purchases.train_counts;
     joint.chances.new_item =
         fit_new_items(early, listed, logits, length,
                       {p.validation_baskets, p.validation_basket_user, p.validation_basket_time, history.n_users});
@@ -135,7 +135,7 @@ JointModel make_joint_model(Context& context, const Dataset& dataset, const Pref
   fit_user_dependence(context, history, joint.habits, params, joint.vectors, joint.dim, joint.dependence);
   if (has_validation) {
     const BasketDependence& judged =
-        config.search.history == "train" ? joint.dependence : dependence_of(train_of(dataset));
+        session.config().search.history == "train" ? joint.dependence : dependence_of(train_of(session));
     joint.gain = judge_dependence(context, judged, p.validation_baskets, joint.vectors, joint.dim);
   }
   std::vector<int32_t> everyone = all_ids(history.n_users);
@@ -176,10 +176,10 @@ double JointModel::at_least_two(const std::vector<int32_t>& items, const std::ve
   return std::clamp(app::at_least_two(chance) * factor, 0.0, 1.0);
 }
 
-void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const Dataset& dataset, const Campaign& plan,
-                     const config::Config& config, SearchParams& params) {
-  const auto n = static_cast<size_t>(dataset.prepared.n_items);
-  const std::vector<float>& price = dataset.prepared.item_price;
+void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const Session& session, const Campaign& plan,
+                     SearchParams& params) {
+  const auto n = static_cast<size_t>(session.prepared.n_items);
+  const std::vector<float>& price = session.prepared.item_price;
   params.weight_association *= static_cast<float>(terms.affinity);
   params.weight_preference *= static_cast<float>(terms.affinity);
   params.weight_revenue *= static_cast<float>(terms.affinity);
@@ -191,7 +191,7 @@ void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const
   }
   params.pair_value.resize(terms.margin != 0 || terms.clearance != 0 ? n : params.pair_value.size(), 0.0f);
   if (terms.margin != 0) {
-    const std::vector<double> cost = plan.unit_costs(dataset.prepared, config);
+    const std::vector<double> cost = plan.unit_costs(session.prepared, session.config());
     for (size_t i = 0; i < n; ++i) params.pair_value[i] -= static_cast<float>(terms.margin * cost[i]);
   }
   if (terms.clearance != 0) {
@@ -206,6 +206,15 @@ void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const
     }
   }
   if (terms.discovery != 0) params.fresh_value.assign(n, static_cast<float>(0.5 * terms.discovery));
+}
+
+double at_least_two(const std::vector<double>& probabilities) {
+  double none = 1, one = 0;  // of the items so far: P(none), P(exactly one)
+  for (const double p : probabilities) {
+    one = one * (1 - p) + none * p;
+    none *= 1 - p;
+  }
+  return std::max(0.0, 1 - none - one);
 }
 
 std::string objective_text(const config::Config& config, double period_days, const std::string& currency) {

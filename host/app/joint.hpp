@@ -11,13 +11,12 @@
 #include "engine/bundles/basket_chances.hpp"
 #include "engine/bundles/basket_dependence.hpp"
 #include "engine/bundles/bundle_search.hpp"
-#include "engine/models/preference.hpp"
 #include "host/app/campaign.hpp"
 #include "host/config/config.hpp"
 
 namespace sheaf::app {
 
-struct Dataset;
+class Session;
 
 /// The terms of search.objective with their weights: "joint", or a sum such as "revenue + 20 discovery". UsageError, with the nearest
 /// name, for what is no such sum.
@@ -52,14 +51,16 @@ struct JointModel {
 };
 
 /// The baskets that search.history names: of train, or of train and validation.
-BasketHistory basket_history(const Dataset& dataset, const config::Config& config);
+BasketHistory basket_history(const Session& session);
 /// Learns it. DataError where the history has no basket.
-JointModel make_joint_model(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                            const config::Config& config);
+JointModel make_joint_model(const Session& session);
 
 /// Sets the values of the terms in `params`. UsageError for a term that the data cannot give: clearance without stock.
-void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const Dataset& dataset, const Campaign& plan,
-                     const config::Config& config, SearchParams& params);
+void apply_objective(const ObjectiveTerms& terms, const JointModel& joint, const Session& session, const Campaign& plan,
+                     SearchParams& params);
+
+/// P(buys at least two of the items) if purchases were independent.
+double at_least_two(const std::vector<double>& probabilities);
 
 /// What the value of a bundle means and its unit: one sentence. `period_days` 0: without the joint objective.
 std::string objective_text(const config::Config& config, double period_days, const std::string& currency);

@@ -106,12 +106,13 @@ std::vector<LikeBundle> choose(const std::vector<LikeBundle>& found, std::map<in
 
 }  // namespace
 
-LikeSearch search_like(Context& context, const Dataset& dataset, const CompletionScorer& scorer, const HostCsr& given,
-                       const config::Config& config) {
+LikeSearch search_like(const Session& session, const CompletionScorer& scorer, const HostCsr& given) {
+  Context& context = session.context();
+  const config::Config& config = session.config();
   const Range range("search like");
   const auto start = std::chrono::steady_clock::now();
-  const int64_t n_items = dataset.prepared.n_items;
-  SearchParams params = search_params(dataset.prepared, config);
+  const int64_t n_items = session.prepared.n_items;
+  SearchParams params = search_params(session.prepared, config);
   params.min_categories = 1;
   params.weight_association = 1.0f;
   params.weight_preference = params.weight_revenue = 0.0f;
@@ -125,7 +126,7 @@ LikeSearch search_like(Context& context, const Dataset& dataset, const Completio
     if (forbidden[static_cast<size_t>(item)] == 0 && !partners.row(item).empty()) anchors.push_back(item);
   }
   const std::vector<int32_t> rows = partner_rows(partners, anchors, forbidden, params.candidates - 1);
-  SearchSpace space(context, dataset.catalog, params);
+  SearchSpace space(context, session.catalog, params);
   space.association = DeviceCsr(context, symmetrised(partners));
   const std::vector<float> all_alike(static_cast<size_t>(n_items), 1.0f);
 
@@ -147,7 +148,7 @@ LikeSearch search_like(Context& context, const Dataset& dataset, const Completio
     if (lies_within(given_of, items)) {
       ++result.n_copies;
     } else {
-      bundles.push_back(as_like_bundle(items, scorer, dataset.catalog));
+      bundles.push_back(as_like_bundle(items, scorer, session.catalog));
     }
   }
   // The set's order decides between equals.

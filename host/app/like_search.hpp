@@ -13,7 +13,8 @@
 
 #include "engine/bundles/bundle_search.hpp"
 #include "engine/bundles/completion.hpp"
-#include "host/app/pipeline.hpp"
+#include "host/app/search_params.hpp"
+#include "host/app/session.hpp"
 
 namespace sheaf::app {
 
@@ -33,7 +34,6 @@ struct LikeSearch {
 };
 
 /// given: [bundles, items] pattern, the one that the scorer learned from. DataError if nothing meets the constraints.
-LikeSearch search_like(Context& context, const Dataset& dataset, const CompletionScorer& scorer, const HostCsr& given,
-                       const config::Config& config);
+LikeSearch search_like(const Session& session, const CompletionScorer& scorer, const HostCsr& given);
 
 }  // namespace sheaf::app

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "host/app/campaign.hpp"
-#include "host/app/pipeline.hpp"
+#include "host/app/offers.hpp"
 #include "host/app/search_setup.hpp"
 #include "host/report/text.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -73,26 +73,26 @@ PriceResponses estimate_responses(const data::Prepared& prepared) {
   return responses;
 }
 
-UsedResponse used_response(const Dataset& dataset, const config::Config& config) {
-  return choose_response(dataset.price_responses().training, config.discount.own_response,
-                         config.discount.cross_response);
+UsedResponse used_response(const Session& session) {
+  const config::Config::Discount& discount = session.config().discount;
+  return choose_response(session.price_responses().training, discount.own_response, discount.cross_response);
 }
 
-double used_uplift(const Dataset& dataset, const config::Config& config) {
-  if (!std::isnan(config.discount.uplift)) return config.discount.uplift;
-  return std::max(0.0, -used_response(dataset, config).own.value);
+double used_uplift(const Session& session) {
+  const double uplift = session.config().discount.uplift;
+  return std::isnan(uplift) ? std::max(0.0, -used_response(session).own.value) : uplift;
 }
 
-void fill_increments(const ChanceTable& table, const Dataset& dataset, const Campaign& plan,
-                     const config::Config& config, std::vector<Offer>& offers) {
-  const UsedResponse response = used_response(dataset, config);
-  const std::vector<double> costs = plan.unit_costs(dataset.prepared, config);
+void fill_increments(const ChanceTable& table, const Session& session, const Campaign& plan,
+                     std::vector<Offer>& offers) {
+  const UsedResponse response = used_response(session);
+  const std::vector<double> costs = plan.unit_costs(session.prepared, session.config());
   for (Offer& offer : offers) {
     const std::vector<int32_t>& items = offer.bundle.items;
     const std::vector<double> chances = table.in_period(items);
     std::vector<double> price, cost;
     for (const int32_t item : items) {
-      price.push_back(static_cast<double>(dataset.catalog.price[static_cast<size_t>(item)]));
+      price.push_back(static_cast<double>(session.catalog.price[static_cast<size_t>(item)]));
       cost.push_back(costs[static_cast<size_t>(item)]);
     }
     offer.increment = bundle_increment(expected_demand(chances, price, cost), offer.discount, response);

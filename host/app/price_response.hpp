@@ -8,14 +8,13 @@
 #include <vector>
 
 #include "engine/bundles/price_response.hpp"
-#include "engine/models/scorer.hpp"
 #include "host/config/config.hpp"
 #include "host/data/prepared.hpp"
 
 namespace sheaf::app {
 
 class ChanceTable;
-struct Dataset;
+class Session;
 struct Offer;
 struct Campaign;
 
@@ -29,13 +28,13 @@ PriceResponse response_of_period(const data::Prepared& prepared, uint8_t period,
 PriceResponses estimate_responses(const data::Prepared& prepared);
 
 /// discount.own_response and discount.cross_response where they are numbers; else what the training lines say.
-UsedResponse used_response(const Dataset& dataset, const config::Config& config);
+UsedResponse used_response(const Session& session);
 /// discount.uplift, or for "auto" what the used response says of a small discount: -own.
-double used_uplift(const Dataset& dataset, const config::Config& config);
+double used_uplift(const Session& session);
 
 /// Fills `increment` of each offer. Chances are those of the table in the period, without the offer's discount.
-void fill_increments(const ChanceTable& table, const Dataset& dataset, const Campaign& plan,
-                     const config::Config& config, std::vector<Offer>& offers);
+void fill_increments(const ChanceTable& table, const Session& session, const Campaign& plan,
+                     std::vector<Offer>& offers);
 
 /// Two lines: what the data say, and what is used.
 std::string response_text(const PriceResponses& responses, const UsedResponse& used);

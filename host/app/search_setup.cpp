@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "engine/bundles/candidates.hpp"
-#include "host/app/pipeline.hpp"
+#include "host/app/association.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 
@@ -33,42 +33,38 @@ void refuse_unread_weights(const ObjectiveTerms& terms, const config::Config::Se
   refuse("weight_revenue", search.weight_revenue, usual.weight_revenue);
 }
 
-SearchParams planned_params(const Dataset& dataset, const Campaign& plan, const config::Config& config) {
-  SearchParams params = search_params(dataset.prepared, config);
-  plan.apply(params, dataset.prepared, config);
+SearchParams planned_params(const Session& session, const Campaign& plan) {
+  SearchParams params = search_params(session.prepared, session.config());
+  plan.apply(params, session.prepared, session.config());
   return params;
 }
 
 }  // namespace
 
-SearchSetup::SearchSetup(Context& run_context, const Dataset& data, const PreferenceModel& preference,
-                         const PairCounts& pair_counts, const config::Config& settings)
-    : context(run_context),
-      dataset(data),
-      model(preference),
-      counts(pair_counts),
-      config(settings),
-      terms(ObjectiveTerms::parse(settings.search.objective)),
-      plan(data, settings, run_context),
-      params(planned_params(data, plan, settings)),
-      joint(terms.is_joint() ? &data.joint(run_context, preference, settings) : nullptr),
-      scorer(preference.scorer(run_context)),
-      space(terms.affinity != 0 ? search_space(run_context, data, preference, pair_counts, params, settings)
-                                : SearchSpace(run_context, data.catalog, params)) {
+SearchSetup::SearchSetup(const Session& of, const std::string& objective)
+    : session(of),
+      terms(ObjectiveTerms::parse(objective.empty() ? of.config().search.objective : objective)),
+      plan(of),
+      params(planned_params(of, plan)),
+      joint(terms.is_joint() ? &of.joint() : nullptr),
+      space(terms.affinity != 0 ? search_space(of, params) : SearchSpace(of.context(), of.catalog, params)) {
+  const config::Config& config = session.config();
   refuse_unread_weights(terms, config.search);
   if (joint == nullptr) {
-    wanted_ = mean_probability(context, scorer);
+    wanted_ = wanted_by(all_ids(session.prepared.n_users));
   } else {
-    apply_objective(terms, *joint, dataset, plan, config, params);
-    space.joint = std::make_unique<JointSpace>(context, joint->chances, joint->dependence, joint->vectors, joint->dim);
+    apply_objective(terms, *joint, session, plan, params);
+    space.joint = std::make_unique<JointSpace>(
+        session.context(), joint->chances, joint->dependence,
+        joint->vectors.empty() ? MatrixView<const float>{} : session.item_vectors().matrix());
     wanted_ = joint->all;
     if (config.associate.category_rule != "any" || !config.associate.exclude_pairs.empty()) {
-      space.rule = pair_rule(dataset.prepared, config);
+      space.rule = pair_rule(session.prepared, config);
     }
   }
   if (config.search.substitutes == "allow") return;
-  const HostCsr& substitutes = dataset.substitutes();
-  space.substitutes = DeviceCsr(context, substitutes);
+  const HostCsr& substitutes = session.substitutes();
+  space.substitutes = DeviceCsr(session.context(), substitutes);
   if (config.search.substitutes == "forbid") {
     params.apart = substitutes;
   } else {
@@ -77,12 +73,13 @@ SearchSetup::SearchSetup(Context& run_context, const Dataset& data, const Prefer
 }
 
 std::vector<float> SearchSetup::wanted_by(const std::vector<int32_t>& users) const {
-  return joint != nullptr ? joint->chance_of(users) : mean_probability(context, scorer, users);
+  if (joint != nullptr) return joint->chance_of(users);
+  return session.scorer().mean_probability(session.context(), Queries(session.context(), users));
 }
 
 std::vector<int32_t> SearchSetup::partners_of(const std::vector<int32_t>& anchors) const {
-  if (joint == nullptr) return search_partners(context, dataset, model, counts, params, config, anchors);
-  const auto width = static_cast<size_t>(std::min(params.candidates, dataset.prepared.n_items) - 1);
+  if (joint == nullptr) return search_partners(session, params, anchors);
+  const auto width = static_cast<size_t>(std::min(params.candidates, session.prepared.n_items) - 1);
   std::vector<uint8_t> forbidden(wanted_.size(), 0);
   for (const int32_t item : params.forbidden) forbidden[static_cast<size_t>(item)] = 1;
   std::vector<int32_t> rows;
@@ -102,25 +99,19 @@ std::vector<int32_t> SearchSetup::partners_of(const std::vector<int32_t>& anchor
   return rows;
 }
 
-ChanceTable::ChanceTable(Context& context, const SearchSetup& setup)
-    : context_(context),
-      joint_(setup.joint),
-      scorer_(setup.joint != nullptr ? LinearScorer{} : probability_scorer(context, setup.scorer)),
-      used_(setup.joint != nullptr ? setup.scorer : scorer_) {}
+ChanceTable::ChanceTable(const SearchSetup& setup) : session_(setup.session), joint_(setup.joint) {}
 
 std::vector<double> ChanceTable::of_items(const std::vector<int32_t>& items) const {
   check_interrupt("the scoring of bundles");
-  const int64_t n_users = used_.n_users;
+  Context& context = session_.context();
+  const Queries everyone = Queries::everyone(context, n_users());
   std::vector<int32_t> asked;
-  for (int64_t u = 0; u < n_users; ++u) asked.insert(asked.end(), items.begin(), items.end());
-  const std::vector<float> logits = pair_logits(context_, used_, all_ids(n_users), asked, std::ssize(items));
-  std::vector<double> chances(logits.begin(), logits.end());
-  if (joint_ == nullptr) {
-    for (double& x : chances) x = 1.0 / (1.0 + std::exp(-x));
-    return chances;
-  }
+  for (int64_t u = 0; u < n_users(); ++u) asked.insert(asked.end(), items.begin(), items.end());
+  if (joint_ == nullptr) return pair_probabilities(context, session_.scorer(), everyone, asked, std::ssize(items));
+  const std::vector<float> scores = pair_scores(context, session_.scorer(), everyone, asked, std::ssize(items));
+  std::vector<double> chances(scores.begin(), scores.end());
   const HostCsr& own = joint_->chances.own;
-  for (int64_t u = 0; u < n_users; ++u) {
+  for (int64_t u = 0; u < n_users(); ++u) {
     const auto row = own.row(u);
     const auto first = static_cast<size_t>(own.row_offsets[static_cast<size_t>(u)]);
     for (size_t m = 0; m < items.size(); ++m) {

@@ -6,19 +6,18 @@
 
 #include "engine/associate/association.hpp"
 #include "engine/bundles/bundle_search.hpp"
-#include "engine/models/preference.hpp"
 #include "host/app/campaign.hpp"
 #include "host/app/joint.hpp"
+#include "host/app/search_params.hpp"
+#include "host/app/session.hpp"
 #include "host/config/config.hpp"
 
 namespace sheaf::app {
 
-struct Dataset;
-
 /// Settings resolved, terms of search.objective set, what the search knows on the device.
 struct SearchSetup {
-  SearchSetup(Context& run_context, const Dataset& data, const PreferenceModel& preference,
-              const PairCounts& pair_counts, const config::Config& settings);
+  /// By search.objective, or by another one.
+  explicit SearchSetup(const Session& of, const std::string& objective = {});
 
   /// [n_items] what users want: the chance that a coming basket holds the item, or P of a purchase for the affinity alone. Of all users or
   /// of some.
@@ -28,16 +27,11 @@ struct SearchSetup {
   /// holds both; for the affinity alone by associate.by.
   std::vector<int32_t> partners_of(const std::vector<int32_t>& anchors) const;
 
-  Context& context;
-  const Dataset& dataset;
-  const PreferenceModel& model;
-  const PairCounts& counts;
-  const config::Config& config;
+  const Session& session;
   ObjectiveTerms terms;
   Campaign plan;
   SearchParams params;
   const JointModel* joint = nullptr;  // null: the objective is the affinity alone
-  LinearScorer scorer;
   SearchSpace space;
 
  private:
@@ -54,23 +48,21 @@ struct UserChances {
 class ChanceTable {
  public:
   /// `setup` outlives the table.
-  ChanceTable(Context& context, const SearchSetup& setup);
+  explicit ChanceTable(const SearchSetup& setup);
   ChanceTable(const ChanceTable&) = delete;
   ChanceTable& operator=(const ChanceTable&) = delete;
   /// `factor` lifts every chance, which ends at 1.
   UserChances of_bundle(const Bundle& bundle, double factor) const;
   /// [n_users, items] that the user buys the item in the period.
   std::vector<double> in_period(const std::vector<int32_t>& items) const;
-  int64_t n_users() const { return used_.n_users; }
+  int64_t n_users() const { return session_.prepared.n_users; }
 
  private:
   /// [n_users, items] a basket, or in the period without the joint objective.
   std::vector<double> of_items(const std::vector<int32_t>& items) const;
 
-  Context& context_;
+  const Session& session_;
   const JointModel* joint_;
-  LinearScorer scorer_;       // calibrated, without the joint objective
-  const LinearScorer& used_;  // whose logits chances are made from
 };
 
 }  // namespace sheaf::app

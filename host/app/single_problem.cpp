@@ -25,23 +25,23 @@ struct Built : SearchSetup {
                                       const std::vector<float>& probability) const {
     for (const int32_t anchor : anchors) {
       if (std::ranges::find(params.forbidden, anchor) == params.forbidden.end()) continue;
-      throw UsageError(fmt::format("item '{}' is to be in the bundle and forbidden", dataset.prepared.item_ids[anchor]),
+      throw UsageError(fmt::format("item '{}' is to be in the bundle and forbidden", session.prepared.item_ids[anchor]),
                        "take it out of search.forbidden, or ask for another item");
     }
-    return problems_around_anchors(context, space, params, anchors, partners_of(anchors), probability);
+    return problems_around_anchors(session.context(), space, params, anchors, partners_of(anchors), probability);
   }
 
   ExportedProblem for_audience(const Audience& audience) {
     const std::vector<int32_t>& users = audience.users;
     if (audience.anchor < 0 && users.size() == 1) {
-      return std::move(problems_of_users(context, scorer, space, params, users).front());
+      return std::move(problems_of_users(session.context(), session.scorer(), space, params, users).front());
     }
     const std::vector<float> of_them = users.empty() ? wanted() : wanted_by(users);
     if (joint != nullptr && !users.empty()) {
       params.baskets = 0.0f;
       for (const int32_t user : users) params.baskets += joint->chances.expected_baskets[static_cast<size_t>(user)];
     }
-    if (audience.anchor < 0) return problem_of_audience(context, space, params, of_them);
+    if (audience.anchor < 0) return problem_of_audience(session.context(), space, params, of_them);
     return std::move(around({audience.anchor}, of_them).front());
   }
 
@@ -105,13 +105,12 @@ void set_names(const data::Prepared& prepared, ExportedProblem& built) {
 
 }  // namespace
 
-SingleProblem build_problem(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                            const PairCounts& counts, const config::Config& config, const Audience& audience) {
+SingleProblem build_problem(const Session& session, const Audience& audience) {
   const Range range("search");
-  Built all(context, dataset, model, counts, config);
+  Built all(session);
   const std::vector<std::vector<int32_t>> known = all.known_of(audience);
   SingleProblem one{all.for_audience(audience), {}};
-  set_names(dataset.prepared, one.built);
+  set_names(session.prepared, one.built);
   double best = -std::numeric_limits<double>::infinity();
   for (const std::vector<int32_t>& bundle : known) {
     std::vector<int32_t> set;
@@ -129,25 +128,20 @@ SingleProblem build_problem(Context& context, const Dataset& dataset, const Pref
   return one;
 }
 
-ParetoProblem build_front(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                          const PairCounts& counts, const config::Config& config, const Audience& audience) {
+ParetoProblem build_front(const Session& session, const Audience& audience) {
   const Range range("search");
   // Objectives of their own: revenue, conversion by the affinity, diversity, stock.
-  config::Config of_affinity = config;
-  of_affinity.search.objective = "affinity";
-  Built all(context, dataset, model, counts, of_affinity);
+  Built all(session, "affinity");
   all.params.weight_association = all.params.weight_preference = 1.0f;
   all.params.weight_revenue = 0.0f;
   ExportedProblem built = all.for_audience(audience);
-  set_names(dataset.prepared, built);
-  return shop_front(built, dataset.prepared.item_price, all.plan.facts.stock);
+  set_names(session.prepared, built);
+  return shop_front(built, session.prepared.item_price, all.plan.facts.stock);
 }
 
-std::vector<double> bounds_of(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                              const PairCounts& counts, const config::Config& config,
-                              const std::vector<Bundle>& bundles, bool around_anchors) {
+std::vector<double> bounds_of(const Session& session, const std::vector<Bundle>& bundles, bool around_anchors) {
   const Range range("bound");
-  Built all(context, dataset, model, counts, config);
+  Built all(session);
   std::vector<int32_t> subjects;
   for (const Bundle& bundle : bundles) subjects.push_back(static_cast<int32_t>(bundle.subject));
   std::vector<double> bounds(bundles.size(), -std::numeric_limits<double>::infinity());
@@ -155,14 +149,15 @@ std::vector<double> bounds_of(Context& context, const Dataset& dataset, const Pr
   for (const float level : levels) {
     all.params.discount = level;
     const std::vector<ExportedProblem> problems =
-        around_anchors ? all.around_in_order(bundles, config.search.max_overlap)
-                       : problems_of_users(context, all.scorer, all.space, all.params, subjects);
+        around_anchors ? all.around_in_order(bundles, session.config().search.max_overlap)
+                       : problems_of_users(session.context(), session.scorer(), all.space, all.params, subjects);
     for (size_t b = 0; b < bundles.size(); ++b) {
       check_interrupt("the bounds");
       const auto value = static_cast<double>(bundles[b].value);
       const bool feasible = bundles[b].violation == 0.0f;
-      double bound =
-          upper_bound(context, problems[b].problem, {.time_limit = 0.0, .value = value, .has_value = feasible}).bound;
+      double bound = upper_bound(session.context(), problems[b].problem,
+                                 {.time_limit = 0.0, .value = value, .has_value = feasible})
+                         .bound;
       if (!feasible || bound > value) {
         const BundleAnswer best = solve_exact(problems[b].problem, {.node_limit = kNodes});
         if (best.proven) bound = best.feasible ? best.value : -std::numeric_limits<double>::infinity();

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "engine/bundles/export_problem.hpp"
-#include "host/app/pipeline.hpp"
+#include "host/app/session.hpp"
 
 namespace sheaf::app {
 
@@ -22,18 +22,14 @@ struct SingleProblem {
 
 /// The problem that `search` solves for the audience, candidates named, at full price.
 /// UsageError for an anchor that is forbidden.
-SingleProblem build_problem(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                            const PairCounts& counts, const config::Config& config, const Audience& audience);
+SingleProblem build_problem(const Session& session, const Audience& audience);
 
 /// The front of it: revenue at full price, conversion, diversity, and stock to clear where search.item_facts has stock.
-ParetoProblem build_front(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                          const PairCounts& counts, const config::Config& config, const Audience& audience);
+ParetoProblem build_front(const Session& session, const Audience& audience);
 
 /// An upper bound of each bundle's value over all feasible sets of its candidates, with any of the discounts to choose from; it is their
 /// optimum where branch and bound ends within its nodes. -infinity where nothing is feasible. Subjects are items with `around_anchors`, else
 /// users.
-std::vector<double> bounds_of(Context& context, const Dataset& dataset, const PreferenceModel& model,
-                              const PairCounts& counts, const config::Config& config,
-                              const std::vector<Bundle>& bundles, bool around_anchors);
+std::vector<double> bounds_of(const Session& session, const std::vector<Bundle>& bundles, bool around_anchors);
 
 }  // namespace sheaf::app

@@ -11,7 +11,7 @@
 
 #include "engine/io/file_io.hpp"
 #include "engine/io/folder.hpp"
-#include "host/app/pipeline.hpp"
+#include "host/app/association.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
 #include "host/cli/related_items.hpp"
@@ -157,28 +157,26 @@ struct Learned {
   int64_t dim;
 };
 
-std::vector<Learned> learned_columns(Workspace& work, const PreferenceModel* model) {
+std::vector<Learned> learned_columns(const Workspace& work) {
   std::vector<Learned> columns;
-  if (model == nullptr) return columns;
-  config::Config config = work.config;
+  if (!work.session.has_model() || work.session.item_vectors().empty()) return columns;
   for (const char* by : {"cosine", "gcn"}) {
-    config.associate.by = by;
-    const Buffer<float> vectors = app::association_vectors(*work.context, work.dataset, *model, config);
-    columns.push_back({by, vectors.to_host(), model->dim()});
+    const Vectors& vectors = work.session.learned_vectors(by);
+    columns.push_back({by, vectors.values.to_host(), vectors.dim});
   }
   return columns;
 }
 
 void print_item(const Workspace& work, const std::vector<PairFacts>& pairs, int32_t item, const PairCounts& counts,
                 const std::vector<Learned>& learned, bool as_json) {
-  const data::Prepared& prepared = work.dataset.prepared;
+  const data::Prepared& prepared = work.session.prepared;
   if (as_json) {
     nlohmann::json list = nlohmann::json::array();
     for (const PairFacts& p : pairs) {
       nlohmann::json& json = list.emplace_back(to_json(prepared, p));
       for (const Learned& l : learned) json[l.name] = cosine(l.vectors, l.dim, p.item, p.partner);
     }
-    nlohmann::json json = RelatedItems(work.dataset, item).to_json(work.config.associate.k);
+    nlohmann::json json = RelatedItems(work.session, item).to_json(work.config.associate.k);
     json["partners"] = std::move(list);
     print(as_text(json));
     return;
@@ -197,25 +195,25 @@ void print_item(const Workspace& work, const std::vector<PairFacts>& pairs, int3
   print(fmt::format("{} ({}), in {} of {} training baskets; partners by {}\n", prepared.item_names[item],
                     prepared.item_ids[item], counts.item_counts[static_cast<size_t>(item)], counts.n_baskets,
                     work.config.associate.by) +
-        table.str() + RelatedItems(work.dataset, item).text());
+        table.str() + RelatedItems(work.session, item).text());
 }
 
 bool is_csv(const std::filesystem::path& path) { return path.extension() == ".csv"; }
 
 void write_pairs(const Workspace& work, const std::filesystem::path& out, const std::vector<PairFacts>& pairs) {
-  const std::string csv = pairs_csv(work.dataset.prepared, pairs);
+  const std::string csv = pairs_csv(work.session.prepared, pairs);
   if (is_csv(out)) {
     io::replace_file(out, csv);
     return;
   }
   io::FolderWriter writer(out);
   io::write_file(writer.path() / "pairs.csv", csv);
-  io::write_file(writer.path() / "relations.csv", relations_csv(work.dataset));
+  io::write_file(writer.path() / "relations.csv", relations_csv(work.session));
   writer.commit(kAssociationKind, {{"by", work.config.associate.by}, {"pairs", pairs.size()}});
 }
 
 void print_pairs(const Workspace& work, const std::vector<PairFacts>& pairs, bool as_json) {
-  const data::Prepared& prepared = work.dataset.prepared;
+  const data::Prepared& prepared = work.session.prepared;
   const std::vector<PairFacts> best = best_pairs(pairs);
   if (as_json) {
     nlohmann::json list = nlohmann::json::array();
@@ -241,18 +239,16 @@ void run_associate(const Options& options) {
   }
   Workspace work(options);
   const config::Config::Associate& settings = work.config.associate;
-  const bool learned = app::is_learned(work.config);
+  const bool learned = app::is_learned(settings.by);
   if (learned && options.model.empty()) {
     throw UsageError("associate.by = " + settings.by + " needs a model", "give --model, or --by lift to count baskets");
   }
-  const int32_t item = options.item.empty() ? -1 : data::find_item_by_name(work.dataset.prepared, options.item);
-  std::unique_ptr<PreferenceModel> model;
-  if (!options.model.empty()) model = work.load_model(options.model);
+  const int32_t item = options.item.empty() ? -1 : data::find_item_by_name(work.session.prepared, options.item);
+  if (!options.model.empty()) work.load_model(options.model);
 
   // Learned partners may have met in any number of baskets.
-  const PairCounts counts =
-      app::count_training_pairs(*work.context, work.dataset, learned ? 1 : work.config.associate.min_count);
-  HostCsr lists = app::associate(*work.context, work.dataset, model.get(), counts, work.config, settings.k).to_csr();
+  const PairCounts& counts = learned ? work.session.all_pair_counts() : work.session.pair_counts();
+  HostCsr lists = app::associate(work.session, counts, settings.k).to_csr();
   if (settings.symmetric) lists = symmetrised(lists);
   std::vector<PairFacts> pairs = pair_facts(lists, counts);
   if (!options.out.empty()) {
@@ -264,7 +260,7 @@ void run_associate(const Options& options) {
     return;
   }
   std::erase_if(pairs, [item](const PairFacts& p) { return p.item != item; });
-  print_item(work, pairs, item, counts, learned_columns(work, model.get()), options.json);
+  print_item(work, pairs, item, counts, learned_columns(work), options.json);
 }
 
 }  // namespace sheaf::cli

@@ -7,6 +7,7 @@
 #include "engine/io/file_io.hpp"
 #include "engine/io/folder.hpp"
 #include "engine/optimize/lagrangian_bound.hpp"
+#include "host/app/joint.hpp"
 #include "host/app/single_problem.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
@@ -44,24 +45,19 @@ std::string bounds_text(const std::vector<Bundle>& bundles, const std::vector<do
                      feasible, 100.0 * worst);
 }
 
-report::UserScores score_users(Workspace& work, const PreferenceModel& model, const std::vector<int32_t>& users,
-                               const Progress& progress, bool bound) {
+report::UserScores score_users(const app::Session& session, const std::vector<int32_t>& users, const Progress& progress,
+                               bool bound) {
   const Range range("score");
-  const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
   report::UserScores scores;
   scores.users = users;
-  scores.length = std::min(work.config.search.top_items, work.dataset.prepared.n_items);
-  const std::vector<int32_t> top =
-      top_items(*work.context, model.scorer(*work.context), nullptr, scores.length).items.to_host();
-  for (const int32_t user : users) {
-    const auto begin = top.begin() + static_cast<std::ptrdiff_t>(user * scores.length);
-    scores.items.insert(scores.items.end(), begin, begin + static_cast<std::ptrdiff_t>(scores.length));
-  }
+  scores.length = std::min(session.config().search.top_items, session.prepared.n_items);
+  scores.items =
+      session.scorer().top_k(session.context(), Queries(session.context(), users), scores.length).items.to_host();
   std::optional<app::Together> together;
-  scores.bundles = app::search_users(*work.context, work.dataset, model, counts, work.config, users, &together).bundles;
-  for (const Bundle& bundle : scores.bundles) scores.reasons.push_back(app::reasons_of(work.dataset, counts, bundle));
+  scores.bundles = app::search_users(session, users, &together).bundles;
+  for (const Bundle& bundle : scores.bundles) scores.reasons.push_back(app::reasons_of(session, bundle));
   if (bound) {
-    scores.bounds = app::bounds_of(*work.context, work.dataset, model, counts, work.config, scores.bundles, false);
+    scores.bounds = app::bounds_of(session, scores.bundles, false);
     progress.line(bounds_text(scores.bundles, scores.bounds));
   }
   if (together) {
@@ -95,13 +91,12 @@ void run_search(const Options& options) {
   io::check_target(options.out, kBundlesKind);
   Workspace work(options);
   const std::vector<int32_t> users = work.named_users(options);
-  const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
-  const auto& prepared = work.dataset.prepared;
+  work.load_model(options.model);
+  const auto& prepared = work.session.prepared;
   io::FolderWriter writer(options.out);
   std::string text, json;
   if (users.empty()) {
-    const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
-    const app::CatalogSearch found = app::search_catalog(*work.context, work.dataset, *model, counts, work.config);
+    const app::CatalogSearch found = app::search_catalog(work.session);
     if (found.together) {
       progress.line(fmt::format("{}, in {:.2f} s", together_text(*found.together, found.offers.size()), found.seconds));
     } else {
@@ -113,7 +108,7 @@ void run_search(const Options& options) {
     if (options.bound) {
       std::vector<Bundle> bundles;
       for (const app::Offer& offer : found.offers) bundles.push_back(offer.bundle);
-      bounds = app::bounds_of(*work.context, work.dataset, *model, counts, work.config, bundles, true);
+      bounds = app::bounds_of(work.session, bundles, true);
       progress.line(bounds_text(bundles, bounds));
     }
     json = report::bundles_jsonl(prepared, found.offers, bounds);
@@ -121,11 +116,11 @@ void run_search(const Options& options) {
     text = offers_text(prepared, found.offers, kShown) +
            app::objective_text(work.config, found.period_days, prepared.currency) + "\n\n" +
            app::verdict_text(found.offers, work.config) + "\n" +
-           app::response_text(work.dataset.price_responses(), app::used_response(work.dataset, work.config));
+           app::response_text(work.session.price_responses(), app::used_response(work.session));
     io::write_file(writer.path() / "bundles.csv", report::bundles_csv(prepared, found.offers));
     io::write_file(writer.path() / "bundles.jsonl", json);
   } else {
-    const report::UserScores scores = score_users(work, *model, users, progress, options.bound);
+    const report::UserScores scores = score_users(work.session, users, progress, options.bound);
     json = report::users_jsonl(prepared, scores);
     for (size_t u = 0; u < users.size(); ++u) text += user_bundle_text(prepared, scores.bundles[u], scores.reasons[u]);
     io::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
@@ -141,10 +136,10 @@ void run_score(const Options& options) {
   io::check_target(options.out, kScoresKind);
   Workspace work(options);
   std::vector<int32_t> users = work.named_users(options);
-  if (users.empty()) users = app::all_ids(work.dataset.prepared.n_users);
-  const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
-  const report::UserScores scores = score_users(work, *model, users, progress, options.bound);
-  const auto& prepared = work.dataset.prepared;
+  if (users.empty()) users = app::all_ids(work.session.prepared.n_users);
+  work.load_model(options.model);
+  const report::UserScores scores = score_users(work.session, users, progress, options.bound);
+  const auto& prepared = work.session.prepared;
   io::FolderWriter writer(options.out);
   const std::string json = report::users_jsonl(prepared, scores);
   io::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));

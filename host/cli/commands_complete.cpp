@@ -79,26 +79,23 @@ class Completer {
   Completer(const Options& options, const Progress& progress) : work_(options) {
     std::optional<data::GivenBundles> given;
     if (!options.like.empty()) {
-      given = data::read_given_bundles(options.like, work_.dataset.prepared, *work_.context);
+      given = data::read_given_bundles(options.like, work_.session.prepared, *work_.context);
       progress.line(app::given_text(*given));
     }
     source_ = given ? "given bundles" : "training baskets";
-    if (!options.model.empty()) {
-      const std::unique_ptr<PreferenceModel> model = work_.load_model(options.model);
-      probabilities_ = probability_scorer(*work_.context, model->scorer(*work_.context));
-    }
-    scorer_.emplace(app::completion_scorer(work_.dataset, work_.config, given ? &*given : nullptr));
+    if (!options.model.empty()) work_.load_model(options.model);
+    scorer_.emplace(app::completion_scorer(work_.session, given ? &*given : nullptr));
   }
 
-  const data::Prepared& prepared() const { return work_.dataset.prepared; }
+  const data::Prepared& prepared() const { return work_.session.prepared; }
   const CompletionScorer& scorer() const { return *scorer_; }
   const Context& context() const { return *work_.context; }
   const std::string& source() const { return source_; }
-  bool has_model() const { return probabilities_.has_value(); }
+  bool has_model() const { return work_.session.has_model(); }
 
   std::vector<double> prior(int32_t user) {
-    if (!probabilities_) return {};
-    return app::user_prior(*work_.context, *probabilities_, work_.dataset, work_.config, user);
+    if (!has_model()) return {};
+    return app::user_prior(work_.session, user);
   }
   std::vector<Suggestion> explain(std::vector<int32_t> items, const std::vector<RankedItem>& ranked, bool grows,
                                   const std::vector<double>& prior) const {
@@ -117,7 +114,6 @@ class Completer {
 
  private:
   Workspace work_;
-  std::optional<LinearScorer> probabilities_;  // of the model, P(u, i)
   std::optional<CompletionScorer> scorer_;
   std::string source_;
 };

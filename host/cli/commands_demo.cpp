@@ -10,7 +10,10 @@
 
 #include "engine/io/file_io.hpp"
 #include "engine/models/model_file.hpp"
+#include "host/app/association.hpp"
 #include "host/app/bundle_quality.hpp"
+#include "host/app/joint.hpp"
+#include "host/app/training.hpp"
 #include "host/cli/bundle_text.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
@@ -75,18 +78,17 @@ double peak_memory_bytes() {
 }
 
 /// The best items and the bundle of every user, and the convergence of those searches.
-std::pair<report::UserScores, std::vector<double>> score_everyone(Context& context, const app::Dataset& dataset,
-                                                                  const PreferenceModel& model,
-                                                                  const PairCounts& counts,
-                                                                  const config::Config& config) {
+std::pair<report::UserScores, std::vector<double>> score_everyone(const app::Session& session) {
   const Range range("score");
+  Context& context = session.context();
   report::UserScores scores;
-  scores.users = app::all_ids(dataset.prepared.n_users);
-  SearchResult own = app::search_users(context, dataset, model, counts, config, scores.users);
-  scores.length = std::min(config.search.top_items, dataset.prepared.n_items);
-  scores.items = top_items(context, model.scorer(context), nullptr, scores.length).items.to_host();
+  scores.users = app::all_ids(session.prepared.n_users);
+  SearchResult own = app::search_users(session, scores.users);
+  scores.length = std::min(session.config().search.top_items, session.prepared.n_items);
+  const Queries everyone = Queries::everyone(context, session.prepared.n_users);
+  scores.items = session.scorer().top_k(context, everyone, scores.length).items.to_host();
   scores.bundles = std::move(own.bundles);
-  for (const Bundle& bundle : scores.bundles) scores.reasons.push_back(app::reasons_of(dataset, counts, bundle));
+  for (const Bundle& bundle : scores.bundles) scores.reasons.push_back(app::reasons_of(session, bundle));
   return {std::move(scores), std::move(own.convergence)};
 }
 
@@ -115,37 +117,33 @@ void run_demo(const Options& options) {
                                     report::with_commas(import_report.rows_kept), report::with_commas(prepared.n_users),
                                     report::with_commas(prepared.n_items), report::with_commas(prepared.n_baskets)));
 
-  const app::Dataset dataset(std::move(prepared), config);
-  const app::TrainedModel trained = app::train_model(*context, dataset, config);
-  io::save_model(trained.model.state(), training_notes(config, dataset.prepared, trained.report),
-                 writer.path() / "model");
-  const EpochReport& best = trained.report.epochs[static_cast<size_t>(trained.report.best_epoch - 1)];
-  phases.done("train", fmt::format("{} epochs, the best is {} with validation NDCG@10 {:.4f}",
-                                   trained.report.epochs.size(), trained.report.best_epoch, best.validation_ndcg));
+  app::Session session(*context, config, std::move(prepared));
+  const app::Training trained = app::train_model(session);
+  io::save_model(session.model(), training_notes(config, session.prepared, trained.report), writer.path() / "model");
+  phases.done("train", training_text(trained.report));
 
-  const PairCounts counts = app::count_training_pairs(*context, dataset, config.associate.min_count);
-  const Partners partners = app::associate(*context, dataset, &trained.model, counts, config, config.associate.k);
+  const PairCounts& counts = session.pair_counts();
+  const Partners partners = app::associate(session, counts, config.associate.k);
   phases.done("associate", fmt::format("{} pairs counted in {} baskets; {} partners an item by {}",
                                        report::with_commas(static_cast<int64_t>(counts.counts.size()) / 2),
-                                       report::with_commas(counts.n_baskets), partners.k, config.associate.by));
+                                       report::with_commas(counts.n_baskets), partners.k, session.association_by()));
 
-  const app::CatalogSearch search = app::search_catalog(*context, dataset, trained.model, counts, config);
+  const app::CatalogSearch search = app::search_catalog(session);
   phases.done("search", fmt::format("{} of {} searches feasible, {} bundles chosen", search.n_feasible,
                                     search.n_anchors, search.offers.size()));
   if (!search.fewer.empty()) progress.line("             " + search.fewer);
 
-  auto [scores, convergence] = score_everyone(*context, dataset, trained.model, counts, config);
+  auto [scores, convergence] = score_everyone(session);
   phases.done("score",
-              fmt::format("{} users, each with a bundle of their own", report::with_commas(dataset.prepared.n_users)));
+              fmt::format("{} users, each with a bundle of their own", report::with_commas(session.prepared.n_users)));
 
-  const app::Quality quality = app::evaluate(*context, dataset, trained.model, config, scores.bundles);
-  const app::BundleQuality bundles =
-      app::measure_bundle_quality(*context, dataset, trained.model, config, {scores.bundles, search.offers, {}, {}});
+  const app::Quality quality = app::evaluate(session, scores.bundles);
+  const app::BundleQuality bundles = app::measure_bundle_quality(session, {scores.bundles, search.offers, {}, {}});
   phases.done("evaluate",
               fmt::format("{} users with purchases in the test period", quality.ranked.front().at.front().n_users));
 
   const Range range("report");
-  report::Page page{.dataset = &dataset,
+  report::Page page{.session = &session,
                     .config = &config,
                     .training = &trained.report,
                     .partners = &partners,
@@ -156,20 +154,20 @@ void run_demo(const Options& options) {
                     .heat_items = {},
                     .heat_values = {},
                     .version = version_text()};
-  page.heat_items = app::most_wanted(*context, trained.model, kHeatItems);
-  page.heat_values = app::association_matrix(*context, dataset, trained.model, counts, config, page.heat_items);
-  const app::PriceResponses& responses = dataset.price_responses();
-  const UsedResponse used = app::used_response(dataset, config);
+  page.heat_items = app::most_wanted(session, kHeatItems);
+  page.heat_values = app::association_matrix(session, page.heat_items);
+  const app::PriceResponses& responses = session.price_responses();
+  const UsedResponse used = app::used_response(session);
   nlohmann::json measured = app::to_json(quality);
   measured["bundles"] = app::to_json(bundles);
   measured["price_response"] = app::to_json(responses, used);
   if (app::ObjectiveTerms::parse(config.search.objective).is_joint()) {
-    measured["chances"] = app::to_json(dataset.joint(*context, trained.model, config));
+    measured["chances"] = app::to_json(session.joint());
   }
   const std::string metrics = measured.dump(2) + "\n";
-  io::write_file(writer.path() / "bundles.csv", report::bundles_csv(dataset.prepared, search.offers));
-  io::write_file(writer.path() / "bundles.jsonl", report::bundles_jsonl(dataset.prepared, search.offers));
-  io::write_file(writer.path() / "users.csv", report::users_csv(dataset.prepared, scores));
+  io::write_file(writer.path() / "bundles.csv", report::bundles_csv(session.prepared, search.offers));
+  io::write_file(writer.path() / "bundles.jsonl", report::bundles_jsonl(session.prepared, search.offers));
+  io::write_file(writer.path() / "users.csv", report::users_csv(session.prepared, scores));
   io::write_file(writer.path() / "metrics.json", metrics);
   io::write_file(writer.path() / "report.html", report::report_html(page));
   writer.commit(kDemoKind, {{"settings", config.show()}, {"program", version_text()}});
@@ -179,17 +177,17 @@ void run_demo(const Options& options) {
   if (options.json) {
     nlohmann::json offers = nlohmann::json::array();
     for (size_t r = 0; r < search.offers.size(); ++r)
-      offers.push_back(report::offer_json(dataset.prepared, search.offers[r], r + 1));
+      offers.push_back(report::offer_json(session.prepared, search.offers[r], r + 1));
     print(nlohmann::json{{"bundles", offers}, {"quality", measured}, {"out", out.string()}}.dump(
               2, ' ', false, nlohmann::json::error_handler_t::replace) +
           "\n");
     return;
   }
-  print(offers_text(dataset.prepared, search.offers, kOffersShown) +
-        app::objective_text(config, search.period_days, dataset.prepared.currency) + "\n\n" +
+  print(offers_text(session.prepared, search.offers, kOffersShown) +
+        app::objective_text(config, search.period_days, session.prepared.currency) + "\n\n" +
         app::verdict_text(search.offers, config) + "\n" + app::response_text(responses, used) + "\n" +
-        quality_text(quality, dataset.prepared.currency) + "\n" +
-        bundle_quality_short(bundles, dataset.prepared.currency) +
+        quality_text(quality, session.prepared.currency) + "\n" +
+        bundle_quality_short(bundles, session.prepared.currency) +
         "\nReport: " + fs::absolute(out / "report.html").string() + "\n");
 }
 

@@ -100,12 +100,11 @@ void run_like(const Options& options) {
   const Progress progress(options.quiet);
   io::check_target(options.out, kLikeKind);
   Workspace work(options);
-  const data::Prepared& prepared = work.dataset.prepared;
+  const data::Prepared& prepared = work.session.prepared;
   const data::GivenBundles given = data::read_given_bundles(options.like, prepared, *work.context);
   progress.line(app::given_text(given));
-  const CompletionScorer scorer = app::completion_scorer(work.dataset, work.config, &given);
-  const app::LikeSearch found =
-      app::search_like(*work.context, work.dataset, scorer, given.matrix(prepared.n_items, 2), work.config);
+  const CompletionScorer scorer = app::completion_scorer(work.session, &given);
+  const app::LikeSearch found = app::search_like(work.session, scorer, given.matrix(prepared.n_items, 2));
   progress.line(fmt::format("{} searches, {} sets were given ones or lie within one, {} bundles taken, in {:.2f} s",
                             found.n_searches, found.n_copies, found.bundles.size(), found.seconds));
   io::FolderWriter writer(options.out);

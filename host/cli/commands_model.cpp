@@ -9,6 +9,9 @@
 #include "engine/io/folder.hpp"
 #include "engine/models/model_file.hpp"
 #include "host/app/bundle_quality.hpp"
+#include "host/app/joint.hpp"
+#include "host/app/quality.hpp"
+#include "host/app/training.hpp"
 #include "host/cli/bundle_text.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
@@ -28,12 +31,10 @@ void run_train(const Options& options) {
   const Progress progress(options.quiet);
   io::check_target(options.out, io::kModelKind);
   Workspace work(options);
-  const app::TrainedModel trained =
-      app::train_model(*work.context, work.dataset, work.config, [&](const EpochReport& epoch) {
-        if (std::isfinite(epoch.validation_ndcg) || epoch.epoch == 1) progress.line(epoch_text(epoch));
-      });
-  io::save_model(trained.model.state(), training_notes(work.config, work.dataset.prepared, trained.report),
-                 options.out);
+  const app::Training trained = app::train_model(work.session, [&](const EpochReport& epoch) {
+    if (std::isfinite(epoch.validation_ndcg) || epoch.epoch == 1) progress.line(epoch_text(epoch));
+  });
+  io::save_model(work.session.model(), training_notes(work.config, work.session.prepared, trained.report), options.out);
   if (trained.held_back_baskets > 0) {
     progress.line(fmt::format(
         "no validation period: epochs and chances are those of a model that did not see the newest {} training baskets",
@@ -43,7 +44,7 @@ void run_train(const Options& options) {
   }
   progress.line(fmt::format("wrote {} in {:.1f} s on {}", options.out.string(), trained.seconds,
                             to_string(work.context->device())));
-  const EpochReport& best = trained.report.epochs[static_cast<size_t>(trained.report.best_epoch - 1)];
+  const EpochReport& best = trained.best();
   if (options.json) {
     print(nlohmann::json{{"epochs", trained.report.epochs.size()},
                          {"best_epoch", trained.report.best_epoch},
@@ -62,22 +63,20 @@ void run_evaluate(const Options& options) {
   const Progress progress(options.quiet);
   if (!options.out.empty()) io::check_target(options.out, kEvaluationKind);
   Workspace work(options);
-  const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
-  const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
-  const app::FoundBundles found = app::find_bundles(*work.context, work.dataset, *model, counts, work.config);
-  const app::Quality quality = app::evaluate(*work.context, work.dataset, *model, work.config, found.users);
-  const app::BundleQuality bundles =
-      app::measure_bundle_quality(*work.context, work.dataset, *model, work.config, found);
-  const app::PriceResponses& responses = work.dataset.price_responses();
-  const UsedResponse used = app::used_response(work.dataset, work.config);
+  work.load_model(options.model);
+  const app::Session& session = work.session;
+  const app::FoundBundles found = app::find_bundles(session);
+  const app::Quality quality = app::evaluate(session, found.users);
+  const app::BundleQuality bundles = app::measure_bundle_quality(session, found);
+  const app::PriceResponses& responses = session.price_responses();
+  const UsedResponse used = app::used_response(session);
   nlohmann::json measured = app::to_json(quality);
   measured["bundles"] = app::to_json(bundles);
   measured["price_response"] = app::to_json(responses, used);
   std::string learned;
   if (app::ObjectiveTerms::parse(work.config.search.objective).is_joint()) {
-    const app::JointModel& joint = work.dataset.joint(*work.context, *model, work.config);
-    measured["chances"] = app::to_json(joint);
-    learned = app::joint_text(joint);
+    measured["chances"] = app::to_json(session.joint());
+    learned = app::joint_text(session.joint());
   }
   const std::string json = measured.dump(2) + "\n";
   if (!options.out.empty()) {
@@ -86,7 +85,7 @@ void run_evaluate(const Options& options) {
     writer.commit(kEvaluationKind, nlohmann::json::object());
     progress.line("wrote " + options.out.string());
   }
-  const std::string& currency = work.dataset.prepared.currency;
+  const std::string& currency = session.prepared.currency;
   print(options.json ? json
                      : quality_text(quality, currency) + "\n" + bundle_quality_text(bundles, currency) + "\n" +
                            app::response_text(responses, used) + "\n" + learned + reliability_text(quality));

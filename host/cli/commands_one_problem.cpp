@@ -34,12 +34,11 @@ void run_one_problem(const Options& options) {
   Workspace work(options);
   const app::Audience audience{
       .users = work.named_users(options),
-      .anchor = options.item.empty() ? -1 : data::find_item_by_name(work.dataset.prepared, options.item)};
-  const std::unique_ptr<PreferenceModel> model = work.load_model(options.model);
-  const PairCounts counts = app::count_training_pairs(*work.context, work.dataset, work.config.associate.min_count);
-  const std::string source = source_text(work.dataset.prepared, audience);
+      .anchor = options.item.empty() ? -1 : data::find_item_by_name(work.session.prepared, options.item)};
+  work.load_model(options.model);
+  const std::string source = source_text(work.session.prepared, audience);
   if (options.pareto) {
-    const ParetoProblem problem = app::build_front(*work.context, work.dataset, *model, counts, work.config, audience);
+    const ParetoProblem problem = app::build_front(work.session, audience);
     if (options.write_problem.empty()) {
       print_front(*work.context, problem, options, source, static_cast<uint64_t>(work.config.run.seed));
     } else {
@@ -47,7 +46,7 @@ void run_one_problem(const Options& options) {
     }
     return;
   }
-  const app::SingleProblem one = app::build_problem(*work.context, work.dataset, *model, counts, work.config, audience);
+  const app::SingleProblem one = app::build_problem(work.session, audience);
   if (options.write_problem.empty()) {
     print_answer(*work.context, {one.built.problem}, options, work.config, one.start, source);
   } else {

@@ -46,12 +46,21 @@ std::string import_text(const data::Prepared& prepared, const data::ImportReport
 }
 
 std::string epoch_text(const EpochReport& epoch) {
-  std::string text = fmt::format("epoch {:3}  loss {:.5f}", epoch.epoch, epoch.train_loss);
+  std::string text =
+      epoch.what.empty() ? fmt::format("epoch {:3}  loss {:.5f}", epoch.epoch, epoch.train_loss) : epoch.what;
   if (std::isfinite(epoch.validation_ndcg)) {
     text += fmt::format("  validation NDCG {:.4f}  Recall {:.4f}{}", epoch.validation_ndcg, epoch.validation_recall,
                         epoch.best ? "  best" : "");
   }
   return text;
+}
+
+std::string training_text(const TrainReport& report) {
+  const EpochReport& best = report.epochs[static_cast<size_t>(report.best_epoch - 1)];
+  const std::string tried = best.what.empty()
+                                ? fmt::format("{} epochs, the best is {}", report.epochs.size(), best.epoch)
+                                : fmt::format("{} tried, the best is {}", report.epochs.size(), best.what);
+  return fmt::format("{} with validation NDCG@10 {:.4f}", tried, best.validation_ndcg);
 }
 
 std::string quality_text(const app::Quality& quality, const std::string& currency) {

@@ -3,14 +3,17 @@
 
 #include <string>
 
-#include "host/app/pipeline.hpp"
+#include "host/app/quality.hpp"
+#include "host/app/searches.hpp"
 #include "host/data/import.hpp"
 
 namespace sheaf::cli {
 
 std::string import_text(const data::Prepared& prepared, const data::ImportReport& report);
-/// One line an epoch.
+/// One line an epoch, or a try of a closed form.
 std::string epoch_text(const EpochReport& epoch);
+/// What training came to, in a few words.
+std::string training_text(const TrainReport& report);
 /// The model and the baselines at every length, then the bundles.
 std::string quality_text(const app::Quality& quality, const std::string& currency);
 /// Foreseen chances against what the test period shows; empty without one.

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/data/nearest.hpp"
 #include "host/cli/commands.hpp"
-#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 

@@ -17,12 +17,12 @@ constexpr int64_t kWeek = 7 * 86400;  // seconds
 
 }  // namespace
 
-RelatedItems::RelatedItems(const app::Dataset& dataset, int32_t item) : prepared_(dataset.prepared), item_(item) {
-  const Purchases& purchases = dataset.purchases;
+RelatedItems::RelatedItems(const app::Session& session, int32_t item) : prepared_(session.prepared), item_(item) {
+  const Purchases& purchases = session.purchases;
   const std::vector<int32_t> categories = app::known_categories(prepared_);
   const UserBaskets baskets(purchases.train_baskets, purchases.train_basket_user, purchases.train_basket_time,
                             categories);
-  const PairRelations relations = app::relate_pairs(prepared_, purchases);
+  const PairRelations& relations = session.relations();
   for (const int32_t partner : relations.partners(item)) {
     const PairRelation pair = relations.find(item, partner);
     if (pair.kind == PairKind::neither) continue;
@@ -93,9 +93,9 @@ nlohmann::json RelatedItems::to_json(int64_t k) const {
           {"substitutes", list(PairKind::substitute, k)}};
 }
 
-std::string relations_csv(const app::Dataset& dataset) {
-  const data::Prepared& prepared = dataset.prepared;
-  const PairRelations relations = app::relate_pairs(prepared, dataset.purchases);
+std::string relations_csv(const app::Session& session) {
+  const data::Prepared& prepared = session.prepared;
+  const PairRelations& relations = session.relations();
   std::string out =
       "item_id,item_name,partner_id,partner_name,kind,together,expected,ratio,lower,upper,switches,expected_switches\n";
   const auto field = [](std::string_view text) { return report::csv_field(std::string(text)); };

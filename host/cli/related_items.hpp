@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "engine/associate/substitutes.hpp"
-#include "host/app/pipeline.hpp"
+#include "host/app/session.hpp"
 
 namespace sheaf::cli {
 
 /// Both kinds, the surest first: complements by the lower end of their ratio, substitutes by the upper end.
 class RelatedItems {
  public:
-  RelatedItems(const app::Dataset& dataset, int32_t item);
+  RelatedItems(const app::Session& session, int32_t item);
 
   /// Two tables of at most ten lines.
   std::string text() const;
@@ -41,6 +41,6 @@ class RelatedItems {
 };
 
 /// Every substitute and complement among the pairs with evidence, each once, by the items' numbers: the lines of relations.csv.
-std::string relations_csv(const app::Dataset& dataset);
+std::string relations_csv(const app::Session& session);
 
 }  // namespace sheaf::cli

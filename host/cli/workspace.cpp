@@ -1,6 +1,7 @@
 #include "host/cli/workspace.hpp"
 
 #include <fstream>
+#include <utility>
 
 #include "engine/io/file_io.hpp"
 #include "engine/models/model_file.hpp"
@@ -26,18 +27,17 @@ std::vector<std::string> read_ids(const std::filesystem::path& path) {
 Workspace::Workspace(const Options& options)
     : config(load_settings(options)),
       context(make_context(config)),
-      dataset(data::load_prepared(options.data), config) {}
+      session(*context, config, data::load_prepared(options.data)) {}
 
-std::unique_ptr<PreferenceModel> Workspace::load_model(const std::filesystem::path& folder) {
-  const io::LoadedModel loaded = io::load_model(folder);
-  auto model = std::make_unique<PreferenceModel>(*context, loaded.state);
-  app::check_fits(*model, loaded.notes.value("data", std::string()), dataset.prepared);
-  return model;
+void Workspace::load_model(const std::filesystem::path& folder) {
+  io::LoadedModel loaded = io::load_model(*context, folder);
+  app::check_fits(*loaded.model, loaded.notes.value("data", std::string()), session.prepared);
+  session.set_model(std::move(loaded.model));
 }
 
 std::vector<int32_t> Workspace::find_users(const std::vector<std::string>& ids) const {
   std::vector<int32_t> users;
-  for (const std::string& id : ids) users.push_back(dataset.prepared.find_user(id));
+  for (const std::string& id : ids) users.push_back(session.prepared.find_user(id));
   return users;
 }
 
@@ -53,8 +53,9 @@ std::vector<int32_t> Workspace::named_users(const Options& options) const {
 nlohmann::json training_notes(const config::Config& config, const data::Prepared& prepared, const TrainReport& report) {
   nlohmann::json epochs = nlohmann::json::array();
   for (const EpochReport& epoch : report.epochs) {
-    epochs.push_back(
-        {{"epoch", epoch.epoch}, {"train_loss", epoch.train_loss}, {"validation_ndcg", epoch.validation_ndcg}});
+    nlohmann::json& one = epochs.emplace_back(nlohmann::json{
+        {"epoch", epoch.epoch}, {"train_loss", epoch.train_loss}, {"validation_ndcg", epoch.validation_ndcg}});
+    if (!epoch.what.empty()) one["what"] = epoch.what;
   }
   return {{"settings", config.show()},
           {"data", app::fingerprint(prepared)},

@@ -5,7 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "host/app/pipeline.hpp"
+#include "host/app/session.hpp"
+#include "host/app/training.hpp"
 #include "host/cli/options.hpp"
 
 namespace sheaf::cli {
@@ -16,10 +17,10 @@ struct Workspace {
 
   config::Config config;
   std::unique_ptr<Context> context;
-  app::Dataset dataset;
+  app::Session session;
 
-  /// UsageError if it does not fit the data.
-  std::unique_ptr<PreferenceModel> load_model(const std::filesystem::path& folder);
+  /// Into the session. UsageError if it does not fit the data.
+  void load_model(const std::filesystem::path& folder);
   /// Codes of ids; DataError for an unknown one, with the nearest known.
   std::vector<int32_t> find_users(const std::vector<std::string>& ids) const;
   /// Those of --user and of the file of --users.

@@ -7,9 +7,10 @@
 #include <cmath>
 #include <functional>
 
+#include "engine/data/nearest.hpp"
+#include "engine/models/registry.hpp"
 #include "host/config/toml.hpp"
 #include "host/text/csv.hpp"
-#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::config {
@@ -95,6 +96,23 @@ std::string one_of(const std::vector<std::string>& choices) {
   return fmt::format("one of {}", fmt::join(parts, ", "));
 }
 
+std::string integer_range(int64_t low, int64_t high) {
+  return high == std::numeric_limits<int64_t>::max() ? fmt::format("an integer of at least {}", low)
+                                                     : fmt::format("an integer from {} to {}", low, high);
+}
+
+std::string number_range(double low, double high) {
+  return std::isinf(high) ? fmt::format("a number of at least {}", low)
+                          : fmt::format("a number from {} to {}", low, high);
+}
+
+bool read_number(const toml::node& node, double low, double high, double& value) {
+  const auto read = node.is_number() ? node.value<double>() : std::nullopt;
+  if (!read || !(*read >= low && *read <= high)) return false;
+  value = *read;
+  return true;
+}
+
 template <class T>
 constexpr bool kIsList = false;
 template <class T>
@@ -112,14 +130,8 @@ class Keys {
         [low, high](const toml::node& node, int64_t& value) { return read_integer(node, low, high, value); });
   }
   void number(const char* name, double Section::*field, double low, double high, const char* help) {
-    const std::string valid = std::isinf(high) ? fmt::format("a number of at least {}", low)
-                                               : fmt::format("a number from {} to {}", low, high);
-    add(name, field, valid, help, false, [low, high](const toml::node& node, double& value) {
-      const auto read = node.is_number() ? node.value<double>() : std::nullopt;
-      if (!read || !(*read >= low && *read <= high)) return false;
-      value = *read;
-      return true;
-    });
+    add(name, field, number_range(low, high), help, false,
+        [low, high](const toml::node& node, double& value) { return read_number(node, low, high, value); });
   }
   /// A number, or "auto" for kAuto. --set gives both as text.
   void number_or_auto(const char* name, double Section::*field, double low, double high, const char* help) {
@@ -175,11 +187,6 @@ class Keys {
   }
 
  private:
-  static std::string integer_range(int64_t low, int64_t high) {
-    return high == std::numeric_limits<int64_t>::max() ? fmt::format("an integer of at least {}", low)
-                                                       : fmt::format("an integer from {} to {}", low, high);
-  }
-
   template <class T, class Read>
   void add(const char* name, T Section::*field, std::string valid, const char* help, bool is_text, Read read) {
     const auto where = where_;
@@ -197,54 +204,73 @@ class Keys {
 constexpr int64_t kAny = std::numeric_limits<int64_t>::max();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+/// What the models are, for the help of model.preference.
+const char* preference_help() {
+  static const std::string help = [] {
+    std::string text = "what a user wants";
+    for (const auto& model : all_recommenders()) text += fmt::format("; {}: {}", model->name(), model->about());
+    return text;
+  }();
+  return help.c_str();
+}
+
+std::string valid_text(const Setting& setting) {
+  if (!setting.choices.empty()) return one_of(setting.choices);
+  if (std::holds_alternative<bool*>(setting.value)) return "true or false";
+  if (std::holds_alternative<int64_t*>(setting.value))
+    return integer_range(setting.least_integer, setting.most_integer);
+  return number_range(setting.low, setting.high);
+}
+
+bool read_setting(const toml::node& node, const Setting& setting, SettingValue& value) {
+  if (!setting.choices.empty()) return read_choice(node, setting.choices, value.emplace<std::string>());
+  if (std::holds_alternative<bool*>(setting.value)) {
+    const auto read = node.value_exact<bool>();
+    if (read) value = *read;
+    return read.has_value();
+  }
+  if (std::holds_alternative<int64_t*>(setting.value)) {
+    return read_integer(node, setting.least_integer, setting.most_integer, value.emplace<int64_t>());
+  }
+  return read_number(node, setting.low, setting.high, value.emplace<double>());
+}
+
+/// A setting of a model: kept in Config::model_settings.
+Key model_key(const std::string& section, const Setting& setting) {
+  const std::string full = section + "." + setting.name;
+  const SettingValue usual = setting.get();
+  return {section,
+          setting.name,
+          valid_text(setting),
+          setting.help,
+          !setting.choices.empty(),
+          false,
+          [full, setting](Config& config, const toml::node& node) {
+            SettingValue value;
+            if (!read_setting(node, setting, value)) return false;
+            config.model_settings[full] = value;
+            return true;
+          },
+          [full, usual](const Config& config) {
+            const auto at = config.model_settings.find(full);
+            return std::visit([](const auto& value) { return printed(value); },
+                              at == config.model_settings.end() ? usual : at->second);
+          },
+          setting.choices};
+}
+
 std::vector<Key> make_registry() {
   std::vector<Key> all;
   // clang-format off: one line a setting
   Keys model(all, "model", &Config::model);
   using M = Config::Model;
-  model.choice(
-      "preference", &M::preference, {"factorization", "additive", "transformer"},
-      "what a user wants: a dot product of learned vectors, user and item terms added up, or self-attention over the "
-      "purchases in their order");
-  model.integer("dim", &M::dim, 1, 4096, "width of the learned vectors");
-  model.choice(
-      "loss", &M::loss, {"softmax", "bpr", "bce", "sampled_softmax"},
-      "softmax over the whole catalog (factorization, transformer), pairwise ranking, binary cross-entropy (both not "
-      "transformer), or softmax over a sample of the catalog (transformer only)");
-  model.integer("epochs", &M::epochs, 1, 1'000'000, "passes over the training purchases, at most");
-  model.number("learning_rate", &M::learning_rate, 0.0, 10.0,
-               "step size of Adam; 0 takes the usual one, 0.02 for softmax, 0.003 for bpr and bce, 0.001 for the "
-               "transformer");
-  model.number("weight_decay", &M::weight_decay, 0.0, 10.0, "decoupled decay of the weights (AdamW)");
-  model.integer(
-      "validate_every", &M::validate_every, 0, 1'000'000,
-      "epochs between two looks at the validation period; 0 takes the usual, 1 for the transformer and 5 for others");
-  model.integer("patience", &M::patience, 0, 1'000'000,
-                "validations without a better NDCG before training stops; 0 never stops early");
+  model.choice("preference", &M::preference, model_names(), preference_help());
   model.number("recency_days", &M::recency_days, 0.0, 1e6,
                "a purchase weighs exp(-age / this) against the last of train; 0: all alike");
-  model.boolean("item_features", &M::item_features, "learn from the items' categorical fields as well");
-  model.integer("batch", &M::batch, 1, 1 << 24, "bpr, bce: purchases of a training step");
-  model.integer("negatives", &M::negatives, 1, 1024, "bpr, bce: items drawn against each purchase");
-  model.number("dropout", &M::dropout, 0.0, 0.95, "bpr, bce: share of inputs set to zero in training");
-  model.number("weight_power", &M::weight_power, 0.0, 4.0, "bpr, bce: a purchase counts weight^this; 0: all alike");
-  model.choice("negative_sampling", &M::negative_sampling, {"uniform", "popularity"},
-               "bpr, bce: how negatives are drawn");
-  model.number("positive_weight", &M::positive_weight, 1e-6, 1e6, "bce: weight of a purchase against a negative");
-
-  Keys transformer(all, "transformer", &Config::transformer);
-  using T = Config::Transformer;
-  transformer.integer("layers", &T::layers, 1, 64, "layers, each of attention and a feed-forward part");
-  transformer.integer("heads", &T::heads, 1, 64, "heads of the attention; a divisor of model.dim");
-  transformer.integer("max_length", &T::max_length, 1, 16384, "newest purchases of a user that are looked at");
-  transformer.integer("feed_forward", &T::feed_forward, 1, 65536, "width of the feed-forward part");
-  transformer.boolean("user_vectors", &T::user_vectors,
-                      "a vector of the user's own beside the items: what a history of max_length does not tell");
-  transformer.number("dropout", &T::dropout, 0.0, 0.95,
-                     "share of inputs, branches and attention set to zero in training");
-  transformer.integer("horizon", &T::horizon, 1, 10'000, "purchases of later baskets that a basket is to foresee");
-  transformer.integer("batch", &T::batch, 1, 1 << 20, "histories of a training step");
-  transformer.integer("negatives", &T::negatives, 1, 1 << 24, "sampled_softmax: items drawn for a training step");
+  static const std::vector<std::unique_ptr<Recommender>> models = all_recommenders();
+  for (const SettingGroup& group : model_settings(models)) {
+    for (const Setting& setting : group.settings) all.push_back(model_key(group.section, setting));
+  }
 
   Keys associate(all, "associate", &Config::associate);
   using A = Config::Associate;
@@ -378,12 +404,19 @@ const Key& find_key(const std::string& section, const std::string& name, const s
   std::vector<std::string> names;
   for (const Key& key : registry()) names.push_back(key.full_name());
   const std::string asked = section + "." + name;
+  if (const std::string now = renamed(section); !now.empty()) {
+    throw UsageError(fmt::format("{}no setting '{}'", where, asked), fmt::format("the section is called {} now", now));
+  }
   throw UsageError(fmt::format("{}no setting '{}'", where, asked),
                    fmt::format("did you mean '{}'?", text::nearest(asked, names)));
 }
 
 void assign(Config& config, const Key& key, const toml::node& node, const std::string& where, const std::string& text) {
   if (key.read(config, node)) return;
+  if (const std::string now = renamed(text); !now.empty() && std::ranges::find(key.choices, now) != key.choices.end()) {
+    throw UsageError(fmt::format("{}{} = {}: expected {}", where, key.full_name(), text, key.valid),
+                     fmt::format("it is called {} now", now));
+  }
   const std::string near =
       key.choices.empty() ? std::string() : fmt::format("did you mean '{}'? ", text::nearest(text, key.choices));
   throw UsageError(fmt::format("{}{} = {}: expected {}", where, key.full_name(), text, key.valid),

@@ -1,6 +1,6 @@
 #pragma once
 /// The program's settings. A setting is a field here, with its default, and one line of the registry in config.cpp with its range and
-/// meaning. Import configurations are another thing: host/data/import.hpp.
+/// meaning; a model's settings come from the model. Import configurations are another thing: host/data/import.hpp.
 
 #include <cstdint>
 #include <filesystem>
@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "engine/data/settings.hpp"
 
 namespace sheaf::config {
 
@@ -17,33 +19,10 @@ inline constexpr double kAuto = std::numeric_limits<double>::quiet_NaN();
 struct Config {
   struct Model {
     std::string preference = "factorization";
-    int64_t dim = 64;
-    std::string loss = "softmax";
-    int64_t epochs = 200;
-    double learning_rate = 0.0;  // 0: the usual one of the loss
-    double weight_decay = 0.003;
-    int64_t validate_every = 0;  // 0: the usual one of the model
-    int64_t patience = 6;
     double recency_days = 250.0;
-    bool item_features = false;
-    int64_t batch = 2048;
-    int64_t negatives = 8;
-    double dropout = 0.5;
-    double weight_power = 0.0;
-    std::string negative_sampling = "uniform";
-    double positive_weight = 1.0;
   } model;
-  struct Transformer {
-    int64_t layers = 2;
-    int64_t heads = 2;
-    int64_t max_length = 256;
-    int64_t feed_forward = 256;
-    bool user_vectors = true;
-    double dropout = 0.2;
-    int64_t horizon = 100;
-    int64_t batch = 64;
-    int64_t negatives = 1024;
-  } transformer;
+  /// Those of the models, which describe themselves (engine/models/registry.hpp), by "section.name": what differs from the usual.
+  SettingValues model_settings;
   struct Associate {
     std::string by = "cosine";
     int64_t k = 32;

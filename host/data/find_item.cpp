@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/text/nearest.hpp"
+#include "engine/data/nearest.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::data {

@@ -5,10 +5,10 @@
 #include <limits>
 #include <string_view>
 
+#include "engine/data/nearest.hpp"
 #include "host/config/toml.hpp"
 #include "host/data/import.hpp"
 #include "host/data/timestamp.hpp"
-#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::data {

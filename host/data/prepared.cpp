@@ -7,9 +7,9 @@
 #include <span>
 #include <utility>
 
+#include "engine/data/nearest.hpp"
 #include "engine/io/folder.hpp"
 #include "engine/io/safetensors.hpp"
-#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::data {

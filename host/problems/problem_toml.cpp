@@ -6,8 +6,8 @@
 #include <cmath>
 #include <map>
 
+#include "engine/data/nearest.hpp"
 #include "host/config/toml.hpp"
-#include "host/text/nearest.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::problems {

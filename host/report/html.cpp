@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/app/joint.hpp"
 #include "host/report/bundle_tables.hpp"
 #include "host/report/report.hpp"
 #include "host/report/svg.hpp"
@@ -49,7 +50,7 @@ std::string fact(const std::string& value, const std::string& what) {
 }
 
 std::string head_facts(const Page& page) {
-  const auto& prepared = page.dataset->prepared;
+  const auto& prepared = page.session->prepared;
   const auto& summary = prepared.import_summary;
   std::string out = "<div class=\"facts\">\n";
   out += fact(with_commas(summary.value("rows_read", int64_t{0})), "purchase lines read");
@@ -62,7 +63,7 @@ std::string head_facts(const Page& page) {
 }
 
 std::string offers_table(const Page& page) {
-  const auto& prepared = page.dataset->prepared;
+  const auto& prepared = page.session->prepared;
   std::string out =
       "<table>\n<tr><th class=\"n\">#</th><th>Items</th><th class=\"n\">Price</th><th class=\"n\">Discount</th><th "
       "class=\"n\">Offer</th><th class=\"n\">Expected value</th><th class=\"n\">Added revenue</th><th "
@@ -115,7 +116,7 @@ std::string cleaning_table(const Page& page) {
       "<table>\n<tr><th>Rule</th><th>A row breaks it when</th><th class=\"n\">Break it</th><th "
       "class=\"n\">Dropped</th><th>First "
       "lines</th></tr>\n";
-  const auto& summary = page.dataset->prepared.import_summary;
+  const auto& summary = page.session->prepared.import_summary;
   if (!summary.contains("rules")) return "";
   for (const auto& rule : summary["rules"]) {
     std::string examples;
@@ -169,7 +170,7 @@ std::string coverage_chart(const Page& page) {
 }  // namespace
 
 std::string report_html(const Page& page) {
-  const auto& prepared = page.dataset->prepared;
+  const auto& prepared = page.session->prepared;
   const auto& quality = *page.quality;
   std::vector<std::string> names;
   for (const int32_t item : page.heat_items)

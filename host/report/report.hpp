@@ -7,6 +7,9 @@
 #include <string>
 
 #include "host/app/bundle_quality.hpp"
+#include "host/app/quality.hpp"
+#include "host/app/searches.hpp"
+#include "host/app/session.hpp"
 #include "host/report/text.hpp"
 
 namespace sheaf::report {
@@ -32,7 +35,7 @@ std::string users_jsonl(const data::Prepared& prepared, const UserScores& scores
 
 /// Everything that the page shows.
 struct Page {
-  const app::Dataset* dataset = nullptr;
+  const app::Session* session = nullptr;
   const config::Config* config = nullptr;
   const TrainReport* training = nullptr;
   const Partners* partners = nullptr;

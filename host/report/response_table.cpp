@@ -24,8 +24,8 @@ std::string row(const std::string& what, const Elasticity& training, const std::
 }  // namespace
 
 std::string response_table(const Page& page) {
-  const app::PriceResponses& found = page.dataset->price_responses();
-  const UsedResponse used = app::used_response(*page.dataset, *page.config);
+  const app::PriceResponses& found = page.session->price_responses();
+  const UsedResponse used = app::used_response(*page.session);
   const PriceResponse &t = found.training, &v = found.validation;
   std::string out = fmt::format(
       "<p>{} A discount is lost on those who would buy anyway, and a part of what it adds is taken from other items of "

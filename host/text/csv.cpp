@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "host/text/nearest.hpp"
+#include "engine/data/nearest.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/parallel.hpp"
 

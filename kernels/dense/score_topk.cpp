@@ -14,8 +14,10 @@ void score_topk(Context& context, const ScoreTopkArgs& args) {
   check_argument(args.top_items.rows == args.queries.rows && args.top_scores.rows == args.queries.rows &&
                      args.top_scores.cols == k,
                  kOp, "outputs must be [n_queries, k]");
-  check_argument(args.exclude.n_rows == 0 || args.exclude.n_rows == args.queries.rows, kOp,
-                 "exclude must have no rows or one a query");
+  check_argument(args.exclude_rows.empty() || args.exclude_rows.size == args.queries.rows, kOp,
+                 "exclude_rows must be [n_queries] or empty");
+  check_argument(args.exclude.n_rows == 0 || args.exclude.n_rows == args.queries.rows || !args.exclude_rows.empty(),
+                 kOp, "without exclude_rows exclude must have one row a query, or none");
   check_argument(args.items.rows < (int64_t{1} << 31), kOp, "at most 2^31 - 1 items");
   if (args.queries.rows > 0) SHEAF_DISPATCH(context, score_topk, args);
 }

@@ -22,9 +22,11 @@ struct ScoreTopkArgs {
   MatrixView<const float> queries;    // [n_queries, dim] f32
   MatrixView<const float> items;      // [n_items, dim] f32
   VectorView<const float> item_bias;  // [n_items] f32, or empty for 0
-  CsrView exclude;                    // [n_queries, n_items] pattern, or n_rows == 0 for none; null values
-  MatrixView<int32_t> top_items;      // [n_queries, k] i32, 1 <= k <= kMaxTopK
-  MatrixView<float> top_scores;       // [n_queries, k] f32
+  CsrView exclude;                    // [n_excludes, n_items] pattern, or n_rows == 0 for none; null values
+  VectorView<const int32_t> exclude_rows =
+      {};                         // [n_queries] i32 rows of exclude, or empty: row q itself, n_excludes == n_queries
+  MatrixView<int32_t> top_items;  // [n_queries, k] i32, 1 <= k <= kMaxTopK
+  MatrixView<float> top_scores;   // [n_queries, k] f32
 };
 
 void score_topk(Context& context, const ScoreTopkArgs& args);

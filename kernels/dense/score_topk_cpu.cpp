@@ -25,7 +25,7 @@ void score_topk(Context& context, const ScoreTopkArgs& args) {
     ExcludeWalk excludes[kQueryBlock];
     for (int64_t q = begin; q < end; ++q) {
       lists[q - begin] = {args.top_scores.row(q), args.top_items.row(q), k, 0};
-      excludes[q - begin] = ExcludeWalk(args.exclude, q);
+      excludes[q - begin] = ExcludeWalk(args.exclude, args.exclude_rows.empty() ? q : args.exclude_rows[q]);
     }
     for (int64_t first = 0; first < args.items.rows; first += kScoreTile) {
       const int64_t last = std::min(first + kScoreTile, args.items.rows);

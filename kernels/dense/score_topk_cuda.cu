@@ -22,8 +22,9 @@ __global__ void score_topk_block_kernel(ScoreTopkArgs args) {
   __shared__ TopKRow<kBlock> shared;
   const int64_t q = blockIdx.x;
   const LinearScore score_of{args, q};
-  block_top_k_row<kBlock>(args.items.rows, score_of, args.exclude, q, shared, static_cast<int32_t>(args.top_items.cols),
-                          args.top_items.row(q), args.top_scores.row(q));
+  const int64_t exclude_row = args.exclude_rows.empty() ? q : args.exclude_rows[q];
+  block_top_k_row<kBlock>(args.items.rows, score_of, args.exclude, exclude_row, shared,
+                          static_cast<int32_t>(args.top_items.cols), args.top_items.row(q), args.top_scores.row(q));
 }
 
 }  // namespace

@@ -5,8 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+#include <utility>
 
 #include "engine/bundles/bundle_search.hpp"
+#include "engine/scoring/linear_scorer.hpp"
+#include "engine/scoring/network_scorer.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"
 #include "tests/reference/association.hpp"
@@ -15,7 +21,7 @@
 
 namespace sheaf::test {
 
-inline constexpr int64_t kUsers = 12, kDim = 4;
+inline constexpr int64_t kUsers = 12, kDim = 4, kHidden = 6;
 
 class BundleWorldTest : public OpTest {
  protected:
@@ -31,30 +37,38 @@ class BundleWorldTest : public OpTest {
     user_bias_ = random_floats(kUsers, 5);
     item_bias_ = random_floats(n_items, 6);
     vectors_ = random_floats(n_items * kDim, 7);
+    inner_ = random_floats(kHidden * 2 * kDim, 8);
+    inner_bias_ = random_floats(kHidden, 9);
+    outer_ = random_floats(kHidden, 10);
+    outer_bias_ = random_floats(1, 11);
     params_.search.seed = 5;
     params_.search.rounds = 4;
   }
 
-  LinearScorer scorer() {
-    LinearScorer scorer;
-    scorer.n_users = kUsers;
-    scorer.n_items = n_items_;
-    scorer.dim = kDim;
-    scorer.users = Buffer<float>(context(), users_);
-    scorer.items = Buffer<float>(context(), items_);
-    scorer.user_bias = Buffer<float>(context(), user_bias_);
-    scorer.item_bias = Buffer<float>(context(), item_bias_);
-    scorer.bias = Buffer<float>(context(), std::vector<float>{-0.25f});
-    scorer.calibration = calibration_;
-    return scorer;
+  /// Made anew from the tables and the calibration. With SHEAF_TEST_SCORER=network a network over the pairs instead of the linear form:
+  /// nothing in the bundle search may depend on how scores are made.
+  const Scorer& scorer() {
+    if (is_network()) {
+      scorer_ = network();
+    } else {
+      LinearParts parts{.n_users = kUsers, .n_items = n_items_, .dim = kDim};
+      parts.users = Buffer<float>(context(), users_);
+      parts.items = Buffer<float>(context(), items_);
+      parts.user_bias = Buffer<float>(context(), user_bias_);
+      parts.item_bias = Buffer<float>(context(), item_bias_);
+      parts.bias = Buffer<float>(context(), std::vector<float>{-0.25f});
+      scorer_ = std::make_unique<LinearScorer>(context(), std::move(parts));
+    }
+    scorer_->calibration = calibration_;
+    return *scorer_;
   }
   SearchSpace space() {
     SearchSpace space(context(), catalog_, params_);
     if (sparse_association_.n_rows() > 0) {
       space.association = sheaf::DeviceCsr(context(), sparse_association_);
     } else {
-      space.vectors = Buffer<float>(context(), vectors_);
-      space.dim = kDim;
+      device_vectors_ = Buffer<float>(context(), vectors_);
+      space.vectors = std::as_const(device_vectors_).matrix(n_items_, kDim);
     }
     space.scale = scale_;
     return space;
@@ -77,24 +91,56 @@ class BundleWorldTest : public OpTest {
     return partners;
   }
 
-  /// P(u, i) in double, and how far it may be from the float: its logit's error, as P' <= P, and one rounding.
-  double probability(int64_t u, int64_t i) const {
+  std::unique_ptr<Scorer> network() {
+    const auto table = [&](const std::vector<float>& values) { return Buffer<float>(context(), values); };
+    LinearParts everything{.n_users = kUsers, .n_items = n_items_, .dim = 1};  // retrieves all items, in their order
+    everything.users = Buffer<float>::zeros(context(), kUsers);
+    everything.items = Buffer<float>::zeros(context(), n_items_);
+    NetworkParts parts{.n_users = kUsers, .n_items = n_items_, .dim = kDim};
+    parts.users = table(users_);
+    parts.items = table(items_);
+    parts.layers.push_back({2 * kDim, kHidden, table(inner_), table(inner_bias_)});
+    parts.layers.push_back({kHidden, 1, table(outer_), table(outer_bias_)});
+    parts.retrieval = std::make_shared<LinearScorer>(context(), std::move(everything));
+    return std::make_unique<NetworkScorer>(context(), std::move(parts));
+  }
+  static bool is_network() {
+    const char* kind = std::getenv("SHEAF_TEST_SCORER");
+    return kind != nullptr && std::string_view(kind) == "network";
+  }
+  /// score(u, i) in double.
+  double score(int64_t u, int64_t i) const {
     const auto at = [](const std::vector<float>& values, int64_t place) {
       return static_cast<double>(values[static_cast<size_t>(place)]);
     };
-    const double dot = ref::dot(users_.data() + u * kDim, items_.data() + i * kDim, kDim).value;
-    const double bias = at(user_bias_, u) + at(item_bias_, i) - 0.25;
-    const double z = calibration_.slope * dot + calibration_.bias_slope * bias + calibration_.offset;
-    return 1 / (1 + std::exp(-z));
+    if (!is_network()) {
+      return ref::dot(users_.data() + u * kDim, items_.data() + i * kDim, kDim).value + at(user_bias_, u) +
+             at(item_bias_, i) - 0.25;
+    }
+    double sum = at(outer_bias_, 0);
+    for (int64_t h = 0; h < kHidden; ++h) {
+      double inner = at(inner_bias_, h);
+      for (int64_t c = 0; c < kDim; ++c) {
+        inner += at(inner_, h * 2 * kDim + c) * at(users_, u * kDim + c) +
+                 at(inner_, h * 2 * kDim + kDim + c) * at(items_, i * kDim + c);
+      }
+      sum += at(outer_, h) * std::max(0.0, inner);
+    }
+    return sum;
   }
-  /// What candidates are chosen by.
+  /// P(u, i) in double, and how far it may be from the float: its logit's error, as P' <= P, and one rounding.
+  double probability(int64_t u, int64_t i) const {
+    return 1 / (1 + std::exp(-(calibration_.slope * score(u, i) + calibration_.offset)));
+  }
+  /// What candidates are chosen by: the score up to a number of the user's own.
   double logit(int64_t u, int64_t i) const {
-    return ref::dot(users_.data() + u * kDim, items_.data() + i * kDim, kDim).value +
-           static_cast<double>(item_bias_[static_cast<size_t>(i)]);
+    return is_network() ? score(u, i) : score(u, i) - static_cast<double>(user_bias_[static_cast<size_t>(u)]) + 0.25;
   }
-  // |terms| of a logit: kDim products of at most 1.5^2, biases of 1, 1 and 0.25; folding the calibration in rounds each once more.
+  // |terms| of a linear score: kDim products of at most 1.5^2, biases of 1, 1 and 0.25. Of a network: weights of at most 1 and 8 inputs of
+  // at most 1.5 in each of the hidden sums.
   double relative_probability_error() const {
-    return std::abs(calibration_.slope) * ref::sum_bound(kDim + 5, kDim * 2.25 + 2.25) + 2 * kRound;
+    const double magnitude = is_network() ? kHidden * (2 * kDim * 1.5 + 1) + 1 : kDim * 2.25 + 2.25;
+    return std::abs(calibration_.slope) * ref::sum_bound(2 * kDim + kHidden + 3, magnitude) + 2 * kRound;
   }
 
   /// What search_for_users should maximise for user u.
@@ -164,10 +210,13 @@ class BundleWorldTest : public OpTest {
 
   int64_t n_items_ = 0;
   Catalog catalog_;
+  std::unique_ptr<Scorer> scorer_;
   std::vector<float> users_, items_, user_bias_, item_bias_, vectors_;
+  std::vector<float> inner_, inner_bias_, outer_, outer_bias_;  // of the network
+  Buffer<float> device_vectors_;
   sheaf::HostCsr sparse_association_;
   SearchParams params_;
-  Calibration calibration_{1.5, 0.75, -0.5};
+  Calibration calibration_{1.5, -0.5};
   float scale_ = 0.5f;
 };
 

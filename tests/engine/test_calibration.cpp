@@ -4,7 +4,8 @@
 #include <cmath>
 #include <map>
 
-#include "engine/evaluate/calibration.hpp"
+#include "engine/scoring/calibration.hpp"
+#include "engine/scoring/linear_scorer.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"
 
@@ -23,9 +24,8 @@ struct Examples {
   }
 };
 
-/// The fit with all of the logit in one part.
 Calibration fit(const Examples& data, const std::vector<float>& weights) {
-  return fit_platt(data.logits, std::vector<float>(data.logits.size(), 0.0f), data.labels, weights);
+  return fit_platt(data.logits, data.labels, weights);
 }
 
 /// Gradient and Hessian of the negative log-likelihood with Platt's targets, by definition.
@@ -55,7 +55,7 @@ struct Curve {
 };
 
 TEST(FitPlatt, RecoversAPlantedSlopeAndOffset) {
-  for (const Calibration planted : {Calibration{1.7, 0, -0.8}, Calibration{0.3, 0, -4.0}, Calibration{-0.9, 0, 2.0}}) {
+  for (const Calibration planted : {Calibration{1.7, -0.8}, Calibration{0.3, -4.0}, Calibration{-0.9, 2.0}}) {
     Examples data;  // each logit with both labels, as often as its probability says
     for (const float x : test::random_floats(300, 1, -4.0f, 4.0f)) {
       const double p = sigmoid(planted.slope * static_cast<double>(x) + planted.offset);
@@ -73,28 +73,6 @@ TEST(FitPlatt, RecoversAPlantedSlopeAndOffset) {
     EXPECT_NEAR(found.offset, planted.offset,
                 2 * (curve.h_ss * g_offset + std::abs(curve.h_so) * g_slope) / determinant);
   }
-}
-
-TEST(FitPlatt, TellsTheTwoPartsApart) {
-  const Calibration planted{0.3, 0.8, -2.0};
-  const auto interactions = test::random_floats(400, 5, -4.0f, 4.0f), biases = test::random_floats(400, 6, -3.0f, 3.0f);
-  std::vector<float> x, b, weights;
-  std::vector<uint8_t> labels;
-  for (size_t i = 0; i < 400; ++i) {
-    const double p = sigmoid(planted.slope * static_cast<double>(interactions[i]) +
-                             planted.bias_slope * static_cast<double>(biases[i]) + planted.offset);
-    for (const uint8_t label : {uint8_t{1}, uint8_t{0}}) {
-      x.push_back(interactions[i]);
-      b.push_back(biases[i]);
-      labels.push_back(label);
-      weights.push_back(static_cast<float>(1e5 * (label ? p : 1 - p)));
-    }
-  }
-  const Calibration found = fit_platt(x, b, labels, weights);
-  // The smoothing of the targets is worth one example of 1e5 * 400 * p (1 - p) >= 1e6.
-  EXPECT_NEAR(found.slope, planted.slope, 1e-5);
-  EXPECT_NEAR(found.bias_slope, planted.bias_slope, 1e-5);
-  EXPECT_NEAR(found.offset, planted.offset, 1e-5);
 }
 
 TEST(FitPlatt, EndsWhereTheLossIsLeast) {
@@ -162,11 +140,11 @@ TEST(FitPlatt, EqualLogitsGiveTheShare) {
 TEST(FitPlatt, OneLabelAloneLeavesTheLogits) {
   const std::vector<float> logits{1, 2, 3};
   for (const auto& labels : {std::vector<uint8_t>{1, 1, 1}, std::vector<uint8_t>{0, 0, 0}}) {
-    const Calibration found = fit_platt(logits, logits, labels, {});
+    const Calibration found = fit_platt(logits, labels, {});
     EXPECT_EQ(found.slope, 1);
     EXPECT_EQ(found.offset, 0);
   }
-  EXPECT_EQ(fit_platt({}, {}, {}, {}).slope, 1);
+  EXPECT_EQ(fit_platt({}, {}, {}).slope, 1);
 }
 
 HostCsr held_out() { return test::pattern({{0, 3, 4}, {}, {2}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {9}}, 10); }
@@ -213,24 +191,21 @@ TEST(DrawPairs, IsKeyedByTheSeed) {
 
 class CalibrateTest : public test::OpTest {
  protected:
-  /// logit(u, i) = item_bias[i], of 6 users.
-  LinearScorer scorer(const std::vector<float>& item_bias) {
-    LinearScorer scorer;
-    scorer.n_users = 6;
-    scorer.n_items = static_cast<int64_t>(item_bias.size());
-    scorer.dim = 1;
-    scorer.users = Buffer<float>::zeros(context(), 6);
-    scorer.items = Buffer<float>::zeros(context(), scorer.n_items);
-    scorer.user_bias = Buffer<float>::zeros(context(), 6);
-    scorer.item_bias = Buffer<float>(context(), item_bias);
-    scorer.bias = Buffer<float>::zeros(context(), 1);
-    return scorer;
+  /// score(u, i) = users[u] * items[i] + item_bias[i] + bias, of 6 users.
+  std::unique_ptr<Scorer> scorer(const std::vector<float>& item_bias, const std::vector<float>& users = {},
+                                 const std::vector<float>& items = {}, float bias = 0.0f) {
+    LinearParts parts{.n_users = 6, .n_items = std::ssize(item_bias), .dim = 1};
+    parts.users = users.empty() ? Buffer<float>::zeros(context(), 6) : Buffer<float>(context(), users);
+    parts.items = items.empty() ? Buffer<float>::zeros(context(), parts.n_items) : Buffer<float>(context(), items);
+    parts.item_bias = Buffer<float>(context(), item_bias);
+    parts.bias = Buffer<float>(context(), std::vector<float>{bias});
+    return std::make_unique<LinearScorer>(context(), std::move(parts));
   }
 };
 
 TEST_P(CalibrateTest, ConstantScoresGetTheShareOfBoughtPairs) {
   const HostCsr bought = test::pattern({{0, 1}, {}, {5}, {30, 31, 32}, {39}, {}}, 40);
-  const Calibration found = calibrate(context(), scorer(std::vector<float>(40, 0.0f)), bought);
+  const Calibration found = calibrate(context(), *scorer(std::vector<float>(40, 0.0f)), bought);
   // 7 bought pairs of the 4 * 40 of users who bought at all; Platt's targets for the counts 7 and 153.
   EXPECT_NEAR(sigmoid(found.offset), (7 * (8.0 / 9) + 153 * (1.0 / 155)) / 160, 1e-6);
 }
@@ -239,21 +214,22 @@ TEST_P(CalibrateTest, TellsBoughtItemsFromOthers) {
   std::vector<float> bias(40, -1.0f);
   for (size_t i = 0; i < 4; ++i) bias[i] = 1.0f;  // each of the six buys two of the four
   const HostCsr bought = test::pattern({{0, 1}, {1, 2}, {2, 3}, {0, 3}, {0, 2}, {1, 3}}, 40);
-  const Calibration found = calibrate(context(), scorer(bias), bought);
+  const Calibration found = calibrate(context(), *scorer(bias), bought);
   // Half of the 24 pairs of score 1 and none of the others; Platt's targets move the half by at most 1 / 14.
-  EXPECT_NEAR(sigmoid(found.bias_slope + found.offset), 0.5, 1.0 / 14);
-  EXPECT_LT(sigmoid(found.offset - found.bias_slope), 0.02);
+  EXPECT_NEAR(sigmoid(found.slope + found.offset), 0.5, 1.0 / 14);
+  EXPECT_LT(sigmoid(found.offset - found.slope), 0.02);
 }
 
-TEST_P(CalibrateTest, OneSlopeKeepsTheOrderOfTheLogits) {
-  // Taste and popularity point opposite ways: two slopes would exchange them.
-  LinearScorer s = scorer(test::random_floats(40, 11, -2.0f, 2.0f));
-  s.users = Buffer<float>(context(), test::random_floats(6, 12, 0.5f, 2.0f));
-  s.items = Buffer<float>(context(), test::random_floats(40, 13, -2.0f, 2.0f));
-  const HostCsr bought = test::pattern({{0, 9}, {3, 4}, {7}, {11, 12, 30}, {2}, {20}}, 40);
-  s.calibration = calibrate(context(), s, bought);
-  EXPECT_EQ(s.calibration.slope, s.calibration.bias_slope);
-  EXPECT_GE(s.calibration.slope, 0.0);
+TEST_P(CalibrateTest, TheSlopeKeepsTheOrderOfTheScores) {
+  // What scores highest is never bought: the slope ends at 0 and not below.
+  std::vector<float> bias(40, -1.0f);
+  for (size_t i = 0; i < 4; ++i) bias[i] = 1.0f;
+  const HostCsr bought = test::pattern({{10, 11}, {12}, {20, 21}, {30}, {31, 32}, {33}}, 40);
+  EXPECT_EQ(calibrate(context(), *scorer(bias), bought).slope, 0.0);
+  const auto s = scorer(test::random_floats(40, 11, -2.0f, 2.0f), test::random_floats(6, 12, 0.5f, 2.0f),
+                        test::random_floats(40, 13, -2.0f, 2.0f));
+  const HostCsr other = test::pattern({{0, 9}, {3, 4}, {7}, {11, 12, 30}, {2}, {20}}, 40);
+  EXPECT_GE(calibrate(context(), *s, other).slope, 0.0);
 }
 
 TEST_P(CalibrateTest, LooksAtTheHeadOfTheListsAlone) {
@@ -261,35 +237,42 @@ TEST_P(CalibrateTest, LooksAtTheHeadOfTheListsAlone) {
                           -4.0f);  // 100 at the head, of which each user buys one; what is bought below does not count
   for (size_t i = 0; i < 100; ++i) bias[i] = 4.0f;
   const HostCsr bought = test::pattern({{0, 150}, {1, 151}, {2, 152}, {3, 153}, {4, 154}, {5, 155}}, 200);
-  const HeadPairs pairs = head_pairs(context(), scorer(bias), bought);
+  const HeadPairs pairs = head_pairs(context(), *scorer(bias), bought);
   EXPECT_EQ(pairs.labels.size(), 600u);
   EXPECT_EQ(std::ranges::count(pairs.labels, 1), 6);
-  EXPECT_TRUE(std::ranges::all_of(pairs.logits, [](float x) { return x == 4.0f; }));
-  EXPECT_EQ(head_pairs(context(), scorer(bias), test::pattern({{}, {}, {}, {}, {}, {}}, 200)).labels.size(), 0u);
+  EXPECT_TRUE(std::ranges::all_of(pairs.scores, [](float x) { return x == 4.0f; }));
+  EXPECT_EQ(head_pairs(context(), *scorer(bias), test::pattern({{}, {}, {}, {}, {}, {}}, 200)).labels.size(), 0u);
 }
 
-TEST_P(CalibrateTest, FoldedScorerGivesTheProbabilities) {
-  LinearScorer s = scorer(test::random_floats(10, 5));
-  s.users = Buffer<float>(context(), test::random_floats(6, 6));
-  s.items = Buffer<float>(context(), test::random_floats(10, 7));
-  s.bias = Buffer<float>(context(), std::vector<float>{0.5f});
-  s.calibration = {0.25, 0.75, -2.0};
-  const LinearScorer folded = probability_scorer(context(), s);
-  const std::vector<float> users = s.users.to_host(), items = s.items.to_host(), bias = s.item_bias.to_host();
+TEST_P(CalibrateTest, ProbabilitiesAreThoseOfTheCalibratedScores) {
+  const std::vector<float> bias = test::random_floats(10, 5), users = test::random_floats(6, 6),
+                           items = test::random_floats(10, 7);
+  const auto s = scorer(bias, users, items, 0.5f);
+  s->calibration = {0.25, -2.0};
+  std::vector<int32_t> everything;
   for (int32_t u = 0; u < 6; ++u) {
-    for (int32_t i = 0; i < 10; ++i) {
-      const double expected = 0.25 * static_cast<double>(users[static_cast<size_t>(u)]) *
-                                  static_cast<double>(items[static_cast<size_t>(i)]) +
-                              0.75 * (static_cast<double>(bias[static_cast<size_t>(i)]) + 0.5) - 2.0;
-      EXPECT_NEAR(pair_logits(context(), folded, {u}, {i}, 1)[0], expected, 8 * test::kRound * 4.0);
+    for (int32_t i = 0; i < 10; ++i) everything.push_back(i);
+  }
+  const Queries everyone = Queries::everyone(context(), 6);
+  const std::vector<double> p = pair_probabilities(context(), *s, everyone, everything, 10);
+  const std::vector<float> mean = s->mean_probability(context(), everyone);
+  for (size_t i = 0; i < 10; ++i) {
+    double sum = 0.0;
+    for (size_t u = 0; u < 6; ++u) {
+      const double score =
+          static_cast<double>(users[u]) * static_cast<double>(items[i]) + static_cast<double>(bias[i]) + 0.5;
+      const double expected = sigmoid(0.25 * score - 2.0);
+      EXPECT_NEAR(p[u * 10 + i], expected, 8 * test::kRound);
+      sum += expected;
     }
+    EXPECT_NEAR(static_cast<double>(mean[i]), sum / 6, 16 * test::kRound);
   }
 }
 
-TEST_P(CalibrateTest, LogitsAreThoseOfEachPair) {
+TEST_P(CalibrateTest, ScoresAreThoseOfEachPair) {
   const std::vector<float> bias = test::random_floats(10, 5);
   const LabelledPairs pairs = draw_pairs(held_out(), 3, 9);
-  const std::vector<float> logits = logits_of(context(), scorer(bias), pairs);
+  const std::vector<float> logits = scores_of(context(), *scorer(bias), pairs);
   ASSERT_EQ(logits.size(), pairs.items.size());
   for (size_t i = 0; i < logits.size(); ++i) EXPECT_EQ(logits[i], bias[static_cast<size_t>(pairs.items[i])]);
 }
@@ -297,7 +280,7 @@ TEST_P(CalibrateTest, LogitsAreThoseOfEachPair) {
 TEST_P(CalibrateTest, WithNothingToLearnFromLeavesTheLogits) {
   for (const HostCsr& bought :
        {test::pattern({{}, {}, {}, {}, {}, {}}, 2), test::pattern({{0, 1}, {}, {}, {}, {}, {}}, 2)}) {
-    const Calibration found = calibrate(context(), scorer({1, 2}), bought);
+    const Calibration found = calibrate(context(), *scorer({1, 2}), bought);
     EXPECT_EQ(found.slope, 1);
     EXPECT_EQ(found.offset, 0);
   }

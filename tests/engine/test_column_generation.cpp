@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/bundles/column_generation.hpp"
+#include "engine/scoring/linear_scorer.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/engine/engine_data.hpp"
 
@@ -31,28 +32,26 @@ class RunSearchTest : public test::OpTest {
     params_.weight_revenue = 0.05f;
     params_.search.seed = 5;
     params_.search.rounds = 4;
-    scorer_.n_users = kUsers;
-    scorer_.n_items = kItems;
-    scorer_.dim = kDim;
-    scorer_.users = Buffer<float>(context(), test::random_floats(kUsers * kDim, 3, -0.5f, 0.5f));
-    scorer_.items = Buffer<float>(context(), test::random_floats(kItems * kDim, 4));
-    scorer_.user_bias = Buffer<float>::zeros(context(), kUsers);
-    scorer_.item_bias = Buffer<float>(context(), test::random_floats(kItems, 6, -2.0f, 1.0f));
-    scorer_.bias = Buffer<float>::zeros(context(), 1);
+    LinearParts parts{.n_users = kUsers, .n_items = kItems, .dim = kDim};
+    parts.users = Buffer<float>(context(), test::random_floats(kUsers * kDim, 3, -0.5f, 0.5f));
+    parts.items = Buffer<float>(context(), test::random_floats(kItems * kDim, 4));
+    parts.item_bias = Buffer<float>(context(), test::random_floats(kItems, 6, -2.0f, 1.0f));
+    scorer_ = std::make_unique<LinearScorer>(context(), std::move(parts));
     vectors_ = test::random_floats(kItems * kDim, 7);
+    device_vectors_ = Buffer<float>(context(), vectors_);
     for (int32_t u = 0; u < kUsers; ++u) users_.push_back(u);
   }
   SearchResult search(const SearchParams& params, const std::vector<int32_t>& users) {
     SearchSpace space(context(), catalog_, params);
-    space.vectors = Buffer<float>(context(), vectors_);
-    space.dim = kDim;
-    return search_for_users(context(), scorer_, space, params, users);
+    space.vectors = std::as_const(device_vectors_).matrix(kItems, kDim);
+    return search_for_users(context(), *scorer_, space, params, users);
   }
   SearchCall all_users() {
     return [this](const SearchParams& params) { return search(params, users_); };
   }
   double probability(int64_t user, int32_t item, const SearchParams& params) {
-    const float logit = pair_logits(context(), scorer_, {static_cast<int32_t>(user)}, {item}, 1).front();
+    const float logit =
+        pair_scores(context(), *scorer_, Queries(context(), {static_cast<int32_t>(user)}), {item}, 1).front();
     const double p = 1.0 / (1.0 + std::exp(-static_cast<double>(logit)));
     return std::min(1.0, p * (1.0 + static_cast<double>(params.uplift) * static_cast<double>(params.discount)));
   }
@@ -94,8 +93,9 @@ class RunSearchTest : public test::OpTest {
 
   Catalog catalog_;
   SearchParams params_;
-  LinearScorer scorer_;
+  std::unique_ptr<Scorer> scorer_;
   std::vector<float> vectors_;
+  Buffer<float> device_vectors_;
   std::vector<int32_t> users_;
 };
 

@@ -106,7 +106,7 @@ TEST_P(BuiltProblemTest, AnAudiencesCandidatesAreWhatItWantsMost) {
   params_.candidates = 10;
   params_.must_have = {};
   const std::vector<int32_t> segment{1, 4, 7};
-  const std::vector<float> mean = mean_probability(context(), scorer(), segment);
+  const std::vector<float> mean = scorer().mean_probability(context(), Queries(context(), segment));
   ASSERT_EQ(std::ssize(mean), n_items_);
   std::vector<double> expected;
   for (int64_t i = 0; i < n_items_; ++i) {
@@ -115,8 +115,8 @@ TEST_P(BuiltProblemTest, AnAudiencesCandidatesAreWhatItWantsMost) {
     expected.push_back(sum / 3.0);
     EXPECT_NEAR(mean[static_cast<size_t>(i)], sum / 3.0, sum / 3.0 * (relative_probability_error() + 8 * test::kRound));
   }
-  const std::vector<float> all = mean_probability(context(), scorer());
-  EXPECT_TRUE(test::same_bits(all, mean_probability(context(), scorer(), kEveryone)));
+  const std::vector<float> all = scorer().mean_probability(context(), Queries::everyone(context(), test::kUsers));
+  EXPECT_TRUE(test::same_bits(all, scorer().mean_probability(context(), Queries(context(), kEveryone))));
   const ExportedProblem built = problem_of_audience(context(), space(), params_, mean);
   ASSERT_EQ(built.problem.n, 10);
   std::vector<double> sorted = expected;

@@ -56,7 +56,7 @@ class JointSearchTest : public test::BundleWorldTest {
   }
   SearchSpace joint_space() {
     SearchSpace space(context(), catalog_, params_);
-    space.joint = std::make_unique<JointSpace>(context(), chances_, dependence_, std::span<const float>{}, 0);
+    space.joint = std::make_unique<JointSpace>(context(), chances_, dependence_);
     space.substitutes = sheaf::DeviceCsr(context(), substitutes_);
     return space;
   }
@@ -64,7 +64,7 @@ class JointSearchTest : public test::BundleWorldTest {
     const auto row = chances_.own.row(user);
     const auto at = std::ranges::lower_bound(row, item);
     if (at == row.end() || *at != item) {
-      return chances_.new_item.of(pair_logits(context(), scorer_, {user}, {item}, 1).front());
+      return chances_.new_item.of(pair_scores(context(), *scorer_, Queries(context(), {user}), {item}, 1).front());
     }
     return static_cast<double>(
         chances_.own.values[static_cast<size_t>(chances_.own.row_offsets[static_cast<size_t>(user)]) +
@@ -109,10 +109,10 @@ class JointSearchTest : public test::BundleWorldTest {
     return best;
   }
   void expect_best() {
-    scorer_ = scorer();
+    scorer_ = &scorer();
     std::vector<int32_t> users(test::kUsers);
     std::iota(users.begin(), users.end(), 0);
-    const SearchResult found = search_for_users(context(), scorer_, joint_space(), params_, users);
+    const SearchResult found = search_for_users(context(), *scorer_, joint_space(), params_, users);
     for (int32_t u = 0; u < test::kUsers; ++u) {
       const Bundle& bundle = found.bundles[static_cast<size_t>(u)];
       const double best = best_value(u, [](int32_t, int32_t) { return true; });
@@ -124,7 +124,7 @@ class JointSearchTest : public test::BundleWorldTest {
   BasketChances chances_;
   BasketDependence dependence_;
   sheaf::HostCsr substitutes_;
-  LinearScorer scorer_;
+  const Scorer* scorer_ = nullptr;
 };
 
 TEST_P(JointSearchTest, FindsTheMostExpectedBasketsOfEveryUser) { expect_best(); }
@@ -149,7 +149,7 @@ TEST_P(JointSearchTest, SubstitutesTakeAwayWhatTheyWouldBring) {
 }
 
 TEST_P(JointSearchTest, ForbiddenPairsAreNeverTogether) {
-  scorer_ = scorer();
+  scorer_ = &scorer();
   std::vector<std::vector<int32_t>> rows(kItems);
   for (int32_t i = 0; i < kItems; ++i) {
     for (int32_t j = 0; j < kItems; ++j) {
@@ -159,8 +159,8 @@ TEST_P(JointSearchTest, ForbiddenPairsAreNeverTogether) {
   params_.apart = test::pattern(rows, kItems);
   const SearchSpace space = joint_space();
   const std::vector<int32_t> users{0, 5, 11};
-  const SearchResult found = search_for_users(context(), scorer_, space, params_, users);
-  const std::vector<ExportedProblem> problems = problems_of_users(context(), scorer_, space, params_, users);
+  const SearchResult found = search_for_users(context(), *scorer_, space, params_, users);
+  const std::vector<ExportedProblem> problems = problems_of_users(context(), *scorer_, space, params_, users);
   for (size_t u = 0; u < users.size(); ++u) {
     const auto allowed = [](int32_t i, int32_t j) { return (i + j) % 3 != 0; };
     const double best = best_value(users[u], allowed);
@@ -176,9 +176,9 @@ TEST_P(JointSearchTest, ForbiddenPairsAreNeverTogether) {
 
 TEST_P(JointSearchTest, CandidatesAreOwnItemsPartnersAndNewOnes) {
   params_.candidates = 8;
-  scorer_ = scorer();
+  scorer_ = &scorer();
   const SearchSpace space = joint_space();
-  const ExportedProblem built = problems_of_users(context(), scorer_, space, params_, {3}).front();
+  const ExportedProblem built = problems_of_users(context(), *scorer_, space, params_, {3}).front();
   // Of eight places five are own items by their chance; user 3 lacks 3 and 7, which are new.
   int64_t fresh = 0;
   for (const int32_t item : built.items) fresh += is_new(3, item) ? 1 : 0;
@@ -188,7 +188,7 @@ TEST_P(JointSearchTest, CandidatesAreOwnItemsPartnersAndNewOnes) {
 }
 
 TEST_P(JointSearchTest, BundlesApartShareNoPair) {
-  scorer_ = scorer();
+  scorer_ = &scorer();
   const SearchSpace space = joint_space();
   std::vector<int32_t> anchors(kItems);
   std::iota(anchors.begin(), anchors.end(), 0);

@@ -1,247 +1,298 @@
+// What holds for every model of the registry: a new one is tested here by its line in the registry alone.
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <set>
 
-#include "engine/models/preference.hpp"
+#include "engine/evaluate/ranking_eval.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 #include "tests/common/numbers.hpp"
-#include "tests/engine/engine_data.hpp"
+#include "tests/engine/model_data.hpp"
 #include "tests/reference/topk.hpp"
 
 namespace sheaf {
 namespace {
 
-using test::random_floats;
+using test::Planted;
 
-constexpr PreferenceKind kKinds[]{PreferenceKind::factorization, PreferenceKind::additive};
+constexpr int64_t kUsers = Planted::n_users, kItems = Planted::n_items;
 
-Catalog featured_catalog() {
-  Catalog catalog = test::plain_catalog(7);
-  catalog.fields = {{"colour", 3, {0, 1, 2, 0, 1, 2, 0}}, {"size", 2, {1, 1, 1, 0, 0, 0, 0}}};
-  return catalog;
-}
-
-/// Every parameter random, biases too.
-void randomise(PreferenceModel& model, uint32_t seed) {
-  for (Parameter* p : model.parameters()) p->value.assign(random_floats(p->value.size(), seed++));
-}
-
-const std::vector<float>& table(const PreferenceState& state, const std::string& name) {
-  const auto found = std::ranges::find(state.tables, name, &PreferenceState::Table::name);
-  EXPECT_NE(found, state.tables.end()) << name;
-  return found->values;
-}
-
-/// logit(u, i) by the definition of preference.hpp in double; `magnitude` is the sum of the absolute values of its terms.
-struct Logit {
-  double value = 0, magnitude = 0;
-  void add(double term) {
-    value += term;
-    magnitude += std::abs(term);
+std::vector<int32_t> all_items(int64_t n_queries) {
+  std::vector<int32_t> items;
+  for (int64_t q = 0; q < n_queries; ++q) {
+    for (int32_t i = 0; i < kItems; ++i) items.push_back(i);
   }
-};
-Logit defined_logit(const PreferenceState& state, int64_t u, int64_t i) {
-  Logit logit;
-  const auto at = [&](const char* name, int64_t row, int64_t column, int64_t cols) {
-    return static_cast<double>(table(state, name)[static_cast<size_t>(row * cols + column)]);
-  };
-  const bool additive = state.kind == PreferenceKind::additive;
-  for (int64_t c = 0; c < state.dim; ++c) {
-    const double user = at("user_table", u, c, state.dim);
-    if (additive) logit.add(at("w_user", 0, c, state.dim) * user);
-    for (const int32_t row : state.item_bags.row(i)) {
-      logit.add((additive ? at("w_item", 0, c, state.dim) : user) * at("item_table", row, c, state.dim));
-    }
-  }
-  if (!additive) {
-    logit.add(at("user_bias", u, 0, 1));
-    for (const int32_t row : state.item_bags.row(i)) logit.add(at("item_bias", row, 0, 1));
-  }
-  logit.add(at("bias", 0, 0, 1));
-  return logit;
+  return items;
 }
 
-class PreferenceModelTest : public test::OpTest {
+class ModelsTest : public test::OpTest {
  protected:
-  PreferenceModel make(PreferenceKind kind, bool item_features, uint64_t seed = 3) {
-    return PreferenceModel(context(), kind, 5, 6, featured_catalog(), item_features, seed);
+  std::unique_ptr<Recommender> fitted(Context& where, std::string_view name, const FitOptions& options = {}) {
+    std::unique_ptr<Recommender> model = test::quick_model(name);
+    report_ = model->fit(where, data_.view(), options);
+    return model;
   }
+  std::unique_ptr<Recommender> fitted(std::string_view name) { return fitted(context(), name); }
+
+  test::ModelData data_;
+  FitReport report_;
 };
 
-TEST_P(PreferenceModelTest, ItemsAreTheirOwnRowAndThoseOfTheirFeatures) {
-  const HostCsr plain = make(PreferenceKind::factorization, false).state().item_bags;
-  EXPECT_EQ(plain.columns, (std::vector<int32_t>{0, 1, 2, 3, 4, 5, 6}));
-  EXPECT_EQ(plain.n_columns, 7);
-  const PreferenceModel model = make(PreferenceKind::factorization, true);
-  const HostCsr bags = model.state().item_bags;
-  EXPECT_EQ(bags.n_columns, 7 + 3 + 2);
-  EXPECT_EQ(bags.n_rows(), 7);
-  EXPECT_EQ(model.max_item_bag(), 3);
-  for (int32_t i = 0; i < 7; ++i) {
-    const auto row = bags.row(i);
-    const auto fields = featured_catalog().fields;
-    EXPECT_EQ(std::vector<int32_t>(row.begin(), row.end()),
-              (std::vector<int32_t>{i, 7 + fields[0].codes[static_cast<size_t>(i)],
-                                    10 + fields[1].codes[static_cast<size_t>(i)]}));
+TEST_P(ModelsTest, NamesSettingsAndHelpAreThere) {
+  std::set<std::string> names, sections;
+  for (const auto& model : all_recommenders()) {
+    EXPECT_TRUE(names.insert(std::string(model->name())).second) << model->name();
+    EXPECT_FALSE(model->about().empty()) << model->name();
+    for (const SettingGroup& group : model->settings()) {
+      for (const Setting& setting : group.settings) {
+        EXPECT_FALSE(setting.help.empty()) << group.section << "." << setting.name;
+        // The usual value is valid.
+        EXPECT_NO_THROW(apply_settings({{group.section, {setting}}}, values_of({{group.section, {setting}}})));
+      }
+    }
   }
 }
 
-TEST_P(PreferenceModelTest, StartsNormalFromItsSeed) {
-  for (const PreferenceKind kind : kKinds) {
-    PreferenceModel model(context(), kind, 60, 50, featured_catalog(), true, 11);
-    const PreferenceState state = model.state();
-    // Of n values with deviation 0.1, the mean is within 5 * 0.1 / sqrt(n), the variance within 5 * 0.01 * sqrt(2 / n).
-    const auto& values = table(state, "user_table");
-    const auto n = static_cast<double>(values.size());
-    double mean = 0, variance = 0;
-    for (const float x : values) mean += static_cast<double>(x) / n;
-    for (const float x : values) variance += (static_cast<double>(x) - mean) * (static_cast<double>(x) - mean) / n;
-    EXPECT_NEAR(mean, 0.0, 0.5 / std::sqrt(n));
-    EXPECT_NEAR(variance, 0.01, 0.05 * std::sqrt(2.0 / n));
-    EXPECT_EQ(table(state, "bias"), std::vector<float>{0.0f});
-    if (kind == PreferenceKind::factorization) {
-      EXPECT_EQ(table(state, "user_bias"), std::vector<float>(60, 0.0f));
-      EXPECT_EQ(table(state, "item_bias"), std::vector<float>(12, 0.0f));
-    } else {
-      EXPECT_NE(table(state, "w_user"), table(state, "w_item"));
+TEST_P(ModelsTest, LearnsTheTastes) {
+  for (const std::string& name : model_names()) {
+    const auto model = test::quick_model(name);
+    apply_settings(model->settings(), {{"model.epochs", int64_t{40}}, {"model.learning_rate", 0.02}});
+    report_ = model->fit(context(), data_.view(), {});
+    EXPECT_EQ(model->n_users(), kUsers);
+    EXPECT_EQ(model->n_items(), kItems);
+    ASSERT_FALSE(report_.epochs.empty()) << name;
+    EXPECT_TRUE(report_.epochs[static_cast<size_t>(report_.best_epoch - 1)].best) << name;
+    EXPECT_FALSE(report_.chosen.empty()) << name;
+    // Items of the user's taste stand before the others: all but the additive model can know it.
+    const TopLists lists = top_items(context(), *model->scorer(context()), nullptr, 5);
+    const std::vector<int32_t> items = lists.items.to_host();
+    int64_t right = 0;
+    for (size_t at = 0; at < items.size(); ++at) right += items[at] % 2 == static_cast<int32_t>(at / 5 % 2) ? 1 : 0;
+    if (name != "additive") {
+      EXPECT_GT(right, static_cast<int64_t>(items.size()) * 7 / 10) << name;
     }
-    const auto of_seed = [&](uint64_t seed) {
-      return table(PreferenceModel(context(), kind, 60, 50, featured_catalog(), true, seed).state(), "item_table");
+  }
+}
+
+TEST_P(ModelsTest, TheSeedAloneDecidesTheBits) {
+  for (const std::string& name : model_names()) {
+    const std::vector<float> one = test::float_values(*fitted(*make_context(1), name, {.seed = 5}));
+    EXPECT_TRUE(test::same_bits(test::float_values(*fitted(*make_context(3), name, {.seed = 5})), one)) << name;
+  }
+}
+
+TEST_P(ModelsTest, TensorsGiveBackTheSameModel) {
+  for (const std::string& name : model_names()) {
+    const auto model = fitted(name);
+    auto again = test::quick_model(name);
+    again->set_size(kUsers, kItems);
+    again->restore(context(), Tensors(model->tensors()));
+    EXPECT_TRUE(test::same_bits(test::float_values(*again), test::float_values(*model))) << name;
+    const Queries everyone = Queries::everyone(context(), kUsers);
+    const auto scores = [&](const Recommender& of) {
+      return pair_scores(context(), *of.scorer(context()), everyone, all_items(kUsers), kItems);
     };
-    EXPECT_TRUE(test::same_bits(of_seed(11), table(state, "item_table")));
-    EXPECT_NE(of_seed(12), table(state, "item_table"));
-  }
-}
-
-TEST_P(PreferenceModelTest, StateGivesBackTheSameModel) {
-  for (const PreferenceKind kind : kKinds) {
-    for (const bool item_features : {false, true}) {
-      PreferenceModel model = make(kind, item_features);
-      randomise(model, 20);
-      model.set_calibration({1.25, 0.5, -3.5});
-      const PreferenceState state = model.state();
-      const PreferenceModel again(context(), state);
-      const PreferenceState second = again.state();
-      EXPECT_EQ(second.kind, kind);
-      EXPECT_EQ(second.n_users, 5);
-      EXPECT_EQ(second.n_items, 7);
-      EXPECT_EQ(second.dim, 6);
-      EXPECT_EQ(second.item_bags.columns, state.item_bags.columns);
-      EXPECT_EQ(second.calibration.slope, 1.25);
-      EXPECT_EQ(second.calibration.bias_slope, 0.5);
-      EXPECT_EQ(second.calibration.offset, -3.5);
-      EXPECT_EQ(again.max_item_bag(), item_features ? 3 : 1);
-      ASSERT_EQ(second.tables.size(), 5u);
-      for (size_t t = 0; t < 5; ++t) {
-        EXPECT_EQ(second.tables[t].name, state.tables[t].name);
-        EXPECT_TRUE(test::same_bits(second.tables[t].values, state.tables[t].values)) << state.tables[t].name;
+    EXPECT_TRUE(test::same_bits(scores(*again), scores(*model))) << name;
+    // Without any of the tensors, or with another of another shape, nothing is restored.
+    const std::vector<NamedTensor> good = model->tensors();
+    for (size_t t = 0; t < good.size(); ++t) {
+      std::vector<NamedTensor> lacking = good;
+      lacking.erase(lacking.begin() + static_cast<std::ptrdiff_t>(t));
+      const bool optional = good[t].name.ends_with(".values");  // a sparse matrix may be a pattern
+      const auto restore = [&](std::vector<NamedTensor> tensors) {
+        auto other = test::quick_model(name);
+        other->set_size(kUsers, kItems);
+        other->restore(context(), Tensors(std::move(tensors)));
+      };
+      if (!optional) {
+        EXPECT_THROW(restore(lacking), DataError) << name << " without " << good[t].name;
       }
+      std::vector<NamedTensor> longer = good;
+      std::visit([](auto& values) { values.push_back({}); }, longer[t].values);
+      longer[t].shape.assign(1, longer[t].shape.size() == 1 ? longer[t].shape[0] + 1 : 1);
+      EXPECT_THROW(restore(longer), DataError) << name << ", " << good[t].name;
     }
+    auto larger = test::quick_model(name);
+    larger->set_size(kUsers + 1, kItems);
+    EXPECT_THROW(larger->restore(context(), Tensors(good)), DataError) << name;
   }
 }
 
-TEST_P(PreferenceModelTest, AStateThatDoesNotFitIsADataError) {
-  const PreferenceState good = make(PreferenceKind::factorization, true).state();
-  for (size_t t = 0; t < good.tables.size(); ++t) {
-    PreferenceState lacking = good, wider = good;
-    lacking.tables.erase(lacking.tables.begin() + static_cast<std::ptrdiff_t>(t));
-    EXPECT_THROW(PreferenceModel(context(), lacking), DataError) << good.tables[t].name;
-    wider.tables[t].cols += 1;
-    wider.tables[t].values.resize(static_cast<size_t>(wider.tables[t].rows * wider.tables[t].cols));
-    EXPECT_THROW(PreferenceModel(context(), wider), DataError) << good.tables[t].name;
-  }
-}
-
-TEST_P(PreferenceModelTest, NeedsUsersItemsAndDimensions) {
-  const auto make_model = [&](int64_t n_users, int64_t dim, int64_t n_items) {
-    PreferenceModel(context(), PreferenceKind::additive, n_users, dim, test::plain_catalog(n_items), false, 1);
-  };
-  EXPECT_NO_THROW(make_model(1, 1, 1));
-  EXPECT_THROW(make_model(0, 1, 1), DataError);
-  EXPECT_THROW(make_model(1, 0, 1), DataError);
-  EXPECT_THROW(make_model(1, 1, 0), DataError);
-}
-
-TEST_P(PreferenceModelTest, ItemVectorsAreTheSumsOfTheirBags) {
-  PreferenceModel model = make(PreferenceKind::factorization, true);
-  randomise(model, 30);
-  const PreferenceState state = model.state();
-  const std::vector<float> vectors = model.item_vectors(context()).to_host();
-  ASSERT_EQ(vectors.size(), 7u * 6u);
-  for (int64_t i = 0; i < 7; ++i) {
-    for (int64_t c = 0; c < 6; ++c) {
-      Logit sum;
-      for (const int32_t row : state.item_bags.row(i)) {
-        sum.add(static_cast<double>(table(state, "item_table")[static_cast<size_t>(row * 6 + c)]));
-      }
-      EXPECT_NEAR(vectors[static_cast<size_t>(i * 6 + c)], sum.value, ref::sum_bound(3, sum.magnitude));
+TEST_P(ModelsTest, ScorersAgreeWithThemselves) {
+  for (const std::string& name : model_names()) {
+    const auto model = fitted(name);
+    model->calibration = {0.5, -1.0};
+    const auto scorer = calibrated_scorer(context(), *model);
+    EXPECT_EQ(scorer->n_users(), kUsers);
+    EXPECT_EQ(scorer->n_items(), kItems);
+    const std::vector<int32_t> users{7, 0, 33, 7};
+    const Queries queries(context(), users);
+    const std::vector<float> scores = pair_scores(context(), *scorer, queries, all_items(4), kItems);
+    Buffer<float> all(context(), 3 * kItems);
+    scorer->all_scores(context(), queries, 1, all.matrix(3, kItems));
+    const std::vector<float> tile = all.to_host();
+    for (size_t at = 0; at < tile.size(); ++at) {
+      // One sum in another order.
+      const double score = scores[static_cast<size_t>(kItems) + at];
+      EXPECT_NEAR(tile[at], score, 64 * test::kRound * (1.0 + std::abs(score))) << name;
     }
-  }
-}
-
-TEST_P(PreferenceModelTest, ScorerGivesTheDefinedLogits) {
-  for (const PreferenceKind kind : kKinds) {
-    for (const bool item_features : {false, true}) {
-      PreferenceModel model = make(kind, item_features);
-      randomise(model, 40);
-      model.set_calibration({0.5, 1.5, 2.0});
-      const LinearScorer scorer = model.scorer(context());
-      EXPECT_EQ(scorer.calibration.slope, 0.5);
-      EXPECT_EQ(scorer.calibration.offset, 2.0);
-      const PreferenceState state = model.state();
-      std::vector<int32_t> users, items;
-      for (int32_t u = 0; u < 5; ++u) {
-        users.push_back(u);
-        for (int32_t i = 0; i < 7; ++i) items.push_back(i);
-      }
-      const std::vector<float> logits = pair_logits(context(), scorer, users, items, 7);
-      for (int64_t u = 0; u < 5; ++u) {
-        for (int64_t i = 0; i < 7; ++i) {
-          const Logit expected = defined_logit(state, u, i);
-          // Three bag sums, a product and at most 2 * dim + 3 sums lie between a term and the logit.
-          EXPECT_NEAR(logits[static_cast<size_t>(u * 7 + i)], expected.value,
-                      ref::sum_bound(3 + 15, expected.magnitude))
-              << to_string(kind) << " user " << u << " item " << i;
+    EXPECT_TRUE(std::equal(scores.begin(), scores.begin() + kItems, scores.begin() + 3 * kItems)) << name;
+    // Lists hold the best of the scores, without what is excluded.
+    HostCsr seen = test::pattern({{0, 1, 2}, {}, {39}, {5}}, kItems);
+    const DeviceCsr device_seen(context(), seen);
+    const std::vector<int32_t> forbidden{3, 4, 3};
+    for (const bool everywhere : {false, true}) {
+      const Exclusion exclude = everywhere ? Exclusion{.everywhere = forbidden} : Exclusion{.of_query = &device_seen};
+      const std::vector<int32_t> lists = scorer->top_k(context(), queries, 6, exclude).items.to_host();
+      for (int64_t q = 0; q < 4; ++q) {
+        std::set<int32_t> listed(lists.begin() + q * 6, lists.begin() + (q + 1) * 6);
+        ASSERT_EQ(listed.size(), 6u) << name;
+        const auto may = [&](int32_t i) { return everywhere ? i != 3 && i != 4 : !seen.contains(q, i); };
+        float least = std::numeric_limits<float>::infinity(), best_other = -least;
+        for (int32_t i = 0; i < kItems; ++i) {
+          const float score = scores[static_cast<size_t>(q * kItems + i)];
+          if (listed.contains(i)) {
+            EXPECT_TRUE(may(i)) << name << ", item " << i;
+            least = std::min(least, score);
+          } else if (may(i)) {
+            best_other = std::max(best_other, score);
+          }
         }
+        EXPECT_GE(least, best_other - 1e-5f * (1.0f + std::abs(best_other))) << name;
       }
     }
-  }
-}
-
-TEST_P(PreferenceModelTest, PairLogitsAreTheSameAcrossChunks) {
-  // 2^16 pairs are scored at a time: 3 users of 30000 items are cut after two, and one user of 70000 is a chunk of its own.
-  PreferenceModel model = make(PreferenceKind::factorization, true);
-  randomise(model, 50);
-  const LinearScorer scorer = model.scorer(context());
-  std::vector<float> alone;
-  for (int32_t u = 0; u < 5; ++u) {
-    const auto row = pair_logits(context(), scorer, {u}, {0, 1, 2, 3, 4, 5, 6}, 7);
-    alone.insert(alone.end(), row.begin(), row.end());
-  }
-  for (const int64_t group : {int64_t{1}, int64_t{30000}, int64_t{70000}}) {
-    const std::vector<int32_t> users = test::random_ints(group == 1 ? 140000 : 3, 51, 0, 4);
-    const auto n = static_cast<int64_t>(users.size());
-    const std::vector<int32_t> items = test::random_ints(n * group, 52, 0, 6);
-    const std::vector<float> logits = pair_logits(context(), scorer, users, items, group);
-    ASSERT_EQ(logits.size(), items.size());
-    int64_t wrong = 0;
-    for (size_t at = 0; at < logits.size(); ++at) {
-      const int32_t user = users[at / static_cast<size_t>(group)];
-      wrong += logits[at] == alone[static_cast<size_t>(user * 7 + items[at])] ? 0 : 1;
+    // The mean of calibrated probabilities.
+    const std::vector<float> mean = scorer->mean_probability(context(), queries);
+    for (int64_t i = 0; i < kItems; ++i) {
+      double sum = 0.0;
+      for (int64_t q = 0; q < 4; ++q) {
+        sum += scorer->calibration.probability(static_cast<double>(scores[static_cast<size_t>(q * kItems + i)])) / 4;
+      }
+      EXPECT_NEAR(mean[static_cast<size_t>(i)], sum, 1e-5) << name;
     }
-    EXPECT_EQ(wrong, 0) << "of " << logits.size() << " in groups of " << group;
   }
-  EXPECT_TRUE(pair_logits(context(), scorer, {}, {}, 7).empty());
 }
 
-SHEAF_ON_EVERY_BACKEND(PreferenceModelTest);
+TEST_P(ModelsTest, ScoresPeopleThatItNeverSaw) {
+  // Ten buy even items, ten odd ones: what they are offered beside follows the taste.
+  std::vector<std::vector<int32_t>> bought;
+  for (int32_t p = 0; p < 20; ++p) bought.push_back({p % 2, 2 + p % 2, 6 + p % 2, 10 + p % 2});
+  HostCsr purchases = test::pattern(bought, kItems);
+  purchases.values.assign(purchases.columns.size(), 1.0f);
+  const DeviceCsr seen(context(), purchases);
+  for (const std::string& name : model_names()) {
+    const auto scorer = fitted(name)->scorer(context());
+    const Queries strangers(context(), purchases);
+    const std::vector<int32_t> items = scorer->top_k(context(), strangers, 4).items.to_host();
+    int64_t right = 0;
+    for (size_t at = 0; at < items.size(); ++at) right += items[at] % 2 == static_cast<int32_t>(at / 4 % 2) ? 1 : 0;
+    if (name != "additive") {
+      EXPECT_GT(right, 50) << name << " of 80";
+    }
+  }
+}
 
-TEST(PreferenceKindNames, GoBothWays) {
-  for (const PreferenceKind kind : kKinds) EXPECT_EQ(parse_preference(to_string(kind)), kind);
-  EXPECT_EQ(parse_preference(to_string(PreferenceKind::transformer)), PreferenceKind::transformer);
-  EXPECT_THROW(parse_preference("Additive"), UsageError);
-  EXPECT_THROW(parse_preference(""), UsageError);
+TEST_P(ModelsTest, TakesWhatAnEarlierFitChose) {
+  for (const std::string& name : model_names()) {
+    fitted(name);
+    const std::map<std::string, double> chosen = report_.chosen;
+    test::ModelData without;
+    std::ranges::fill(without.purchases.validation.row_offsets, 0);
+    without.purchases.validation.columns.clear();
+    const auto model = test::quick_model(name);
+    const FitReport report = model->fit(context(), without.view(), {.chosen = chosen});
+    EXPECT_EQ(report.chosen, chosen) << name;
+    EXPECT_TRUE(std::isnan(report.epochs.back().validation_ndcg)) << name;
+  }
+}
+
+TEST_P(ModelsTest, VectorsAreOfTheModelsSize) {
+  for (const std::string& name : model_names()) {
+    const auto model = fitted(name);
+    const Vectors items = model->item_vectors(context()), users = model->user_vectors(context());
+    EXPECT_EQ(items.dim, users.dim) << name;
+    if (items.empty()) continue;
+    EXPECT_EQ(items.values.size(), kItems * items.dim) << name;
+    EXPECT_EQ(users.values.size(), kUsers * users.dim) << name;
+  }
+}
+
+TEST_P(ModelsTest, AnInterruptEndsIt) {
+  for (const std::string& name : model_names()) {
+    const auto model = test::quick_model(name);
+    request_interrupt();
+    EXPECT_THROW(model->fit(context(), data_.view(), {}), Interrupted) << name;
+    clear_interrupt();
+  }
+}
+
+TEST_P(ModelsTest, WithoutPurchasesThereIsNothingToLearn) {
+  test::ModelData nothing;
+  for (HostCsr* csr : {&nothing.purchases.train, &nothing.purchases.train_counts, &nothing.purchases.train_baskets}) {
+    std::ranges::fill(csr->row_offsets, 0);
+    csr->columns.clear();
+    csr->values.clear();
+  }
+  std::ranges::fill(nothing.purchases.train_history.offsets, 0);
+  nothing.purchases.train_history.items.clear();
+  nothing.purchases.train_history.baskets.clear();
+  for (const std::string& name : model_names()) {
+    EXPECT_THROW(test::quick_model(name)->fit(context(), nothing.view(), {}), DataError) << name;
+  }
+}
+
+SHEAF_ON_EVERY_BACKEND(ModelsTest);
+
+TEST(Registry, AnUnknownNameGivesTheNearest) {
+  const auto hint_of = [](const std::string& name) {
+    try {
+      make_recommender(name);
+    } catch (const UsageError& error) {
+      return error.hint();
+    }
+    return std::string("none");
+  };
+  EXPECT_NE(hint_of("eas").find("'ease'"), std::string::npos);
+  EXPECT_NE(hint_of("Additive").find("'additive'"), std::string::npos);
+  EXPECT_NE(hint_of("transformer").find("sasrec"), std::string::npos);
+  EXPECT_EQ(hint_of("ease"), "none");
+}
+
+TEST(Registry, AnUnknownLossGivesTheNearest) {
+  const test::ModelData data;
+  Context context;
+  auto model = make_recommender("factorization");
+  SettingValues settings = test::quick_settings();
+  settings["model.loss"] = std::string("sampled_softmax");
+  apply_settings(model->settings(), settings);
+  try {
+    model->fit(context, data.view(), {});
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_NE(error.hint().find("softmax, bpr, bce"), std::string::npos) << error.hint();
+  }
+  EXPECT_THROW(parse_loss("bse", {LossKind::bpr, LossKind::bce}, "x"), UsageError);
+}
+
+TEST(Settings, ValuesOutOfRangeAreRefused) {
+  int64_t whole = 3;
+  double number = 0.5;
+  std::string text = "a";
+  const std::vector<SettingGroup> groups{
+      {"s", {{"whole", "h", &whole, 1, 5}, {"number", "h", &number, 0.0, 1.0}, {"text", "h", &text, {"a", "b"}}}}};
+  apply_settings(groups, {{"s.whole", int64_t{5}}, {"s.number", 1.0}, {"s.text", std::string("b")}, {"t.x", 1.0}});
+  EXPECT_EQ(whole, 5);
+  EXPECT_EQ(number, 1.0);
+  EXPECT_EQ(text, "b");
+  EXPECT_THROW(apply_settings(groups, {{"s.whole", int64_t{6}}}), UsageError);
+  EXPECT_THROW(apply_settings(groups, {{"s.whole", 2.0}}), UsageError);
+  EXPECT_THROW(apply_settings(groups, {{"s.number", 1.5}}), UsageError);
+  EXPECT_THROW(apply_settings(groups, {{"s.text", std::string("c")}}), UsageError);
+  EXPECT_EQ(std::get<int64_t>(values_of(groups).at("s.whole")), 5);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "engine/evaluate/ranking_eval.hpp"
+#include "engine/scoring/linear_scorer.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"
 #include "tests/reference/metrics.hpp"
@@ -81,15 +82,13 @@ class RankingEvaluatorTest : public test::OpTest {
     held_out_ = engine_csr(random_csr(kUsers, kItems, 5, 4, true));
     seen_ = engine_csr(random_csr(kUsers, kItems, 12, 5, true));
   }
-  LinearScorer scorer() {
-    LinearScorer scorer;
-    scorer.n_users = kUsers;
-    scorer.n_items = kItems;
-    scorer.dim = 3;
-    scorer.users = Buffer<float>(context(), std::vector<float>(users_.begin(), users_.end()));
-    scorer.items = Buffer<float>(context(), std::vector<float>(items_.begin(), items_.end()));
-    scorer.item_bias = Buffer<float>(context(), std::vector<float>(bias_.begin(), bias_.end()));
-    return scorer;
+  const Scorer& scorer() {
+    LinearParts parts{.n_users = kUsers, .n_items = kItems, .dim = 3};
+    parts.users = Buffer<float>(context(), std::vector<float>(users_.begin(), users_.end()));
+    parts.items = Buffer<float>(context(), std::vector<float>(items_.begin(), items_.end()));
+    parts.item_bias = Buffer<float>(context(), std::vector<float>(bias_.begin(), bias_.end()));
+    scorer_ = std::make_unique<LinearScorer>(context(), std::move(parts));
+    return *scorer_;
   }
   std::vector<std::vector<int32_t>> defined_lists(const HostCsr* seen, int64_t k) const {
     std::vector<std::vector<int32_t>> lists;
@@ -107,6 +106,7 @@ class RankingEvaluatorTest : public test::OpTest {
     return lists;
   }
 
+  std::unique_ptr<Scorer> scorer_;
   std::vector<int32_t> users_, items_, bias_;
   HostCsr held_out_, seen_;
 };

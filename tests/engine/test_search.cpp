@@ -181,7 +181,8 @@ TEST_P(BundleSearchTest, FindsTheOptimumAroundAnchors) {
   make_world(13);
   params_.budget = 18;
   const std::vector<int32_t> anchors{0, 3, 8, 12};
-  const std::vector<float> probability = mean_probability(context(), scorer());
+  const std::vector<float> probability =
+      scorer().mean_probability(context(), Queries::everyone(context(), test::kUsers));
   const SearchResult found =
       search_around_anchors(context(), space(), params_, anchors, all_others(anchors), probability);
   for (size_t a = 0; a < anchors.size(); ++a) {
@@ -222,7 +223,7 @@ TEST_P(BundleSearchTest, MustHavesComeEvenToAnAnchorWithFewPartners) {
 
 TEST_P(BundleSearchTest, MeanProbabilityAveragesOverUsers) {
   make_world(13);
-  const std::vector<float> mean = mean_probability(context(), scorer());
+  const std::vector<float> mean = scorer().mean_probability(context(), Queries::everyone(context(), test::kUsers));
   ASSERT_EQ(mean.size(), 13u);
   for (int64_t i = 0; i < 13; ++i) {
     double expected = 0;
@@ -284,7 +285,7 @@ TEST_P(BundleSearchTest, PricesThatSumToTheBudgetFit) {
 TEST_P(BundleSearchTest, CanBeInterrupted) {
   make_world(13);
   const SearchSpace items = space();
-  const LinearScorer wanted = scorer();
+  const Scorer& wanted = scorer();
   request_interrupt();
   EXPECT_THROW(search_for_users(context(), wanted, items, params_, {0}), Interrupted);
   EXPECT_THROW(search_around_anchors(context(), items, params_, {0}, {1}, std::vector<float>(13)), Interrupted);

@@ -7,6 +7,8 @@
 #include <string>
 
 #include "engine/evaluate/ranking_eval.hpp"
+#include "engine/train/sampled_epoch.hpp"
+#include "engine/train/softmax_epoch.hpp"
 #include "engine/train/trainer.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -16,28 +18,52 @@
 namespace sheaf {
 namespace {
 
+/// The values of all parameters, in their order.
+using State = std::vector<std::vector<float>>;
+
 struct Trained {
   TrainReport report;
-  PreferenceState state;
+  State state;
 };
 
-std::vector<float> all_values(const PreferenceState& state) {
+std::vector<float> all_values(const State& state) {
   std::vector<float> values;
-  for (const auto& table : state.tables) values.insert(values.end(), table.values.begin(), table.values.end());
+  for (const auto& table : state) values.insert(values.end(), table.begin(), table.end());
   return values;
+}
+
+State state_of(PairTables& tables) {
+  State state;
+  for (const Parameter* p : tables.parameters()) state.push_back(p->value.to_host());
+  return state;
+}
+
+/// Item biases are the fourth table of the form dot.
+constexpr size_t kItemBias = 3;
+
+/// The trainer on tables of pairs, as a model calls it.
+TrainReport train_tables(Context& context, PairTables& tables, const HostCsr& train_items, const HostCsr& validation,
+                         const TrainParams& params, const std::function<void(const EpochReport&)>& on_epoch = {}) {
+  const auto make_epoch = [&] {
+    return params.loss == LossKind::softmax ? make_softmax_epoch(context, tables, train_items, params)
+                                            : make_sampled_epoch(context, tables, train_items, params);
+  };
+  const Trainable model{tables.parameters(),
+                        [&] { return std::make_unique<LinearScorer>(context, linear_parts(context, tables)); }};
+  return train(context, model, make_epoch, train_items, validation, params, on_epoch);
 }
 
 /// A loss and the kind of model that it trains.
 struct Way {
   LossKind loss;
-  PreferenceKind kind;
+  PairForm form;
   const char* name;
 };
-constexpr Way kWays[]{{LossKind::softmax, PreferenceKind::factorization, "softmax"},
-                      {LossKind::bpr, PreferenceKind::factorization, "bpr"},
-                      {LossKind::bce, PreferenceKind::factorization, "bce"},
-                      {LossKind::bpr, PreferenceKind::additive, "additive bpr"},
-                      {LossKind::bce, PreferenceKind::additive, "additive bce"}};
+constexpr Way kWays[]{{LossKind::softmax, PairForm::dot, "softmax"},
+                      {LossKind::bpr, PairForm::dot, "bpr"},
+                      {LossKind::bce, PairForm::dot, "bce"},
+                      {LossKind::bpr, PairForm::sum, "additive bpr"},
+                      {LossKind::bce, PairForm::sum, "additive bce"}};
 
 class TrainerTest : public test::OpTest {
  protected:
@@ -58,20 +84,24 @@ class TrainerTest : public test::OpTest {
     params.mask_seen = true;
     return params;
   }
-  PreferenceModel fresh(Context& where, PreferenceKind kind, bool item_features = false, uint64_t seed = 1) const {
-    return PreferenceModel(where, kind, test::Planted::n_users, 8, data_.catalog, item_features, seed);
+  PairTables fresh(Context& where, PairForm form, bool item_features = false, uint64_t seed = 1) const {
+    PairTables tables(where, form, test::Planted::n_users, 8, make_item_bags(data_.catalog, item_features));
+    tables.initialise(seed);
+    return tables;
   }
-  Trained trained_on(Context& where, PreferenceKind kind, const TrainParams& params, bool item_features = false) const {
-    PreferenceModel model = fresh(where, kind, item_features);
-    TrainReport report = train(where, model, data_.train, data_.validation, params);
-    return {std::move(report), model.state()};
+  Trained trained_on(Context& where, PairForm form, const TrainParams& params, bool item_features = false) const {
+    PairTables model = fresh(where, form, item_features);
+    TrainReport report = train_tables(where, model, data_.train, data_.validation, params);
+    return {std::move(report), state_of(model)};
   }
-  Trained trained(PreferenceKind kind, const TrainParams& params, bool item_features = false) {
-    return trained_on(context(), kind, params, item_features);
+  Trained trained(PairForm form, const TrainParams& params, bool item_features = false) {
+    return trained_on(context(), form, params, item_features);
   }
-  double ndcg_of(const PreferenceState& state, const TrainParams& params) {
+  double ndcg_of(PairForm form, const State& state, const TrainParams& params) {
     const RankingEvaluator evaluator(context(), data_.validation, params.mask_seen ? &data_.train : nullptr);
-    return evaluator.of_scorer(context(), PreferenceModel(context(), state).scorer(context()), params.validation_k)
+    PairTables model = fresh(context(), form);
+    for (size_t p = 0; p < state.size(); ++p) model.parameters()[p]->value.assign(state[p]);
+    return evaluator.of_scorer(context(), LinearScorer(context(), linear_parts(context(), model)), params.validation_k)
         .ndcg;
   }
 
@@ -82,8 +112,11 @@ class TrainerTest : public test::OpTest {
 TEST_P(TrainerTest, TheLossFallsAndTheRankingRises) {
   for (const Way& way : kWays) {
     const TrainParams params = params_of(way.loss);
-    const double before = ndcg_of(fresh(context(), way.kind).state(), params);
-    const Trained result = trained(way.kind, params);
+    const double before = [&] {
+      PairTables untrained = fresh(context(), way.form);
+      return ndcg_of(way.form, state_of(untrained), params);
+    }();
+    const Trained result = trained(way.form, params);
     const auto& epochs = result.report.epochs;
     ASSERT_EQ(epochs.size(), 40u) << way.name;
     double early = 0, late = 0;
@@ -99,7 +132,7 @@ TEST_P(TrainerTest, TheLossFallsAndTheRankingRises) {
     double gain = 0;
     for (int rank = 1; rank <= 10; ++rank) gain += 1 / std::log2(rank + 1.0) / 10;
     const double taste = gain * (20.0 / 11) / (1 + 1 / std::log2(3.0));
-    if (way.kind == PreferenceKind::factorization) {
+    if (way.form == PairForm::dot) {
       EXPECT_GT(epochs.back().validation_ndcg, taste) << way.name;
     } else {
       EXPECT_GT(epochs.back().validation_ndcg, 1.25 * before) << way.name;
@@ -115,7 +148,7 @@ TEST_P(TrainerTest, KeepsTheParametersOfTheBestEpoch) {
     params.epochs = 60;
     params.validate_every = 2;
     params.patience = 3;
-    const Trained result = trained(way.kind, params);
+    const Trained result = trained(way.form, params);
     const TrainReport& report = result.report;
     double best = -1;
     int64_t best_epoch = 0;
@@ -130,11 +163,11 @@ TEST_P(TrainerTest, KeepsTheParametersOfTheBestEpoch) {
     EXPECT_TRUE(report.stopped_early) << way.name;
     ASSERT_EQ(report.epochs.back().epoch, best_epoch + 6) << way.name;  // three validations without a better one
     ASSERT_NE(report.epochs.back().validation_ndcg, best) << way.name;
-    EXPECT_EQ(ndcg_of(result.state, params), best) << way.name;
+    EXPECT_EQ(ndcg_of(way.form, result.state, params), best) << way.name;
     // The same run, ended at the best epoch, ends with the same bits.
     params.epochs = best_epoch;
     params.patience = 0;
-    EXPECT_TRUE(test::same_bits(all_values(trained(way.kind, params).state), all_values(result.state))) << way.name;
+    EXPECT_TRUE(test::same_bits(all_values(trained(way.form, params).state), all_values(result.state))) << way.name;
   }
 }
 
@@ -144,7 +177,7 @@ TEST_P(TrainerTest, PatienceZeroTrainsOnAndKeepsTheLast) {
   params.weight_decay = 0;
   params.epochs = 60;
   params.validate_every = 7;  // the last epoch is validated nevertheless
-  const Trained result = trained(PreferenceKind::factorization, params);
+  const Trained result = trained(PairForm::dot, params);
   const auto& epochs = result.report.epochs;
   ASSERT_EQ(epochs.size(), 60u);
   EXPECT_FALSE(result.report.stopped_early);
@@ -158,7 +191,7 @@ TEST_P(TrainerTest, PatienceZeroTrainsOnAndKeepsTheLast) {
     if (validated) best = std::max(best, epoch.validation_ndcg);
   }
   ASSERT_LT(epochs.back().validation_ndcg, best);
-  EXPECT_EQ(ndcg_of(result.state, params), epochs.back().validation_ndcg);
+  EXPECT_EQ(ndcg_of(PairForm::dot, result.state, params), epochs.back().validation_ndcg);
 }
 
 TEST_P(TrainerTest, WithoutValidationKeepsTheLast) {
@@ -169,23 +202,22 @@ TEST_P(TrainerTest, WithoutValidationKeepsTheLast) {
   params.epochs = 8;
   params.patience = 1;
   params.validate_every = 1;
-  PreferenceModel model = fresh(context(), PreferenceKind::factorization);
-  const TrainReport report = train(context(), model, data_.train, nothing, params);
+  PairTables model = fresh(context(), PairForm::dot);
+  const TrainReport report = train_tables(context(), model, data_.train, nothing, params);
   EXPECT_EQ(report.best_epoch, 8);
   EXPECT_FALSE(report.stopped_early);
   EXPECT_TRUE(std::isnan(report.epochs.back().validation_ndcg));
   params.patience = 0;
-  EXPECT_TRUE(
-      test::same_bits(all_values(model.state()), all_values(trained(PreferenceKind::factorization, params).state)));
+  EXPECT_TRUE(test::same_bits(all_values(state_of(model)), all_values(trained(PairForm::dot, params).state)));
 }
 
 TEST_P(TrainerTest, ReportsEveryEpochAsItEnds) {
   TrainParams params = params_of(LossKind::bce);
   params.epochs = 4;
-  PreferenceModel model = fresh(context(), PreferenceKind::additive);
+  PairTables model = fresh(context(), PairForm::sum);
   std::vector<double> losses;
   const TrainReport report =
-      train(context(), model, data_.train, data_.validation, params, [&](const EpochReport& epoch) {
+      train_tables(context(), model, data_.train, data_.validation, params, [&](const EpochReport& epoch) {
         losses.push_back(epoch.train_loss);
         EXPECT_EQ(epoch.epoch, static_cast<int64_t>(losses.size()));
       });
@@ -200,29 +232,28 @@ TEST_P(TrainerTest, TheSeedAloneDecidesTheBits) {
     params.batch = 500;  // the last batch is shorter
     params.popularity_negatives = true;
     params.weight_power = 0.5f;
-    const Trained first = trained_on(*make_context(1), way.kind, params, true);
+    const Trained first = trained_on(*make_context(1), way.form, params, true);
     for (const int threads : {1, 2, 3}) {
-      const Trained again = trained_on(*make_context(threads), way.kind, params, true);
+      const Trained again = trained_on(*make_context(threads), way.form, params, true);
       EXPECT_TRUE(test::same_bits(all_values(again.state), all_values(first.state))) << way.name << ", " << threads;
       for (size_t e = 0; e < 2; ++e) {
         EXPECT_EQ(again.report.epochs[e].train_loss, first.report.epochs[e].train_loss) << way.name << ", " << threads;
       }
     }
     params.seed = 2;
-    const bool same = test::same_bits(all_values(trained(way.kind, params, true).state), all_values(first.state));
+    const bool same = test::same_bits(all_values(trained(way.form, params, true).state), all_values(first.state));
     EXPECT_EQ(same, way.loss == LossKind::softmax)
         << way.name;  // softmax draws nothing: its chance is the model's start
   }
-  const PreferenceState one = fresh(context(), PreferenceKind::factorization, false, 1).state();
-  const PreferenceState two = fresh(context(), PreferenceKind::factorization, false, 2).state();
-  EXPECT_FALSE(test::same_bits(all_values(one), all_values(two)));
+  PairTables one = fresh(context(), PairForm::dot, false, 1), two = fresh(context(), PairForm::dot, false, 2);
+  EXPECT_FALSE(test::same_bits(all_values(state_of(one)), all_values(state_of(two))));
 }
 
 TEST_P(TrainerTest, EverySettingCounts) {
   TrainParams base = params_of(LossKind::bce);
   base.epochs = 3;
-  const auto values = [&](const TrainParams& params, PreferenceKind kind = PreferenceKind::factorization) {
-    return all_values(trained(kind, params).state);
+  const auto values = [&](const TrainParams& params, PairForm form = PairForm::dot) {
+    return all_values(trained(form, params).state);
   };
   const std::vector<float> plain = values(base);
   const auto expect_other = [&](const char* what, auto&& change) {
@@ -259,9 +290,10 @@ TEST_P(TrainerTest, WeightsPullTowardsWhatIsBoughtMuch) {
   for (const LossKind loss : {LossKind::softmax, LossKind::bce}) {
     TrainParams params = params_of(loss);
     params.weight_power = 1;
-    PreferenceModel model = fresh(context(), PreferenceKind::factorization);
-    train(context(), model, train_items, data_.validation, params);
-    const auto items = top_items(context(), model.scorer(context()), nullptr, 1).items.to_host();
+    PairTables model = fresh(context(), PairForm::dot);
+    train_tables(context(), model, train_items, data_.validation, params);
+    const auto items =
+        top_items(context(), LinearScorer(context(), linear_parts(context(), model)), nullptr, 1).items.to_host();
     EXPECT_GT(std::ranges::count(items, 1), test::Planted::n_users * 9 / 10);
   }
 }
@@ -269,9 +301,9 @@ TEST_P(TrainerTest, WeightsPullTowardsWhatIsBoughtMuch) {
 TEST_P(TrainerTest, PopularNegativesKeepPopularItemsDown) {
   TrainParams params = params_of(LossKind::bce);
   const auto margin = [&] {  // item 0 and 1 lead their tastes, 38 and 39 come last
-    const PreferenceState state = trained(PreferenceKind::factorization, params).state;
-    const auto table = std::ranges::find(state.tables, "item_bias", &PreferenceState::Table::name);
-    return table->values[0] + table->values[1] - table->values[38] - table->values[39];
+    const State state = trained(PairForm::dot, params).state;
+    const std::vector<float>& bias = state[kItemBias];
+    return bias[0] + bias[1] - bias[38] - bias[39];
   };
   const float uniform = margin();
   params.popularity_negatives = true;
@@ -288,21 +320,21 @@ TEST_P(TrainerTest, SoftmaxStartsFromPopularity) {
   }
   double mean = 0;
   for (double& x : expected) mean += (x = std::log(x)) / test::Planted::n_items;
-  const PreferenceState state = trained(PreferenceKind::factorization, params, true).state;
-  const auto table = std::ranges::find(state.tables, "item_bias", &PreferenceState::Table::name);
+  const State state = trained(PairForm::dot, params, true).state;
+  const std::vector<float>& biases = state[kItemBias];
   for (size_t i = 0; i < expected.size(); ++i) {
     const double bias = expected[i] - mean;
-    EXPECT_NEAR(table->values[i], bias, test::kRound * std::abs(bias) + 1e-13) << i;
+    EXPECT_NEAR(biases[i], bias, test::kRound * std::abs(bias) + 1e-13) << i;
   }
-  for (size_t row = expected.size(); row < table->values.size(); ++row) EXPECT_NEAR(table->values[row], 0, 1e-19);
+  for (size_t row = expected.size(); row < biases.size(); ++row) EXPECT_NEAR(biases[row], 0, 1e-19);
 }
 
 TEST_P(TrainerTest, TheRowsOfAFeatureLearnItsTaste) {
   constexpr size_t dim = 8;
   for (const LossKind loss : {LossKind::softmax, LossKind::bpr, LossKind::bce}) {
-    const PreferenceState state = trained(PreferenceKind::factorization, params_of(loss), true).state;
-    const std::vector<float>& users = state.tables[0].values;
-    const std::vector<float>& items = state.tables[1].values;  // rows of items, then the two of the field
+    const State state = trained(PairForm::dot, params_of(loss), true).state;
+    const std::vector<float>& users = state[0];
+    const std::vector<float>& items = state[1];  // rows of items, then the two of the field
     ASSERT_EQ(items.size(), (test::Planted::n_items + 2) * dim);
     const float* even = items.data() + test::Planted::n_items * dim;
     int64_t right = 0;
@@ -319,13 +351,14 @@ TEST_P(TrainerTest, TheRowsOfAFeatureLearnItsTaste) {
 
 TEST_P(TrainerTest, AnInterruptEndsIt) {
   for (const Way& way : kWays) {
-    PreferenceModel model = fresh(context(), way.kind);
+    PairTables model = fresh(context(), way.form);
     int64_t ended = 0;
     const auto interrupt = [&](const EpochReport& epoch) {
       ended = epoch.epoch;
       if (ended == 3) request_interrupt();
     };
-    EXPECT_THROW(train(context(), model, data_.train, data_.validation, params_of(way.loss), interrupt), Interrupted)
+    EXPECT_THROW(train_tables(context(), model, data_.train, data_.validation, params_of(way.loss), interrupt),
+                 Interrupted)
         << way.name;
     clear_interrupt();
     EXPECT_EQ(ended, 3) << way.name;
@@ -337,8 +370,8 @@ TEST_P(TrainerTest, WithoutPurchasesThereIsNothingToLearn) {
   nothing.row_offsets.assign(test::Planted::n_users + 1, 0);
   nothing.n_columns = test::Planted::n_items;
   for (const Way& way : kWays) {
-    PreferenceModel model = fresh(context(), way.kind);
-    EXPECT_THROW(train(context(), model, nothing, data_.validation, params_of(way.loss)), DataError) << way.name;
+    PairTables model = fresh(context(), way.form);
+    EXPECT_THROW(train_tables(context(), model, nothing, data_.validation, params_of(way.loss)), DataError) << way.name;
   }
 }
 
@@ -349,9 +382,9 @@ TEST_P(TrainerTest, ADivergingLearningRateIsADataError) {
         TrainParams params = params_of(way.loss);
         params.learning_rate = learning_rate;
         params.epochs = epochs;
-        PreferenceModel model = fresh(context(), way.kind);
+        PairTables model = fresh(context(), way.form);
         try {
-          train(context(), model, data_.train, data_.validation, params);
+          train_tables(context(), model, data_.train, data_.validation, params);
           ADD_FAILURE() << way.name << " at " << learning_rate << " for " << epochs;
         } catch (const DataError& error) {
           EXPECT_NE(std::string(error.hint()).find("model.learning_rate"), std::string::npos) << error.hint();
@@ -362,19 +395,18 @@ TEST_P(TrainerTest, ADivergingLearningRateIsADataError) {
 }
 
 TEST_P(TrainerTest, ParametersThatMakeNoSenseAreRefused) {
-  const auto refused = [&](PreferenceKind kind, auto&& change) {
+  const auto refused = [&](PairForm form, auto&& change) {
     TrainParams params = params_of(LossKind::bpr);
     change(params);
-    PreferenceModel model = fresh(context(), kind);
-    EXPECT_THROW(train(context(), model, data_.train, data_.validation, params), UsageError);
+    PairTables model = fresh(context(), form);
+    EXPECT_THROW(train_tables(context(), model, data_.train, data_.validation, params), UsageError);
   };
-  refused(PreferenceKind::factorization, [](TrainParams& p) { p.epochs = 0; });
-  refused(PreferenceKind::factorization, [](TrainParams& p) { p.batch = 0; });
-  refused(PreferenceKind::factorization, [](TrainParams& p) { p.negatives = 0; });
-  refused(PreferenceKind::factorization, [](TrainParams& p) { p.validate_every = 0; });
-  refused(PreferenceKind::factorization, [](TrainParams& p) { p.dropout = 1; });
-  refused(PreferenceKind::factorization, [](TrainParams& p) { p.dropout = -0.1f; });
-  refused(PreferenceKind::additive, [](TrainParams& p) { p.loss = LossKind::softmax; });
+  refused(PairForm::dot, [](TrainParams& p) { p.epochs = 0; });
+  refused(PairForm::dot, [](TrainParams& p) { p.batch = 0; });
+  refused(PairForm::dot, [](TrainParams& p) { p.negatives = 0; });
+  refused(PairForm::dot, [](TrainParams& p) { p.validate_every = 0; });
+  refused(PairForm::dot, [](TrainParams& p) { p.dropout = 1; });
+  refused(PairForm::dot, [](TrainParams& p) { p.dropout = -0.1f; });
 }
 
 SHEAF_ON_EVERY_BACKEND(TrainerTest);

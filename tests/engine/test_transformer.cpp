@@ -8,8 +8,8 @@
 #include <string>
 
 #include "engine/evaluate/ranking_eval.hpp"
-#include "engine/train/trainer.hpp"
-#include "engine/train/transformer_step.hpp"
+#include "engine/models/registry.hpp"
+#include "engine/models/sasrec_step.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"
@@ -48,14 +48,43 @@ HostCsr bought(const History& history, int64_t n_items) {
 
 using Tables = std::map<std::string, std::vector<double>>;
 
-Tables tables_of(const PreferenceState& state) {
+/// What SASRec consists of.
+struct Model {
+  Model(Context& context, int64_t n_users, int64_t dim, const Catalog& catalog, bool item_features,
+        const TransformerShape& transformer_shape)
+      : tables(context, PairForm::items, n_users, dim, make_item_bags(catalog, item_features)),
+        transformer(context, transformer_shape, dim) {}
+
+  std::vector<Parameter*> parameters() {
+    std::vector<Parameter*> all = tables.parameters();
+    for (Parameter& p : transformer.parameters()) all.push_back(&p);
+    return all;
+  }
+
+  PairTables tables;
+  Transformer transformer;
+};
+
+Tables tables_of(Model& model) {
   Tables tables;
-  for (const auto& table : state.tables) tables[table.name] = test::to_double(table.values);
+  for (const Parameter* p : model.parameters()) tables[p->name] = test::to_double(p->value.to_host());
   return tables;
 }
 
+/// Shapes and bags, for the loss by definition.
+struct Shapes {
+  explicit Shapes(const Model& model)
+      : n_items(model.tables.n_items()),
+        dim(model.tables.dim()),
+        item_bags(model.tables.host_item_bags()),
+        transformer(model.transformer.shape()) {}
+  int64_t n_items, dim;
+  HostCsr item_bags;
+  TransformerShape transformer;
+};
+
 struct Loss {
-  const PreferenceState& state;  // shapes and bags
+  const Shapes& state;
   const NextItems& next;
   TransformerDropout dropout;
   int64_t n_draws = 0;  // 0: the whole catalog
@@ -174,9 +203,8 @@ class TransformerTest : public test::OpTest {
     return catalog;
   }
   /// Every parameter random, so that none is at a special point.
-  PreferenceModel random_model(const TransformerShape& shape, const History& history, int64_t dim) {
-    PreferenceModel model(context(), PreferenceKind::transformer, history.n_users(), dim, catalog(), true, 1, shape,
-                          history);
+  Model random_model(const TransformerShape& shape, const History& history, int64_t dim) {
+    Model model(context(), history.n_users(), dim, catalog(), true, shape);
     uint32_t seed = 500;
     for (Parameter* p : model.parameters()) p->value.assign(test::random_floats(p->value.size(), seed++, -0.7f, 0.7f));
     return model;
@@ -190,35 +218,41 @@ class TransformerTest : public test::OpTest {
     }
     return users;
   }
-  static TrainParams walk_params() {
-    TrainParams params;
-    params.epochs = 30;
-    params.learning_rate = 0.01f;
-    params.weight_decay = 0;
-    params.patience = 0;
-    params.dropout = 0.1f;
-    params.sequences = 5;
-    params.horizon = 1;
-    params.shared_negatives = 6;
-    return params;
-  }
   struct Walk {
-    PreferenceState state;
+    std::unique_ptr<Recommender> model;
     std::vector<double> losses;
-  };
-  Walk trained(Context& where, const TrainParams& params, const History& history, int32_t n) {
-    const TransformerShape shape{.layers = 1, .heads = 2, .max_length = 8, .feed_forward = 16};
-    PreferenceModel model(where, PreferenceKind::transformer, history.n_users(), 16, catalog(n), false, 3, shape,
-                          history);
-    const HostCsr purchases = bought(history, n);
-    HostCsr nothing;
-    nothing.row_offsets.assign(static_cast<size_t>(history.n_users()) + 1, 0);
-    nothing.n_columns = n;
-    Walk walk;
-    for (const EpochReport& e : train(where, model, purchases, nothing, params, {}, history).epochs) {
-      walk.losses.push_back(e.train_loss);
+    std::vector<float> values() const {
+      std::vector<float> all;
+      for (const NamedTensor& tensor : model->tensors()) {
+        const auto* values = std::get_if<std::vector<float>>(&tensor.values);
+        if (values != nullptr) all.insert(all.end(), values->begin(), values->end());
+      }
+      return all;
     }
-    walk.state = model.state();
+  };
+  static SettingValues walk_settings() {
+    return {{"model.dim", int64_t{16}},           {"model.epochs", int64_t{30}},  {"model.learning_rate", 0.01},
+            {"model.weight_decay", 0.0},          {"model.patience", int64_t{0}}, {"sasrec.dropout", 0.1},
+            {"sasrec.batch", int64_t{5}},         {"sasrec.horizon", int64_t{1}}, {"sasrec.negatives", int64_t{6}},
+            {"sasrec.layers", int64_t{1}},        {"sasrec.heads", int64_t{2}},   {"sasrec.max_length", int64_t{8}},
+            {"sasrec.feed_forward", int64_t{16}}, {"sasrec.user_vectors", false}};
+  }
+  static Purchases purchases_of(const History& history, int32_t n) {
+    Purchases purchases;
+    purchases.train = purchases.train_counts = bought(history, n);
+    purchases.train_history = history;
+    purchases.validation.row_offsets.assign(static_cast<size_t>(history.n_users()) + 1, 0);
+    purchases.validation.n_columns = n;
+    return purchases;
+  }
+  Walk trained(Context& where, const SettingValues& settings, const History& history, int32_t n, uint64_t seed = 3) {
+    Walk walk{make_recommender("sasrec"), {}};
+    apply_settings(walk.model->settings(), settings);
+    const Catalog items = catalog(n);
+    const Purchases purchases = purchases_of(history, n);
+    const FitReport report = walk.model->fit(
+        where, {.n_users = history.n_users(), .catalog = items, .purchases = purchases}, {.seed = seed});
+    for (const EpochReport& e : report.epochs) walk.losses.push_back(e.train_loss);
     return walk;
   }
 };
@@ -255,8 +289,8 @@ TEST_P(TransformerTest, GradientsAgreeWithFiniteDifferencesInDouble) {
   for (const Way way : {Way{0.0f, 0, false}, Way{0.3f, 0, true}, Way{0.2f, 3, true}}) {
     SCOPED_TRACE(testing::Message() << "dropout " << way.rate << ", draws " << way.n_draws);
     shape.user_rows = way.users ? history.n_users() : 0;
-    PreferenceModel model = random_model(shape, history, 4);
-    const PreferenceState state = model.state();
+    Model model = random_model(shape, history, 4);
+    const Shapes state(model);
     constexpr uint64_t kSeed = 11;
     constexpr uint32_t kStep = 3;
     const TransformerBatch batch(context(), next, n_items, shape);
@@ -264,12 +298,12 @@ TEST_P(TransformerTest, GradientsAgreeWithFiniteDifferencesInDouble) {
                                                  ? TransformerCandidates(context(), batch, way.n_draws, kSeed, kStep)
                                                  : TransformerCandidates(context(), batch);
     EXPECT_EQ(candidates.n() < n_items, way.n_draws > 0);
-    TransformerStep step(context(), model, way.rate, kSeed);
+    TransformerStep step(context(), model.tables, model.transformer, way.rate, kSeed);
     Buffer<double> loss(context(), std::vector<double>{0.0});
     step.differentiate(batch, candidates, kStep, loss.view());
 
     const Loss exact{state, next, {way.rate, kSeed, kStep}, way.n_draws};
-    const Tables at = tables_of(state);
+    const Tables at = tables_of(model);
     EXPECT_NEAR(loss.to_host()[0], exact(at), 2e-6);
     double largest = 0;
     for (const auto& [parameter, gradient] : step.gradients()) {
@@ -293,31 +327,31 @@ TEST_P(TransformerTest, GradientsAgreeWithFiniteDifferencesInDouble) {
 TEST_P(TransformerTest, LearnsAnOrderThatPopularityCannotKnow) {
   constexpr int32_t kItems = 10;
   const History history = history_of(walks(20, 9, kItems));
-  for (const LossKind loss : {LossKind::softmax, LossKind::sampled_softmax}) {
-    TrainParams params = walk_params();
-    params.loss = loss;
-    const Walk walk = trained(context(), params, history, kItems);
+  for (const char* loss : {"softmax", "sampled_softmax"}) {
+    SettingValues settings = walk_settings();
+    settings["model.loss"] = std::string(loss);
+    const Walk walk = trained(context(), settings, history, kItems);
     EXPECT_LT(walk.losses.back(), 0.3 * walk.losses.front());
-    const LinearScorer scorer = PreferenceModel(context(), walk.state).scorer(context());
-    const std::vector<int32_t> top = top_items(context(), scorer, nullptr, 1).items.to_host();
+    const std::unique_ptr<Scorer> scorer = walk.model->scorer(context());
+    const std::vector<int32_t> top = top_items(context(), *scorer, nullptr, 1).items.to_host();
     for (int64_t u = 0; u < 20; ++u) EXPECT_EQ(top[static_cast<size_t>(u)], (u + 3 * 9) % kItems) << "user " << u;
+    // People that the model never saw, on the same walks: what comes next follows from the last purchase.
+    const History strangers = history_of(walks(7, 5, kItems));
+    const Queries queries(context(), bought(strangers, kItems), strangers);
+    const std::vector<int32_t> next = scorer->top_k(context(), queries, 1).items.to_host();
+    for (int64_t u = 0; u < 7; ++u) EXPECT_EQ(next[static_cast<size_t>(u)], (u + 3 * 5) % kItems) << "stranger " << u;
   }
 }
 
 TEST_P(TransformerTest, TheSeedAloneDecidesTheBits) {
   constexpr int32_t kItems = 10;
   const History history = history_of(walks(12, 6, kItems));
-  for (const LossKind loss : {LossKind::softmax, LossKind::sampled_softmax}) {
-    TrainParams params = walk_params();
-    params.loss = loss;
-    params.epochs = 2;
+  for (const char* loss : {"softmax", "sampled_softmax"}) {
+    SettingValues settings = walk_settings();
+    settings["model.loss"] = std::string(loss);
+    settings["model.epochs"] = int64_t{2};
     const auto bits = [&](int threads, uint64_t seed) {
-      params.seed = seed;
-      std::vector<float> all;
-      for (const auto& table : trained(*make_context(threads), params, history, kItems).state.tables) {
-        all.insert(all.end(), table.values.begin(), table.values.end());
-      }
-      return all;
+      return trained(*make_context(threads), settings, history, kItems, seed).values();
     };
     const std::vector<float> one = bits(1, 1);
     EXPECT_TRUE(test::same_bits(bits(3, 1), one));
@@ -325,70 +359,80 @@ TEST_P(TransformerTest, TheSeedAloneDecidesTheBits) {
   }
 }
 
-TEST_P(TransformerTest, AStateIsOfTheUsersNewestPurchasesAlone) {
-  const TransformerShape shape{.layers = 2, .heads = 1, .max_length = 3, .feed_forward = 6};
-  const History all = history_of({{{1}, {2}, {3}, {4}}, {}, {{5}}, {{6}, {2}, {3}, {4}}});
-  const PreferenceModel model = random_model(shape, all, 4);
-  const std::vector<float> states = model.user_vectors(context()).to_host();
+TEST_P(TransformerTest, AStateIsOfTheUsersPurchasesAlone) {
+  const TransformerShape shape{.layers = 2, .heads = 1, .max_length = 4, .feed_forward = 6};
+  const History all = history_of({{{2}, {3}, {4}}, {}, {{5}}, {{2}, {3}, {4}}});
+  const Model model = random_model(shape, all, 4);
+  const Buffer<float> items = model.tables.item_vectors(context());
+  const std::vector<float> states = model.transformer.last_states(context(), all, items).to_host();
   ASSERT_EQ(states.size(), 16u);
   const auto state = [&](int64_t u) {
     return std::vector<float>(states.begin() + 4 * u, states.begin() + 4 * (u + 1));
   };
   EXPECT_EQ(state(1), std::vector<float>(4, 0.0f));
-  EXPECT_EQ(state(0), state(3));  // 2, 3, 4 both
+  EXPECT_EQ(state(0), state(3));
   EXPECT_NE(state(0), state(2));
   // Alone, the same but for the order of roundings in a shorter matrix product.
-  PreferenceState alone = model.state();
-  alone.n_users = 1;
-  alone.history = history_of({{{5}}});
-  const std::vector<float> single = PreferenceModel(context(), alone).user_vectors(context()).to_host();
+  const std::vector<float> single = model.transformer.last_states(context(), history_of({{{5}}}), items).to_host();
   for (size_t c = 0; c < 4; ++c) EXPECT_NEAR(single[c], state(2)[c], 1e-5);
 
-  // With vectors of their own, users of the same purchases differ; their number is that of the model's users, whoever has bought.
+  // With vectors of their own, users of the same purchases differ; people that nobody knows have none.
   TransformerShape own = shape;
   own.user_rows = 4;
-  const std::vector<float> differ = random_model(own, all, 4).user_vectors(context()).to_host();
+  const Model with_users = random_model(own, all, 4);
+  const Buffer<float> own_items = with_users.tables.item_vectors(context());
+  const std::vector<float> differ = with_users.transformer.last_states(context(), all, own_items).to_host();
   EXPECT_EQ(std::vector<float>(differ.begin() + 4, differ.begin() + 8), std::vector<float>(4, 0.0f));
   EXPECT_FALSE(std::equal(differ.begin(), differ.begin() + 4, differ.begin() + 12));
+  const std::vector<float> unknown = with_users.transformer.last_states(context(), all, own_items, false).to_host();
+  EXPECT_TRUE(std::equal(unknown.begin(), unknown.begin() + 4, unknown.begin() + 12));
+  EXPECT_FALSE(std::equal(unknown.begin(), unknown.begin() + 4, differ.begin()));
+}
 
-  // Without purchases what is left is how popular items are.
-  const LinearScorer scorer = model.scorer(context());
-  const std::vector<float> logits = pair_logits(context(), scorer, {1}, {0, 1, 2}, 3);
-  const std::vector<float> bias = scorer.item_bias.to_host();
-  const float constant = scorer.bias.to_host()[0];
-  for (size_t i = 0; i < 3; ++i) EXPECT_FLOAT_EQ(logits[i], bias[i] + constant);
+TEST_P(TransformerTest, OnlyTheNewestPurchasesCount) {
+  constexpr int32_t kItems = 10;
+  SettingValues settings = walk_settings();
+  settings["model.epochs"] = int64_t{2};
+  settings["sasrec.max_length"] = int64_t{3};
+  const Walk walk = trained(context(), settings, history_of(walks(12, 6, kItems)), kItems);
+  const std::unique_ptr<Scorer> scorer = walk.model->scorer(context());
+  const History people = history_of({{{1}, {2}, {3}, {4}}, {{6}, {2}, {3}, {4}}, {{2}, {1}, {4}}});
+  const Queries queries(context(), bought(people, kItems), people);
+  const std::vector<float> scores = pair_scores(context(), *scorer, queries, {0, 1, 2, 0, 1, 2, 0, 1, 2}, 3);
+  EXPECT_EQ((std::vector<float>(scores.begin(), scores.begin() + 3)),
+            (std::vector<float>(scores.begin() + 3, scores.begin() + 6)));
+  EXPECT_NE((std::vector<float>(scores.begin(), scores.begin() + 3)),
+            (std::vector<float>(scores.begin() + 6, scores.end())));
 }
 
 TEST_P(TransformerTest, RefusesWhatCannotBe) {
   const auto shaped = [&](auto&& change) {
     TransformerShape shape;
     change(shape);
-    EXPECT_THROW(PreferenceModel(context(), PreferenceKind::transformer, 2, 6, catalog(), false, 1, shape, {}),
-                 UsageError);
+    EXPECT_THROW(Transformer(context(), shape, 6), UsageError);
   };
   shaped([](TransformerShape& s) { s.heads = 4; });
   shaped([](TransformerShape& s) { s.layers = 0; });
   shaped([](TransformerShape& s) { s.max_length = 0; });
   shaped([](TransformerShape& s) { s.feed_forward = 0; });
-  shaped([](TransformerShape& s) { s.user_rows = 3; });                 // of 2 users
   EXPECT_THROW(Transformer(context(), {.heads = 1}, 256), UsageError);  // a head wider than 128
 
   const History good = history_of({{{1}, {2}}, {{3}, {4}}});
-  const auto refused = [&](const History& history, auto&& change) {
-    PreferenceModel model(context(), PreferenceKind::transformer, 2, 6, catalog(), false, 1, {.heads = 2}, good);
-    TrainParams params = walk_params();
-    change(params);
-    train(context(), model, bought(good, n_items), bought(good, n_items), params, {}, history);
+  const auto refused = [&](const History& history, const char* name, const SettingValue& value) {
+    SettingValues settings = walk_settings();
+    settings[name] = value;
+    trained(context(), settings, history, n_items);
   };
-  EXPECT_THROW(refused(good, [](TrainParams& p) { p.loss = LossKind::bpr; }), UsageError);
-  EXPECT_THROW(refused(good, [](TrainParams& p) { p.horizon = 0; }), UsageError);
-  EXPECT_THROW(refused(good, [](TrainParams& p) { p.sequences = 0; }), UsageError);
-  EXPECT_THROW(refused({}, [](TrainParams&) {}), UsageError);
-  EXPECT_THROW(refused(history_of({{{1, 2}}, {{3}}}), [](TrainParams&) {}), DataError);
-  PreferenceModel other(context(), PreferenceKind::factorization, 2, 6, catalog(), false, 1);
-  TrainParams params = walk_params();
-  params.loss = LossKind::sampled_softmax;
-  EXPECT_THROW(train(context(), other, bought(good, n_items), bought(good, n_items), params), UsageError);
+  EXPECT_THROW(refused(good, "model.loss", std::string("bpr")), UsageError);
+  EXPECT_THROW(refused(good, "sasrec.horizon", int64_t{0}), UsageError);
+  EXPECT_THROW(refused(good, "sasrec.batch", int64_t{0}), UsageError);
+  EXPECT_THROW(refused(good, "sasrec.heads", int64_t{3}), UsageError);
+  EXPECT_THROW(refused(history_of({{{1, 2}}, {{3}}}), "model.patience", int64_t{0}), DataError);
+  Purchases other = purchases_of(good, n_items);
+  other.train_history = {};
+  const Catalog items = catalog();
+  EXPECT_THROW(make_recommender("sasrec")->fit(context(), {.n_users = 2, .catalog = items, .purchases = other}, {}),
+               UsageError);
 }
 
 SHEAF_ON_EVERY_BACKEND(TransformerTest);

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string>
 
-#include "host/text/nearest.hpp"
+#include "engine/data/nearest.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/temp_folder.hpp"
 
@@ -38,7 +38,8 @@ TEST(Nearest, CountsEdits) {
 TEST(Config, DefaultsAreTheDocumentedOnes) {
   const Config config = load_config({});
   EXPECT_EQ(config.model.preference, "factorization");
-  EXPECT_EQ(config.model.dim, 64);
+  EXPECT_NE(config.show().find("\ndim = 64\n"), std::string::npos);
+  EXPECT_TRUE(config.model_settings.empty());
   EXPECT_EQ(config.associate.by, "cosine");
   EXPECT_TRUE(std::isinf(config.search.budget));
   EXPECT_EQ(config.evaluate.k, (std::vector<int64_t>{5, 10, 20}));
@@ -52,9 +53,9 @@ TEST(Config, ReadsAFileThenTheAssignments) {
               "[model]\ndim = 16\nlearning_rate = 1\nloss = \"bce\"\n[search]\nmust_have = [\"a\", 42]\n"
               "budget = 25.5\n[evaluate]\nk = [1, 2]\nbaselines = []\n");
   const Config config = load_config(folder.path() / "c.toml", {"model.dim=32", "search.budget = inf", "run.seed=9"});
-  EXPECT_EQ(config.model.dim, 32);
-  EXPECT_EQ(config.model.learning_rate, 1.0);
-  EXPECT_EQ(config.model.loss, "bce");
+  EXPECT_EQ(std::get<int64_t>(config.model_settings.at("model.dim")), 32);
+  EXPECT_EQ(std::get<double>(config.model_settings.at("model.learning_rate")), 1.0);
+  EXPECT_EQ(std::get<std::string>(config.model_settings.at("model.loss")), "bce");
   EXPECT_EQ(config.search.must_have, (std::vector<std::string>{"a", "42"}));
   EXPECT_TRUE(std::isinf(config.search.budget));
   EXPECT_EQ(config.evaluate.k, (std::vector<int64_t>{1, 2}));
@@ -65,9 +66,9 @@ TEST(Config, ReadsAFileThenTheAssignments) {
 TEST(Config, AssignmentsNeedNoQuotes) {
   Config config;
   config.set("model.loss=bce");
-  EXPECT_EQ(config.model.loss, "bce");
+  EXPECT_EQ(std::get<std::string>(config.model_settings.at("model.loss")), "bce");
   config.set("model.loss=\"bpr\"");
-  EXPECT_EQ(config.model.loss, "bpr");
+  EXPECT_EQ(std::get<std::string>(config.model_settings.at("model.loss")), "bpr");
   config.set("search.must_have=85123A, 22423");
   EXPECT_EQ(config.search.must_have, (std::vector<std::string>{"85123A", "22423"}));
   config.set("search.forbidden=[\"x,y\", \"z\"]");

@@ -4,8 +4,12 @@
 
 #include <cmath>
 
+#include "engine/models/registry.hpp"
+#include "host/app/bundle_quality.hpp"
 #include "host/app/joint.hpp"
-#include "host/app/pipeline.hpp"
+#include "host/app/quality.hpp"
+#include "host/app/searches.hpp"
+#include "host/app/training.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::app {
@@ -73,32 +77,40 @@ data::Prepared weekly_shop(uint8_t last_split) {
 
 config::Config quick() {
   config::Config config;
-  config.model.dim = 8;
-  config.model.epochs = 20;
+  config.set("model.dim=8");
+  config.set("model.epochs=20");
   config.search.min_categories = 1;
   return config;
 }
 
-TEST(TrainModel, HoldsBackATenthWhereNothingIsHeldOut) {
+/// A session with a trained model.
+struct ShopRun {
+  explicit ShopRun(const config::Config& config, uint8_t last_weeks = data::kValidation)
+      : session(context, config, weekly_shop(last_weeks)), training(train_model(session)) {}
   Context context;
-  const Dataset without(weekly_shop(data::kTrain), quick());
-  const TrainedModel trained = train_model(context, without, quick());
-  EXPECT_EQ(trained.held_back_baskets, 72);
-  EXPECT_TRUE(trained.calibrated);
-  EXPECT_NE(trained.model.calibration().slope, 1.0);
-  EXPECT_EQ(trained.model.calibration().slope, trained.model.calibration().bias_slope);
-  const Dataset with(weekly_shop(data::kValidation), quick());
-  EXPECT_EQ(train_model(context, with, quick()).held_back_baskets, 0);
+  Session session;
+  Training training;
+};
+
+TEST(TrainModel, HoldsBackATenthWhereNothingIsHeldOut) {
+  for (const char* model : {"factorization", "ease", "personal"}) {
+    config::Config config = quick();
+    config.model.preference = model;
+    const ShopRun without(config, data::kTrain);
+    EXPECT_EQ(without.training.held_back_baskets, 72) << model;
+    EXPECT_TRUE(without.training.calibrated) << model;
+    EXPECT_NE(std::as_const(without.session).model().calibration.slope, 1.0) << model;
+    EXPECT_FALSE(without.training.report.chosen.empty()) << model;
+    EXPECT_EQ(ShopRun(config).training.held_back_baskets, 0) << model;
+  }
 }
 
 TEST(JointModel, LearnsFromTheHistoryThatIsAskedFor) {
-  Context context;
   config::Config config = quick();
-  const Dataset dataset(weekly_shop(data::kValidation), config);
-  const TrainedModel trained = train_model(context, dataset, config);
-  const JointModel& all = dataset.joint(context, trained.model, config);
+  const ShopRun run(config);
+  const JointModel& all = run.session.joint();
   EXPECT_EQ(all.n_baskets, 720);
-  EXPECT_EQ(&all, &dataset.joint(context, trained.model, config));  // made once
+  EXPECT_EQ(&all, &run.session.joint());  // made once
   EXPECT_TRUE(all.habits.fitted) << all.habits.reason;
   EXPECT_EQ(all.gap_days, 0.0);
   // A basket a week of each user: those of the validation's 21 days.
@@ -106,7 +118,66 @@ TEST(JointModel, LearnsFromTheHistoryThatIsAskedFor) {
   EXPECT_NEAR(all.expected_baskets, 12 * 3, 2.0);
   EXPECT_GT(all.gain.n_pairs, 0);
   config.search.history = "train";
-  EXPECT_EQ(dataset.joint(context, trained.model, config).n_baskets, 672);
+  EXPECT_EQ(ShopRun(config).session.joint().n_baskets, 672);
+}
+
+TEST(Session, MakesEachThingOnce) {
+  for (const char* objective : {"joint", "affinity"}) {
+    for (const char* by : {"cosine", "gcn"}) {
+      config::Config config = quick();
+      config.search.objective = objective;
+      config.associate.by = by;
+      const ShopRun run(config);
+      const CatalogSearch catalog = search_catalog(run.session);
+      const SearchResult users = search_users(run.session, all_ids(12));
+      evaluate(run.session, users.bundles);
+      measure_bundle_quality(run.session, {users.bundles, catalog.offers, {}, {}});
+      association_matrix(run.session, most_wanted(run.session, 3));
+      const Session::Made& made = run.session.made();
+      EXPECT_EQ(made.scorers, 1) << objective << ", " << by;
+      EXPECT_EQ(made.item_vectors, 1) << objective << ", " << by;
+      EXPECT_EQ(made.graph_vectors, by == std::string("gcn") ? 1 : 0) << objective;
+      EXPECT_EQ(made.pair_counts, 1) << objective << ", " << by;
+      EXPECT_EQ(made.joint_models, objective == std::string("joint") ? 1 : 0) << by;
+    }
+  }
+}
+
+TEST(Session, EveryModelSearchesBundlesAndIsEvaluated) {
+  for (const std::string& name : model_names()) {
+    for (const char* objective : {"joint", "affinity"}) {
+      config::Config config = quick();
+      config.set("sasrec.layers=1");
+      config.set("sasrec.max_length=16");
+      config.model.preference = name;
+      if (name == "additive") config.set("model.loss=bpr");
+      config.search.objective = objective;
+      const ShopRun run(config);
+      EXPECT_FALSE(search_catalog(run.session).offers.empty()) << name << ", " << objective;
+      const SearchResult users = search_users(run.session, {3, 5});
+      ASSERT_EQ(users.bundles.size(), 2u) << name;
+      EXPECT_EQ(users.bundles[1].subject, 5) << name;
+      const Quality quality = evaluate(run.session, users.bundles);
+      EXPECT_EQ(quality.ranked.front().name, name);
+    }
+  }
+}
+
+TEST(Session, AModelWithoutItemVectorsComparesCountedBaskets) {
+  config::Config config = quick();
+  config.model.preference = "ease";
+  const ShopRun run(config);
+  EXPECT_EQ(run.session.association_by(), "count-cosine");
+  EXPECT_THROW(run.session.learned_vectors("cosine"), UsageError);
+  EXPECT_EQ(ShopRun(quick()).session.association_by(), "cosine");
+}
+
+TEST(Session, NeedsAModelWhereOneIsAskedFor) {
+  Context context;
+  const Session session(context, quick(), weekly_shop(data::kValidation));
+  EXPECT_FALSE(session.has_model());
+  EXPECT_THROW(session.scorer(), UsageError);
+  EXPECT_THROW(search_catalog(session), UsageError);
 }
 
 TEST(JointModel, AtLeastTwoByHand) {
@@ -122,13 +193,9 @@ TEST(JointModel, AtLeastTwoByHand) {
 }
 
 TEST(SearchCatalog, SaysWhyThereAreFewerBundlesThanAskedFor) {
-  Context context;
   config::Config config = quick();
   config.search.max_overlap = 0;
-  const Dataset dataset(weekly_shop(data::kValidation), config);
-  const TrainedModel trained = train_model(context, dataset, config);
-  const PairCounts counts = count_training_pairs(context, dataset, 1);
-  const CatalogSearch found = search_catalog(context, dataset, trained.model, counts, config);
+  const CatalogSearch found = search_catalog(ShopRun(config).session);
   // Eight items make at most four bundles without a common one.
   EXPECT_LE(found.offers.size(), 4u);
   EXPECT_GE(found.offers.size(), 2u);
@@ -139,17 +206,14 @@ TEST(SearchCatalog, SaysWhyThereAreFewerBundlesThanAskedFor) {
     EXPECT_NEAR(offer.expected_value, offer.expected_baskets * offer.offer_price, 1e-9);
   }
   config.search.bundles = 1;
-  EXPECT_TRUE(search_catalog(context, dataset, trained.model, counts, config).fewer.empty());
+  EXPECT_TRUE(search_catalog(ShopRun(config).session).fewer.empty());
 }
 
 TEST(SearchSetup, ClearanceNeedsStock) {
-  Context context;
   config::Config config = quick();
   config.search.objective = "clearance";
-  const Dataset dataset(weekly_shop(data::kValidation), config);
-  const TrainedModel trained = train_model(context, dataset, config);
-  const PairCounts counts = count_training_pairs(context, dataset, 1);
-  EXPECT_THROW(search_catalog(context, dataset, trained.model, counts, config), UsageError);
+  const ShopRun run(config);
+  EXPECT_THROW(search_catalog(run.session), UsageError);
 }
 
 }  // namespace

@@ -6,7 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "host/app/pipeline.hpp"
+#include "host/app/offers.hpp"
+#include "host/app/price_response.hpp"
 #include "tests/host/program_test.hpp"
 
 namespace sheaf {

@@ -130,24 +130,37 @@ TEST_F(ProgramTest, EveryModelAndLossTrains) {
   }
   for (const char* loss : {"softmax", "sampled_softmax"}) {
     const Finished trained =
-        must_run({"train", "data", "--out", "t", "--json", "--set", "model.preference=transformer", "--set",
-                  std::string("model.loss=") + loss, "--set", "model.dim=8", "--set", "transformer.max_length=16",
-                  "--set", "transformer.negatives=16", "--set", "model.epochs=4"});
+        must_run({"train", "data", "--out", "t", "--json", "--set", "model.preference=sasrec", "--set",
+                  std::string("model.loss=") + loss, "--set", "model.dim=8", "--set", "sasrec.max_length=16", "--set",
+                  "sasrec.negatives=16", "--set", "model.epochs=4"});
     EXPECT_GT(nlohmann::json::parse(trained.out)["validation_ndcg"], 0.05) << loss;
     const Finished quality = must_run(small({"evaluate", "data", "--model", "t", "--json", "--quiet"}));
-    EXPECT_EQ(nlohmann::json::parse(quality.out)["ranking"][0]["name"], "transformer");
+    EXPECT_EQ(nlohmann::json::parse(quality.out)["ranking"][0]["name"], "sasrec");
     must_run(small({"score", "data", "--model", "t", "--out", "s", "--quiet"}));
     must_run(small({"associate", "data", "--model", "t", "--out", "a", "--quiet", "--set", "associate.by=gcn"}));
   }
-  expect_failure({"train", "data", "--out", "n", "--set", "model.preference=transformer", "--set", "model.loss=bpr"}, 2,
-                 "learns by the softmax or sampled_softmax loss");
-  expect_failure(
-      {"train", "data", "--out", "n", "--set", "model.preference=transformer", "--set", "transformer.heads=3"}, 2,
-      "no multiple of transformer.heads");
+  expect_failure({"train", "data", "--out", "n", "--set", "model.preference=sasrec", "--set", "model.loss=bpr"}, 2,
+                 "model.loss = bpr is no loss of the model sasrec");
+  expect_failure({"train", "data", "--out", "n", "--set", "model.preference=sasrec", "--set", "sasrec.heads=3"}, 2,
+                 "no multiple of sasrec.heads");
   expect_failure({"train", "data", "--out", "n", "--set", "model.loss=sampled_softmax"}, 2,
-                 "for the transformer alone");
+                 "no loss of the model factorization");
   expect_failure({"train", "data", "--out", "n", "--set", "model.preference=additive"}, 2,
-                 "needs the factorization model");
+                 "take bpr; the model has bpr, bce");
+  expect_failure({"train", "data", "--out", "n", "--set", "model.preference=transformer"}, 2,
+                 "it is called sasrec now");
+  expect_failure({"train", "data", "--out", "n", "--set", "transformer.heads=3"}, 2,
+                 "the section is called sasrec now");
+  for (const char* closed : {"ease", "personal"}) {
+    const Finished trained =
+        must_run({"train", "data", "--out", "c", "--json", "--set", std::string("model.preference=") + closed});
+    EXPECT_GT(nlohmann::json::parse(trained.out)["validation_ndcg"], 0.05) << closed;
+    must_run(small({"evaluate", "data", "--model", "c", "--json", "--quiet"}));
+    must_run(small({"score", "data", "--model", "c", "--out", "s", "--quiet"}));
+    must_run(small({"search", "data", "--model", "c", "--out", "b", "--quiet"}));
+    // Partners of a model without vectors come from counted baskets.
+    must_run(small({"associate", "data", "--model", "c", "--out", "a", "--quiet"}));
+  }
 }
 
 TEST_F(ProgramTest, WrongUsage) {

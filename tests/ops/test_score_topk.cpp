@@ -134,6 +134,36 @@ TEST_P(ScoreTopkTest, EverythingExcluded) {
   EXPECT_EQ(lists.scores, (std::vector<float>{-kInfinity, -kInfinity}));
 }
 
+TEST_P(ScoreTopkTest, SeveralQueriesMayShareARowOfExclude) {
+  Case c = random_case(5, 40, 3, 8, false);
+  c.exclude.row_offsets = {0, 2, 5};
+  c.exclude.columns = {3, 30, 0, 7, 39};
+  c.exclude.n_columns = 40;
+  const std::vector<int32_t> rows{1, 0, 1, 1, 0};
+  const Buffer<float> queries(context(), c.queries), items(context(), c.items);
+  const Buffer<int32_t> exclude_rows(context(), rows);
+  const test::DeviceCsr exclude(context(), c.exclude);
+  Buffer<int32_t> ids(context(), 5 * c.k);
+  Buffer<float> scores(context(), 5 * c.k);
+  dense::score_topk(context(), {.queries = queries.matrix(5, 3),
+                                .items = items.matrix(40, 3),
+                                .item_bias = {},
+                                .exclude = exclude.view(),
+                                .exclude_rows = exclude_rows.view(),
+                                .top_items = ids.matrix(5, c.k),
+                                .top_scores = scores.matrix(5, c.k)});
+  Case own = c;  // each query with its row
+  own.exclude.row_offsets = {0};
+  own.exclude.columns.clear();
+  for (const int32_t row : rows) {
+    const auto begin = c.exclude.columns.begin() + (row == 0 ? 0 : 2),
+               end = c.exclude.columns.begin() + (row == 0 ? 2 : 5);
+    own.exclude.columns.insert(own.exclude.columns.end(), begin, end);
+    own.exclude.row_offsets.push_back(static_cast<int64_t>(own.exclude.columns.size()));
+  }
+  EXPECT_EQ(ids.to_host(), run(context(), own).ids);
+}
+
 TEST_P(ScoreTopkTest, SameBitsOnEveryRunAndAnyThreads) {
   const Case c = random_case(70, 333, 24, 20, true);
   const Lists first = run(context(), c);

@@ -1,0 +1,162 @@
+// EASE (Steck, "Embarrassingly shallow autoencoders for sparse data", 2019): score(u, i) = sum over j of X[u, j] B[j, i], where B with a
+// zero diagonal has the least ||X - X B||^2 + l2 ||B||^2. With P = (X^T X + l2 I)^-1 the closed form is B[i, j] = -P[i, j] / P[j, j].
+
+#include <cmath>
+#include <memory>
+
+#include "engine/evaluate/ranking_eval.hpp"
+#include "engine/models/recommender.hpp"
+#include "engine/scoring/item_scorer.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+#include "kernels/dense/ease_weights.hpp"
+#include "kernels/dense/scaled_add.hpp"
+#include "kernels/dense/spd_inverse.hpp"
+#include "kernels/embedding/bag.hpp"
+#include "kernels/sparse/spgemm.hpp"
+
+namespace sheaf {
+namespace {
+
+constexpr double kTries[] = {20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0};  // of l2, where validation chooses
+
+class Ease final : public Recommender {
+ public:
+  std::string_view name() const override { return "ease"; }
+  std::string_view about() const override { return "a linear autoencoder over the items, in closed form"; }
+
+  std::vector<SettingGroup> settings() override {
+    return {{"ease",
+             {{"l2", "strength of the regularisation; 0: the best of 20 to 2000 on the validation period, else 200",
+               &l2_, 0.0, 1e9},
+              {"weight",
+               "of a purchase: 1 each, the logarithm of 1 + times bought, or its recency weight",
+               &weight_,
+               {"log", "one", "recency"}}}}};
+  }
+
+  FitReport fit(Context& context, const TrainData& data, const FitOptions& options) override {
+    const Purchases& purchases = data.purchases;
+    if (purchases.train.nnz() == 0) {
+      throw DataError("there are no training purchases", "check the cleaning report and the split of the import");
+    }
+    set_size(data.n_users, data.catalog.n_items);
+    weights_ = weights_of(purchases);
+    const Buffer<float> gram = gram_matrix(context);
+    FitReport report;
+    const auto chosen = options.chosen.find("l2");
+    std::vector<double> tries;
+    if (l2_ > 0.0) {
+      tries = {l2_};
+    } else if (chosen != options.chosen.end()) {
+      tries = {chosen->second};
+    } else if (purchases.validation.nnz() > 0) {
+      tries.assign(std::begin(kTries), std::end(kTries));
+    } else {
+      tries = {200.0};
+    }
+    const RankingEvaluator validation(context, purchases.validation, options.mask_seen ? &purchases.train : nullptr);
+    double best = -1.0;
+    Buffer<float> kept;
+    for (const double l2 : tries) {
+      check_interrupt("training");
+      similarity_ = solve(context, gram, l2);
+      EpochReport now;
+      now.epoch = std::ssize(report.epochs) + 1;
+      now.what = "ease.l2 = " + std::to_string(static_cast<int64_t>(l2));
+      if (purchases.validation.nnz() > 0) {
+        const RankingSummary summary = validation.of_scorer(context, *scorer(context), options.validation_k);
+        now.validation_ndcg = summary.ndcg;
+        now.validation_recall = summary.recall;
+      }
+      now.best = tries.size() == 1 || now.validation_ndcg > best;
+      if (now.best) {
+        best = now.validation_ndcg;
+        report.best_epoch = now.epoch;
+        report.chosen["l2"] = l2;
+        std::swap(kept, similarity_);
+      }
+      report.epochs.push_back(now);
+      if (options.on_epoch) options.on_epoch(now);
+    }
+    similarity_ = std::move(kept);
+    return report;
+  }
+
+  std::unique_ptr<Scorer> scorer(Context& context) const override {
+    ItemSimilarity similarity{.n_items = n_items(), .sparse = {}, .dense = copy_of(context, similarity_)};
+    return std::make_unique<ItemScorer>(context, weights_, std::move(similarity));
+  }
+
+  std::vector<NamedTensor> tensors() const override {
+    std::vector<NamedTensor> tensors{{"similarity", {n_items(), n_items()}, similarity_.to_host()}};
+    add_csr(tensors, "purchases", weights_);
+    return tensors;
+  }
+
+  void restore(Context& context, const Tensors& tensors) override {
+    similarity_ = Buffer<float>(context, tensors.matrix("similarity", n_items(), n_items()));
+    weights_ = tensors.csr("purchases", n_users(), n_items());
+  }
+
+ private:
+  HostCsr weights_of(const Purchases& purchases) const {
+    if (weight_ == "recency") return purchases.train;
+    HostCsr weights = purchases.train_counts;
+    for (float& w : weights.values) w = weight_ == "log" ? std::log1p(w) : 1.0f;
+    return weights;
+  }
+
+  /// X^T X, [n_items, n_items]
+  Buffer<float> gram_matrix(Context& context) const {
+    Buffer<float> gram(context, n_items() * n_items());
+    const DeviceCsr users_of(context, transpose(weights_)), items_of(context, weights_);
+    const Buffer<int32_t> all = all_ids(context, n_items());
+    sparse::spgemm(context, {.left = users_of.view(),
+                             .right = items_of.view(),
+                             .ids = all.view(),
+                             .column_bias = {},
+                             .out = gram.matrix(n_items(), n_items())});
+    context.synchronize();
+    return gram;
+  }
+
+  Buffer<float> solve(Context& context, const Buffer<float>& gram, double l2) const {
+    const int64_t n = n_items();
+    Buffer<float> weights(context, n * n);
+    // The identity, scaled, then the Gram matrix on top.
+    const DeviceCsr diagonal(context, scaled_identity(static_cast<float>(l2)));
+    const Buffer<int32_t> all = all_ids(context, n);
+    sparse::spgemm(
+        context,
+        {.left = diagonal.view(), .right = {}, .ids = all.view(), .column_bias = {}, .out = weights.matrix(n, n)});
+    dense::scaled_add(context, {.x = gram.matrix(n, n), .out = weights.matrix(n, n)});
+    Buffer<int32_t> failed = Buffer<int32_t>::zeros(context, 1);
+    dense::spd_inverse(context, {.matrix = weights.matrix(n, n), .failed = failed.view()});
+    const int32_t pivot = failed.to_host()[0];
+    if (pivot != 0) {
+      throw DataError("the items' Gram matrix has no inverse in 32 bits at pivot " + std::to_string(pivot - 1),
+                      "raise ease.l2");
+    }
+    dense::ease_weights(context, {.matrix = weights.matrix(n, n)});
+    context.synchronize();
+    return weights;
+  }
+
+  HostCsr scaled_identity(float value) const {
+    HostCsr diagonal = identity_csr(n_items());
+    diagonal.values.assign(static_cast<size_t>(n_items()), value);
+    return diagonal;
+  }
+
+  double l2_ = 0.0;
+  std::string weight_ = "log";
+  HostCsr weights_;           // [n_users, n_items] X
+  Buffer<float> similarity_;  // [n_items, n_items] B
+};
+
+}  // namespace
+
+std::unique_ptr<Recommender> make_ease() { return std::make_unique<Ease>(); }
+
+}  // namespace sheaf

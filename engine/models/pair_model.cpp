@@ -1,0 +1,84 @@
+#include "engine/models/pair_model.hpp"
+
+#include <utility>
+
+#include "engine/train/sampled_epoch.hpp"
+#include "engine/train/softmax_epoch.hpp"
+#include "kernels/core/error.hpp"
+
+namespace sheaf {
+
+FitReport with_epochs(TrainReport report) {
+  FitReport fitted{std::move(report), {}};
+  fitted.chosen["epochs"] = static_cast<double>(fitted.best_epoch);
+  return fitted;
+}
+
+void take_chosen_epochs(const FitOptions& options, TrainParams& params) {
+  const auto epochs = options.chosen.find("epochs");
+  if (epochs == options.chosen.end()) return;
+  params.epochs = static_cast<int64_t>(epochs->second);
+  params.patience = 0;
+}
+
+void add_tables(std::vector<NamedTensor>& tensors, PairTables& tables) {
+  for (const Parameter* p : tables.parameters()) tensors.push_back({p->name, {p->rows, p->cols}, p->value.to_host()});
+  add_csr(tensors, "item_bags", tables.host_item_bags());
+}
+
+void restore_tables(const Tensors& tensors, PairTables& tables) {
+  for (Parameter* p : tables.parameters()) p->value.assign(tensors.matrix(p->name, p->rows, p->cols));
+}
+
+HostCsr restored_bags(const Tensors& tensors, int64_t n_items) {
+  return tensors.csr("item_bags", n_items, tensors.matrix_shape("item_table").first);
+}
+
+FitReport PairModel::fit(Context& context, const TrainData& data, const FitOptions& options) {
+  const LossKind loss = parse_loss(training_.loss, losses_, name());
+  TrainParams params = train_params(training_, loss, loss == LossKind::softmax ? 0.02 : 0.003, 5);
+  params.seed = options.seed;
+  params.mask_seen = options.mask_seen;
+  params.validation_k = options.validation_k;
+  take_chosen_epochs(options, params);
+  set_size(data.n_users, data.catalog.n_items);
+  tables_.emplace(context, form_, data.n_users, training_.dim, make_item_bags(data.catalog, training_.item_features));
+  tables_->initialise(params.seed);
+  const HostCsr& train_items = data.purchases.train;
+  const auto make_epoch = [&] {
+    return loss == LossKind::softmax ? make_softmax_epoch(context, *tables_, train_items, params)
+                                     : make_sampled_epoch(context, *tables_, train_items, params);
+  };
+  const Trainable trainable{tables_->parameters(), [&] { return scorer(context); }};
+  return with_epochs(
+      train(context, trainable, make_epoch, train_items, data.purchases.validation, params, options.on_epoch));
+}
+
+const PairTables& PairModel::tables() const {
+  if (!tables_) throw UsageError("the model " + std::string(name()) + " is not fitted", "fit it first");
+  return *tables_;
+}
+
+std::vector<NamedTensor> PairModel::tensors() const {
+  std::vector<NamedTensor> tensors;
+  add_tables(tensors, const_cast<PairTables&>(tables()));
+  return tensors;
+}
+
+void PairModel::restore(Context& context, const Tensors& tensors) {
+  const int64_t dim = tensors.matrix_shape("item_table").second;
+  HostCsr bags = restored_bags(tensors, n_items());
+  if (form_ != PairForm::items) tensors.matrix("user_table", n_users(), dim);  // before tables of that size are made
+  tables_.emplace(context, form_, n_users(), dim, std::move(bags));
+  restore_tables(tensors, *tables_);
+}
+
+Vectors PairModel::item_vectors(Context& context) const {
+  return {n_items(), tables().dim(), tables().item_vectors(context)};
+}
+
+Vectors PairModel::user_vectors(Context& context) const {
+  return {n_users(), tables().dim(), copy_of(context, tables().user_table.value)};
+}
+
+}  // namespace sheaf

@@ -1,0 +1,45 @@
+#pragma once
+/// What the factorization and the additive model share: tables of users and items, trained by sampled pairs or against the whole
+/// catalog.
+
+#include <optional>
+#include <vector>
+
+#include "engine/models/recommender.hpp"
+#include "engine/train/pair_tables.hpp"
+
+namespace sheaf {
+
+class PairModel : public Recommender {
+ public:
+  PairModel(PairForm form, std::vector<LossKind> losses) : form_(form), losses_(std::move(losses)) {}
+
+  std::vector<SettingGroup> settings() override { return {training_.describe()}; }
+  FitReport fit(Context& context, const TrainData& data, const FitOptions& options) override;
+  std::vector<NamedTensor> tensors() const override;
+  void restore(Context& context, const Tensors& tensors) override;
+  Vectors item_vectors(Context& context) const override;
+  Vectors user_vectors(Context& context) const override;
+
+ protected:
+  /// UsageError before the model is fitted or restored.
+  const PairTables& tables() const;
+
+ private:
+  PairForm form_;
+  std::vector<LossKind> losses_;
+  TrainSettings training_;
+  std::optional<PairTables> tables_;
+};
+
+/// Parameters and item bags as tensors and back; `tables` has the shapes of the settings.
+void add_tables(std::vector<NamedTensor>& tensors, PairTables& tables);
+void restore_tables(const Tensors& tensors, PairTables& tables);
+/// The item bags of a saved model, and its dim.
+HostCsr restored_bags(const Tensors& tensors, int64_t n_items);
+/// The report of training with drawn batches: what validation chose is the number of epochs.
+FitReport with_epochs(TrainReport report);
+/// `params` for a fit whose epochs were chosen before.
+void take_chosen_epochs(const FitOptions& options, TrainParams& params);
+
+}  // namespace sheaf

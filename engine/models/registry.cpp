@@ -1,0 +1,70 @@
+#include "engine/models/registry.hpp"
+
+#include <algorithm>
+
+#include "engine/data/nearest.hpp"
+#include "kernels/core/error.hpp"
+
+namespace sheaf {
+
+// Each in its own file.
+std::unique_ptr<Recommender> make_additive();
+std::unique_ptr<Recommender> make_ease();
+std::unique_ptr<Recommender> make_factorization();
+std::unique_ptr<Recommender> make_personal();
+std::unique_ptr<Recommender> make_sasrec();
+
+namespace {
+
+struct Entry {
+  const char* name;
+  std::unique_ptr<Recommender> (*make)();
+};
+
+constexpr Entry kModels[] = {
+    {"factorization", make_factorization},  //
+    {"additive", make_additive},            //
+    {"sasrec", make_sasrec},                //
+    {"ease", make_ease},                    //
+    {"personal", make_personal},            //
+};
+
+}  // namespace
+
+std::vector<std::string> model_names() {
+  std::vector<std::string> names;
+  for (const Entry& entry : kModels) names.emplace_back(entry.name);
+  return names;
+}
+
+std::unique_ptr<Recommender> make_recommender(std::string_view name) {
+  const auto* const at = std::ranges::find(kModels, name, &Entry::name);
+  if (at != std::end(kModels)) return at->make();
+  const std::vector<std::string> names = model_names();
+  const std::string now = renamed(name);
+  throw UsageError("unknown model '" + std::string(name) + "'",
+                   now.empty() ? "did you mean '" + text::nearest(name, names) + "'? There are " + text::join(names)
+                               : "it is called " + now + " now");
+}
+
+std::vector<std::unique_ptr<Recommender>> all_recommenders() {
+  std::vector<std::unique_ptr<Recommender>> models;
+  for (const Entry& entry : kModels) models.push_back(entry.make());
+  return models;
+}
+
+std::vector<SettingGroup> model_settings(const std::vector<std::unique_ptr<Recommender>>& models) {
+  std::vector<SettingGroup> groups;
+  for (const auto& model : models) {
+    for (SettingGroup& group : model->settings()) {
+      if (std::ranges::find(groups, group.section, &SettingGroup::section) == groups.end()) {
+        groups.push_back(std::move(group));
+      }
+    }
+  }
+  return groups;
+}
+
+std::string renamed(std::string_view former) { return former == "transformer" ? "sasrec" : ""; }
+
+}  // namespace sheaf

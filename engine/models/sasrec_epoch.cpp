@@ -1,0 +1,93 @@
+#include "engine/models/sasrec_epoch.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+#include <vector>
+
+#include "engine/models/sasrec_step.hpp"
+#include "engine/train/softmax_epoch.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+#include "kernels/core/philox.hpp"
+
+namespace sheaf {
+namespace {
+
+/// 0 .. n - 1 in an order drawn from (seed, Purpose::shuffle, round).
+std::vector<int64_t> drawn_order(int64_t n, uint64_t seed, uint32_t round) {
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  const RandomKey key{seed, Purpose::shuffle, round};
+  std::ranges::stable_sort(order, {}, [&](int64_t i) { return random_u32(key, static_cast<uint64_t>(i), 0); });
+  return order;
+}
+
+class TransformerEpoch : public Epoch {
+ public:
+  TransformerEpoch(Context& context, PairTables& model, Transformer& transformer, const HostCsr& train_items,
+                   const NextItems& all, const TrainParams& params)
+      : context_(context),
+        params_(params),
+        step_(context, model, transformer, params.dropout, params.seed),
+        loss_(context, 1) {
+    const std::vector<int64_t> order = drawn_order(all.n_sequences(), params.seed, 0);
+    for (size_t first = 0; first < order.size(); first += static_cast<size_t>(params.sequences)) {
+      const auto begin = order.begin() + static_cast<int64_t>(first);
+      const auto end = begin + std::min<int64_t>(params.sequences, order.end() - begin);
+      batches_.emplace_back(context, stretches_of(all, {begin, end}), model.n_items(), transformer.shape());
+      if (params.loss == LossKind::softmax) whole_.emplace_back(context, batches_.back());
+    }
+    model.item_bias.value.assign(log_popularity(train_items, model.item_bias.rows));
+  }
+
+  double run(int64_t epoch) override {
+    loss_.fill_bytes(0);
+    for (const int64_t b : drawn_order(std::ssize(batches_), params_.seed, static_cast<uint32_t>(epoch))) {
+      check_interrupt("training");
+      const TransformerBatch& batch = batches_[static_cast<size_t>(b)];
+      ++n_steps_;
+      if (params_.loss == LossKind::softmax) {
+        step_.differentiate(batch, whole_[static_cast<size_t>(b)], n_steps_, loss_.view());
+      } else {
+        const TransformerCandidates drawn(context_, batch, params_.shared_negatives, params_.seed, n_steps_);
+        step_.differentiate(batch, drawn, n_steps_, loss_.view());
+        context_.synchronize();  // `drawn` ends here
+      }
+      step_.update({.learning_rate = params_.learning_rate, .decoupled_decay = params_.weight_decay, .step = n_steps_});
+    }
+    return loss_.to_host()[0] / static_cast<double>(batches_.size());
+  }
+
+ private:
+  Context& context_;
+  TrainParams params_;
+  std::vector<TransformerBatch> batches_;
+  std::vector<TransformerCandidates> whole_;  // of each batch, for the softmax over the whole catalog
+  TransformerStep step_;
+  Buffer<double> loss_;
+  uint32_t n_steps_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Epoch> make_transformer_epoch(Context& context, PairTables& model, Transformer& transformer,
+                                              const HostCsr& train_items, const History& history,
+                                              const TrainParams& params) {
+  if (params.sequences < 1 || params.horizon < 1 || params.shared_negatives < 1) {
+    throw UsageError("sasrec.batch, horizon and negatives must each be at least 1", "see `sheaf config`");
+  }
+  if (history.n_users() != model.n_users()) {
+    throw UsageError("the history of " + std::to_string(history.n_users()) + " users does not fit a model of " +
+                         std::to_string(model.n_users()),
+                     "give a history of every user, empty or not");
+  }
+  const NextItems all = next_items(history, model.n_items(), transformer.shape().max_length, params.horizon);
+  if (all.queries.empty()) {
+    throw DataError("no user has a training purchase after another, so that there is nothing to foresee",
+                    "check the split of the import, or set model.preference to factorization");
+  }
+  return std::make_unique<TransformerEpoch>(context, model, transformer, train_items, all, params);
+}
+
+}  // namespace sheaf

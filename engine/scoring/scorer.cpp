@@ -1,0 +1,148 @@
+#include "engine/scoring/scorer.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+#include "kernels/dense/gather_scores.hpp"
+#include "kernels/dense/mean_sigmoid.hpp"
+#include "kernels/dense/row_topk.hpp"
+
+namespace sheaf {
+namespace {
+
+constexpr int64_t kTileScores = int64_t{1} << 22;  // of all items for some queries, 16 MiB
+
+std::vector<int32_t> first_numbers(int64_t n) {
+  std::vector<int32_t> numbers(static_cast<size_t>(n));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
+}
+
+/// The purchases of each row in the order of the items' numbers.
+History history_of(const HostCsr& purchases) { return {purchases.row_offsets, purchases.columns, {}}; }
+
+}  // namespace
+
+Queries::Queries(Context& context, std::vector<int32_t> users) : users_(std::move(users)), rows_(context, users_) {}
+
+Queries Queries::everyone(Context& context, int64_t n_users) {
+  Queries queries(context, first_numbers(n_users));
+  queries.everyone_ = true;
+  return queries;
+}
+
+Queries::Queries(Context& context, HostCsr purchases, History history)
+    : are_known_(false),
+      rows_(context, first_numbers(purchases.n_rows())),
+      purchases_(std::move(purchases)),
+      device_purchases_(context, purchases_),
+      history_(history.n_users() > 0 ? std::move(history) : history_of(purchases_)) {
+  if (history_.n_users() != purchases_.n_rows()) {
+    throw UsageError("histories of " + std::to_string(history_.n_users()) + " people for purchases of " +
+                         std::to_string(purchases_.n_rows()),
+                     "give a history of every person, empty or not");
+  }
+}
+
+int64_t Scorer::tile_of(int64_t n_queries) const {
+  return std::clamp<int64_t>(kTileScores / std::max<int64_t>(1, n_items()), 1, std::max<int64_t>(1, n_queries));
+}
+
+void Scorer::scores(Context& context, const Queries& queries, MatrixView<const int32_t> items,
+                    MatrixView<float> out) const {
+  const int64_t tile = tile_of(queries.n());
+  for (int64_t first = 0; first < queries.n(); first += tile) {
+    check_interrupt("the scoring");
+    const int64_t n = std::min(tile, queries.n() - first);
+    ScratchScope scratch(context);
+    const MatrixView<float> all{scratch.take<float>(n * n_items()), n, n_items()};
+    all_scores(context, queries, first, all);
+    dense::gather_scores(context, {.scores = all, .items = items.row_block(first, n), .out = out.row_block(first, n)});
+  }
+}
+
+ExcludedRows::ExcludedRows(Context& context, const Exclusion& exclude, int64_t n_items, int64_t tile)
+    : of_query_(exclude.of_query) {
+  if (of_query_ != nullptr || exclude.everywhere.empty()) return;
+  HostCsr row;
+  row.n_columns = n_items;
+  row.columns.assign(exclude.everywhere.begin(), exclude.everywhere.end());
+  std::ranges::sort(row.columns);
+  row.columns.erase(std::ranges::unique(row.columns).begin(), row.columns.end());
+  row.row_offsets.push_back(row.nnz());
+  shared_ = DeviceCsr(context, row);
+  shared_rows_ = Buffer<int32_t>::zeros(context, tile);
+}
+
+CsrView ExcludedRows::view(int64_t first, int64_t n) const {
+  if (!shared_rows_.empty()) return shared_.view();
+  if (of_query_ == nullptr) return {};
+  CsrView view = of_query_->view();
+  view.row_offsets += first;
+  view.n_rows = n;
+  return view;
+}
+
+TopLists Scorer::top_k(Context& context, const Queries& queries, int64_t k, const Exclusion& exclude) const {
+  TopLists lists{queries.n(), k, Buffer<int32_t>(context, queries.n() * k), Buffer<float>(context, queries.n() * k)};
+  const int64_t tile = tile_of(queries.n());
+  const ExcludedRows excluded(context, exclude, n_items(), tile);
+  for (int64_t first = 0; first < queries.n(); first += tile) {
+    check_interrupt("the scoring");
+    const int64_t n = std::min(tile, queries.n() - first);
+    ScratchScope scratch(context);
+    const MatrixView<float> all{scratch.take<float>(n * n_items()), n, n_items()};
+    all_scores(context, queries, first, all);
+    dense::row_topk(context, {.scores = all,
+                              .exclude = excluded.view(first, n),
+                              .exclude_rows = excluded.rows(n),
+                              .top_items = lists.items.matrix(queries.n(), k).row_block(first, n),
+                              .top_scores = lists.scores.matrix(queries.n(), k).row_block(first, n)});
+  }
+  context.synchronize();  // what is excluded ends here
+  return lists;
+}
+
+std::vector<float> Scorer::mean_probability(Context& context, const Queries& queries) const {
+  Buffer<double> sums = Buffer<double>::zeros(context, n_items());
+  const int64_t tile = tile_of(queries.n());
+  for (int64_t first = 0; first < queries.n(); first += tile) {
+    check_interrupt("the scoring");
+    const int64_t n = std::min(tile, queries.n() - first);
+    ScratchScope scratch(context);
+    const MatrixView<float> all{scratch.take<float>(n * n_items()), n, n_items()};
+    all_scores(context, queries, first, all);
+    dense::mean_sigmoid(context, {.scores = all,
+                                  .slope = static_cast<float>(calibration.slope),
+                                  .offset = static_cast<float>(calibration.offset),
+                                  .sums = sums.view()});
+  }
+  std::vector<float> mean;
+  for (const double sum : sums.to_host()) mean.push_back(static_cast<float>(sum / static_cast<double>(queries.n())));
+  return mean;
+}
+
+std::vector<float> pair_scores(Context& context, const Scorer& scorer, const Queries& queries,
+                               const std::vector<int32_t>& items, int64_t group) {
+  std::vector<int32_t> asked = items;
+  for (int32_t& item : asked) item = std::max(item, 0);
+  const Buffer<int32_t> device_items(context, asked);
+  Buffer<float> scores(context, device_items.size());
+  scorer.scores(context, queries, device_items.matrix(queries.n(), group), scores.matrix(queries.n(), group));
+  return scores.to_host();
+}
+
+std::vector<double> pair_probabilities(Context& context, const Scorer& scorer, const Queries& queries,
+                                       const std::vector<int32_t>& items, int64_t group) {
+  std::vector<double> probabilities;
+  for (const float score : pair_scores(context, scorer, queries, items, group)) {
+    probabilities.push_back(scorer.calibration.probability(static_cast<double>(score)));
+  }
+  return probabilities;
+}
+
+}  // namespace sheaf

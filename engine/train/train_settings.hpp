@@ -1,0 +1,67 @@
+#pragma once
+/// How models with learned parameters are trained: the settings that they share, described for `sheaf config`, and what they mean to an
+/// epoch.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/data/settings.hpp"
+
+namespace sheaf {
+
+enum class LossKind { softmax, sampled_softmax, bpr, bce };
+
+std::string_view to_string(LossKind loss);
+/// UsageError that names the nearest of `allowed` for a loss that is not among them.
+LossKind parse_loss(const std::string& text, const std::vector<LossKind>& allowed, std::string_view model);
+
+/// The section [model].
+struct TrainSettings {
+  int64_t dim = 64;
+  std::string loss = "softmax";
+  int64_t epochs = 200;
+  double learning_rate = 0.0;  // 0: the usual one of the loss
+  double weight_decay = 0.003;
+  int64_t validate_every = 0;  // 0: the usual one of the model
+  int64_t patience = 6;
+  bool item_features = false;
+  int64_t batch = 2048;
+  int64_t negatives = 8;
+  double dropout = 0.5;
+  double weight_power = 0.0;
+  std::string negative_sampling = "uniform";
+  double positive_weight = 1.0;
+
+  SettingGroup describe();
+};
+
+struct TrainParams {
+  LossKind loss = LossKind::softmax;
+  int64_t epochs = 200;         // at most
+  float learning_rate = 0.02f;  // of Adam
+  float weight_decay = 0.003f;  // decoupled (AdamW)
+  int64_t validate_every = 5;   // epochs
+  int64_t patience = 6;         // validations without a better NDCG; 0 trains all epochs and keeps the last
+  int64_t validation_k = 10;
+  bool mask_seen = false;  // validation ranks only items that are new to the user
+  uint64_t seed = 1;
+  // BPR and BCE alone:
+  int64_t batch = 2048;
+  int64_t negatives = 8;         // a positive
+  float dropout = 0.5f;          // on both embedding vectors; of SASRec on its parts and weights of attention
+  float positive_weight = 1.0f;  // BCE only
+  float weight_power = 0.0f;     // a pair of weight w counts w^weight_power (mean 1)
+  bool popularity_negatives = false;
+  // SASRec alone:
+  int64_t sequences = 64;           // stretches of histories a step
+  int64_t horizon = 20;             // purchases of later baskets that are the targets of a query
+  int64_t shared_negatives = 1024;  // draws of a step, for the sampled softmax
+};
+
+/// The settings as numbers for epochs; `usual_learning_rate` and `usual_validate_every` stand for the zeros.
+TrainParams train_params(const TrainSettings& settings, LossKind loss, double usual_learning_rate,
+                         int64_t usual_validate_every);
+
+}  // namespace sheaf
