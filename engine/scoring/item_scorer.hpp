@@ -22,6 +22,8 @@ class ItemScorer final : public Scorer {
   int64_t n_users() const override { return n_users_; }
   int64_t n_items() const override { return similarity_.n_items; }
   void all_scores(Context& context, const Queries& queries, int64_t first, MatrixView<float> out) const override;
+  void scores_of_items(Context& context, const Queries& queries, const std::vector<int32_t>& items,
+                       MatrixView<float> out) const override;
 
  private:
   int64_t n_users_;

@@ -65,6 +65,15 @@ void Scorer::scores(Context& context, const Queries& queries, MatrixView<const i
   }
 }
 
+void Scorer::scores_of_items(Context& context, const Queries& queries, const std::vector<int32_t>& items,
+                             MatrixView<float> out) const {
+  std::vector<int32_t> all;
+  for (int64_t q = 0; q < queries.n(); ++q) all.insert(all.end(), items.begin(), items.end());
+  const Buffer<int32_t> device_items(context, all);
+  scores(context, queries, device_items.matrix(queries.n(), std::ssize(items)), out);
+  context.synchronize();  // `device_items` ends here
+}
+
 ExcludedRows::ExcludedRows(Context& context, const Exclusion& exclude, int64_t n_items, int64_t tile)
     : of_query_(exclude.of_query) {
   if (of_query_ != nullptr || exclude.everywhere.empty()) return;
@@ -130,9 +139,16 @@ std::vector<float> pair_scores(Context& context, const Scorer& scorer, const Que
                                const std::vector<int32_t>& items, int64_t group) {
   std::vector<int32_t> asked = items;
   for (int32_t& item : asked) item = std::max(item, 0);
-  const Buffer<int32_t> device_items(context, asked);
-  Buffer<float> scores(context, device_items.size());
-  scorer.scores(context, queries, device_items.matrix(queries.n(), group), scores.matrix(queries.n(), group));
+  Buffer<float> scores(context, std::ssize(asked));
+  const MatrixView<float> out = scores.matrix(queries.n(), group);
+  // The same items for all: the row before equals this one.
+  const bool are_common = queries.n() > 1 && std::equal(asked.begin() + group, asked.end(), asked.begin());
+  if (are_common) {
+    scorer.scores_of_items(context, queries, {asked.begin(), asked.begin() + group}, out);
+  } else {
+    const Buffer<int32_t> device_items(context, asked);
+    scorer.scores(context, queries, device_items.matrix(queries.n(), group), out);
+  }
   return scores.to_host();
 }
 

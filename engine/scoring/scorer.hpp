@@ -105,6 +105,9 @@ class Scorer {
   /// out[q, g] = score of query q and items(q, g), each in [0, n_items).
   virtual void scores(Context& context, const Queries& queries, MatrixView<const int32_t> items,
                       MatrixView<float> out) const;
+  /// out[q, g] = score of query q and item items[g]: the same items for all queries.
+  virtual void scores_of_items(Context& context, const Queries& queries, const std::vector<int32_t>& items,
+                               MatrixView<float> out) const;
   /// The k best of each query, 1 <= k <= 256.
   virtual TopLists top_k(Context& context, const Queries& queries, int64_t k, const Exclusion& exclude = {}) const;
   /// [n_items] mean over the queries of P(q, i), calibrated; at least one query.

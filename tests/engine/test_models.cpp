@@ -141,6 +141,15 @@ TEST_P(ModelsTest, ScorersAgreeWithThemselves) {
       EXPECT_NEAR(tile[at], score, 64 * test::kRound * (1.0 + std::abs(score))) << name;
     }
     EXPECT_TRUE(std::equal(scores.begin(), scores.begin() + kItems, scores.begin() + 3 * kItems)) << name;
+    // The same items for all queries, few of them.
+    const std::vector<int32_t> few{31, 0, 7};
+    std::vector<int32_t> repeated;
+    for (int q = 0; q < 4; ++q) repeated.insert(repeated.end(), few.begin(), few.end());
+    const std::vector<float> common = pair_scores(context(), *scorer, queries, repeated, 3);
+    for (size_t at = 0; at < common.size(); ++at) {
+      const double score = scores[at / 3 * static_cast<size_t>(kItems) + static_cast<size_t>(few[at % 3])];
+      EXPECT_NEAR(common[at], score, 64 * test::kRound * (1.0 + std::abs(score))) << name;
+    }
     // Lists hold the best of the scores, without what is excluded.
     HostCsr seen = test::pattern({{0, 1, 2}, {}, {39}, {5}}, kItems);
     const DeviceCsr device_seen(context(), seen);
