@@ -23,6 +23,8 @@ MODELS = {
     "sasrec, softmax": ["model.preference=sasrec"],
     "sasrec, softmax, 128 dimensions": ["model.preference=sasrec", "model.dim=128"],
     "sasrec, sampled_softmax": ["model.preference=sasrec", "model.loss=sampled_softmax"],
+    "ease": ["model.preference=ease"],
+    "personal": ["model.preference=personal"],
 }
 
 

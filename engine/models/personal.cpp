@@ -90,8 +90,7 @@ class Personal final : public Recommender {
 
   void restore(Context&, const Tensors& tensors) override {
     own_ = tensors.csr("own", n_users(), n_items());
-    everyone_ = tensors.vector<float>("everyone");
-    if (std::ssize(everyone_) != n_items()) throw_bad_tensor("everyone", "does not fit the items");
+    everyone_ = tensors.vector<float>("everyone", n_items());
   }
 
  private:

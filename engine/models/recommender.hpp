@@ -1,5 +1,6 @@
 #pragma once
-/// What a model is to everybody else. A model is one file of this folder with one line in registry.cpp, and its test: see README.md.
+/// What a model is to everybody else. A model is one file of this folder, its declaration and its line in registry.cpp, and its test:
+/// see README.md.
 
 #include <cstdint>
 #include <functional>
@@ -59,7 +60,7 @@ class Recommender {
   virtual std::string_view about() const = 0;
   /// The sections of settings that it reads, with where they are kept.
   virtual std::vector<SettingGroup> settings() = 0;
-  /// Learns from the data, on the device. UsageError for settings that do not go together, DataError for data that says nothing,
+  /// Learns from the data, on the device, and calls set_size(). UsageError for settings that do not go together, DataError for data that says nothing,
   /// Interrupted.
   virtual FitReport fit(Context& context, const TrainData& data, const FitOptions& options) = 0;
   /// Of the fitted model; made once by whoever scores. It outlives the model.

@@ -112,7 +112,8 @@ class SasRec final : public Recommender {
     make(context, dim, restored_bags(tensors, n_items()), shape());
     restore_tables(tensors, *tables_);
     for (Parameter& p : transformer_->parameters()) p.value.assign(tensors.matrix(p.name, p.rows, p.cols));
-    History history{tensors.vector<int64_t>("history.offsets"), tensors.vector<int32_t>("history.items"), {}};
+    History history{
+        tensors.vector<int64_t>("history.offsets", n_users() + 1), tensors.vector<int32_t>("history.items", -1), {}};
     const bool fits = history.n_users() == n_users() && history.offsets.front() == 0 &&
                       history.offsets.back() == std::ssize(history.items) && std::ranges::is_sorted(history.offsets) &&
                       std::ranges::all_of(history.items, [&](int32_t i) { return i >= 0 && i < n_items(); });

@@ -45,23 +45,25 @@ const std::vector<float>& Tensors::matrix(const std::string& name, int64_t rows,
 }
 
 template <class T>
-const std::vector<T>& Tensors::vector(const std::string& name) const {
+const std::vector<T>& Tensors::vector(const std::string& name, int64_t size) const {
   const auto* values = std::get_if<std::vector<T>>(&at(name).values);
   if (values == nullptr) throw_bad_tensor(name, "has another type");
+  if (size >= 0 && std::ssize(*values) != size) {
+    throw_bad_tensor(name, "has " + std::to_string(values->size()) + " values and not " + std::to_string(size));
+  }
   return *values;
 }
-template const std::vector<float>& Tensors::vector<float>(const std::string&) const;
-template const std::vector<int32_t>& Tensors::vector<int32_t>(const std::string&) const;
-template const std::vector<int64_t>& Tensors::vector<int64_t>(const std::string&) const;
+template const std::vector<float>& Tensors::vector<float>(const std::string&, int64_t) const;
+template const std::vector<int32_t>& Tensors::vector<int32_t>(const std::string&, int64_t) const;
+template const std::vector<int64_t>& Tensors::vector<int64_t>(const std::string&, int64_t) const;
 
 HostCsr Tensors::csr(const std::string& name, int64_t n_rows, int64_t n_columns) const {
   HostCsr matrix;
   matrix.n_columns = n_columns;
-  matrix.row_offsets = vector<int64_t>(name + ".row_offsets");
-  matrix.columns = vector<int32_t>(name + ".columns");
+  matrix.row_offsets = vector<int64_t>(name + ".row_offsets", n_rows + 1);
+  matrix.columns = vector<int32_t>(name + ".columns", -1);
   if (has(name + ".values")) {
-    matrix.values = vector<float>(name + ".values");
-    if (std::ssize(matrix.values) != matrix.nnz()) throw_bad_tensor(name, "has values that do not fit its columns");
+    matrix.values = vector<float>(name + ".values", matrix.nnz());
   }
   if (matrix.row_offsets.empty() || matrix.n_rows() != n_rows || matrix.row_offsets.front() != 0 ||
       matrix.row_offsets.back() != matrix.nnz() || !std::ranges::is_sorted(matrix.row_offsets)) {

@@ -29,8 +29,9 @@ class Tensors {
   std::pair<int64_t, int64_t> matrix_shape(const std::string& name) const;
   /// DataError unless it is there with this type and shape.
   const std::vector<float>& matrix(const std::string& name, int64_t rows, int64_t cols) const;
+  /// DataError unless it is there with this type and, for size >= 0, this many values.
   template <class T>
-  const std::vector<T>& vector(const std::string& name) const;
+  const std::vector<T>& vector(const std::string& name, int64_t size) const;
   /// A matrix of add_csr(). DataError unless it has n_rows rows in order and its columns are in [0, n_columns).
   HostCsr csr(const std::string& name, int64_t n_rows, int64_t n_columns) const;
 

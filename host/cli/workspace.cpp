@@ -1,5 +1,7 @@
 #include "host/cli/workspace.hpp"
 
+#include <fmt/format.h>
+
 #include <fstream>
 #include <utility>
 
@@ -22,6 +24,23 @@ std::vector<std::string> read_ids(const std::filesystem::path& path) {
   return ids;
 }
 
+/// A trained model keeps its settings: others that were asked for would have no effect.
+void refuse_other_settings(const config::Config& config, Recommender& model, const std::filesystem::path& folder) {
+  const char* const hint = "leave the setting out, or train another model with it";
+  const std::string usual = config::Config().model.preference, &asked = config.model.preference;
+  if (asked != usual && asked != model.name()) {
+    throw UsageError(
+        fmt::format("model.preference = {}, and the model in {} is {}", asked, folder.string(), model.name()), hint);
+  }
+  for (const auto& [name, value] : values_of(model.settings())) {
+    const auto at = config.model_settings.find(name);
+    if (at == config.model_settings.end() || at->second == value) continue;
+    throw UsageError(fmt::format("{} is a setting of training, and the model in {} was trained with another value",
+                                 name, folder.string()),
+                     hint);
+  }
+}
+
 }  // namespace
 
 Workspace::Workspace(const Options& options)
@@ -31,6 +50,7 @@ Workspace::Workspace(const Options& options)
 
 void Workspace::load_model(const std::filesystem::path& folder) {
   io::LoadedModel loaded = io::load_model(*context, folder);
+  refuse_other_settings(config, *loaded.model, folder);
   app::check_fits(*loaded.model, loaded.notes.value("data", std::string()), session.prepared);
   session.set_model(std::move(loaded.model));
 }
