@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plants faults, one at a time, in a scratch copy and lists those that no test sees.
 
-  mutants.py [--only ROOM] [--list] [--jobs N] [--keep FOLDER]
+  mutants.py [--only ROOM] [--first N] [--list] [--jobs N] [--keep FOLDER]
 
 Each fault is one line of FAULTS: a file, a piece of text that is in it once, and what takes its place. For each the programs that
 depend on the file are built (preset cpu) and the tests of its room run. A fault that no test sees is printed with its diff.
@@ -34,14 +34,14 @@ FAULTS = [
     ("kernels/metrics/ranking_row.hpp", "const int64_t ideal_hits = n < args.k ? n : args.k;", "const int64_t ideal_hits = args.k;"),
     ("kernels/metrics/binary_terms.hpp", "(p >= 0.5) == positive", "(p > 0.5) == positive"),
     ("kernels/metrics/binary_terms.hpp", "return 0.5 * static_cast<double>(negatives_before[low] + negatives_before[first]);", "return static_cast<double>(negatives_before[low]);"),
-    ("kernels/sample/draws.hpp", "if (!is_taken(args.taken, user, item)) break;", "break;"),
+    ("kernels/sample/draws.hpp", "if (!is_taken(args.taken, user, item)) break;", "if (!is_taken(args.taken, user, item) || true) break;"),
     ("kernels/sample/draws.hpp", "uniform01(draw.v[1]) >= args.alias_threshold[item]", "uniform01(draw.v[1]) < args.alias_threshold[item]"),
     ("kernels/genetic/evaluate_one_set.hpp", "if (size < problems.min_size) wrong += problems.min_size - size;", ""),
     ("kernels/genetic/evaluate_one_set.hpp", "(distinct < problems.min_categories ? problems.min_categories - distinct : 0)", "0"),
     ("kernels/genetic/joint_pairs_pair.hpp", "const float least = smaller(p, q), other", "const float least = p, other"),
     ("kernels/genetic/joint_pairs_pair.hpp", "args.weight * args.substitute_factor : args.weight", "args.weight : args.weight"),
     ("kernels/genetic/bundle_terms_pair.hpp", "fmaxf(csr_entry(args.association, i, j), csr_entry(args.association, j, i))", "csr_entry(args.association, i, j)"),
-    ("kernels/genetic/bundle_terms_pair.hpp", "(args.weight_preference + args.weight_revenue * price) - cost", "(args.weight_preference + args.weight_revenue * price)"),
+    ("kernels/genetic/bundle_terms_pair.hpp", "(args.weight_preference + args.weight_revenue * price) - cost", "(args.weight_preference + args.weight_revenue * price) - 0 * cost"),
     ("kernels/association/measure.hpp", "return both / i;", "return both / j;"),
     ("kernels/association/measure.hpp", "both / (i + j - both)", "both / (i + j)"),
     ("kernels/association/measure.hpp", "both / all - (i / all) * (j / all)", "both / all - i / all"),
@@ -58,19 +58,19 @@ FAULTS = [
     ("engine/train/trainer.cpp", "best.restore();", ""),
     ("engine/train/pair_tables.cpp", "constexpr float kInitialDeviation = 0.1f;", "constexpr float kInitialDeviation = 0.2f;"),
     ("engine/models/personal.cpp", "std::exp2(-age / half_life_days)", "std::exp(-age / half_life_days)"),
-    ("engine/models/personal.cpp", "popularity_ * sum / total", "popularity_"),
+    ("engine/models/personal.cpp", "popularity_ * sum / total", "popularity_ * sum"),
     ("engine/models/ease.cpp", "std::log1p(w) : 1.0f", "1.0f : 1.0f"),
     ("engine/models/ease.cpp", "now.validation_ndcg > best;", "true;"),
     ("engine/models/tensors.cpp", "has_rows != rows || has_cols != cols", "has_rows != rows"),
     ("engine/models/model_file.cpp", "apply_settings(model.settings(), values);", ""),
     ("engine/models/model_file.cpp", 'model.calibration.offset = manifest.at("calibration").at("offset").get<double>();', ""),
     ("engine/scoring/scorer.cpp", "sum / static_cast<double>(queries.n())", "sum"),
-    ("engine/scoring/scorer.cpp", "view.row_offsets += first;", ""),
+    ("engine/scoring/scorer.cpp", "view.row_offsets += first;", "view.row_offsets += 0 * first;"),
     ("engine/scoring/linear_scorer.cpp", ".offset = static_cast<float>(calibration.offset),", ""),
     ("engine/scoring/network_scorer.cpp", ".rectify = !last,", ".rectify = false,"),
     ("engine/scoring/calibration.cpp", "held_out.contains(users[at / static_cast<size_t>(listed)], items[at]) ? 1 : 0", "1"),
     ("engine/scoring/calibration.cpp", "fitted.slope >= 0.0) return fitted;", "true) return fitted;"),
-    ("engine/evaluate/ranking_eval.cpp", "if (!removed || !removed->contains(r, c))", ""),
+    ("engine/evaluate/ranking_eval.cpp", "if (!removed || !removed->contains(r, c))", "if (!removed || !removed->contains(r, c) || true)"),
     ("engine/evaluate/reliability.cpp", "std::abs(bin.foreseen - bin.found)", "(bin.foreseen - bin.found)"),
     ("engine/evaluate/bundle_eval.cpp", "if (bundle.violation != 0.0f) continue;", ""),
     ("engine/evaluate/bundle_eval.cpp", "summary.mean_price = ratio(price, n);", "summary.mean_price = price;"),
@@ -81,13 +81,13 @@ FAULTS = [
     ("engine/bundles/bundle_search.cpp", "(1.0 - static_cast<double>(params.margin_floor))", "1.0"),
     ("engine/bundles/candidates.cpp", "1.0f + params.uplift * params.discount", "1.0f + params.uplift"),
     ("engine/bundles/candidates.cpp", "value += (1.0f - params.discount) * params.paid_value[at];", "value += params.paid_value[at];"),
-    ("engine/associate/substitutes.cpp", "pair.together >= min_together", "true"),
-    ("engine/associate/substitutes.cpp", "return {together + prior, expected + prior / prior_mean};", "return {together + prior, expected + prior};"),
+    ("engine/associate/substitutes.cpp", "pair.together >= min_together", "pair.together >= 0 * min_together"),
+    ("engine/associate/substitutes.cpp", "return {together + prior, expected + prior / prior_mean};", "return {together + prior, expected + prior / (0 * prior_mean + 1)};"),
     ("engine/mining/frequent_itemsets.cpp", "if (support < params_.min_support) continue;", ""),
     ("engine/mining/frequent_itemsets.cpp", "std::ssize(prefix_) >= params_.min_size", "true"),
     ("engine/optimize/problem.cpp", "if (!(limit.lower <= limit.upper))", "if (false)"),
     ("engine/data/settings.cpp", "*integer >= setting.least_integer && ", ""),
-    ("engine/layers/transformer.cpp", "if (!known) shape.user_rows = 0;", ""),
+    ("engine/layers/transformer.cpp", "if (!known) shape.user_rows = 0;", "if (!known) shape.user_rows += 0;"),
     # host
     ("host/app/dataset.cpp", "std::exp(-age / recency_days)", "std::exp(-2 * age / recency_days)"),
     ("host/app/offers.cpp", "offer.audience += users.buys[u];", "offer.audience += 1.0;"),
@@ -97,7 +97,7 @@ FAULTS = [
     ("host/app/joint.cpp", "return std::max(0.0, 1 - none - one);", "return std::max(0.0, 1 - none);"),
     ("host/app/joint.cpp", "together += std::min({chance[a], chance[b], product * rho});", "together += product * rho;"),
     ("host/app/quality.cpp", "quality.accuracy = values[metrics::kAccuracy];", "quality.accuracy = values[metrics::kAuc];"),
-    ("host/app/quality.cpp", "c.offset + shift;", "c.offset;"),
+    ("host/app/quality.cpp", "c.offset + shift;", "c.offset + 0 * shift;"),
     ("host/app/quality.cpp", "quality.brier = values[metrics::kBrier];", "quality.brier = values[metrics::kLogLoss];"),
     ("host/app/search_setup.cpp", "users.baskets.push_back(baskets * chance);", "users.baskets.push_back(chance);"),
     ("host/app/search_params.cpp", "params.budget = static_cast<float>(s.budget);", ""),
@@ -107,7 +107,7 @@ FAULTS = [
     ("host/app/training.cpp", ".chosen = held.chosen});", ".chosen = {}});"),
     ("host/app/campaign.cpp", "config.discount.cost_share * static_cast<double>(prepared.item_price[i])", "static_cast<double>(prepared.item_price[i])"),
     ("host/app/price_response.cpp", "lose += offer.increment.margin.high < 0 ? 1 : 0;", "lose += offer.increment.margin.low < 0 ? 1 : 0;"),
-    ("host/data/split.cpp", "first || left > 1 ? kTrain", "left > 1 ? kTrain"),
+    ("host/data/split.cpp", "first || left > 1 ? kTrain", "(first && false) || left > 1 ? kTrain"),
     ("host/data/split.cpp", "time > test_after ? kTest", "time >= test_after ? kTest"),
     ("host/data/thin.cpp", "count[i] >= least", "count[i] > least"),
     ("host/data/clean.cpp", "pattern.ends_with('*') ?", "false ?"),
@@ -148,11 +148,13 @@ def sees_it(tree, file, jobs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="faults whose file begins with this")
+    parser.add_argument("--first", type=int, default=1, help="begin with this fault")
     parser.add_argument("--list", action="store_true", help="check that each fault applies, and stop")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--keep", type=pathlib.Path, help="the scratch copy, kept for the next run")
     options = parser.parse_args()
     faults = [fault for fault in FAULTS if not options.only or fault[0].startswith(options.only)]
+    faults = faults[options.first - 1 :]
     wrong = [f"{file}: {old!r} is there {text.count(old)} times" for file, old, _ in faults
              if (text := (ROOT / file).read_text()).count(old) != 1]
     if wrong:
