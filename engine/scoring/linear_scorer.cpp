@@ -90,7 +90,7 @@ TopLists LinearScorer::top_k(Context& context, const Queries& queries, int64_t k
   const int64_t tile = std::min(kQueryRows, std::max<int64_t>(1, queries.n()));
   const ExcludedRows excluded(context, exclude, n_items(), tile);
   for (int64_t first = 0; first < queries.n(); first += tile) {
-    check_interrupt("the scoring");
+    if (first > 0) check_interrupt("the scoring");
     const int64_t n = std::min(tile, queries.n() - first);
     ScratchScope scratch(context);
     dense::score_topk(context, {.queries = rows_of(context, scratch, queries, first, n).vectors,

@@ -56,7 +56,7 @@ void Scorer::scores(Context& context, const Queries& queries, MatrixView<const i
                     MatrixView<float> out) const {
   const int64_t tile = tile_of(queries.n());
   for (int64_t first = 0; first < queries.n(); first += tile) {
-    check_interrupt("the scoring");
+    if (first > 0) check_interrupt("the scoring");
     const int64_t n = std::min(tile, queries.n() - first);
     ScratchScope scratch(context);
     const MatrixView<float> all{scratch.take<float>(n * n_items()), n, n_items()};
@@ -101,7 +101,7 @@ TopLists Scorer::top_k(Context& context, const Queries& queries, int64_t k, cons
   const int64_t tile = tile_of(queries.n());
   const ExcludedRows excluded(context, exclude, n_items(), tile);
   for (int64_t first = 0; first < queries.n(); first += tile) {
-    check_interrupt("the scoring");
+    if (first > 0) check_interrupt("the scoring");
     const int64_t n = std::min(tile, queries.n() - first);
     ScratchScope scratch(context);
     const MatrixView<float> all{scratch.take<float>(n * n_items()), n, n_items()};
@@ -120,7 +120,7 @@ std::vector<float> Scorer::mean_probability(Context& context, const Queries& que
   Buffer<double> sums = Buffer<double>::zeros(context, n_items());
   const int64_t tile = tile_of(queries.n());
   for (int64_t first = 0; first < queries.n(); first += tile) {
-    check_interrupt("the scoring");
+    if (first > 0) check_interrupt("the scoring");
     const int64_t n = std::min(tile, queries.n() - first);
     ScratchScope scratch(context);
     const MatrixView<float> all{scratch.take<float>(n * n_items()), n, n_items()};
