@@ -3,7 +3,8 @@
 
 kernels/core <- kernels/<family> <- engine <- host; families never include each other; engine and host never see .cuh or
 cuda_runtime.h; bench and tests see all below them; nothing includes tests, except that bench may use tests/reference and
-the launch header may use the SIMT executor.
+the launch header may use the SIMT executor. The folders of engine and of host stand in an order: each sees only those
+behind it, so that there is no circle of folders.
 """
 import pathlib
 import re
@@ -11,6 +12,11 @@ import sys
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 ROOMS = ("kernels", "engine", "host", "bench", "tests")
+# Each folder sees itself and those behind it.
+FOLDERS = {
+    "engine": ("models", "train", "evaluate", "bundles", "scoring", "associate", "mining", "optimize", "io", "layers", "data"),
+    "host": ("cli", "report", "app", "data", "problems", "config", "text"),
+}
 SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh", ".h"}
 
 
@@ -29,10 +35,13 @@ def allowed(path: str, include: str) -> bool:
             return False
         family, included_family = path.split("/")[1], include.split("/")[1]
         return included_family in ("core", family)
+    if room in FOLDERS and included_room == room:
+        order, folder, included_folder = FOLDERS[room], path.split("/")[1], include.split("/")[1]
+        return folder in order and included_folder in order and order.index(folder) <= order.index(included_folder)
     if room == "engine":
-        return included_room in ("kernels", "engine")
+        return included_room == "kernels"
     if room == "host":
-        return included_room in ("kernels", "engine", "host")
+        return included_room in ("kernels", "engine")
     if room == "bench":
         return included_room != "tests"
     return True

@@ -8,7 +8,9 @@
 #include "kernels/dense/dot_scores.hpp"
 #include "kernels/dense/dropout.hpp"
 #include "kernels/dense/ease_weights.hpp"
+#include "kernels/dense/gather_scores.hpp"
 #include "kernels/dense/mean_probability.hpp"
+#include "kernels/dense/scaled_add.hpp"
 #include "kernels/dense/score_topk.hpp"
 #include "kernels/dense/spd_inverse.hpp"
 #include "tests/reference/dense.hpp"
@@ -396,6 +398,89 @@ class EaseWeights final : public Case {
   dense::EaseWeightsArgs args_;
 };
 
+class GatherScores final : public Case {
+ public:
+  GatherScores(Context& context, const Shape& s)
+      : context_(context),
+        n_(s["n"]),
+        n_items_(s["n_items"]),
+        group_(s["group"]),
+        host_scores_(test::random_floats(n_ * n_items_, 95)),
+        host_items_(test::random_ints(n_ * group_, 96, 0, static_cast<int32_t>(n_items_) - 1)),
+        scores_(context, host_scores_),
+        items_(context, host_items_),
+        out_(poisoned<float>(context, n_ * group_)),
+        args_{scores_.matrix(n_, n_items_), items_.matrix(n_, group_), out_.matrix(n_, group_)} {}
+
+  void run() override { dense::gather_scores(context_, args_); }
+
+  std::string fault() override {
+    const std::vector<float> got = out_.to_host();
+    for (size_t at = 0; at < got.size(); ++at) {
+      const auto row = static_cast<int64_t>(at) / group_;
+      const float expected = host_scores_[static_cast<size_t>(row * n_items_ + host_items_[at])];
+      const std::string fault =
+          difference("out", static_cast<int64_t>(at), got[at], static_cast<double>(expected), 0.0);
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::gather_scores_cost(args_); }
+
+ private:
+  Context& context_;
+  int64_t n_, n_items_, group_;
+  std::vector<float> host_scores_;
+  std::vector<int32_t> host_items_;
+  Buffer<float> scores_;
+  Buffer<int32_t> items_;
+  Buffer<float> out_;
+  dense::GatherScoresArgs args_;
+};
+
+class ScaledAdd final : public Case {
+ public:
+  ScaledAdd(Context& context, const Shape& s)
+      : context_(context),
+        n_(s["n"]),
+        m_(s["n_items"]),
+        host_x_(test::random_floats(n_ * m_, 97)),
+        host_rows_(test::random_floats(n_, 98)),
+        x_(context, host_x_),
+        rows_(context, host_rows_),
+        out_(poisoned<float>(context, n_ * m_)),
+        args_{.keep = 0.0f,
+              .weight = 0.75f,
+              .x = x_.matrix(n_, m_),
+              .row_bias = rows_.view(),
+              .bias = {},
+              .out = out_.matrix(n_, m_)} {}
+
+  void run() override { dense::scaled_add(context_, args_); }
+
+  std::string fault() override {
+    const std::vector<float> got = out_.to_host();
+    for (const int64_t at : spread(n_ * m_, 2000)) {
+      const double product = 0.75 * static_cast<double>(host_x_[static_cast<size_t>(at)]);
+      const auto own = static_cast<double>(host_rows_[static_cast<size_t>(at / m_)]);
+      const std::string fault = difference("out", at, got[static_cast<size_t>(at)], product + own,
+                                           3.0 * 0x1.0p-24 * (std::abs(product) + std::abs(own)));
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::scaled_add_cost(args_); }
+
+ private:
+  Context& context_;
+  int64_t n_, m_;
+  std::vector<float> host_x_, host_rows_;
+  Buffer<float> x_, rows_, out_;
+  dense::ScaledAddArgs args_;
+};
+
 }  // namespace
 
 void add_dense(Suite& suite) {
@@ -414,6 +499,9 @@ void add_dense(Suite& suite) {
                              {{{"n_users", 16384}, {"n_items", 100000}, {"dim", 64}}});
   suite.add<SpdInverse>("dense", "spd_inverse", {{{"n", 1000}}}, {{{"n", 4000}}, {{"n", 16000}}});
   suite.add<EaseWeights>("dense", "ease_weights", {{{"n", 2000}}}, {{{"n", 16000}}});
+  suite.add<GatherScores>("dense", "gather_scores", {{{"n", 1024}, {"n_items", 4000}, {"group", 64}}},
+                          {{{"n", 4096}, {"n_items", 100000}, {"group", 64}}});
+  suite.add<ScaledAdd>("dense", "scaled_add", {{{"n", 1024}, {"n_items", 4000}}}, {{{"n", 4096}, {"n_items", 100000}}});
 }
 
 }  // namespace sheaf::bench

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "engine/evaluate/ranking_eval.hpp"
-#include "engine/models/sasrec_epoch.hpp"
 #include "engine/train/sampled_epoch.hpp"
 #include "engine/train/softmax_epoch.hpp"
 #include "kernels/core/error.hpp"

@@ -6,7 +6,7 @@
 
 #include "engine/bundles/text_vectors.hpp"
 #include "host/app/session.hpp"
-#include "host/text/item_words.hpp"
+#include "host/data/item_words.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/range.hpp"
 
@@ -25,7 +25,7 @@ CompletionScorer completion_scorer(const Session& session, const data::GivenBund
   const Range range("learn completions");
   const HostCsr bundles =
       given == nullptr ? session.purchases.train_baskets : given->matrix(session.prepared.n_items, 2);
-  return CompletionScorer(bundles, tf_idf(text::item_words(session.prepared)),
+  return CompletionScorer(bundles, tf_idf(data::item_words(session.prepared)),
                           completion_params(session.config(), given != nullptr));
 }
 

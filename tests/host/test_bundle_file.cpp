@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "host/text/item_words.hpp"
+#include "host/data/item_words.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/process.hpp"
 #include "tests/common/temp_folder.hpp"
@@ -100,7 +100,7 @@ TEST_F(BundleFile, ReadsBasketsToComplete) {
 }
 
 TEST(ItemWords, NamesAndCategories) {
-  const HostCsr words = text::item_words(shop());
+  const HostCsr words = data::item_words(shop());
   // apple: red 0, apple 1 (twice), 2 2, @red 3, @food 4, @fruit 5; bun: hot 6, dog 7, bun 8, @food, @bread 9, @party 10; cola has no
   // name of its own and no category; dip: glass 11 (no plural), dip 12.
   EXPECT_EQ(words.n_columns, 13);

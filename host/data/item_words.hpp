@@ -4,7 +4,7 @@
 #include "engine/data/csr.hpp"
 #include "host/data/prepared.hpp"
 
-namespace sheaf::text {
+namespace sheaf::data {
 
 /// [n_items, n_words], values = how often. Words, numbered as they first come:
 /// - of the name: runs of ASCII letters, digits and bytes of other alphabets, in lower case, a plural s dropped (buns -> bun; not of
@@ -13,4 +13,4 @@ namespace sheaf::text {
 ///   list ("Electronics > Cables; Office") is one for each part, parted by '>', ';' or '|'. An empty one is none.
 HostCsr item_words(const data::Prepared& prepared);
 
-}  // namespace sheaf::text
+}  // namespace sheaf::data

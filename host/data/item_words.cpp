@@ -1,4 +1,4 @@
-#include "host/text/item_words.hpp"
+#include "host/data/item_words.hpp"
 
 #include <cstdint>
 #include <string>
@@ -9,7 +9,7 @@
 
 #include "host/text/csv.hpp"
 
-namespace sheaf::text {
+namespace sheaf::data {
 namespace {
 
 bool is_word(char c) {
@@ -76,4 +76,4 @@ HostCsr item_words(const data::Prepared& prepared) {
   return csr_from_pairs(items, words, once, prepared.n_items, static_cast<int64_t>(codes.size()));
 }
 
-}  // namespace sheaf::text
+}  // namespace sheaf::data
