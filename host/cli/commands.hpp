@@ -9,7 +9,7 @@ void run_demo(const Options& options);
 void run_import(const Options& options);
 void run_train(const Options& options);
 void run_associate(const Options& options);
-/// With --like run_like(); for one problem of the data set run_one_problem(); else bundles for the catalog or for users.
+/// With --like run_like(); for one problem of the data set run_one_problem(); else bundles of the catalog or of users.
 void run_search(const Options& options);
 /// One problem of the data set: solved with a bound, its front (--front), or written to a file (--write-problem).
 void run_one_problem(const Options& options);
