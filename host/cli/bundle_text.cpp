@@ -16,18 +16,19 @@ using C = BundleColumn;
 
 constexpr size_t kStrongest = 4;  // baselines of the short form
 
-std::string number(double value, int digits) {
+std::string fixed_number(double value, int digits) {
   return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "–";
 }
 
 std::string with_error(const Estimate& estimate, double scale, int digits) {
   if (!std::isfinite(estimate.value)) return "–";
-  const std::string value = number(scale * estimate.value, digits);
-  return std::isfinite(estimate.error) ? fmt::format("{} ({})", value, number(scale * estimate.error, digits)) : value;
+  const std::string value = fixed_number(scale * estimate.value, digits);
+  return std::isfinite(estimate.error) ? fmt::format("{} ({})", value, fixed_number(scale * estimate.error, digits))
+                                       : value;
 }
 
 std::string plain(const BundleRow& row, C column, double scale, int digits) {
-  return number(scale * row.at(column).value, digits);
+  return fixed_number(scale * row.at(column).value, digits);
 }
 
 /// Shares of baskets in percent for users; numbers of (basket, bundle) for a catalog.
@@ -41,7 +42,7 @@ std::string table_of(const std::vector<BundleRow>& rows, bool catalog, const std
     const double scale = catalog ? static_cast<double>(row.n_baskets) : 100.0;
     const double money = catalog ? static_cast<double>(row.n_baskets) : 1.0;
     const int digits = catalog ? 0 : 1;
-    hits.add({row.name, with_commas(row.n_bundles), number(row.mean_size, 2), number(row.mean_price, 2),
+    hits.add({row.name, with_commas(row.n_bundles), fixed_number(row.mean_size, 2), fixed_number(row.mean_price, 2),
               with_error(row.at(C::at_least_one), scale, digits), with_error(row.at(C::at_least_two), scale, digits),
               with_error(row.at(C::at_least_three), scale, digits), with_error(row.at(C::all_items), scale, digits),
               with_error(row.at(C::revenue), money, catalog ? 0 : 2),

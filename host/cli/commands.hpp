@@ -9,17 +9,16 @@ void run_demo(const Options& options);
 void run_import(const Options& options);
 void run_train(const Options& options);
 void run_associate(const Options& options);
-/// With --problem run_problem(); for one problem of a data set run_one_problem(); else the bundles of a data set.
+/// With --like run_like(); for one problem of the data set run_one_problem(); else bundles of the catalog or of users.
 void run_search(const Options& options);
-void run_problem(const Options& options);
-/// The problem is a file of transactions: --format utility.
-void run_utility(const Options& options);
-/// One problem built from a data set: solved with a bound, its front (--pareto), or written to a file (--write-problem).
+/// One problem of the data set: solved with a bound, its front (--front), or written to a file (--write-problem).
 void run_one_problem(const Options& options);
-/// The problem of the file has several objectives: --pareto.
-void run_pareto(const Options& options);
-/// New bundles like those of a file: --like.
+/// New bundles like those of a file.
 void run_like(const Options& options);
+/// A problem from a file, or with --front its front.
+void run_solve(const Options& options);
+/// The sets of items with the highest utility in a file of transactions.
+void run_mine(const Options& options);
 void run_complete(const Options& options);
 void run_score(const Options& options);
 void run_evaluate(const Options& options);

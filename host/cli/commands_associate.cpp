@@ -82,17 +82,17 @@ std::string pairs_csv(const data::Prepared& prepared, const std::vector<PairFact
 }
 
 /// JSON has no infinity: conviction of an item that never comes without its partner is null.
-nlohmann::json number(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(); }
+nlohmann::json json_number(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(); }
 
 nlohmann::json to_json(const data::Prepared& prepared, const PairFacts& p) {
   nlohmann::json json{{"item", std::string(prepared.item_ids[p.item])},
                       {"item_name", std::string(prepared.item_names[p.item])},
                       {"partner", std::string(prepared.item_ids[p.partner])},
                       {"partner_name", std::string(prepared.item_names[p.partner])},
-                      {"score", number(p.score)},
+                      {"score", json_number(p.score)},
                       {"baskets", p.baskets},
                       {"expected", p.expected}};
-  for (size_t m = 0; m < kMeasures.size(); ++m) json[to_string(kMeasures[m])] = number(p.measures[m]);
+  for (size_t m = 0; m < kMeasures.size(); ++m) json[to_string(kMeasures[m])] = json_number(p.measures[m]);
   return json;
 }
 
@@ -243,8 +243,22 @@ void run_associate(const Options& options) {
   if (learned && options.model.empty()) {
     throw UsageError("associate.by = " + settings.by + " needs a model", "give --model, or --by lift to count baskets");
   }
+  if (!learned && options.item.empty()) {
+    refuse_given({{"--model", !options.model.empty()}}, "on pairs by " + settings.by,
+                 "leave it out: this measure counts baskets");
+  }
+  if (learned) {
+    const bool counts = std::ranges::any_of(
+        options.flags, [](const std::string& flag) { return flag.starts_with("associate.min_count="); });
+    refuse_given({{"--min-count", counts}}, "on partners by " + settings.by,
+                 "leave it out: only counted measures need baskets; --min-score works for all");
+  }
   const int32_t item = options.item.empty() ? -1 : data::find_item_by_name(work.session.prepared, options.item);
   if (!options.model.empty()) work.load_model(options.model);
+  if (!learned && work.session.has_model()) {
+    refuse_given({{"--model", work.session.item_vectors().empty()}}, "on pairs by " + settings.by,
+                 "leave it out: this model has no vectors of items");
+  }
 
   // Learned partners may have met in any number of baskets.
   const PairCounts& counts = learned ? work.session.all_pair_counts() : work.session.pair_counts();

@@ -22,6 +22,10 @@ std::filesystem::path beside_this_program(const char* name) {
 
 std::vector<std::string> bench_arguments(const Options& options) {
   if (options.seed) throw UsageError("the benchmarks draw their inputs from fixed seeds", "leave out --seed");
+  if (options.list) {
+    refuse_given({{"--out", !options.out.empty()}, {"--markdown", !options.markdown.empty()}}, "with --list",
+                 "leave it out: nothing is measured");
+  }
   const config::Config config = load_settings(options);
   std::vector<std::string> arguments{"--device", config.run.device, "--threads", std::to_string(config.run.threads)};
   const auto add = [&](const char* option, const std::string& value) {

@@ -22,7 +22,8 @@
 namespace sheaf::cli {
 namespace {
 
-constexpr size_t kNameWidth = 36;
+constexpr size_t kSuggestionWidth = 36;
+constexpr int64_t kListed = 10;
 
 void check_options(const Options& options) {
   const auto refuse = [](bool wrong, const char* what, const char* mend) {
@@ -35,6 +36,11 @@ void check_options(const Options& options) {
          "give --file a column user: bundle,item,user");
   refuse(!options.users.empty() && options.model.empty(), "--user needs --model", "train one: sheaf train");
   refuse(options.size > 0 && !options.file.empty(), "--size is for --items", "--file lists --k items for each");
+  if (options.size > 0) refuse_given({{"--k", options.k.has_value()}}, "with --size", "--k lists single items");
+  if (options.users.empty() && options.file.empty()) {
+    refuse_given({{"--model", !options.model.empty()}}, "without --user",
+                 "it says what a user wants; name one, or leave it out");
+  }
 }
 
 /// Ids or names with commas between; a name with a comma of its own is found whole.
@@ -118,7 +124,7 @@ class Completer {
   std::string source_;
 };
 
-nlohmann::json to_json(const data::Prepared& prepared, const Suggestion& s, bool with_user) {
+nlohmann::json suggestion_json(const data::Prepared& prepared, const Suggestion& s, bool with_user) {
   nlohmann::json json{{"item", std::string(prepared.item_ids[s.ranked.item])},
                       {"item_name", std::string(prepared.item_names[s.ranked.item])},
                       {"score", s.ranked.score},
@@ -133,7 +139,7 @@ nlohmann::json to_json(const data::Prepared& prepared, const Suggestion& s, bool
 }
 
 std::string shown(const data::Prepared& prepared, int32_t item) {
-  return report::shortened(std::string(prepared.item_names[item]), kNameWidth);
+  return report::shortened(std::string(prepared.item_names[item]), kSuggestionWidth);
 }
 
 std::string table_text(const data::Prepared& prepared, const std::vector<Suggestion>& suggestions,
@@ -194,7 +200,11 @@ void run_complete(const Options& options) {
     if (!partial.users.empty() && !completer.has_model()) {
       progress.line("the column user is not looked at without --model");
     }
-    print(complete_file(completer, partial, options.k));
+    if (partial.users.empty() && completer.has_model()) {
+      throw UsageError("--model has no effect: " + options.file.string() + " has no column user",
+                       "it says what a user wants; add the column, or leave --model out");
+    }
+    print(complete_file(completer, partial, options.k.value_or(kListed)));
     return;
   }
   const std::vector<int32_t> items = named_items(prepared, options.items);
@@ -206,12 +216,13 @@ void run_complete(const Options& options) {
   const std::vector<double> prior =
       with_user ? completer.prior(prepared.find_user(options.users.front())) : std::vector<double>();
   const CompletionScorer& scorer = completer.scorer();
-  const std::vector<RankedItem> ranked = options.size > 0 ? complete_bundle(scorer, items, options.size, prior)
-                                                          : best_items(scorer.scores(items), prior, options.k);
+  const std::vector<RankedItem> ranked = options.size > 0
+                                             ? complete_bundle(scorer, items, options.size, prior)
+                                             : best_items(scorer.scores(items), prior, options.k.value_or(kListed));
   const std::vector<Suggestion> suggestions = completer.explain(items, ranked, options.size > 0, prior);
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();
-    for (const Suggestion& s : suggestions) list.push_back(to_json(prepared, s, with_user));
+    for (const Suggestion& s : suggestions) list.push_back(suggestion_json(prepared, s, with_user));
     print(list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     return;
   }

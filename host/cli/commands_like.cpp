@@ -21,14 +21,17 @@ constexpr const char* kLikeKind = "bundles";
 constexpr size_t kLikeShown = 10, kLikeNameWidth = 60;
 
 void refuse_other_searches(const Options& options) {
-  if (options.data.empty() || options.out.empty()) {
-    throw UsageError("--like needs DATA and --out", "sheaf search data --like bundles.csv --out like");
-  }
-  if (!options.model.empty() || !options.users.empty() || !options.users_file.empty() || !options.item.empty() ||
-      options.together || options.pareto || options.bound || !options.write_problem.empty()) {
-    throw UsageError("--like searches for the catalog, from the file's bundles, names and categories alone",
-                     "leave --model, --user, --users, --item, --together, --pareto, --bound and --write-problem away");
-  }
+  refuse_given({{"--model", !options.model.empty()},
+                {"--user", !options.users.empty()},
+                {"--users", !options.users_file.empty()},
+                {"--item", !options.item.empty()},
+                {"--together", options.together},
+                {"--bound", options.bound},
+                {"--write-problem", !options.write_problem.empty()},
+                {"--front", options.front}},
+               "with --like",
+               "leave it out: --like searches for the catalog, from the file's bundles, names and categories alone");
+  if (options.out.empty()) throw UsageError("--like needs --out", "sheaf search data --like bundles.csv --out like");
 }
 
 /// f(item) of all items, separated by "; ".

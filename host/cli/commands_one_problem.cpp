@@ -19,17 +19,34 @@ std::string source_text(const data::Prepared& prepared, const app::Audience& aud
   return "the problem of user " + std::string(prepared.user_ids[audience.users.front()]);
 }
 
+void check_one_problem(const Options& options) {
+  if (options.model.empty()) {
+    throw UsageError("a problem of a data set needs --model", "sheaf search --help shows an example");
+  }
+  refuse_given({{"--out", !options.out.empty()}}, "with --item, --together, --front or --write-problem",
+               "leave it out: they answer on stdout; --write-problem names its own file");
+  refuse_given({{"--bound", options.bound}}, "on one problem",
+               "leave it out: the answer has its bound; a front or a written problem has none");
+  const bool names_users = !options.users.empty() || !options.users_file.empty();
+  const bool several = options.users.size() > 1 || !options.users_file.empty();
+  if (several && !options.together) {
+    throw UsageError("several users are several problems", "add --together for one bundle for all of them");
+  }
+  if (options.together && !names_users) {
+    refuse_given({{"--together", !options.item.empty()}}, "with --item and no users",
+                 "leave it out, or name users; the bundle is for all users then");
+  }
+  if (!options.together && !names_users && options.item.empty()) {
+    throw UsageError(
+        options.front ? "--front does not say whose problem" : "--write-problem does not say whose problem",
+        "add --user ID, --item NAME, or --together for all users");
+  }
+}
+
 }  // namespace
 
 void run_one_problem(const Options& options) {
-  if (options.data.empty() || options.model.empty()) {
-    throw UsageError("a problem is built from DATA and --model", "sheaf search --help shows an example");
-  }
-  if (!options.out.empty()) {
-    throw UsageError("--item, --together, --pareto and --write-problem answer on stdout, not in a folder",
-                     "leave --out away");
-  }
-  if (options.pareto) refuse_front_options(options);
+  check_one_problem(options);
   if (!options.write_problem.empty()) io::check_file_target(options.write_problem);
   Workspace work(options);
   const app::Audience audience{
@@ -37,7 +54,7 @@ void run_one_problem(const Options& options) {
       .anchor = options.item.empty() ? -1 : data::find_item_by_name(work.session.prepared, options.item)};
   work.load_model(options.model);
   const std::string source = source_text(work.session.prepared, audience);
-  if (options.pareto) {
+  if (options.front) {
     const ParetoProblem problem = app::build_front(work.session, audience);
     if (options.write_problem.empty()) {
       print_front(*work.context, problem, options, source, static_cast<uint64_t>(work.config.run.seed));

@@ -4,7 +4,15 @@
 
 #include <cstdlib>
 
+#include "kernels/core/error.hpp"
+
 namespace sheaf::cli {
+
+void refuse_given(std::initializer_list<GivenOption> options, const std::string& where, const std::string& mend) {
+  for (const GivenOption& option : options) {
+    if (option.given) throw UsageError(fmt::format("{} has no effect {}", option.name, where), mend);
+  }
+}
 
 config::Config load_settings(const Options& options) {
   std::vector<std::string> assignments = options.set;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,36 +24,43 @@ struct Options {
   std::vector<std::string> flags;  // the same, from options that stand for a setting
   std::filesystem::path settings;  // a TOML file
 
-  std::filesystem::path file;           // import: the transactions
+  std::filesystem::path file;           // import, mine: the transactions; solve: the problem; complete: the started
   std::filesystem::path import_config;  // import: how to read them
   std::filesystem::path data;           // a prepared set
   std::filesystem::path model;          // a trained model
   std::filesystem::path out;            // the folder to write
-  std::vector<std::string> users;       // search, score: ids; score: empty for all
+  std::vector<std::string> users;       // search, score, complete: ids; score: empty for all
   std::filesystem::path users_file;     // search, score: ids, one a line
   std::string item;                     // associate, search: id or part of the name
   std::vector<std::string> items;       // complete: ids or names, with commas between
   int64_t size = 0;                     // complete: items of the bundle; 0: list single items
-  int64_t k = 10;                       // complete: items listed
+  std::optional<int64_t> k;             // complete: items listed, 10 if not given
   std::filesystem::path like;           // complete, search: bundles to learn from
   bool together = false;                // search: one bundle for all users that are named
   bool bound = false;                   // search: an upper bound beside each bundle
   std::filesystem::path write_problem;  // search: write the problem, and stop
-  std::filesystem::path problem;        // search: a problem of its own
-  std::string format = "toml";          // search: of the problem
-  std::string method = "portfolio";     // search: of the problem
-  double time_limit = 0.0;              // search: seconds; 0: the same work on every machine
-  bool maximize = false;                // search: a QUBO file
-  bool no_bound = false;                // search: of the problem
-  int64_t top = 20;                     // search: sets of a utility file
-  bool pareto = false;                  // search: a problem of several objectives
-  int64_t population = 128;             // search: of its genetic algorithm
-  int64_t generations = 200;            // search: likewise
+  bool front = false;                   // search, solve: several objectives
+  std::optional<std::string> format;    // solve: toml if not given
+  std::optional<std::string> method;    // solve: portfolio if not given
+  std::optional<double> time_limit;     // solve: seconds; 0, or not given: the same work on every machine
+  bool maximize = false;                // solve: a QUBO file
+  bool no_bound = false;                // solve
+  std::optional<int64_t> population;    // solve: of the front's genetic algorithm, 128 if not given
+  std::optional<int64_t> generations;   // solve: likewise, 200 if not given
+  int64_t top = 20;                     // mine: sets
   bool no_measure = false;              // devices
   std::string suite, filter;            // bench
   std::filesystem::path markdown;       // bench: the table as a file
   bool list = false;                    // bench: the names alone
 };
+
+/// An option's name, and whether the command line has it.
+struct GivenOption {
+  const char* name;
+  bool given;
+};
+/// UsageError "NAME has no effect WHERE" for the first that is given.
+void refuse_given(std::initializer_list<GivenOption> options, const std::string& where, const std::string& mend);
 
 /// Defaults, the settings file, SHEAF_DEVICE, --set, then --device and --seed.
 config::Config load_settings(const Options& options);

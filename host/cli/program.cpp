@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <exception>
@@ -15,6 +16,7 @@
 
 #include "engine/data/nearest.hpp"
 #include "host/cli/commands.hpp"
+#include "host/cli/former.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 
@@ -41,6 +43,13 @@ void add_model(CLI::App& app, Options& options, bool required) {
 void add_out(CLI::App& app, Options& options, bool required) {
   app.add_option("--out", options.out, "folder to write; an older one of the same kind is replaced")
       ->required(required);
+}
+
+void add_users(CLI::App& app, Options& options) {
+  app.add_option("--user", options.users, "this user; may be given several times")
+      ->type_name("ID")
+      ->allow_extra_args(false);
+  app.add_option("--users", options.users_file, "the users of this file, an id a line")->type_name("FILE");
 }
 
 /// An option that is short for --set.
@@ -89,25 +98,27 @@ std::vector<Command> make_commands() {
       {"search", "find the bundles that sell, for the catalog or for named users",
        "sheaf search data --model model --out bundles --set search.budget=20", run_search,
        [](CLI::App& app, Options& o) {
-         app.add_option("DATA", o.data, "folder of a prepared set (sheaf import)");
+         add_data(app, o);
          add_model(app, o, false);
          add_out(app, o, false);
-         app.add_option("--user", o.users, "search for this user; may be given several times");
-         app.add_option("--users", o.users_file, "search for the users of this file, an id a line");
-         app.add_flag("--bound", o.bound, "an upper bound of what is possible beside each bundle");
+         add_users(app, o);
          app.add_option("--item", o.item, "one bundle around this item, to stdout; NAME is an id or part of a name")
              ->type_name("NAME");
-         app.add_option("--like", o.like,
-                        "CSV bundle,item: new bundles like these, without a model; needs DATA, --out");
          app.add_flag("--together", o.together,
                       "one bundle for the named users together, or without names for all, to stdout");
+         app.add_flag("--bound", o.bound, "an upper bound of what is possible beside each bundle in --out");
+         app.add_option("--like", o.like, "CSV bundle,item: new bundles like these, without a model; needs --out");
          app.add_option("--write-problem", o.write_problem,
-                        "write what --item, --together, --pareto or a single --user asks as a TOML problem, and stop");
-         app.add_option("--problem", o.problem,
-                        "solve the problem of this file instead; needs no DATA, --model, --out");
-         app.add_option("--format", o.format, "of the problem: toml, qkp, qubo or utility");
-         app.add_option("--method", o.method, "for the problem: portfolio, genetic, anneal, greedy, relaxed or exact");
-         app.add_option("--time-limit", o.time_limit, "seconds for the problem; 0: the same work on every machine")
+                        "write the problem of --item, --together or one user as TOML for sheaf solve, and stop");
+         app.add_flag("--front", o.front, "the front of several objectives for --item, --together or one user");
+       }},
+      {"solve", "solve a bundle problem from a file, with a bound and a proof",
+       "sheaf solve problem.toml --time-limit 10", run_solve,
+       [](CLI::App& app, Options& o) {
+         app.add_option("FILE", o.file, "the problem; host/data/README.md describes the formats")->required();
+         app.add_option("--format", o.format, "of the file: toml (if not given), qkp or qubo");
+         app.add_option("--method", o.method, "portfolio (if not given), genetic, anneal, greedy, relaxed or exact");
+         app.add_option("--time-limit", o.time_limit, "seconds; 0: the same work on every machine")
              ->check(CLI::Validator(
                  [](std::string& text) {
                    double seconds = 0.0;
@@ -118,10 +129,16 @@ std::vector<Command> make_commands() {
                  ""));
          app.add_flag("--maximize", o.maximize, "a QUBO file is maximised, not minimised");
          app.add_flag("--no-bound", o.no_bound, "no upper bound and no proof beside the answer");
-         app.add_flag("--pareto", o.pareto, "several objectives: their front, of the problem or for the named users");
-         app.add_option("--population", o.population, "sets that NSGA-II keeps, 4 to 256");
-         app.add_option("--generations", o.generations, "of NSGA-II");
-         app.add_option("--top", o.top, "of a utility file: so many sets")->check(CLI::PositiveNumber);
+         app.add_flag("--front", o.front, "several objectives (TOML): their front");
+         app.add_option("--population", o.population, "with --front: sets that NSGA-II keeps, 4 to 256");
+         app.add_option("--generations", o.generations, "with --front: generations of NSGA-II");
+       }},
+      {"mine", "the sets of items with the highest utility in a file of transactions",
+       "sheaf mine transactions.txt --top 20", run_mine,
+       [](CLI::App& app, Options& o) {
+         app.add_option("FILE", o.file, "transactions with utilities, a line each: items:total:utility of each")
+             ->required();
+         app.add_option("--top", o.top, "list so many sets")->check(CLI::PositiveNumber);
        }},
       {"complete", "the items that best complete a started basket or bundle",
        "sheaf complete data --items \"BANANAS 40 LB,1127831\" --k 5", run_complete,
@@ -142,8 +159,7 @@ std::vector<Command> make_commands() {
          add_data(app, o);
          add_model(app, o, true);
          add_out(app, o, true);
-         app.add_option("--user", o.users, "only this user; may be given several times");
-         app.add_option("--users", o.users_file, "only the users of this file, an id a line");
+         add_users(app, o);
        }},
       {"evaluate", "measure a model on the held-out period, beside the baselines",
        "sheaf evaluate data --model model --json", run_evaluate,
@@ -208,6 +224,15 @@ void catch_signals() {
   sigaction(SIGXFSZ, &action, nullptr);  // a file above the limit of sizes is an error of writing, like a full disk
 }
 
+/// The first option whose value is an empty text, or none. It would read as if the option were not there.
+std::string empty_option(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    const std::vector<std::string>& values = option->results();
+    if (std::ranges::find(values, std::string()) != values.end()) return option->get_name();
+  }
+  return {};
+}
+
 /// CLI11 names an unknown subcommand only as an extra argument.
 std::string hint_for(int argc, char** argv, const std::vector<Command>& commands) {
   if (argc < 2 || argv[1][0] == '-') return "sheaf --help lists the subcommands";
@@ -242,7 +267,15 @@ int run_program(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    if (const auto former = former_spelling(words)) {
+      return report(words.front().c_str(), former->what, former->mend, ExitCode::usage);
+    }
     return report("", error.what(), hint_for(argc, argv, commands), ExitCode::usage);
+  }
+  if (const std::string empty = empty_option(*app.get_subcommand(chosen->name)); !empty.empty()) {
+    return report(chosen->name, empty + " is given, but its value is empty", "give a value, or leave it out",
+                  ExitCode::usage);
   }
   try {
     chosen->run(options);

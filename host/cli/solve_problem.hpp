@@ -15,7 +15,5 @@ void print_answer(Context& context, const problems::ProblemFile& file, const Opt
 /// The front and its hypervolume; DataError likewise.
 void print_front(Context& context, const ParetoProblem& problem, const Options& options, const std::string& source,
                  uint64_t seed);
-/// UsageError for options that NSGA-II has no use for.
-void refuse_front_options(const Options& options);
 
 }  // namespace sheaf::cli

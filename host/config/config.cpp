@@ -323,8 +323,7 @@ std::vector<Key> make_registry() {
       "a CSV file with the columns item and stock, cost or both: units that a run may sell, and what one costs");
   search.text("warm_start", &S::warm_start,
               "an earlier result whose bundles the search begins with: its folder, bundles.jsonl or users.jsonl; for "
-              "--problem what "
-              "--json printed");
+              "sheaf solve what --json printed");
   search.integer("top_items", &S::top_items, 1, 256, "score: items listed for each user");
   search.text("objective", &S::objective,
               "what a bundle is worth: joint (coming baskets that hold two of its items), revenue, margin, discovery, "

@@ -196,7 +196,8 @@ ProblemFormat problem_format(const std::string& name) {
   if (name == "toml") return ProblemFormat::toml;
   if (name == "qkp") return ProblemFormat::qkp;
   if (name == "qubo") return ProblemFormat::qubo;
-  throw UsageError("no problem format is called " + name, "use one of toml, qkp, qubo, utility");
+  throw UsageError("no problem format is called " + name,
+                   name == "utility" ? "a file of transactions is for sheaf mine FILE" : "use one of toml, qkp, qubo");
 }
 
 ProblemFile read_problem(const std::filesystem::path& path, ProblemFormat format, bool maximize) {

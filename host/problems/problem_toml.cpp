@@ -224,7 +224,7 @@ BundleProblem read_problem_toml(const std::filesystem::path& path) {
   const toml::table table = config::parse_toml(path);
   const Fields fields(path, table, with_rules({"linear", "pairs", "objective"}));
   if (const toml::node* node = fields.find("objective")) {
-    fields.fail(*node, "a problem of several objectives", "add --pareto, or give linear and pairs instead");
+    fields.fail(*node, "a problem of several objectives", "add --front, or give linear and pairs instead");
   }
   BundleProblem problem;
   const toml::node* linear = fields.find("linear");

@@ -115,9 +115,9 @@ TEST_F(ProblemFileTest, TheExampleOfThePageHoldsEveryKey) {
     EXPECT_NE(("\n" + example).find(key[0] == '[' ? line : line + " ="), std::string::npos) << key;
   }
   EXPECT_EQ(violation_of(problem, {0, 1, 3}), 0.0);
-  const auto answer = test::Process(test::program_path(),
-                                    {"search", "--problem", file(example).string(), "--device", "cpu"}, folder_.path())
-                          .finish();
+  const auto answer =
+      test::Process(test::program_path(), {"solve", file(example).string(), "--device", "cpu"}, folder_.path())
+          .finish();
   EXPECT_NE(page.find(answer.out), std::string::npos) << answer.out;
 }
 
@@ -191,13 +191,13 @@ TEST_F(ProblemFileTest, BadFilesAreRefusedByLineAndValue) {
 }
 
 TEST_F(ProblemFileTest, TheProgramPrintsValueItemsBoundAndGap) {
-  const auto search = [&](const std::string& text, const std::vector<std::string>& more) {
-    std::vector<std::string> words{"search", "--problem", file(text).string(), "--json", "--device", "cpu"};
+  const auto run = [&](const std::string& text, const std::vector<std::string>& more) {
+    std::vector<std::string> words{"solve", file(text).string(), "--json", "--device", "cpu"};
     words.insert(words.end(), more.begin(), more.end());
     return test::Process(test::program_path(), words, folder_.path()).finish();
   };
   for (const char* method : {"portfolio", "exact"}) {
-    const auto done = search(kQkp, {"--format", "qkp", "--method", method});
+    const auto done = run(kQkp, {"--format", "qkp", "--method", method});
     ASSERT_EQ(done.code, 0) << done.err;
     const auto json = nlohmann::json::parse(done.out);
     EXPECT_EQ(json["value"], 11.0);
@@ -207,38 +207,39 @@ TEST_F(ProblemFileTest, TheProgramPrintsValueItemsBoundAndGap) {
     EXPECT_EQ(json["gap"], 0.0);
     EXPECT_EQ(json["proven"], true);
   }
-  const auto least = nlohmann::json::parse(search(kQubo, {"--format", "qubo"}).out);
+  const auto least = nlohmann::json::parse(run(kQubo, {"--format", "qubo"}).out);
   EXPECT_EQ(least["value"], -3.0);
   EXPECT_EQ(least["items"], std::vector<int>{2});
   EXPECT_EQ(least["bound"], -3.0);
-  const auto most = nlohmann::json::parse(search(kQubo, {"--format", "qubo", "--maximize"}).out);
+  const auto most = nlohmann::json::parse(run(kQubo, {"--format", "qubo", "--maximize"}).out);
   EXPECT_EQ(most["value"], 1.0);
   EXPECT_EQ(most["items"], std::vector<int>{3});
 
-  const auto nothing = search("linear = [1, 2]\nmust_have = [0]\nforbidden = [0]\n", {});
+  const auto nothing = run("linear = [1, 2]\nmust_have = [0]\nforbidden = [0]\n", {});
   EXPECT_EQ(nothing.code, 3);
   EXPECT_NE(nothing.err.find("no set meets all constraints"), std::string::npos) << nothing.err;
   EXPECT_EQ(nlohmann::json::parse(nothing.out)["feasible"], false);
   const auto clash = nlohmann::json::parse(nothing.out)["conflict"];
   EXPECT_EQ(clash["constraints"], (std::vector<std::string>{"must have 0", "forbidden 0"}));
   EXPECT_EQ(clash["relaxations"].size(), 2u);
-  EXPECT_EQ(search("", {"--format", "qkp"}).code, 3);
-  EXPECT_EQ(search(kQkp, {"--format", "qpk"}).code, 2);
-  EXPECT_EQ(search(kQkp, {"--format", "qkp", "--method", "best"}).code, 2);
+  EXPECT_EQ(run("", {"--format", "qkp"}).code, 3);
+  EXPECT_EQ(run(kQkp, {"--format", "qpk"}).code, 2);
+  EXPECT_NE(run(kQkp, {"--format", "utility"}).err.find("sheaf mine FILE"), std::string::npos);
+  EXPECT_EQ(run(kQkp, {"--format", "qkp", "--method", "best"}).code, 2);
 }
 
 TEST_F(ProblemFileTest, IslandsAreASetting) {
-  const auto search = [&](const std::string& islands) {
+  const auto run = [&](const std::string& islands) {
     return test::Process(test::program_path(),
-                         {"search", "--problem", file(kQkp).string(), "--format", "qkp", "--json", "--no-bound",
-                          "--device", "cpu", "--set", "search.islands=" + islands},
+                         {"solve", file(kQkp).string(), "--format", "qkp", "--json", "--no-bound", "--device", "cpu",
+                          "--set", "search.islands=" + islands},
                          folder_.path())
         .finish();
   };
-  const auto one = nlohmann::json::parse(search("1").out), four = nlohmann::json::parse(search("4").out);
+  const auto one = nlohmann::json::parse(run("1").out), four = nlohmann::json::parse(run("4").out);
   EXPECT_EQ(one["items"], four["items"]);
   EXPECT_GT(four["evaluations"], 2 * one["evaluations"].get<int64_t>());
-  EXPECT_EQ(search("0").code, 2);
+  EXPECT_EQ(run("0").code, 2);
 }
 
 /// A knapsack of 200 that nothing proves within a minute.
@@ -256,10 +257,10 @@ std::string long_problem() {
 TEST_F(ProblemFileTest, CtrlCGivesTheBestSetUntilThen) {
   const std::string path = file(long_problem()).string();
   for (const char* method : {"portfolio", "exact"}) {
-    test::Process process(test::program_path(),
-                          {"search", "--problem", path, "--format", "qkp", "--time-limit", "60", "--json", "--device",
-                           "cpu", "--method", method},
-                          folder_.path());
+    test::Process process(
+        test::program_path(),
+        {"solve", path, "--format", "qkp", "--time-limit", "60", "--json", "--device", "cpu", "--method", method},
+        folder_.path());
     std::this_thread::sleep_for(std::chrono::milliseconds(700));
     process.signal(SIGINT);
     const auto done = process.finish();
@@ -278,8 +279,8 @@ TEST_F(ProblemFileTest, TheTimeLimitIsKept) {
   for (const char* method : {"portfolio", "exact"}) {
     const auto start = std::chrono::steady_clock::now();
     const auto done = test::Process(test::program_path(),
-                                    {"search", "--problem", path, "--format", "qkp", "--time-limit", "2", "--json",
-                                     "--device", "cpu", "--method", method},
+                                    {"solve", path, "--format", "qkp", "--time-limit", "2", "--json", "--device", "cpu",
+                                     "--method", method},
                                     folder_.path())
                           .finish();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -292,9 +293,9 @@ TEST_F(ProblemFileTest, TheTimeLimitIsKept) {
 
 TEST_F(ProblemFileTest, RefusesTimesThatAreNone) {
   for (const char* limit : {"-1", "nan", "inf", "soon"}) {
-    const auto done = test::Process(test::program_path(),
-                                    {"search", "--problem", file(kQkp).string(), "--time-limit", limit}, folder_.path())
-                          .finish();
+    const auto done =
+        test::Process(test::program_path(), {"solve", file(kQkp).string(), "--time-limit", limit}, folder_.path())
+            .finish();
     EXPECT_EQ(done.code, 2) << limit;
     EXPECT_LT(done.err.size(), 150u) << done.err;
   }
@@ -325,14 +326,13 @@ TEST_F(ProblemFileTest, ReadsTransactionsWithUtilities) {
 }
 
 TEST_F(ProblemFileTest, TheProgramPrintsTheSetsOfMostUtility) {
-  const auto search = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> words{"search",   "--problem", file("1 3 9:12:3 4 5\n1 3:9:4 5\n9 2:7:6 1\n").string(),
-                                   "--format", "utility",   "--json",
+  const auto run = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"mine", file("1 3 9:12:3 4 5\n1 3:9:4 5\n9 2:7:6 1\n").string(), "--json",
                                    "--device", "cpu"};
     words.insert(words.end(), more.begin(), more.end());
     return test::Process(test::program_path(), words, folder_.path()).finish();
   };
-  const auto done = search({"--top", "2"});
+  const auto done = run({"--top", "2"});
   ASSERT_EQ(done.code, 0) << done.err;
   const auto sets = nlohmann::json::parse(done.out)["sets"];
   ASSERT_EQ(sets.size(), 2u);
@@ -340,8 +340,7 @@ TEST_F(ProblemFileTest, TheProgramPrintsTheSetsOfMostUtility) {
   EXPECT_EQ(sets[0]["utility"], 16.0);
   EXPECT_EQ(sets[0]["transactions"], 2);
   EXPECT_EQ(sets[1]["items"], (std::vector<int>{1, 3, 9}));
-  EXPECT_EQ(search({"--no-bound"}).code, 2);
-  EXPECT_EQ(search({"--top", "0"}).code, 2);
+  EXPECT_EQ(run({"--top", "0"}).code, 2);
 }
 
 constexpr const char* kPareto = R"(names = ["tea", "milk", "cup"]
@@ -365,12 +364,12 @@ reference = 20
 
 // Of {0} {1} {2} {0,1} {0,2} {1,2}: revenue 1, 2.5, 4, 11.5, 5, 6.5; categories 1, 1, 1, 1, 2, 2; price 2, 3, 9, 5, 11, 12.
 TEST_F(ProblemFileTest, TheProgramFindsTheFront) {
-  const auto search = [&](const std::string& text, const std::vector<std::string>& more) {
-    std::vector<std::string> words{"search", "--problem", file(text).string(), "--pareto", "--json", "--device", "cpu"};
+  const auto run = [&](const std::string& text, const std::vector<std::string>& more) {
+    std::vector<std::string> words{"solve", file(text).string(), "--front", "--json", "--device", "cpu"};
     words.insert(words.end(), more.begin(), more.end());
     return test::Process(test::program_path(), words, folder_.path()).finish();
   };
-  const auto done = search(kPareto, {"--generations", "20", "--population", "16"});
+  const auto done = run(kPareto, {"--generations", "20", "--population", "16"});
   ASSERT_EQ(done.code, 0) << done.err;
   const auto json = nlohmann::json::parse(done.out);
   ASSERT_EQ(json["front"].size(), 5u) << done.out;  // all but {2}
@@ -382,13 +381,13 @@ TEST_F(ProblemFileTest, TheProgramFindsTheFront) {
   EXPECT_EQ(json["hypervolume"], 178.5 + 57.0);
   EXPECT_EQ(json["feasible"], true);
 
-  const auto nothing = search("must_have = [0]\nforbidden = [0]\n[[objective]]\nlinear = [1, 2]\n", {});
+  const auto nothing = run("must_have = [0]\nforbidden = [0]\n[[objective]]\nlinear = [1, 2]\n", {});
   EXPECT_EQ(nothing.code, 3);
   EXPECT_NE(nothing.err.find("no set was found"), std::string::npos) << nothing.err;
   EXPECT_EQ(nlohmann::json::parse(nothing.out)["front"].size(), 0u);
-  EXPECT_EQ(search(kPareto, {"--population", "3"}).code, 2);
-  EXPECT_EQ(search(kPareto, {"--format", "qkp"}).code, 2);
-  EXPECT_EQ(search(kPareto, {"--method", "anneal"}).code, 2);
+  EXPECT_EQ(run(kPareto, {"--population", "3"}).code, 2);
+  EXPECT_EQ(run(kPareto, {"--format", "qkp"}).code, 2);
+  EXPECT_EQ(run(kPareto, {"--method", "anneal"}).code, 2);
 }
 
 TEST_F(ProblemFileTest, ObjectivesThatAreWrittenAreReadBack) {

@@ -17,8 +17,8 @@ namespace {
 
 TEST_F(ProgramTest, HelpNamesEverySubcommandAndShowsAnExample) {
   const Finished help = must_run({"--help"});
-  for (const char* name : {"demo", "import", "train", "associate", "search", "complete", "score", "evaluate", "devices",
-                           "config", "bench"}) {
+  for (const char* name : {"demo", "import", "train", "associate", "search", "solve", "mine", "complete", "score",
+                           "evaluate", "devices", "config", "bench"}) {
     EXPECT_TRUE(has(help.out, name));
     const Finished own = must_run({name, "--help"});
     EXPECT_TRUE(has(own.out, std::string("Example: sheaf ") + name)) << own.out;
@@ -461,11 +461,12 @@ TEST_F(BenchTest, PassesOptionsOutputAndExitCode) {
   EXPECT_EQ(plain.out, "[--device]\n[auto]\n[--threads]\n[0]\n");
   const Finished all = bench("for word; do echo \"[$word]\"; done\n",
                              {"--suite", "full", "--filter", "^(a|b c)/", "--device", "cpu", "--set", "run.threads=3",
-                              "--out", "a b.json", "--markdown", "t.md", "--list", "--json", "--quiet"});
+                              "--out", "a b.json", "--markdown", "t.md", "--json", "--quiet"});
   EXPECT_EQ(all.code, 0);
   EXPECT_EQ(all.out,
             "[--device]\n[cpu]\n[--threads]\n[3]\n[--suite]\n[full]\n[--filter]\n[^(a|b c)/]\n[--out]\n[a b.json]\n"
-            "[--markdown]\n[t.md]\n[--list]\n[--json]\n[--quiet]\n");
+            "[--markdown]\n[t.md]\n[--json]\n[--quiet]\n");
+  EXPECT_TRUE(has(bench("for word; do echo \"[$word]\"; done\n", {"--list"}).out, "[--list]\n"));
 }
 
 TEST_F(BenchTest, CtrlCReachesIt) {

@@ -131,7 +131,7 @@ TEST_F(CompleteTest, WrongUseIsOneMessage) {
   expect_failure({"search", "catalog", "--like", "bad.csv", "--out", "new"}, 3, "bad.csv");
   write_bytes(home() / "bad.csv", "bundle,product\n1,cup\n");
   expect_failure({"search", "catalog", "--like", "bad.csv", "--out", "new"}, 3, "bad.csv line 1: no column 'item'");
-  expect_failure({"search", "catalog", "--like", "given.csv"}, 2, "--like needs DATA and --out");
+  expect_failure({"search", "catalog", "--like", "given.csv"}, 2, "--like needs --out");
   expect_failure({"search", "catalog", "--like", "given.csv", "--out", "new", "--user", "x"}, 2, "for the catalog");
 }
 

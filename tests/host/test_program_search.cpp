@@ -247,7 +247,7 @@ TEST_F(ProgramTest, ProblemsOfADataSetAreSolvedWithABound) {
   EXPECT_LT(shelf["gap"].get<double>(), 1e-6);
 
   must_run(with({"--user", "c3", "--write-problem", "c3.toml"}));
-  const auto solved = nlohmann::json::parse(must_run({"search", "--problem", "c3.toml", "--json", "--quiet"}).out);
+  const auto solved = nlohmann::json::parse(must_run({"solve", "c3.toml", "--json", "--quiet"}).out);
   EXPECT_EQ(solved["proven"], true);
   EXPECT_NEAR(solved["value"].get<double>(), value, 1e-6 * value);
   EXPECT_EQ(solved["items"].size(), own["items"].size());
@@ -263,7 +263,7 @@ TEST_F(ProgramTest, ProblemsOfADataSetAreSolvedWithABound) {
   EXPECT_EQ(json_of({"--user", "c3", "--json"})["items"], solved["items"]);
   expect_failure(with({"--user", "c3", "--user", "c4"}), 2, "--together");
   write_bytes(home() / "stock.csv", "item,stock\n" + id + ",3\n");
-  const std::vector<std::string> stock{"--user", "c3", "--pareto", "--json", "--set", "search.item_facts=stock.csv"};
+  const std::vector<std::string> stock{"--user", "c3", "--front", "--json", "--set", "search.item_facts=stock.csv"};
   const auto front = json_of(stock);
   ASSERT_EQ(front["objectives"].size(), 4u);
   EXPECT_EQ(front["objectives"][3]["name"], "stock");
@@ -271,12 +271,9 @@ TEST_F(ProgramTest, ProblemsOfADataSetAreSolvedWithABound) {
   std::vector<std::string> to_file = stock;
   to_file.insert(to_file.end(), {"--write-problem", "front.toml"});
   must_run(with(to_file));
-  auto again =
-      nlohmann::json::parse(must_run({"search", "--problem", "front.toml", "--pareto", "--json", "--quiet"}).out);
+  auto again = nlohmann::json::parse(must_run({"solve", "front.toml", "--front", "--json", "--quiet"}).out);
   EXPECT_EQ(again["front"], front["front"]);
 
-  expect_failure(with({"--pareto", "--out", "o"}), 2, "answer on stdout");
-  expect_failure(with({"--pareto", "--method", "anneal"}), 2, "--population");
   expect_failure(with({"--item", "nothing like it"}), 3, "nothing like it");
   expect_failure(with({"--item", id, "--set", "search.forbidden=[\"" + id + "\"]"}), 2, "forbidden");
   const Finished clash = run(with({"--user", "c3", "--together", "--set", "search.budget=0.01"}));
@@ -311,7 +308,7 @@ TEST_F(ProgramTest, WrongFactsAndEarlierResultsAreNamed) {
       "none.csv");
 
   write_bytes(home() / "problem.toml", "max_size = 2\nlinear = [3, 1, 2]\n");
-  const std::vector<std::string> problem{"search", "--problem", "problem.toml", "--json"};
+  const std::vector<std::string> problem{"solve", "problem.toml", "--json"};
   const auto again = [&](const std::string& answer) {
     write_bytes(home() / "answer.json", answer);
     std::vector<std::string> arguments = problem;

@@ -22,7 +22,7 @@ namespace {
 
 constexpr const char* kBundlesKind = "bundles";
 constexpr const char* kScoresKind = "scores";
-constexpr size_t kShown = 10;
+constexpr size_t kBundlesShown = 10;
 constexpr double kExact = 1e-5;  // a value is a float32 sum of up to a hundred terms
 
 std::string together_text(const app::Together& t, size_t n_chosen) {
@@ -70,21 +70,17 @@ report::UserScores score_users(const app::Session& session, const std::vector<in
 }  // namespace
 
 void run_search(const Options& options) {
-  if (!options.problem.empty()) {
-    run_problem(options);
-    return;
-  }
   if (!options.like.empty()) {
     run_like(options);
     return;
   }
   const bool one_user = options.users.size() == 1 && options.users_file.empty() && options.out.empty();
-  if (options.pareto || options.together || one_user || !options.item.empty() || !options.write_problem.empty()) {
+  if (options.front || options.together || one_user || !options.item.empty() || !options.write_problem.empty()) {
     run_one_problem(options);
     return;
   }
-  if (options.data.empty() || options.model.empty() || options.out.empty()) {
-    throw UsageError("a search needs DATA, --model and --out, or --problem",
+  if (options.model.empty() || options.out.empty()) {
+    throw UsageError("bundles for the catalog or for users need --model and --out",
                      "sheaf search --help shows an example; one --user, --item and --together answer without --out");
   }
   const Progress progress(options.quiet);
@@ -113,7 +109,7 @@ void run_search(const Options& options) {
     }
     json = report::bundles_jsonl(prepared, found.offers, bounds);
     if (!found.fewer.empty()) progress.line(found.fewer);
-    text = offers_text(prepared, found.offers, kShown) +
+    text = offers_text(prepared, found.offers, kBundlesShown) +
            app::objective_text(work.config, found.period_days, prepared.currency) + "\n\n" +
            app::verdict_text(found.offers, work.config) + "\n" +
            app::response_text(work.session.price_responses(), app::used_response(work.session));

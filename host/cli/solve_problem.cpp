@@ -1,4 +1,4 @@
-// search --problem: one bundle problem from a file.
+#include "host/cli/solve_problem.hpp"
 
 #include <fmt/format.h>
 
@@ -9,11 +9,7 @@
 #include "engine/optimize/branch_and_bound.hpp"
 #include "engine/optimize/infeasibility.hpp"
 #include "engine/optimize/lagrangian_bound.hpp"
-#include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
-#include "host/cli/solve_problem.hpp"
-#include "host/problems/problem_file.hpp"
-#include "host/text/csv.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
@@ -27,29 +23,30 @@ struct Times {
   double search, bound, proof;
 };
 
+SearchMethod method_of(const Options& options) { return search_method(options.method.value_or("portfolio")); }
+
 Times split_time(const Options& options) {
-  const double all = options.time_limit;
+  const double all = options.time_limit.value_or(0.0);
   return options.no_bound ? Times{all, 0.0, 0.0} : Times{0.5 * all, 0.25 * all, 0.25 * all};
 }
 
 BundleAnswer search_set(Context& context, const BundleProblem& problem, const Options& options,
                         const config::Config& config, double seconds, const std::vector<int32_t>& known) {
   SolveParams params;
-  params.method = search_method(options.method);
+  params.method = method_of(options);
   params.start = known;
   params.seed = static_cast<uint64_t>(config.run.seed);
   params.islands = config.search.islands;
   params.migrate_every = config.search.migrate_every;
   params.time_limit = seconds;
-  if (options.time_limit > 0.0) params.rounds = 0;
+  if (seconds > 0.0) params.rounds = 0;
   params.keep_on_interrupt = true;
   return solve(context, problem, params);
 }
 
 /// Branch and bound from the answer.
-void prove(const BundleProblem& problem, const Options& options, double seconds, BundleAnswer& answer) {
-  ExactParams exact{
-      .time_limit = seconds, .node_limit = options.time_limit > 0.0 ? 0 : kProofNodes, .keep_on_interrupt = true};
+void prove(const BundleProblem& problem, double seconds, BundleAnswer& answer) {
+  ExactParams exact{.time_limit = seconds, .node_limit = seconds > 0.0 ? 0 : kProofNodes, .keep_on_interrupt = true};
   if (answer.feasible) exact.start = answer.items;
   const BundleAnswer proof = solve_exact(problem, exact);
   answer.seconds += proof.seconds;
@@ -69,7 +66,7 @@ void prove(const BundleProblem& problem, const Options& options, double seconds,
 BundleAnswer find_answer(Context& context, const BundleProblem& problem, const Options& options,
                          const config::Config& config, const std::vector<int32_t>& known) {
   const Times times = split_time(options);
-  const bool exact = search_method(options.method) == SearchMethod::exact;
+  const bool exact = method_of(options) == SearchMethod::exact;
   BundleAnswer answer =
       exact
           ? solve_exact(problem, {.time_limit = times.search + times.proof, .start = known, .keep_on_interrupt = true})
@@ -84,30 +81,8 @@ BundleAnswer find_answer(Context& context, const BundleProblem& problem, const O
   } catch (const Interrupted&) {
     answer.interrupted = true;
   }
-  if (!exact && !answer.proven && !answer.interrupted) prove(problem, options, times.proof, answer);
+  if (!exact && !answer.proven && !answer.interrupted) prove(problem, times.proof, answer);
   return answer;
-}
-
-/// The set of an earlier answer, what --json printed; search.warm_start names its file.
-std::vector<int32_t> known_set(const std::string& path, const problems::ProblemFile& file) {
-  if (path.empty()) return {};
-  const auto refuse = [&](const std::string& what) {
-    throw DataError(path + ": " + what, "give what `sheaf search --problem --json` printed for this problem");
-  };
-  std::vector<int32_t> items;
-  try {
-    const nlohmann::json answer = nlohmann::json::parse(text::read_text(path));
-    for (const nlohmann::json& item : answer.at("items")) {
-      const int64_t id = item.get<int64_t>() - answer.at("items_count_from").get<int64_t>();
-      if (id < 0 || id >= file.problem.n) refuse(fmt::format("the problem has no item {}", item.get<int64_t>()));
-      items.push_back(static_cast<int32_t>(id));
-    }
-  } catch (const nlohmann::json::exception&) {
-    refuse("no answer to a problem");
-  }
-  std::ranges::sort(items);
-  if (std::ranges::adjacent_find(items) != items.end()) refuse("an item is there twice");
-  return items;
 }
 
 nlohmann::json finite_or_null(double x) { return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(); }
@@ -138,7 +113,7 @@ std::string conflict_text(const Conflict& conflict) {
   return text;
 }
 
-std::string as_json(const problems::ProblemFile& file, const BundleAnswer& answer, const Conflict& conflict) {
+std::string answer_json(const problems::ProblemFile& file, const BundleAnswer& answer, const Conflict& conflict) {
   nlohmann::ordered_json json;
   std::vector<int32_t> items(answer.items);
   for (int32_t& item : items) item += file.first;
@@ -162,7 +137,7 @@ std::string as_json(const problems::ProblemFile& file, const BundleAnswer& answe
   return json.dump() + "\n";
 }
 
-std::string as_text(const problems::ProblemFile& file, const BundleAnswer& answer, const Conflict& conflict) {
+std::string answer_text(const problems::ProblemFile& file, const BundleAnswer& answer, const Conflict& conflict) {
   std::string items;
   for (const int32_t item : answer.items) {
     items += items.empty() ? "" : " ";
@@ -188,28 +163,14 @@ void print_answer(Context& context, const problems::ProblemFile& file, const Opt
   Conflict conflict;
   if (!answer.feasible && answer.proven && !answer.interrupted)
     conflict = find_conflict(file.problem, kConflictNodes, file.first);
-  print(options.json ? as_json(file, answer, conflict) : as_text(file, answer, conflict));
+  print(options.json ? answer_json(file, answer, conflict) : answer_text(file, answer, conflict));
   if (answer.interrupted) throw Interrupted("the bundle search; this is the best set until then");
   if (answer.feasible) return;
   throw DataError(
       source + (answer.proven ? ": no set meets all constraints" : ": no set was found that meets all constraints"),
-      answer.proven ? "relax a constraint" : "relax a constraint, or give a longer --time-limit");
-}
-
-void run_problem(const Options& options) {
-  if (options.pareto) {
-    run_pareto(options);
-    return;
-  }
-  if (options.format == "utility") {
-    run_utility(options);
-    return;
-  }
-  const problems::ProblemFile file =
-      problems::read_problem(options.problem, problems::problem_format(options.format), options.maximize);
-  const config::Config config = load_settings(options);
-  const std::unique_ptr<Context> context = make_context(config);
-  print_answer(*context, file, options, config, known_set(config.search.warm_start, file), options.problem.string());
+      answer.proven          ? "relax a constraint"
+      : options.file.empty() ? "relax a constraint, or use --write-problem FILE, then sheaf solve FILE --time-limit"
+                             : "relax a constraint, or give a longer --time-limit");
 }
 
 }  // namespace sheaf::cli

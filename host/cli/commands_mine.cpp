@@ -1,4 +1,4 @@
-// search --problem FILE --format utility: the sets of items that are worth most together.
+// mine: the sets of items with the highest utility in a file of transactions.
 
 #include <fmt/format.h>
 
@@ -9,17 +9,11 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
 #include "host/problems/utility_file.hpp"
-#include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
 namespace {
 
-void refuse_utility_options(const Options& options) {
-  if (options.method == "portfolio" && !(options.time_limit > 0.0) && !options.maximize && !options.no_bound) return;
-  throw UsageError("--method, --time-limit, --maximize and --no-bound are not for --format utility", "leave them out");
-}
-
-UtilityParams params_of(const config::Config& config, const Options& options) {
+UtilityParams utility_params(const config::Config& config, const Options& options) {
   UtilityParams params;
   params.count = options.top;
   params.min_size = config.search.min_size;
@@ -29,7 +23,7 @@ UtilityParams params_of(const config::Config& config, const Options& options) {
   return params;
 }
 
-std::string as_json(const problems::UtilityFile& file, const std::vector<UtilitySet>& sets) {
+std::string sets_json(const problems::UtilityFile& file, const std::vector<UtilitySet>& sets) {
   nlohmann::ordered_json json{{"transactions", file.transactions.n_rows()}, {"items", file.ids.size()}};
   json["sets"] = nlohmann::json::array();
   for (const UtilitySet& set : sets) {
@@ -40,7 +34,7 @@ std::string as_json(const problems::UtilityFile& file, const std::vector<Utility
   return json.dump() + "\n";
 }
 
-std::string as_text(const problems::UtilityFile& file, const std::vector<UtilitySet>& sets) {
+std::string sets_text(const problems::UtilityFile& file, const std::vector<UtilitySet>& sets) {
   Table table({">utility", ">transactions", "items"});
   for (const UtilitySet& set : sets) {
     std::string items;
@@ -54,13 +48,12 @@ std::string as_text(const problems::UtilityFile& file, const std::vector<Utility
 
 }  // namespace
 
-void run_utility(const Options& options) {
-  refuse_utility_options(options);
-  const problems::UtilityFile file = problems::read_utility(options.problem);
+void run_mine(const Options& options) {
+  const problems::UtilityFile file = problems::read_utility(options.file);
   const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);
-  const std::vector<UtilitySet> sets = high_utility_sets(*context, file.transactions, params_of(config, options));
-  print(options.json ? as_json(file, sets) : as_text(file, sets));
+  const std::vector<UtilitySet> sets = high_utility_sets(*context, file.transactions, utility_params(config, options));
+  print(options.json ? sets_json(file, sets) : sets_text(file, sets));
 }
 
 }  // namespace sheaf::cli
