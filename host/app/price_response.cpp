@@ -8,7 +8,7 @@
 #include "host/app/campaign.hpp"
 #include "host/app/offers.hpp"
 #include "host/app/search_setup.hpp"
-#include "host/report/text.hpp"
+#include "host/text/format.hpp"
 #include "kernels/core/interrupt.hpp"
 
 namespace sheaf::app {
@@ -105,8 +105,8 @@ std::string response_text(const PriceResponses& responses, const UsedResponse& u
   if (!r.own_reason.empty()) {
     out += "this data cannot say: " + r.own_reason;
   } else {
-    out += fmt::format("own {}, from {} items in {} item-weeks, {}", with_error(r.own), report::with_commas(r.n_items),
-                       report::with_commas(r.n_observations), told(r.own));
+    out += fmt::format("own {}, from {} items in {} item-weeks, {}", with_error(r.own), text::with_commas(r.n_items),
+                       text::with_commas(r.n_observations), told(r.own));
     out += r.cross_reason.empty() ? fmt::format("; others of the category {}, {}", with_error(r.cross), told(r.cross))
                                   : "; others of the category: this data cannot say: " + r.cross_reason;
     const PriceResponse& v = responses.validation;

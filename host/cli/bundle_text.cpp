@@ -6,12 +6,12 @@
 #include <cmath>
 
 #include "host/cli/console.hpp"
-#include "host/report/text.hpp"
+#include "host/text/format.hpp"
 
 namespace sheaf::cli {
 namespace {
 
-using report::with_commas;
+using text::with_commas;
 using C = BundleColumn;
 
 constexpr size_t kStrongest = 4;  // baselines of the short form

@@ -101,7 +101,7 @@ std::string as_text(const nlohmann::json& json) {
 }
 
 std::string name_of(const data::Prepared& prepared, int32_t item) {
-  return report::shortened(std::string(prepared.item_names[item]), kPartnerWidth);
+  return text::shortened(std::string(prepared.item_names[item]), kPartnerWidth);
 }
 
 std::string pairs_table(const data::Prepared& prepared, const std::vector<PairFacts>& pairs, const std::string& by) {

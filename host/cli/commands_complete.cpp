@@ -139,7 +139,7 @@ nlohmann::json suggestion_json(const data::Prepared& prepared, const Suggestion&
 }
 
 std::string shown(const data::Prepared& prepared, int32_t item) {
-  return report::shortened(std::string(prepared.item_names[item]), kSuggestionWidth);
+  return text::shortened(std::string(prepared.item_names[item]), kSuggestionWidth);
 }
 
 std::string table_text(const data::Prepared& prepared, const std::vector<Suggestion>& suggestions,

@@ -113,9 +113,9 @@ void run_demo(const Options& options) {
                         data::load_import_config(datasets / "complete_journey.toml"), context->n_threads());
   data::save_prepared(prepared, writer.path() / "data");
   phases.done("import", fmt::format("{} lines read, {} kept: {} users, {} items, {} baskets",
-                                    report::with_commas(import_report.rows_read),
-                                    report::with_commas(import_report.rows_kept), report::with_commas(prepared.n_users),
-                                    report::with_commas(prepared.n_items), report::with_commas(prepared.n_baskets)));
+                                    text::with_commas(import_report.rows_read),
+                                    text::with_commas(import_report.rows_kept), text::with_commas(prepared.n_users),
+                                    text::with_commas(prepared.n_items), text::with_commas(prepared.n_baskets)));
 
   app::Session session(*context, config, std::move(prepared));
   const app::Training trained = app::train_model(session);
@@ -125,8 +125,8 @@ void run_demo(const Options& options) {
   const PairCounts& counts = session.pair_counts();
   const Partners partners = app::associate(session, counts, config.associate.k);
   phases.done("associate", fmt::format("{} pairs counted in {} baskets; {} partners an item by {}",
-                                       report::with_commas(static_cast<int64_t>(counts.counts.size()) / 2),
-                                       report::with_commas(counts.n_baskets), partners.k, session.association_by()));
+                                       text::with_commas(static_cast<int64_t>(counts.counts.size()) / 2),
+                                       text::with_commas(counts.n_baskets), partners.k, session.association_by()));
 
   const app::CatalogSearch search = app::search_catalog(session);
   phases.done("search", fmt::format("{} of {} searches feasible, {} bundles chosen", search.n_feasible,
@@ -135,7 +135,7 @@ void run_demo(const Options& options) {
 
   auto [scores, convergence] = score_everyone(session);
   phases.done("score",
-              fmt::format("{} users, each with a bundle of their own", report::with_commas(session.prepared.n_users)));
+              fmt::format("{} users, each with a bundle of their own", text::with_commas(session.prepared.n_users)));
 
   const app::Quality quality = app::evaluate(session, scores.bundles);
   const app::BundleQuality bundles = app::measure_bundle_quality(session, {scores.bundles, search.offers, {}, {}});

@@ -85,8 +85,8 @@ std::string like_text(const data::Prepared& prepared, const std::vector<app::Lik
   Table table({">#", "items", ">affinity", ">known pairs"});
   for (size_t r = 0; r < std::min(bundles.size(), kLikeShown); ++r) {
     for (size_t m = 0; m < bundles[r].items.size(); ++m) {
-      const std::string name = (m == 0 ? "" : "+ ") +
-                               report::shortened(std::string(prepared.item_names[bundles[r].items[m]]), kLikeNameWidth);
+      const std::string name =
+          (m == 0 ? "" : "+ ") + text::shortened(std::string(prepared.item_names[bundles[r].items[m]]), kLikeNameWidth);
       table.add(m > 0
                     ? std::vector<std::string>{"", name, "", ""}
                     : std::vector<std::string>{std::to_string(r + 1), name, fmt::format("{:.4f}", bundles[r].affinity),

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "host/report/text.hpp"
+#include "host/text/format.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
@@ -27,15 +27,15 @@ void Table::add(std::vector<std::string> cells) { rows_.push_back(std::move(cell
 std::string Table::str() const {
   std::vector<size_t> widths;
   for (size_t c = 0; c < titles_.size(); ++c) {
-    size_t width = report::width_of(titles_[c]);
-    for (const auto& row : rows_) width = std::max(width, report::width_of(row[c]));
+    size_t width = text::width_of(titles_[c]);
+    for (const auto& row : rows_) width = std::max(width, text::width_of(row[c]));
     widths.push_back(width);
   }
   std::string out;
   const auto add_row = [&](const std::vector<std::string>& cells) {
     std::string line;
     for (size_t c = 0; c < cells.size(); ++c) {
-      const std::string padding(widths[c] - report::width_of(cells[c]), ' ');
+      const std::string padding(widths[c] - text::width_of(cells[c]), ' ');
       line += (c ? "  " : "") + (right_[c] ? padding + cells[c] : cells[c] + padding);
     }
     while (line.ends_with(' ')) line.pop_back();

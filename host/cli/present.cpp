@@ -11,8 +11,8 @@
 namespace sheaf::cli {
 namespace {
 
-using report::shortened;
-using report::with_commas;
+using text::shortened;
+using text::with_commas;
 
 constexpr size_t kNameWidth = 44;
 
@@ -123,8 +123,8 @@ std::string offers_text(const data::Prepared& prepared, const std::vector<app::O
           users += (users.empty() ? "" : ", ") + std::string(prepared.user_ids[user]);
         table.add({std::to_string(r + 1), name, fmt::format("{:.2f}", offer.price),
                    fmt::format("{:.0f} %", 100 * offer.discount), fmt::format("{:.2f}", offer.offer_price),
-                   fmt::format("{:.2f}", offer.expected_value), report::with_interval(offer.increment.revenue),
-                   report::with_interval(offer.increment.margin), fmt::format("{:.2f}", offer.lift),
+                   fmt::format("{:.2f}", offer.expected_value), text::with_interval(offer.increment.revenue),
+                   text::with_interval(offer.increment.margin), fmt::format("{:.2f}", offer.lift),
                    number(offer.expected_baskets, 1), fmt::format("{:.1f}", offer.audience), users});
       } else {
         table.add(

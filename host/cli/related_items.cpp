@@ -40,7 +40,7 @@ std::string RelatedItems::table(PairKind kind) const {
                together ? ">next basket" : ">switches", ">by chance"});
   for (size_t r = 0; r < std::min(kShown, of(kind).size()); ++r) {
     const auto& [partner, pair, followed, expected_followed] = of(kind)[r];
-    table.add({report::shortened(std::string(prepared_.item_names[partner]), kRelatedWidth),
+    table.add({text::shortened(std::string(prepared_.item_names[partner]), kRelatedWidth),
                std::to_string(pair.together), fmt::format("{:.1f}", pair.expected), fmt::format("{:.2f}", pair.ratio),
                fmt::format("{:.2f} to {:.2f}", pair.lower, pair.upper),
                std::to_string(together ? followed : pair.switches),

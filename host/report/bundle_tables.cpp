@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "host/report/svg.hpp"
-#include "host/report/text.hpp"
+#include "host/text/format.hpp"
 
 namespace sheaf::report {
 namespace {
@@ -53,7 +53,7 @@ std::string table(const std::vector<BundleRow>& rows, bool catalog, const std::s
   for (const BundleRow& row : rows) {
     const bool ours = &row == &rows.front();
     out += fmt::format("<tr{}><td>{}</td><td class=\"n\">{}</td>", ours ? " class=\"model\"" : "", escape(row.name),
-                       with_commas(row.n_bundles));
+                       text::with_commas(row.n_bundles));
     for (const Shown& column : columns) out += cell(row.at(column.column), column.scale, column.digits);
     out += (ours ? "<td></td>" : cell(row.lead(C::at_least_two), hits, digits)) + "</tr>\n";
   }
@@ -74,17 +74,17 @@ std::string bundle_tables(const app::BundleQuality& quality, const std::string& 
   if (quality.users.empty()) {
     out += missing(quality.users_missing);
   } else {
-    out +=
-        fmt::format("<p>Shares of {} baskets of the test period; history through {}.</p>\n",
-                    with_commas(quality.users.front().n_baskets), quality.through_validation ? "validation" : "train") +
-        table(quality.users, false, currency);
+    out += fmt::format("<p>Shares of {} baskets of the test period; history through {}.</p>\n",
+                       text::with_commas(quality.users.front().n_baskets),
+                       quality.through_validation ? "validation" : "train") +
+           table(quality.users, false, currency);
   }
   out += "<h3>The catalog</h3>\n";
   if (quality.catalog.empty()) {
     out += missing(quality.catalog_missing);
   } else {
     out += fmt::format("<p>Pairs of a basket and a bundle, in {} baskets after the history. {}.</p>\n",
-                       with_commas(quality.catalog.front().n_baskets), escape(quality.settings.itemsets)) +
+                       text::with_commas(quality.catalog.front().n_baskets), escape(quality.settings.itemsets)) +
            table(quality.catalog, true, currency);
   }
   return out;

@@ -53,12 +53,12 @@ std::string head_facts(const Page& page) {
   const auto& prepared = page.session->prepared;
   const auto& summary = prepared.import_summary;
   std::string out = "<div class=\"facts\">\n";
-  out += fact(with_commas(summary.value("rows_read", int64_t{0})), "purchase lines read");
-  out += fact(with_commas(prepared.n_interactions()), "lines kept");
-  out += fact(with_commas(prepared.n_users), "users");
-  out += fact(with_commas(prepared.n_items), "items");
-  out += fact(with_commas(prepared.n_baskets), "baskets");
-  out += fact(with_commas(static_cast<int64_t>(page.search->offers.size())), "bundles offered");
+  out += fact(text::with_commas(summary.value("rows_read", int64_t{0})), "purchase lines read");
+  out += fact(text::with_commas(prepared.n_interactions()), "lines kept");
+  out += fact(text::with_commas(prepared.n_users), "users");
+  out += fact(text::with_commas(prepared.n_items), "items");
+  out += fact(text::with_commas(prepared.n_baskets), "baskets");
+  out += fact(text::with_commas(static_cast<int64_t>(page.search->offers.size())), "bundles offered");
   return out + "</div>\n";
 }
 
@@ -86,7 +86,7 @@ std::string offers_table(const Page& page) {
         "class=\"n\">{:.2f}</td><td class=\"n\">{}</td><td "
         "class=\"n\">{:.1f}</td><td>{}</td></tr>\n",
         r + 1, items, offer.price, 100 * offer.discount, offer.offer_price, offer.expected_value,
-        with_interval(offer.increment.revenue), with_interval(offer.increment.margin), offer.lift,
+        text::with_interval(offer.increment.revenue), text::with_interval(offer.increment.margin), offer.lift,
         number(offer.expected_baskets, 1), offer.audience, users);
   }
   return out + "</table>\n";
@@ -127,8 +127,8 @@ std::string cleaning_table(const Page& page) {
     out += fmt::format("<tr><td>{}</td><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
                        escape(rule.at("name").get<std::string>()), escape(rule.at("meaning").get<std::string>()),
                        rule.at("active").get<bool>() ? "" : " (not applied)",
-                       with_commas(rule.at("breaks").get<int64_t>()), with_commas(rule.at("dropped").get<int64_t>()),
-                       examples);
+                       text::with_commas(rule.at("breaks").get<int64_t>()),
+                       text::with_commas(rule.at("dropped").get<int64_t>()), examples);
   }
   return out + "</table>\n";
 }
@@ -174,7 +174,7 @@ std::string report_html(const Page& page) {
   const auto& quality = *page.quality;
   std::vector<std::string> names;
   for (const int32_t item : page.heat_items)
-    names.push_back(shortened(std::string(prepared.item_names[item]), kHeatName));
+    names.push_back(text::shortened(std::string(prepared.item_names[item]), kHeatName));
   const auto& b = quality.bundles;
   std::string out = fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
@@ -200,9 +200,9 @@ std::string report_html(const Page& page) {
   out += fmt::format(
       "<p>On {} pairs, one drawn item for each bought one: accuracy {}, AUC {}, log-loss {}, Brier {}. The users' own "
       "bundles: {} % feasible, mean value {}, mean price {} {}.</p>\n",
-      with_commas(quality.n_pairs), number(quality.accuracy, 3), number(quality.auc, 3), number(quality.log_loss, 3),
-      number(quality.brier, 3), number(100 * b.feasible, 1), number(b.mean_value, 4), number(b.mean_price, 2),
-      escape(prepared.currency));
+      text::with_commas(quality.n_pairs), number(quality.accuracy, 3), number(quality.auc, 3),
+      number(quality.log_loss, 3), number(quality.brier, 3), number(100 * b.feasible, 1), number(b.mean_value, 4),
+      number(b.mean_price, 2), escape(prepared.currency));
   out += "<h2>Are the chances right?</h2>\n" + reliability_tables(quality);
   out += "<h2>Pictures</h2>\n<div class=\"charts\">\n" + training_charts(page);
   out += figure(histogram("Preference P(u, i)", "P on the even sample", 0, 1,

@@ -15,7 +15,7 @@ std::string table(const std::string& caption, const std::string& trials, const s
     if (bin.n == 0) continue;
     out += fmt::format(
         "<tr><td>{:g} to {:g}</td><td class=\"n\">{}</td><td class=\"n\">{:.4f}</td><td class=\"n\">{:.4f}</td></tr>\n",
-        bin.low, bin.high, with_commas(bin.n), bin.foreseen, bin.found);
+        bin.low, bin.high, text::with_commas(bin.n), bin.foreseen, bin.found);
   }
   return out + "</table>\n";
 }

@@ -10,7 +10,7 @@
 #include "host/app/quality.hpp"
 #include "host/app/searches.hpp"
 #include "host/app/session.hpp"
-#include "host/report/text.hpp"
+#include "host/text/format.hpp"
 
 namespace sheaf::report {
 

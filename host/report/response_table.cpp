@@ -35,8 +35,8 @@ std::string response_table(const Page& page) {
       "items in {} item-weeks with purchases. It is the response to discounts on the shelf at times that the shop "
       "chose, and "
       "some of the added purchases are taken from later weeks.</p>\n",
-      escape(app::verdict_text(page.search->offers, *page.config)), with_commas(t.n_items),
-      with_commas(t.n_observations));
+      escape(app::verdict_text(page.search->offers, *page.config)), text::with_commas(t.n_items),
+      text::with_commas(t.n_observations));
   out +=
       "<table>\n<tr><th>Response of purchases to</th><th>Training lines</th><th>Distinguishable from nothing</th><th>"
       "Validation lines alone</th><th>Used</th><th>Source</th></tr>\n";

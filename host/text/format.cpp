@@ -1,10 +1,10 @@
-#include "host/report/text.hpp"
+#include "host/text/format.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-namespace sheaf::report {
+namespace sheaf::text {
 namespace {
 
 bool starts_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
@@ -36,4 +36,4 @@ std::string with_interval(const Interval& i) {
   return fmt::format("{:.2f} ({:.2f} to {:.2f})", i.expected, i.low, i.high);
 }
 
-}  // namespace sheaf::report
+}  // namespace sheaf::text

@@ -6,7 +6,7 @@
 
 #include "engine/bundles/increment.hpp"
 
-namespace sheaf::report {
+namespace sheaf::text {
 
 size_t width_of(const std::string& text);
 /// Cut to `width` characters, with an ellipsis where something is missing.
@@ -16,4 +16,4 @@ std::string with_commas(int64_t n);
 /// "-7.31 (-7.90 to -6.60)"
 std::string with_interval(const Interval& interval);
 
-}  // namespace sheaf::report
+}  // namespace sheaf::text
