@@ -194,7 +194,7 @@ void print_item(const Workspace& work, const std::vector<PairFacts>& pairs, int3
   }
   print(fmt::format("{} ({}), in {} of {} training baskets; partners by {}\n", prepared.item_names[item],
                     prepared.item_ids[item], counts.item_counts[static_cast<size_t>(item)], counts.n_baskets,
-                    work.config.associate.by) +
+                    work.session.association_by()) +
         table.str() + RelatedItems(work.session, item).text());
 }
 
@@ -209,7 +209,7 @@ void write_pairs(const Workspace& work, const std::filesystem::path& out, const 
   io::FolderWriter writer(out);
   io::write_file(writer.path() / "pairs.csv", csv);
   io::write_file(writer.path() / "relations.csv", relations_csv(work.session));
-  writer.commit(kAssociationKind, {{"by", work.config.associate.by}, {"pairs", pairs.size()}});
+  writer.commit(kAssociationKind, {{"by", work.session.association_by()}, {"pairs", pairs.size()}});
 }
 
 void print_pairs(const Workspace& work, const std::vector<PairFacts>& pairs, bool as_json) {
@@ -221,11 +221,11 @@ void print_pairs(const Workspace& work, const std::vector<PairFacts>& pairs, boo
     print(as_text(list));
     return;
   }
-  std::string out = pairs_table(prepared, best, work.config.associate.by);
+  std::string out = pairs_table(prepared, best, work.session.association_by());
   const std::vector<PairFacts> separate = separate_pairs(pairs);
   if (!separate.empty()) {
-    out +=
-        "\nBelong together, but are bought separately:\n" + pairs_table(prepared, separate, work.config.associate.by);
+    out += "\nBelong together, but are bought separately:\n" +
+           pairs_table(prepared, separate, work.session.association_by());
   }
   print(out);
 }
@@ -260,8 +260,14 @@ void run_associate(const Options& options) {
                  "leave it out: this model has no vectors of items");
   }
 
+  const auto names_measure = [](const std::string& assignment) { return assignment.starts_with("associate.by="); };
+  if (learned && work.session.association_by() != settings.by &&
+      (std::ranges::any_of(options.flags, names_measure) || std::ranges::any_of(options.set, names_measure))) {
+    work.session.learned_vectors(settings.by);  // says that the model has none
+  }
   // Learned partners may have met in any number of baskets.
-  const PairCounts& counts = learned ? work.session.all_pair_counts() : work.session.pair_counts();
+  const bool by_vectors = app::is_learned(work.session.association_by());
+  const PairCounts& counts = by_vectors ? work.session.all_pair_counts() : work.session.pair_counts();
   HostCsr lists = app::associate(work.session, counts, settings.k).to_csr();
   if (settings.symmetric) lists = symmetrised(lists);
   std::vector<PairFacts> pairs = pair_facts(lists, counts);
