@@ -1,6 +1,8 @@
 // EASE (Steck, "Embarrassingly shallow autoencoders for sparse data", 2019): score(u, i) = sum over j of X[u, j] B[j, i], where B with a
 // zero diagonal has the least ||X - X B||^2 + l2 ||B||^2. With P = (X^T X + l2 I)^-1 the closed form is B[i, j] = -P[i, j] / P[j, j].
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <memory>
 
@@ -18,6 +20,7 @@
 namespace sheaf {
 namespace {
 
+constexpr double kUsual = 200.0;                                                // one of those tried
 constexpr double kTries[] = {20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0};  // of l2, where validation chooses
 
 class Ease final : public Recommender {
@@ -42,6 +45,7 @@ class Ease final : public Recommender {
     }
     set_size(data.n_users, data.catalog.n_items);
     weights_ = weights_of(purchases);
+    check_memory(context);
     const Buffer<float> gram = gram_matrix(context);
     FitReport report;
     const auto chosen = options.chosen.find("l2");
@@ -53,23 +57,25 @@ class Ease final : public Recommender {
     } else if (purchases.validation.nnz() > 0) {
       tries.assign(std::begin(kTries), std::end(kTries));
     } else {
-      tries = {200.0};
+      tries = {kUsual};
     }
     const RankingEvaluator validation(context, purchases.validation, options.mask_seen ? &purchases.train : nullptr);
     double best = -1.0;
     Buffer<float> kept;
     for (const double l2 : tries) {
       check_interrupt("training");
+      similarity_ = Buffer<float>();  // one less at a time
       similarity_ = solve(context, gram, l2);
       EpochReport now;
       now.epoch = std::ssize(report.epochs) + 1;
-      now.what = "ease.l2 = " + std::to_string(static_cast<int64_t>(l2));
+      now.what = fmt::format("ease.l2 = {:g}", l2);
       if (purchases.validation.nnz() > 0) {
         const RankingSummary summary = validation.of_scorer(context, *scorer(context), options.validation_k);
         now.validation_ndcg = summary.ndcg;
         now.validation_recall = summary.recall;
       }
-      now.best = tries.size() == 1 || now.validation_ndcg > best;
+      // Where nothing is there to judge by (all of it masked), the usual one is kept.
+      now.best = tries.size() == 1 || (std::isnan(now.validation_ndcg) ? l2 == kUsual : now.validation_ndcg > best);
       if (now.best) {
         best = now.validation_ndcg;
         report.best_epoch = now.epoch;
@@ -105,6 +111,17 @@ class Ease final : public Recommender {
     HostCsr weights = purchases.train_counts;
     for (float& w : weights.values) w = weight_ == "log" ? std::log1p(w) : 1.0f;
     return weights;
+  }
+
+  /// Before minutes of work: four matrices over the items are there at once.
+  void check_memory(Context& context) const {
+    try {
+      const Buffer<float> all(context, 4 * n_items() * n_items());
+    } catch (const DeviceError&) {
+      const double gib = 16.0 * static_cast<double>(n_items()) * static_cast<double>(n_items()) / (int64_t{1} << 30);
+      throw DeviceError(fmt::format("the model ease needs {:.1f} GiB for its matrices over {} items", gib, n_items()),
+                        "take another model.preference, or import fewer items (clean.min_item_users)");
+    }
   }
 
   /// X^T X, [n_items, n_items]

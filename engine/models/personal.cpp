@@ -1,6 +1,8 @@
 // What a user bought before, the newer the more: score(u, i) = sum over u's baskets b that hold i of 2^(-age of b / half-life), plus a little
 // of the same over all users, which orders what the user has not bought. The half-life is chosen on the validation period.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -15,6 +17,7 @@
 namespace sheaf {
 namespace {
 
+constexpr double kUsual = 90.0;                                                // one of those tried
 constexpr double kTries[] = {7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0, 1e6};  // days, where validation chooses
 constexpr double kSecondsPerDay = 86400.0;
 
@@ -48,7 +51,7 @@ class Personal final : public Recommender {
     } else if (purchases.validation.nnz() > 0) {
       tries.assign(std::begin(kTries), std::end(kTries));
     } else {
-      tries = {90.0};
+      tries = {kUsual};
     }
     const RankingEvaluator validation(context, purchases.validation, options.mask_seen ? &purchases.train : nullptr);
     FitReport report;
@@ -58,13 +61,15 @@ class Personal final : public Recommender {
       learn(purchases, half_life);
       EpochReport now;
       now.epoch = std::ssize(report.epochs) + 1;
-      now.what = "personal.half_life_days = " + std::to_string(static_cast<int64_t>(half_life));
+      now.what = fmt::format("personal.half_life_days = {:g}", half_life);
       if (purchases.validation.nnz() > 0) {
         const RankingSummary summary = validation.of_scorer(context, *scorer(context), options.validation_k);
         now.validation_ndcg = summary.ndcg;
         now.validation_recall = summary.recall;
       }
-      now.best = tries.size() == 1 || now.validation_ndcg > best;
+      // Where nothing is there to judge by (all of it masked), the usual one is kept.
+      now.best =
+          tries.size() == 1 || (std::isnan(now.validation_ndcg) ? half_life == kUsual : now.validation_ndcg > best);
       if (now.best) {
         best = now.validation_ndcg;
         report.best_epoch = now.epoch;

@@ -69,6 +69,12 @@ HostCsr Tensors::csr(const std::string& name, int64_t n_rows, int64_t n_columns)
       matrix.row_offsets.back() != matrix.nnz() || !std::ranges::is_sorted(matrix.row_offsets)) {
     throw_bad_tensor(name, "has rows that do not fit the model");
   }
+  for (int64_t r = 0; r < n_rows; ++r) {
+    const auto row = matrix.row(r);
+    if (std::ranges::adjacent_find(row, std::ranges::greater_equal{}) != row.end()) {
+      throw_bad_tensor(name, "has columns that do not ascend");
+    }
+  }
   if (!std::ranges::all_of(matrix.columns, [&](int32_t c) { return c >= 0 && c < n_columns; })) {
     throw_bad_tensor(name, "names a column that the model does not have");
   }

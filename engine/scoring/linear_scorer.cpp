@@ -1,6 +1,7 @@
 #include "engine/scoring/linear_scorer.hpp"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "kernels/core/error.hpp"
@@ -18,8 +19,12 @@ namespace {
 constexpr int64_t kPairs = int64_t{1} << 16;      // whose item vectors are gathered in one go
 constexpr int64_t kQueryRows = int64_t{1} << 16;  // whose vectors are gathered in one go
 
-Buffer<float> or_zeros(Context& context, Buffer<float> values, int64_t size) {
-  return values.size() == size ? std::move(values) : Buffer<float>::zeros(context, size);
+Buffer<float> or_zeros(Context& context, Buffer<float> values, int64_t size, const char* name) {
+  if (values.empty()) return Buffer<float>::zeros(context, size);
+  if (values.size() == size) return values;
+  throw UsageError(
+      std::string(name) + " has " + std::to_string(values.size()) + " values and not " + std::to_string(size),
+      "give one for each, or none");
 }
 
 }  // namespace
@@ -28,9 +33,9 @@ LinearScorer::LinearScorer(Context& context, LinearParts parts)
     : parts_(std::move(parts)),
       user_rows_(context, identity_csr(parts_.n_users)),
       item_rows_(context, identity_csr(parts_.n_items)) {
-  parts_.user_bias = or_zeros(context, std::move(parts_.user_bias), parts_.n_users);
-  parts_.item_bias = or_zeros(context, std::move(parts_.item_bias), parts_.n_items);
-  parts_.bias = or_zeros(context, std::move(parts_.bias), 1);
+  parts_.user_bias = or_zeros(context, std::move(parts_.user_bias), parts_.n_users, "user_bias");
+  parts_.item_bias = or_zeros(context, std::move(parts_.item_bias), parts_.n_items, "item_bias");
+  parts_.bias = or_zeros(context, std::move(parts_.bias), 1, "bias");
 }
 
 LinearScorer::QueryRows LinearScorer::rows_of(Context& context, ScratchScope& scratch, const Queries& queries,
@@ -67,10 +72,16 @@ void LinearScorer::scores(Context& context, const Queries& queries, MatrixView<c
   const int64_t group = items.cols, dim = parts_.dim;
   if (out.empty()) return;
   const int64_t chunk = std::max<int64_t>(1, kPairs / group);
+  // People that the model never saw are encoded once.
+  ScratchScope outer(context);
+  QueryRows encoded;
+  if (!queries.are_known()) encoded = rows_of(context, outer, queries, 0, queries.n());
   for (int64_t first = 0; first < queries.n(); first += chunk) {
     const int64_t n = std::min(chunk, queries.n() - first);
     ScratchScope scratch(context);
-    const QueryRows rows = rows_of(context, scratch, queries, first, n);
+    const QueryRows rows = queries.are_known()
+                               ? rows_of(context, scratch, queries, first, n)
+                               : QueryRows{encoded.vectors.row_block(first, n), encoded.bias.subview(first, n)};
     const MatrixView<float> item_vectors{scratch.take<float>(n * group * dim), n * group, dim};
     const MatrixView<float> item_bias{scratch.take<float>(n * group), n * group, 1};
     const VectorView<const int32_t> ids{items.row(first), n * group};
@@ -87,7 +98,9 @@ void LinearScorer::scores(Context& context, const Queries& queries, MatrixView<c
 
 TopLists LinearScorer::top_k(Context& context, const Queries& queries, int64_t k, const Exclusion& exclude) const {
   TopLists lists{queries.n(), k, Buffer<int32_t>(context, queries.n() * k), Buffer<float>(context, queries.n() * k)};
-  const int64_t tile = std::min(kQueryRows, std::max<int64_t>(1, queries.n()));
+  // People that the model never saw are encoded once: one tile.
+  const int64_t tile =
+      queries.are_known() ? std::clamp<int64_t>(queries.n(), 1, kQueryRows) : std::max<int64_t>(1, queries.n());
   const ExcludedRows excluded(context, exclude, n_items(), tile);
   for (int64_t first = 0; first < queries.n(); first += tile) {
     if (first > 0) check_interrupt("the scoring");

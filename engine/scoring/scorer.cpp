@@ -76,7 +76,10 @@ void Scorer::scores_of_items(Context& context, const Queries& queries, const std
 
 ExcludedRows::ExcludedRows(Context& context, const Exclusion& exclude, int64_t n_items, int64_t tile)
     : of_query_(exclude.of_query) {
-  if (of_query_ != nullptr || exclude.everywhere.empty()) return;
+  if (exclude.everywhere.empty()) return;
+  if (of_query_ != nullptr) {
+    throw UsageError("items are excluded for each query and everywhere", "put those of everywhere into each row");
+  }
   HostCsr row;
   row.n_columns = n_items;
   row.columns.assign(exclude.everywhere.begin(), exclude.everywhere.end());

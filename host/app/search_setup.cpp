@@ -51,7 +51,8 @@ SearchSetup::SearchSetup(const Session& of, const std::string& objective)
   const config::Config& config = session.config();
   refuse_unread_weights(terms, config.search);
   if (joint == nullptr) {
-    wanted_ = wanted_by(all_ids(session.prepared.n_users));
+    wanted_ = session.scorer().mean_probability(session.context(),
+                                                Queries::everyone(session.context(), session.prepared.n_users));
   } else {
     apply_objective(terms, *joint, session, plan, params);
     space.joint = std::make_unique<JointSpace>(

@@ -247,12 +247,6 @@ void run_associate(const Options& options) {
     refuse_given({{"--model", !options.model.empty()}}, "on pairs by " + settings.by,
                  "leave it out: this measure counts baskets");
   }
-  if (learned) {
-    const bool counts = std::ranges::any_of(
-        options.flags, [](const std::string& flag) { return flag.starts_with("associate.min_count="); });
-    refuse_given({{"--min-count", counts}}, "on partners by " + settings.by,
-                 "leave it out: only counted measures need baskets; --min-score works for all");
-  }
   const int32_t item = options.item.empty() ? -1 : data::find_item_by_name(work.session.prepared, options.item);
   if (!options.model.empty()) work.load_model(options.model);
   if (!learned && work.session.has_model()) {
@@ -264,6 +258,12 @@ void run_associate(const Options& options) {
   if (learned && work.session.association_by() != settings.by &&
       (std::ranges::any_of(options.flags, names_measure) || std::ranges::any_of(options.set, names_measure))) {
     work.session.learned_vectors(settings.by);  // says that the model has none
+  }
+  if (app::is_learned(work.session.association_by())) {
+    const bool counts = std::ranges::any_of(
+        options.flags, [](const std::string& flag) { return flag.starts_with("associate.min_count="); });
+    refuse_given({{"--min-count", counts}}, "on partners by " + settings.by,
+                 "leave it out: only counted measures need baskets; --min-score works for all");
   }
   // Learned partners may have met in any number of baskets.
   const bool by_vectors = app::is_learned(work.session.association_by());

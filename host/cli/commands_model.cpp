@@ -36,9 +36,10 @@ void run_train(const Options& options) {
   });
   io::save_model(work.session.model(), training_notes(work.config, work.session.prepared, trained.report), options.out);
   if (trained.held_back_baskets > 0) {
-    progress.line(fmt::format(
-        "no validation period: epochs and chances are those of a model that did not see the newest {} training baskets",
-        trained.held_back_baskets));
+    progress.line(
+        fmt::format("no validation period: choices and chances are those of a model that did not see the newest {} "
+                    "training baskets",
+                    trained.held_back_baskets));
   } else if (!trained.calibrated) {
     progress.line("no validation period and too few baskets to hold some back: chances are not calibrated");
   }

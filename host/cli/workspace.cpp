@@ -27,8 +27,8 @@ std::vector<std::string> read_ids(const std::filesystem::path& path) {
 /// A trained model keeps its settings: others that were asked for would have no effect.
 void refuse_other_settings(const config::Config& config, Recommender& model, const std::filesystem::path& folder) {
   const char* const hint = "leave the setting out, or train another model with it";
-  const std::string usual = config::Config().model.preference, &asked = config.model.preference;
-  if (asked != usual && asked != model.name()) {
+  const std::string& asked = config.model.preference;
+  if (config.model_settings.contains("model.preference") && asked != model.name()) {
     throw UsageError(
         fmt::format("model.preference = {}, and the model in {} is {}", asked, folder.string(), model.name()), hint);
   }

@@ -411,7 +411,11 @@ const Key& find_key(const std::string& section, const std::string& name, const s
 }
 
 void assign(Config& config, const Key& key, const toml::node& node, const std::string& where, const std::string& text) {
-  if (key.read(config, node)) return;
+  if (key.read(config, node)) {
+    // That a model was named, be it the usual one.
+    if (key.full_name() == "model.preference") config.model_settings["model.preference"] = config.model.preference;
+    return;
+  }
   if (const std::string now = renamed(text); !now.empty() && std::ranges::find(key.choices, now) != key.choices.end()) {
     throw UsageError(fmt::format("{}{} = {}: expected {}", where, key.full_name(), text, key.valid),
                      fmt::format("it is called {} now", now));

@@ -134,6 +134,15 @@ std::string cleaning_table(const Page& page) {
 }
 
 std::string training_charts(const Page& page) {
+  const std::vector<EpochReport>& tried = page.training->epochs;
+  const EpochReport& best = tried[static_cast<size_t>(page.training->best_epoch - 1)];
+  if (!best.what.empty()) {  // a closed form: no epochs, but tries
+    Series judged{"validation NDCG", {}};
+    for (const EpochReport& one : tried)
+      judged.points.emplace_back(static_cast<double>(one.epoch), one.validation_ndcg);
+    return figure(line_chart("NDCG@10 on the validation period", "try", "NDCG@10", {judged}),
+                  fmt::format("{} tried; {} was kept.", tried.size(), escape(best.what)));
+  }
   Series loss{"training loss", {}}, ndcg{"validation NDCG", {}};
   for (const EpochReport& epoch : page.training->epochs) {
     loss.points.emplace_back(static_cast<double>(epoch.epoch), epoch.train_loss);

@@ -115,6 +115,16 @@ TEST_P(ModelsTest, TensorsGiveBackTheSameModel) {
       longer[t].shape.assign(1, longer[t].shape.size() == 1 ? longer[t].shape[0] + 1 : 1);
       EXPECT_THROW(restore(longer), DataError) << name << ", " << good[t].name;
     }
+    // A column that is there twice in a row of a sparse matrix.
+    for (size_t t = 0; t < good.size(); ++t) {
+      if (!good[t].name.ends_with(".columns") || good[t].name == "item_bags.columns") continue;
+      std::vector<NamedTensor> twice = good;
+      auto& columns = std::get<std::vector<int32_t>>(twice[t].values);
+      columns[1] = columns[0];
+      auto other = test::quick_model(name);
+      other->set_size(kUsers, kItems);
+      EXPECT_THROW(other->restore(context(), Tensors(twice)), DataError) << name << ", " << good[t].name;
+    }
     auto larger = test::quick_model(name);
     larger->set_size(kUsers + 1, kItems);
     EXPECT_THROW(larger->restore(context(), Tensors(good)), DataError) << name;
@@ -215,6 +225,22 @@ TEST_P(ModelsTest, TakesWhatAnEarlierFitChose) {
     const FitReport report = model->fit(context(), without.view(), {.chosen = chosen});
     EXPECT_EQ(report.chosen, chosen) << name;
     EXPECT_TRUE(std::isnan(report.epochs.back().validation_ndcg)) << name;
+  }
+}
+
+TEST_P(ModelsTest, WhereAllOfTheValidationIsMaskedTheUsualIsKept) {
+  test::ModelData repeats;  // in the validation everyone buys again what they bought
+  repeats.purchases.validation = repeats.purchases.train;
+  repeats.purchases.validation.values.clear();
+  for (const std::string& name : model_names()) {
+    const auto model = test::quick_model(name);
+    const FitReport report = model->fit(context(), repeats.view(), {.mask_seen = true});
+    ASSERT_GE(report.best_epoch, 1) << name;
+    EXPECT_TRUE(report.epochs[static_cast<size_t>(report.best_epoch - 1)].best) << name;
+    EXPECT_NO_THROW(top_items(context(), *model->scorer(context()), nullptr, 3)) << name;
+    auto again = test::quick_model(name);
+    again->set_size(kUsers, kItems);
+    EXPECT_NO_THROW(again->restore(context(), Tensors(model->tensors()))) << name;
   }
 }
 

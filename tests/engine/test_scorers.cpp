@@ -112,6 +112,17 @@ TEST_P(ScorersTest, ANetworkRefusesWhatDoesNotFit) {
   EXPECT_THROW(linear()->top_k(context(), strangers, 3, {}), UsageError);
 }
 
+TEST_P(ScorersTest, WhatDoesNotFitIsRefused) {
+  LinearParts parts{.n_users = kUsers, .n_items = kItems, .dim = kDim};
+  parts.users = Buffer<float>(context(), test::random_floats(kUsers * kDim, 1));
+  parts.items = Buffer<float>(context(), test::random_floats(kItems * kDim, 2));
+  parts.item_bias = Buffer<float>(context(), test::random_floats(kItems - 1, 3));
+  EXPECT_THROW(LinearScorer(context(), std::move(parts)), UsageError);
+  const sheaf::DeviceCsr seen(context(), purchases(4));
+  const std::vector<int32_t> forbidden{1};
+  EXPECT_THROW(linear()->top_k(context(), everyone(), 3, {.of_query = &seen, .everywhere = forbidden}), UsageError);
+}
+
 TEST_P(ScorersTest, PeopleNeedAHistoryEach) {
   History one;
   one.offsets = {0, 1};
