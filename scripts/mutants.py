@@ -60,7 +60,7 @@ FAULTS = [
     ("engine/models/personal.cpp", "std::exp2(-age / half_life_days)", "std::exp(-age / half_life_days)"),
     ("engine/models/personal.cpp", "popularity_ * sum / total", "popularity_ * sum"),
     ("engine/models/ease.cpp", "std::log1p(w) : 1.0f", "1.0f : 1.0f"),
-    ("engine/models/ease.cpp", ": now.validation_ndcg > best", ": now.validation_ndcg < best"),
+    ("engine/models/choose.cpp", ": now.validation_ndcg > best", ": now.validation_ndcg < best"),
     ("engine/models/tensors.cpp", "has_rows != rows || has_cols != cols", "has_rows != rows"),
     ("engine/models/model_file.cpp", "apply_settings(model.settings(), values);", ""),
     ("engine/models/model_file.cpp", 'model.calibration.offset = manifest.at("calibration").at("offset").get<double>();', ""),

@@ -6,11 +6,9 @@
 #include <cmath>
 #include <memory>
 
-#include "engine/evaluate/ranking_eval.hpp"
-#include "engine/models/recommender.hpp"
+#include "engine/models/choose.hpp"
 #include "engine/scoring/item_scorer.hpp"
 #include "kernels/core/error.hpp"
-#include "kernels/core/interrupt.hpp"
 #include "kernels/dense/ease_weights.hpp"
 #include "kernels/dense/scaled_add.hpp"
 #include "kernels/dense/spd_inverse.hpp"
@@ -47,44 +45,15 @@ class Ease final : public Recommender {
     weights_ = weights_of(purchases);
     check_memory(context);
     const Buffer<float> gram = gram_matrix(context);
-    FitReport report;
-    const auto chosen = options.chosen.find("l2");
-    std::vector<double> tries;
-    if (l2_ > 0.0) {
-      tries = {l2_};
-    } else if (chosen != options.chosen.end()) {
-      tries = {chosen->second};
-    } else if (purchases.validation.nnz() > 0) {
-      tries.assign(std::begin(kTries), std::end(kTries));
-    } else {
-      tries = {kUsual};
-    }
-    const RankingEvaluator validation(context, purchases.validation, options.mask_seen ? &purchases.train : nullptr);
-    double best = -1.0;
     Buffer<float> kept;
-    for (const double l2 : tries) {
-      check_interrupt("training");
-      similarity_ = Buffer<float>();  // one less at a time
-      similarity_ = solve(context, gram, l2);
-      EpochReport now;
-      now.epoch = std::ssize(report.epochs) + 1;
-      now.what = fmt::format("ease.l2 = {:g}", l2);
-      if (purchases.validation.nnz() > 0) {
-        const RankingSummary summary = validation.of_scorer(context, *scorer(context), options.validation_k);
-        now.validation_ndcg = summary.ndcg;
-        now.validation_recall = summary.recall;
-      }
-      // Where nothing is there to judge by (all of it masked), the usual one is kept.
-      now.best = tries.size() == 1 || (std::isnan(now.validation_ndcg) ? l2 == kUsual : now.validation_ndcg > best);
-      if (now.best) {
-        best = now.validation_ndcg;
-        report.best_epoch = now.epoch;
-        report.chosen["l2"] = l2;
-        std::swap(kept, similarity_);
-      }
-      report.epochs.push_back(now);
-      if (options.on_epoch) options.on_epoch(now);
-    }
+    FitReport report = choose_on_validation(
+        context, data, options, {.section = "ease", .key = "l2", .given = l2_, .usual = kUsual, .tries = kTries},
+        [&](double l2) {
+          similarity_ = Buffer<float>();  // one less at a time
+          similarity_ = solve(context, gram, l2);
+          return scorer(context);
+        },
+        [&] { std::swap(kept, similarity_); });
     similarity_ = std::move(kept);
     return report;
   }

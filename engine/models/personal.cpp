@@ -1,18 +1,14 @@
 // What a user bought before, the newer the more: score(u, i) = sum over u's baskets b that hold i of 2^(-age of b / half-life), plus a little
 // of the same over all users, which orders what the user has not bought. The half-life is chosen on the validation period.
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
 
-#include "engine/evaluate/ranking_eval.hpp"
-#include "engine/models/recommender.hpp"
+#include "engine/models/choose.hpp"
 #include "engine/scoring/item_scorer.hpp"
 #include "kernels/core/error.hpp"
-#include "kernels/core/interrupt.hpp"
 
 namespace sheaf {
 namespace {
@@ -42,42 +38,14 @@ class Personal final : public Recommender {
       throw DataError("there are no training purchases", "check the cleaning report and the split of the import");
     }
     set_size(data.n_users, data.catalog.n_items);
-    const auto chosen = options.chosen.find("half_life_days");
-    std::vector<double> tries;
-    if (half_life_days_ > 0.0) {
-      tries = {half_life_days_};
-    } else if (chosen != options.chosen.end()) {
-      tries = {chosen->second};
-    } else if (purchases.validation.nnz() > 0) {
-      tries.assign(std::begin(kTries), std::end(kTries));
-    } else {
-      tries = {kUsual};
-    }
-    const RankingEvaluator validation(context, purchases.validation, options.mask_seen ? &purchases.train : nullptr);
-    FitReport report;
-    double best = -1.0;
-    for (const double half_life : tries) {
-      check_interrupt("training");
-      learn(purchases, half_life);
-      EpochReport now;
-      now.epoch = std::ssize(report.epochs) + 1;
-      now.what = fmt::format("personal.half_life_days = {:g}", half_life);
-      if (purchases.validation.nnz() > 0) {
-        const RankingSummary summary = validation.of_scorer(context, *scorer(context), options.validation_k);
-        now.validation_ndcg = summary.ndcg;
-        now.validation_recall = summary.recall;
-      }
-      // Where nothing is there to judge by (all of it masked), the usual one is kept.
-      now.best =
-          tries.size() == 1 || (std::isnan(now.validation_ndcg) ? half_life == kUsual : now.validation_ndcg > best);
-      if (now.best) {
-        best = now.validation_ndcg;
-        report.best_epoch = now.epoch;
-        report.chosen["half_life_days"] = half_life;
-      }
-      report.epochs.push_back(now);
-      if (options.on_epoch) options.on_epoch(now);
-    }
+    FitReport report = choose_on_validation(
+        context, data, options,
+        {.section = "personal", .key = "half_life_days", .given = half_life_days_, .usual = kUsual, .tries = kTries},
+        [&](double half_life) {
+          learn(purchases, half_life);
+          return scorer(context);
+        },
+        [] {});
     learn(purchases, report.chosen.at("half_life_days"));
     return report;
   }

@@ -25,6 +25,19 @@ std::vector<int32_t> first_numbers(int64_t n) {
 /// The purchases of each row in the order of the items' numbers.
 History history_of(const HostCsr& purchases) { return {purchases.row_offsets, purchases.columns, {}}; }
 
+/// f(first, scores) for the queries in tiles: scores [n, n_items] of queries first .. first + n - 1, gone when f returns.
+template <class F>
+void for_each_tile(Context& context, const Scorer& scorer, const Queries& queries, int64_t tile, F&& f) {
+  for (int64_t first = 0; first < queries.n(); first += tile) {
+    if (first > 0) check_interrupt("the scoring");
+    const int64_t n = std::min(tile, queries.n() - first);
+    ScratchScope scratch(context);
+    const MatrixView<float> all{scratch.take<float>(n * scorer.n_items()), n, scorer.n_items()};
+    scorer.all_scores(context, queries, first, all);
+    f(first, MatrixView<const float>(all));
+  }
+}
+
 }  // namespace
 
 Queries::Queries(Context& context, std::vector<int32_t> users) : users_(std::move(users)), rows_(context, users_) {}
@@ -54,15 +67,10 @@ int64_t Scorer::tile_of(int64_t n_queries) const {
 
 void Scorer::scores(Context& context, const Queries& queries, MatrixView<const int32_t> items,
                     MatrixView<float> out) const {
-  const int64_t tile = tile_of(queries.n());
-  for (int64_t first = 0; first < queries.n(); first += tile) {
-    if (first > 0) check_interrupt("the scoring");
-    const int64_t n = std::min(tile, queries.n() - first);
-    ScratchScope scratch(context);
-    const MatrixView<float> all{scratch.take<float>(n * n_items()), n, n_items()};
-    all_scores(context, queries, first, all);
+  for_each_tile(context, *this, queries, tile_of(queries.n()), [&](int64_t first, MatrixView<const float> all) {
+    const int64_t n = all.rows;
     dense::gather_scores(context, {.scores = all, .items = items.row_block(first, n), .out = out.row_block(first, n)});
-  }
+  });
 }
 
 void Scorer::scores_of_items(Context& context, const Queries& queries, const std::vector<int32_t>& items,
@@ -103,36 +111,26 @@ TopLists Scorer::top_k(Context& context, const Queries& queries, int64_t k, cons
   TopLists lists{queries.n(), k, Buffer<int32_t>(context, queries.n() * k), Buffer<float>(context, queries.n() * k)};
   const int64_t tile = tile_of(queries.n());
   const ExcludedRows excluded(context, exclude, n_items(), tile);
-  for (int64_t first = 0; first < queries.n(); first += tile) {
-    if (first > 0) check_interrupt("the scoring");
-    const int64_t n = std::min(tile, queries.n() - first);
-    ScratchScope scratch(context);
-    const MatrixView<float> all{scratch.take<float>(n * n_items()), n, n_items()};
-    all_scores(context, queries, first, all);
+  for_each_tile(context, *this, queries, tile, [&](int64_t first, MatrixView<const float> all) {
+    const int64_t n = all.rows;
     dense::row_topk(context, {.scores = all,
                               .exclude = excluded.view(first, n),
                               .exclude_rows = excluded.rows(n),
                               .top_items = lists.items.matrix(queries.n(), k).row_block(first, n),
                               .top_scores = lists.scores.matrix(queries.n(), k).row_block(first, n)});
-  }
+  });
   context.synchronize();  // what is excluded ends here
   return lists;
 }
 
 std::vector<float> Scorer::mean_probability(Context& context, const Queries& queries) const {
   Buffer<double> sums = Buffer<double>::zeros(context, n_items());
-  const int64_t tile = tile_of(queries.n());
-  for (int64_t first = 0; first < queries.n(); first += tile) {
-    if (first > 0) check_interrupt("the scoring");
-    const int64_t n = std::min(tile, queries.n() - first);
-    ScratchScope scratch(context);
-    const MatrixView<float> all{scratch.take<float>(n * n_items()), n, n_items()};
-    all_scores(context, queries, first, all);
+  for_each_tile(context, *this, queries, tile_of(queries.n()), [&](int64_t, MatrixView<const float> all) {
     dense::mean_sigmoid(context, {.scores = all,
                                   .slope = static_cast<float>(calibration.slope),
                                   .offset = static_cast<float>(calibration.offset),
                                   .sums = sums.view()});
-  }
+  });
   std::vector<float> mean;
   for (const double sum : sums.to_host()) mean.push_back(static_cast<float>(sum / static_cast<double>(queries.n())));
   return mean;
