@@ -355,6 +355,10 @@ class SpdInverse final : public Case {
   }
 
   OpCost cost() const override { return dense::spd_inverse_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("matrix", host_.matrix, {n_, n_});
+    folder.write("inverse", matrix_.to_host(), {n_, n_});
+  }
 
  private:
   Context& context_;
@@ -427,6 +431,11 @@ class GatherScores final : public Case {
   }
 
   OpCost cost() const override { return dense::gather_scores_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("scores", host_scores_, {n_, n_items_});
+    folder.write("items", host_items_, {n_, group_});
+    folder.write("out", out_.to_host(), {n_, group_});
+  }
 
  private:
   Context& context_;
@@ -472,6 +481,11 @@ class ScaledAdd final : public Case {
   }
 
   OpCost cost() const override { return dense::scaled_add_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("x", host_x_, {n_, m_});
+    folder.write("row_bias", host_rows_, {n_});
+    folder.write("out", out_.to_host(), {n_, m_});
+  }
 
  private:
   Context& context_;

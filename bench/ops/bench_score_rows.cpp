@@ -1,6 +1,7 @@
 #include <limits>
 
 #include "bench/common/inputs.hpp"
+#include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/dense/mean_sigmoid.hpp"
 #include "kernels/dense/row_topk.hpp"
@@ -46,6 +47,13 @@ class RowTopk final : public Case {
   }
 
   OpCost cost() const override { return dense::row_topk_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("scores", host_scores_, {n_, n_items_});
+    folder.write("exclude", host_exclude_);
+    folder.write("exclude_rows", host_exclude_rows_, {n_});
+    folder.write("top_items", top_items_.to_host(), {n_, k_});
+    folder.write("top_scores", top_scores_.to_host(), {n_, k_});
+  }
 
  private:
   // Scores are copied: no bound.
@@ -104,6 +112,10 @@ class MeanSigmoid final : public Case {
   }
 
   OpCost cost() const override { return dense::mean_sigmoid_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("scores", host_scores_, {args_.scores.rows, n_items_});
+    folder.write("slope_and_offset", std::vector<float>{args_.slope, args_.offset}, {2});
+  }
 
  private:
   Context& context_;

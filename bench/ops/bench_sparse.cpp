@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "bench/common/inputs.hpp"
+#include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/sparse/spgemm.hpp"
 #include "kernels/sparse/spmm.hpp"
@@ -104,6 +105,13 @@ class Spgemm final : public Case {
   }
 
   OpCost cost() const override { return sparse::spgemm_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("left", host_left_);
+    folder.write("right", host_right_);
+    folder.write("ids", host_ids_, {n_});
+    folder.write("column_bias", host_bias_, {n_columns_});
+    folder.write("out", out_.to_host(), {n_, n_columns_});
+  }
 
  private:
   Context& context_;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pairs counted as the sparse product A^T A in SciPy, which uses one thread."""
+"""Sparse products in SciPy, which uses one thread: pairs counted as A^T A, and rows of a product as dense rows."""
 import sys
 
 import numpy
@@ -7,7 +7,7 @@ import scipy
 import scipy.sparse
 
 import peer_common
-from peer_common import Arrays, CpuClock, Work
+from peer_common import EPSILON, Arrays, CpuClock, Work, difference
 
 
 def cooccurrence(arrays: Arrays, axes: dict) -> Work:
@@ -34,6 +34,21 @@ def cooccurrence(arrays: Arrays, axes: dict) -> Work:
     return Work(run, fault)
 
 
+def spgemm(arrays: Arrays, axes: dict) -> Work:
+    left, right = arrays.csr("left", axes["n_inner"]), arrays.csr("right", axes["n_columns"])
+    ids, bias = arrays["ids"], arrays["column_bias"]
+    state = {}
+
+    def run():
+        state["out"] = (left[ids] @ right).toarray() + bias
+
+    def fault() -> str:
+        magnitude = (abs(left[ids]).astype(numpy.float64) @ abs(right).astype(numpy.float64)).toarray() + abs(bias)
+        return difference("out", state["out"], arrays["out"], 2 * (axes["max_left"] + 2) * EPSILON * magnitude)
+
+    return Work(run, fault)
+
+
 def prepare(device: str, threads: int) -> CpuClock:
     if device != "cpu":
         print("SciPy works on the CPU alone", file=sys.stderr)
@@ -42,4 +57,4 @@ def prepare(device: str, threads: int) -> CpuClock:
 
 
 if __name__ == "__main__":
-    peer_common.main("scipy", f"scipy {scipy.__version__}", {"cooccurrence": cooccurrence}, prepare)
+    peer_common.main("scipy", f"scipy {scipy.__version__}", {"cooccurrence": cooccurrence, "spgemm": spgemm}, prepare)
