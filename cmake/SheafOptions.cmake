@@ -21,12 +21,6 @@ if(SHEAF_HAS_CUDA)
   endif()
 endif()
 
-if(SHEAF_HAS_CUDA OR SHEAF_SIMT)
-  target_compile_definitions(sheaf_options INTERFACE SHEAF_DEVICE_KERNELS=1)
-else()
-  target_compile_definitions(sheaf_options INTERFACE SHEAF_DEVICE_KERNELS=0)
-endif()
-
 if(SHEAF_SANITIZE STREQUAL "address")
   target_compile_options(sheaf_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   target_link_options(sheaf_options INTERFACE -fsanitize=address,undefined)

@@ -6,8 +6,10 @@ file(GLOB simt_sources CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/tests/simt/executor/*.cpp ${CMAKE_SOURCE_DIR}/tests/simt/api/*.cpp)
 add_library(sheaf_simt STATIC ${simt_sources})
 target_link_libraries(sheaf_simt PUBLIC sheaf_options PRIVATE Boost::context)
-target_include_directories(sheaf_simt SYSTEM PUBLIC ${CMAKE_SOURCE_DIR}/tests/simt/api/shim)
-target_compile_definitions(sheaf_simt PUBLIC SHEAF_SIMT=1)
+# With -ffp-contract=off one build's numbers are the next one's; `#pragma unroll` is nvcc's.
+set(SHEAF_SIMT_OPTIONS -DSHEAF_SIMT=1 -isystem ${CMAKE_SOURCE_DIR}/tests/simt/api/shim -Wno-unknown-pragmas -ffp-contract=off
+  CACHE INTERNAL "Of sources that see the executor")
+target_compile_options(sheaf_simt PRIVATE ${SHEAF_SIMT_OPTIONS})
 # Sanitizers watch the kernels and not the executor, which tells them of its stacks (tests/simt/executor/sanitizer.hpp).
 if(SHEAF_SANITIZE STREQUAL "address")
   target_compile_definitions(sheaf_simt PRIVATE SIMT_ASAN=1)
@@ -17,12 +19,9 @@ endif()
 if(SHEAF_SANITIZE)
   set_source_files_properties(${simt_sources} PROPERTIES COMPILE_OPTIONS "-fno-sanitize=all")
 endif()
-# `#pragma unroll` is nvcc's. Without contraction, one build's numbers are the next one's.
-target_compile_options(sheaf_simt PUBLIC -Wno-unknown-pragmas -ffp-contract=off)
-
-# sheaf_simt_sources(target sources...): adds .cu files to a target, as C++.
+# sheaf_simt_sources(target sources...): adds .cu files to a target, as C++. The target's other sources compile as in every build.
 function(sheaf_simt_sources target)
   target_sources(${target} PRIVATE ${ARGN})
-  set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)
+  set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "${SHEAF_SIMT_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)
   target_link_libraries(${target} PUBLIC sheaf_simt)
 endfunction()

@@ -31,7 +31,7 @@ part_tsan() { build simt-tsan && ctest --preset simt-tsan -j "$jobs"; }
 part_cuda() {
   local nvcc
   nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || ./scripts/fetch_nvcc.sh)
-  configure cuda -DSHEAF_NVCC="$nvcc" -DCMAKE_CUDA_ARCHITECTURES="${SHEAF_CUDA_ARCHITECTURES:-90a-real}" -DSHEAF_FEWER_COMPILATIONS=ON
+  configure cuda -DSHEAF_NVCC="$nvcc" -DCMAKE_CUDA_ARCHITECTURES="${SHEAF_CUDA_ARCHITECTURES:-90a-real}"
   # What has kernels in it and what looks at them; the headers and the other tests are those of the part cpu.
   cmake --build --preset cuda --target sheaf sheaf_bench test_ops gpu_plants nvtx_log
   ./scripts/ptxas_table.py --check

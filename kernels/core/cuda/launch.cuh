@@ -14,7 +14,6 @@
 #include "kernels/core/cuda/check.cuh"
 
 #if defined(SHEAF_SIMT)
-#include "tests/simt/executor/executor.hpp"
 #define SHEAF_DYNAMIC_SHARED(name) unsigned char* name = ::simt::dynamic_shared()
 #else
 #define SHEAF_DYNAMIC_SHARED(name) extern __shared__ __align__(16) unsigned char name[]

@@ -7,3 +7,4 @@
 #include "tests/simt/api/tensor_copy.hpp"
 #include "tests/simt/api/tensor_core.hpp"
 #include "tests/simt/api/warpgroup.hpp"
+#include "tests/simt/executor/executor.hpp"
