@@ -5,18 +5,47 @@
 #include <numeric>
 #include <utility>
 
+#include "kernels/core/error.hpp"
 #include "kernels/core/philox.hpp"
+#include "kernels/optim/adam.hpp"
 
 namespace sheaf {
 
-Parameter make_parameter(Context& context, std::string name, int64_t rows, int64_t cols) {
-  const int64_t size = rows * cols;
-  return {std::move(name),
-          rows,
-          cols,
-          Buffer<float>::zeros(context, size),
-          Buffer<float>::zeros(context, size),
-          Buffer<float>::zeros(context, size)};
+Parameter make_parameter(Context& context, std::string name, int64_t rows, int64_t cols, bool decays) {
+  Parameter parameter;
+  parameter.name = std::move(name);
+  parameter.rows = rows;
+  parameter.cols = cols;
+  parameter.decays = decays;
+  parameter.value = Buffer<float>::zeros(context, rows * cols);
+  return parameter;
+}
+
+MatrixView<float> Parameter::gradient_matrix() {
+  if (gradient.size() != rows * cols) {
+    throw UsageError("the parameter " + name + " has no gradient", "call begin_training() before a backward pass");
+  }
+  return gradient.matrix(rows, cols);
+}
+
+void begin_training(Context& context, Parameter& parameter, Gradient gradient) {
+  const int64_t size = parameter.value.size();
+  parameter.moment1 = Buffer<float>::zeros(context, size);
+  parameter.moment2 = Buffer<float>::zeros(context, size);
+  parameter.gradient = Buffer<float>(context, gradient == Gradient::dense ? size : 0);
+}
+
+void begin_training(Context& context, const std::vector<Parameter*>& parameters) {
+  for (Parameter* p : parameters) begin_training(context, *p);
+}
+
+void adam_step(Context& context, Parameter& parameter, AdamParams adam) {
+  if (!parameter.decays) adam.decoupled_decay = 0.0f;
+  optim::adam(context, {.grad = {parameter.gradient_matrix().data, parameter.value.size()},
+                        .adam = adam,
+                        .parameters = parameter.value.view(),
+                        .moment1 = parameter.moment1.view(),
+                        .moment2 = parameter.moment2.view()});
 }
 
 std::vector<float> normal_values(int64_t rows, int64_t cols, uint64_t seed, uint32_t table, float deviation) {

@@ -5,27 +5,40 @@
 #include <string>
 #include <vector>
 
+#include "kernels/core/adam.hpp"
 #include "kernels/core/buffer.hpp"
 
 namespace sheaf {
 
-/// A parameter table with its Adam moments.
+/// A matrix of weights. A scored model holds values alone; begin_training() adds what an optimizer needs.
 struct Parameter {
   std::string name;
   int64_t rows = 0;
   int64_t cols = 0;
-  Buffer<float> value;    // [rows, cols] f32
-  Buffer<float> moment1;  // [rows, cols] f32
-  Buffer<float> moment2;  // [rows, cols] f32
+  bool decays = true;      // whether weight decay applies: not to biases and the weights of norms
+  Buffer<float> value;     // [rows, cols] f32
+  Buffer<float> gradient;  // [rows, cols] f32 after begin_training(); a backward pass overwrites it
+  Buffer<float> moment1;   // [rows, cols] f32 after begin_training(): Adam's
+  Buffer<float> moment2;   // [rows, cols] f32
 
   MatrixView<float> matrix() { return value.matrix(rows, cols); }
   MatrixView<const float> matrix() const { return value.matrix(rows, cols); }
+  /// Where a backward pass writes. UsageError before begin_training(), and for a table that only its touched rows update.
+  MatrixView<float> gradient_matrix();
 };
 
-/// All zeros.
-Parameter make_parameter(Context& context, std::string name, int64_t rows, int64_t cols);
+/// How a parameter's gradient comes: for all rows at once, or fused with the update of the rows that a step touches.
+enum class Gradient { dense, of_touched_rows };
 
-/// Normal with the given deviation: Box and Muller's transform of two uniform draws a value, keyed by (seed, table, row, column).
+/// All zeros.
+Parameter make_parameter(Context& context, std::string name, int64_t rows, int64_t cols, bool decays = true);
+/// Zero moments and, unless only touched rows are updated, room for the gradient.
+void begin_training(Context& context, Parameter& parameter, Gradient gradient = Gradient::dense);
+void begin_training(Context& context, const std::vector<Parameter*>& parameters);
+/// One step of Adam on the whole parameter, with its gradient; weight decay only where it applies.
+void adam_step(Context& context, Parameter& parameter, AdamParams adam);
+
+/// Normal with the given deviation: the transform of Box and Muller of two uniform draws a value, keyed by (seed, table, row, column).
 std::vector<float> normal_values(int64_t rows, int64_t cols, uint64_t seed, uint32_t table, float deviation);
 
 /// On the device.

@@ -66,7 +66,7 @@ class SasRec final : public Recommender {
     const Purchases& purchases = data.purchases;
     history_ = newest(purchases.train_history, data.n_users, max_length_);
     Trainable trainable{tables_->parameters(), [&] { return scorer(context); }};
-    for (Parameter& p : transformer_->parameters()) trainable.parameters.push_back(&p);
+    for (Parameter* p : transformer_->parameters()) trainable.parameters.push_back(p);
     const auto make_epoch = [&] {
       return make_transformer_epoch(context, *tables_, *transformer_, purchases.train, purchases.train_history, params);
     };
@@ -93,8 +93,8 @@ class SasRec final : public Recommender {
   std::vector<NamedTensor> tensors() const override {
     std::vector<NamedTensor> tensors;
     add_tables(tensors, *tables_);
-    for (const Parameter& p : transformer_->parameters()) {
-      tensors.push_back({p.name, {p.rows, p.cols}, p.value.to_host()});
+    for (const Parameter* p : transformer_->parameters()) {
+      tensors.push_back({p->name, {p->rows, p->cols}, p->value.to_host()});
     }
     tensors.push_back({"history.offsets", {std::ssize(history_.offsets)}, history_.offsets});
     tensors.push_back({"history.items", {std::ssize(history_.items)}, history_.items});
@@ -111,7 +111,7 @@ class SasRec final : public Recommender {
     }
     make(context, dim, restored_bags(tensors, n_items()), shape());
     restore_tables(tensors, *tables_);
-    for (Parameter& p : transformer_->parameters()) p.value.assign(tensors.matrix(p.name, p.rows, p.cols));
+    for (Parameter* p : transformer_->parameters()) p->value.assign(tensors.matrix(p->name, p->rows, p->cols));
     History history{
         tensors.vector<int64_t>("history.offsets", n_users() + 1), tensors.vector<int32_t>("history.items", -1), {}};
     const bool fits = history.n_users() == n_users() && history.offsets.front() == 0 &&

@@ -5,21 +5,10 @@
 
 #include "kernels/core/philox.hpp"
 #include "kernels/core/range.hpp"
-#include "kernels/embedding/bag.hpp"
 #include "kernels/loss/full_softmax.hpp"
-#include "kernels/optim/adam.hpp"
 
 namespace sheaf {
 namespace {
-
-/// Row r holds the single column columns[r].
-HostCsr selection(const std::vector<int32_t>& columns, int64_t n_columns) {
-  HostCsr rows;
-  rows.n_columns = n_columns;
-  rows.columns = columns;
-  for (size_t r = 1; r <= columns.size(); ++r) rows.row_offsets.push_back(static_cast<int64_t>(r));
-  return rows;
-}
 
 /// The first `horizon` purchases from `at` on, as a row of weights.
 void add_targets(const History& history, int64_t at, int64_t end, int64_t horizon, HostCsr& targets) {
@@ -89,21 +78,16 @@ TransformerBatch::TransformerBatch(Context& context, const NextItems& next, int6
     : next_(next),
       n_items_(n_items),
       sequences_(context, shape, next.offsets, next.items, next.users, n_items),
-      ids_(all_ids(context, n_queries())) {
-  const HostCsr queries = selection(next.queries, std::ssize(next.items));
-  queries_ = DeviceCsr(context, queries);
-  query_of_ = DeviceCsr(context, transpose(queries));
-}
+      queries_(context, rows_of(next.queries, std::ssize(next.items)), true) {}
 
 void TransformerCandidates::gather(Context& context, const TransformerBatch& batch, const std::vector<int32_t>& items) {
-  HostCsr sources = batch.sequences_.host_tokens;  // what a gradient is of, then where it goes
+  HostCsr sources = batch.sequences_.host_tokens;
   for (const int32_t item : items) {
     sources.columns.push_back(item);
     sources.row_offsets.push_back(sources.nnz());
   }
-  gradients_ = DeviceCsr(context, transpose(sources));
+  sources_ = EmbeddingBag(context, sources, true);
   n_ = std::ssize(items);
-  ids_ = all_ids(context, n_);
 }
 
 TransformerCandidates::TransformerCandidates(Context& context, const TransformerBatch& batch)
@@ -143,10 +127,8 @@ TransformerCandidates::TransformerCandidates(Context& context, const Transformer
     if (!std::ranges::binary_search(targets, item)) biases.columns.push_back(static_cast<int32_t>(n_items));
     biases.row_offsets.push_back(biases.nnz());
   }
-  const HostCsr chosen = selection(items, n_items);
-  items_ = DeviceCsr(context, chosen);
-  chosen_ = DeviceCsr(context, transpose(chosen));
-  biases_ = DeviceCsr(context, biases);
+  items_ = EmbeddingBag(context, rows_of(items, n_items), true);
+  biases_ = EmbeddingBag(context, biases);
   targets_ = DeviceCsr(context, placed);
   gather(context, batch, items);
 }
@@ -158,107 +140,81 @@ TransformerStep::TransformerStep(Context& context, PairTables& model, Transforme
       transformer_(transformer),
       dropout_(dropout),
       seed_(seed),
-      row_bags_(context, transpose(model.host_item_bags())),
-      item_ids_(all_ids(context, model.n_items())),
-      row_ids_(all_ids(context, model.item_table.rows)),
-      table_ids_(all_ids(context, transformer.shape().table_rows(model.n_items()))),
+      item_bags_(context, model.host_item_bags(), true),
       item_vectors_(context, model.n_items() * model.dim()),
       item_bias_(context, model.n_items() + 1),
-      table_(context, table_ids_.size() * model.dim()),
-      d_rows_(context, model.item_table.value.size()),
-      d_row_bias_(context, model.item_bias.value.size()) {
-  for (const Parameter& p : transformer.parameters()) d_weights_.emplace_back(context, p.value.size());
+      table_(context, transformer.shape().table_rows(model.n_items()) * model.dim()) {
+  begin_training(context, trained());
 }
 
 void TransformerStep::differentiate(const TransformerBatch& batch, const TransformerCandidates& candidates,
                                     uint32_t step, VectorView<double> loss) {
   const Range range("training step");
-  const Transformer& transformer = transformer_;
-  const int64_t n_items = model_.n_items(), dim = model_.dim(), n_rows = model_.item_table.rows;
+  const int64_t n_items = model_.n_items(), dim = model_.dim();
   const int64_t n_tokens = batch.sequences_.n_tokens, n_queries = batch.n_queries(), n = candidates.n();
-  const auto bytes = [](int64_t count) { return static_cast<size_t>(count) * sizeof(float); };
-  const auto ids = [](const Buffer<int32_t>& buffer) { return buffer.view(); };
   ScratchScope scratch(context_);
-  const auto take = [&](int64_t rows) { return MatrixView<float>{scratch.take<float>(rows * dim), rows, dim}; };
+  Pass pass(context_, scratch, {step > 0 ? dropout_ : 0.0f, seed_, step}, batch.sequences_.packed());
 
-  embedding::bag(context_,
-                 {model_.item_table.matrix(), model_.item_bags(), ids(item_ids_), item_vectors_.matrix(n_items, dim)});
-  embedding::bag(context_,
-                 {model_.item_bias.matrix(), model_.item_bags(), ids(item_ids_), {item_bias_.data(), n_items, 1}});
+  const MatrixView<float> item_vectors = item_vectors_.matrix(n_items, dim);
+  const MatrixView<float> item_bias{item_bias_.data(), n_items, 1};
+  item_bags_.forward(context_, model_.item_table.matrix(), item_vectors);
+  item_bags_.forward(context_, model_.item_bias.matrix(), item_bias);
   context_.copy_from_host(item_bias_.data() + n_items, &candidates.correction_, sizeof(float));
-  const MatrixView<float> table = table_.matrix(table_ids_.size(), dim);
-  transformer.input_table(context_, item_vectors_, table);
+  const MatrixView<float> table = table_.matrix(transformer_.shape().table_rows(n_items), dim);
+  transformer_.input_table(context_, item_vectors_, table);
 
-  const TransformerDropout dropout{step > 0 ? dropout_ : 0.0f, seed_, step};
-  const TransformerTrace trace = transformer.make_trace(scratch, n_tokens);
-  transformer.forward(context_, batch.sequences_, table, dropout, trace);
-  const MatrixView<float> states = take(n_queries);
-  embedding::bag(context_, {trace.states(), batch.queries_.view(), ids(batch.ids_), states});
+  const MatrixView<float> all_states = pass.take(n_tokens, dim), states = pass.take(n_queries, dim);
+  transformer_.forward(pass, batch.sequences_, table, all_states);
+  batch.queries_.forward(context_, all_states, states);
 
-  MatrixView<const float> items = std::as_const(item_vectors_).matrix(n_items, dim);
-  VectorView<const float> bias = std::as_const(item_bias_).view().subview(0, n_items);
+  MatrixView<const float> items = item_vectors, bias = item_bias;
   if (!candidates.all_) {
-    const MatrixView<float> some = take(n);
-    const MatrixView<float> some_bias{scratch.take<float>(n), n, 1};
-    embedding::bag(context_, {items, candidates.items_.view(), ids(candidates.ids_), some});
-    embedding::bag(context_, {std::as_const(item_bias_).matrix(n_items + 1, 1), candidates.biases_.view(),
-                              ids(candidates.ids_), some_bias});
+    const MatrixView<float> some = pass.take(n, dim), some_bias = pass.take(n, 1);
+    candidates.items_.forward(context_, items, some);
+    candidates.biases_.forward(context_, std::as_const(item_bias_).matrix(n_items + 1, 1), some_bias);
     items = some;
-    bias = {some_bias.data, n};
+    bias = some_bias;
   }
-  const MatrixView<float> d_queries = take(n_queries);
-  const MatrixView<float> d_inputs = take(n_tokens + n);  // of the tokens, then of the candidates
-  const VectorView<float> d_bias{scratch.take<float>(n), n};
+  const MatrixView<float> d_queries = pass.take(n_queries, dim);
+  const MatrixView<float> d_inputs = pass.take(n_tokens + n, dim);  // of the tokens, then of the candidates
+  const MatrixView<float> d_bias = pass.take(n, 1);
   loss::full_softmax(context_, {.users = states,
                                 .items = items,
-                                .item_bias = bias,
+                                .item_bias = {bias.data, n},
                                 .targets = candidates.targets_.view(),
                                 .scale = 1.0f / static_cast<float>(n_queries),
                                 .d_users = d_queries,
                                 .d_items = d_inputs.row_block(n_tokens, n),
-                                .d_item_bias = d_bias,
+                                .d_item_bias = {d_bias.data, n},
                                 .loss = loss});
-  const MatrixView<float> d_states = take(n_tokens);
-  embedding::bag(context_, {d_queries, batch.query_of_.view(), ids(batch.sequences_.all), d_states});
-  transformer.backward(context_, batch.sequences_, dropout, trace, d_states, d_inputs.row_block(0, n_tokens),
-                       d_weights_);
+  const MatrixView<float> d_states = pass.take(n_tokens, dim);
+  batch.queries_.backward(context_, d_queries, d_states);
+  transformer_.backward(pass, d_states, d_inputs.row_block(0, n_tokens));
 
-  // A row's gradient is the sum over all that read it: a bag over the transposed bags.
-  const MatrixView<float> d_table = take(table.rows);
-  embedding::bag(context_, {d_inputs, candidates.gradients_.view(), ids(table_ids_), d_table});
-  embedding::bag(context_,
-                 {d_table.row_block(0, n_items), row_bags_.view(), ids(row_ids_), d_rows_.matrix(n_rows, dim)});
+  const MatrixView<float> d_table = pass.take(table.rows, dim);
+  candidates.sources_.backward(context_, d_inputs, d_table);
+  item_bags_.backward(context_, d_table.row_block(0, n_items), model_.item_table.gradient_matrix());
   const float* from = d_table.row(n_items);
-  for (size_t part = transformer.positions(); part < d_weights_.size(); ++part) {
-    context_.copy(d_weights_[part].data(), from, bytes(d_weights_[part].size()));
-    from += d_weights_[part].size();
+  for (Parameter* part : transformer_.tables()) {
+    context_.copy(part->gradient_matrix().data, from, static_cast<size_t>(part->value.size()) * sizeof(float));
+    from += part->value.size();
   }
-  MatrixView<const float> d_item_bias{d_bias.data, n, 1};
+  MatrixView<float> d_item_bias = d_bias;
   if (!candidates.all_) {
-    const MatrixView<float> spread{scratch.take<float>(n_items), n_items, 1};
-    embedding::bag(context_, {d_item_bias, candidates.chosen_.view(), ids(item_ids_), spread});
-    d_item_bias = spread;
+    d_item_bias = pass.take(n_items, 1);
+    candidates.items_.backward(context_, d_bias, d_item_bias);
   }
-  embedding::bag(context_, {d_item_bias, row_bags_.view(), ids(row_ids_), d_row_bias_.matrix(n_rows, 1)});
+  item_bags_.backward(context_, d_item_bias, model_.item_bias.gradient_matrix());
 }
 
-std::vector<TransformerStep::Gradient> TransformerStep::gradients() {
-  std::vector<Gradient> all{{&model_.item_table, &d_rows_}, {&model_.item_bias, &d_row_bias_}};
-  std::vector<Parameter>& weights = transformer_.parameters();
-  for (size_t i = 0; i < weights.size(); ++i) all.push_back({&weights[i], &d_weights_[i]});
+std::vector<Parameter*> TransformerStep::trained() {
+  std::vector<Parameter*> all{&model_.item_table, &model_.item_bias};
+  for (Parameter* p : transformer_.parameters()) all.push_back(p);
   return all;
 }
 
 void TransformerStep::update(const AdamParams& adam) {
-  for (const auto& [parameter, value] : gradients()) {
-    AdamParams own = adam;
-    if (parameter == &model_.item_bias || !Transformer::decays(*parameter)) own.decoupled_decay = 0.0f;
-    optim::adam(context_, {.grad = value->view(),
-                           .adam = own,
-                           .parameters = parameter->value.view(),
-                           .moment1 = parameter->moment1.view(),
-                           .moment2 = parameter->moment2.view()});
-  }
+  for (Parameter* p : trained()) adam_step(context_, *p, adam);
 }
 
 }  // namespace sheaf

@@ -47,9 +47,7 @@ class TransformerBatch {
   NextItems next_;
   int64_t n_items_;
   Sequences sequences_;
-  DeviceCsr queries_;    // [n_queries, n_tokens]
-  DeviceCsr query_of_;   // [n_tokens, n_queries]
-  Buffer<int32_t> ids_;  // 0 .. n_queries - 1
+  EmbeddingBag queries_;  // [n_queries, n_tokens]
 };
 
 /// The items that a batch's softmax is over.
@@ -67,28 +65,23 @@ class TransformerCandidates {
   int64_t n_ = 0;
   bool all_ = true;
   float correction_ = 0.0f;
-  Buffer<int32_t> ids_;  // 0 .. n - 1
-  DeviceCsr items_;      // [n, n_items]
-  DeviceCsr chosen_;     // [n_items, n]
-  DeviceCsr biases_;     // [n, n_items + 1]: the last column is the correction
-  DeviceCsr targets_;    // [n_queries, n]
-  DeviceCsr gradients_;  // [table_rows, n_tokens + n]: whose gradients a row of the input table gets
+  EmbeddingBag items_;    // [n, n_items]
+  EmbeddingBag biases_;   // [n, n_items + 1]: the last column is the correction
+  DeviceCsr targets_;     // [n_queries, n]
+  EmbeddingBag sources_;  // [n_tokens + n, table_rows]: which rows of the input table tokens and candidates are made of
 };
 
 class TransformerStep {
  public:
+  /// Begins the training of all parameters.
   TransformerStep(Context& context, PairTables& model, Transformer& transformer, float dropout, uint64_t seed);
 
-  /// Adds the loss and sets gradients(). Without dropout when `step` is 0.
+  /// Adds the loss and sets the gradients of trained(). Without dropout when `step` is 0.
   void differentiate(const TransformerBatch& batch, const TransformerCandidates& candidates, uint32_t step,
                      VectorView<double> loss);
   void update(const AdamParams& adam);
-
-  struct Gradient {
-    Parameter* of;
-    const Buffer<float>* value;
-  };
-  std::vector<Gradient> gradients();
+  /// The items' rows and biases, then the transformer's parameters.
+  std::vector<Parameter*> trained();
 
  private:
   Context& context_;
@@ -96,11 +89,8 @@ class TransformerStep {
   Transformer& transformer_;
   float dropout_;
   uint64_t seed_;
-  DeviceCsr row_bags_;  // [n_item_rows, n_items]
-  Buffer<int32_t> item_ids_, row_ids_, table_ids_;
+  EmbeddingBag item_bags_;                          // [n_items, n_item_rows]
   Buffer<float> item_vectors_, item_bias_, table_;  // [n_items, dim], [n_items + 1], [table_rows, dim]
-  Buffer<float> d_rows_, d_row_bias_;
-  std::vector<Buffer<float>> d_weights_;
 };
 
 }  // namespace sheaf

@@ -6,7 +6,6 @@
 
 #include "kernels/core/error.hpp"
 #include "kernels/dense/linear.hpp"
-#include "kernels/embedding/bag.hpp"
 
 namespace sheaf {
 namespace {
@@ -50,7 +49,7 @@ PairTables::PairTables(Context& context, PairForm form, int64_t n_users, int64_t
     : user_table(make_parameter(context, "user_table", form == PairForm::items ? 0 : n_users, dim)),
       item_table(make_parameter(context, "item_table", item_bags.n_columns, dim)),
       user_bias(make_parameter(context, "user_bias", form == PairForm::dot ? n_users : 0, 1)),
-      item_bias(make_parameter(context, "item_bias", form == PairForm::sum ? 0 : item_bags.n_columns, 1)),
+      item_bias(make_parameter(context, "item_bias", form == PairForm::sum ? 0 : item_bags.n_columns, 1, false)),
       w_user(make_parameter(context, "w_user", form == PairForm::sum ? 1 : 0, dim)),
       w_item(make_parameter(context, "w_item", form == PairForm::sum ? 1 : 0, dim)),
       bias(make_parameter(context, "bias", 1, 1)),
@@ -66,9 +65,6 @@ PairTables::PairTables(Context& context, PairForm form, int64_t n_users, int64_t
                         std::to_string(n_users) + ", items " + std::to_string(n_items_) + ", dim " +
                         std::to_string(dim) + ")",
                     "check the cleaning report of the import: it may have dropped everything");
-  }
-  for (int64_t i = 0; i < n_items_; ++i) {
-    max_item_bag_ = std::max(max_item_bag_, static_cast<int64_t>(host_item_bags_.row(i).size()));
   }
 }
 
@@ -88,15 +84,13 @@ std::vector<Parameter*> PairTables::parameters() {
 
 Buffer<float> PairTables::item_vectors(Context& context) const {
   Buffer<float> vectors(context, n_items_ * dim_);
-  const Buffer<int32_t> ids = all_ids(context, n_items_);
-  embedding::bag(context, {item_table.matrix(), item_bags(), ids.view(), vectors.matrix(n_items_, dim_)});
+  item_bags_.forward(context, item_table.matrix(), vectors.matrix(n_items_, dim_));
   return vectors;
 }
 
 Buffer<float> PairTables::item_biases(Context& context) const {
   Buffer<float> biases(context, n_items_);
-  const Buffer<int32_t> ids = all_ids(context, n_items_);
-  embedding::bag(context, {item_bias.matrix(), item_bags(), ids.view(), biases.matrix(n_items_, 1)});
+  item_bags_.forward(context, item_bias.matrix(), biases.matrix(n_items_, 1));
   return biases;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/data/catalog.hpp"
+#include "engine/layers/embedding_bag.hpp"
 #include "engine/layers/parameter.hpp"
 #include "engine/scoring/linear_scorer.hpp"
 #include "kernels/core/buffer.hpp"
@@ -40,10 +41,9 @@ class PairTables {
   Buffer<float> item_biases(Context& context) const;
 
   // What a training step works on.
-  CsrView user_rows() const { return user_rows_.view(); }
-  CsrView item_bags() const { return item_bags_.view(); }
+  const EmbeddingBag& user_rows() const { return user_rows_; }
+  const EmbeddingBag& item_bags() const { return item_bags_; }
   const HostCsr& host_item_bags() const { return host_item_bags_; }
-  int64_t max_item_bag() const { return max_item_bag_; }
   Parameter user_table;  // [n_users, dim]; not of `items`
   Parameter item_table;  // [n_item_rows, dim]
   Parameter user_bias;   // [n_users, 1]; dot only
@@ -59,10 +59,9 @@ class PairTables {
   int64_t n_users_;
   int64_t n_items_;
   int64_t dim_;
-  int64_t max_item_bag_ = 1;
   HostCsr host_item_bags_;
-  DeviceCsr user_rows_;
-  DeviceCsr item_bags_;
+  EmbeddingBag user_rows_;
+  EmbeddingBag item_bags_;
 };
 
 /// The linear scorer of tables of the forms dot and sum; `encode` is the caller's.

@@ -69,7 +69,7 @@ TEST_P(PairTablesTest, ItemsAreTheirOwnRowAndThoseOfTheirFeatures) {
   EXPECT_EQ(plain.n_columns, 7);
   EXPECT_EQ(bags.n_columns, 7 + 3 + 2);
   EXPECT_EQ(bags.n_rows(), 7);
-  EXPECT_EQ(make(PairForm::dot, true).max_item_bag(), 3);
+  EXPECT_EQ(make(PairForm::dot, true).item_bags().n_rows(), 12);
   for (int32_t i = 0; i < 7; ++i) {
     const auto row = bags.row(i);
     const auto fields = featured_catalog().fields;

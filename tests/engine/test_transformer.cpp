@@ -57,7 +57,7 @@ struct Model {
 
   std::vector<Parameter*> parameters() {
     std::vector<Parameter*> all = tables.parameters();
-    for (Parameter& p : transformer.parameters()) all.push_back(&p);
+    for (Parameter* p : transformer.parameters()) all.push_back(p);
     return all;
   }
 
@@ -86,7 +86,7 @@ struct Shapes {
 struct Loss {
   const Shapes& state;
   const NextItems& next;
-  TransformerDropout dropout;
+  DropoutDraw dropout;
   int64_t n_draws = 0;  // 0: the whole catalog
 
   std::vector<double> item_sums(const std::vector<double>& table, int64_t dim) const {
@@ -119,7 +119,7 @@ struct Loss {
     const auto norm = [&] {
       const std::string name = "norm." + std::to_string(site);
       const ref::Dropout drop{dropout.rate, {dropout.seed, Purpose::dropout, dropout.step}, site << 36};
-      const ref::AddNorm out = ref::add_norm(dim, branch, sum, t.at(name + ".gain"), t.at(name + ".shift"), drop);
+      const ref::AddNorm out = ref::add_norm(dim, branch, sum, t.at(name + ".weight"), t.at(name + ".bias"), drop);
       sum = out.sum;
       normed = out.normed.value;
       ++site;
@@ -306,8 +306,8 @@ TEST_P(TransformerTest, GradientsAgreeWithFiniteDifferencesInDouble) {
     const Tables at = tables_of(model);
     EXPECT_NEAR(loss.to_host()[0], exact(at), 2e-6);
     double largest = 0;
-    for (const auto& [parameter, gradient] : step.gradients()) {
-      const std::vector<float> got = gradient->to_host();
+    for (const Parameter* parameter : step.trained()) {
+      const std::vector<float> got = parameter->gradient.to_host();
       const auto f = [&](const std::vector<double>& values) {
         Tables moved = at;
         moved[parameter->name] = values;

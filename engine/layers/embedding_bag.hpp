@@ -1,0 +1,53 @@
+#pragma once
+/// Weighted sums of rows: the vectors of entities from a table (kernels/embedding), and pooling of a sequence's rows into one.
+///
+///   forward:  out[n, :] = sum over the entries (r, w) of bag n of w * x[r, :]      empty bags give zeros
+///   backward: d_x[r, :] = sum over the bags n that hold r of w * d_out[n, :]       rows that no bag holds get zeros
+///
+/// Sums run in the order of the entries and of the bags: the same bits on any number of threads.
+
+#include <vector>
+
+#include "engine/data/csr.hpp"
+#include "engine/layers/parameter.hpp"
+
+namespace sheaf {
+
+class EmbeddingBag {
+ public:
+  EmbeddingBag() = default;
+  /// `bags` [n_bags, n_rows]. Without a backward pass the transpose is not made.
+  EmbeddingBag(Context& context, const HostCsr& bags, bool with_backward = false);
+
+  int64_t n_bags() const { return n_bags_; }
+  int64_t n_rows() const { return n_rows_; }
+
+  /// All bags: x [n_rows, dim] to out [n_bags, dim].
+  void forward(Context& context, MatrixView<const float> x, MatrixView<float> out) const;
+  /// d_out [n_bags, dim] to d_x [n_rows, dim], overwritten. UsageError for a bag without a backward pass.
+  void backward(Context& context, MatrixView<const float> d_out, MatrixView<float> d_x) const;
+
+  /// The bags `ids` [n], each in [0, n_bags): table [n_rows, dim] to out [n, dim].
+  void look_up(Context& context, MatrixView<const float> table, VectorView<const int32_t> ids,
+               MatrixView<float> out) const;
+  /// The backward pass of look_up() fused with a step of Adam on the rows that it touched, and on no others.
+  void update(Context& context, MatrixView<const float> d_out, VectorView<const int32_t> ids, const AdamParams& adam,
+              Parameter& table) const;
+
+ private:
+  int64_t n_bags_ = 0;
+  int64_t n_rows_ = 0;
+  int64_t max_bag_ = 1;
+  DeviceCsr bags_;
+  DeviceCsr readers_;  // [n_rows, n_bags]: the transpose
+  Buffer<int32_t> all_bags_, all_rows_;
+};
+
+/// Row r of the result is row rows[r] of x: a bag of one row each. [rows.size(), n_rows]
+HostCsr rows_of(const std::vector<int32_t>& rows, int64_t n_rows);
+
+enum class Pooling { last, mean, sum };
+/// Pools the rows of each packed sequence into one; a sequence without rows gives zeros. `offsets` as in PackedSequences, on the host.
+HostCsr pooling_of(const std::vector<int64_t>& offsets, Pooling pooling);
+
+}  // namespace sheaf
