@@ -49,6 +49,7 @@ FAULTS = [
     ("kernels/sparse/spgemm_cpu.cpp", "std::copy_n(args.column_bias.data, args.out.cols, out);", "std::fill_n(out, args.out.cols, 0.0f);"),
     ("kernels/embedding/row_step.hpp", "if (args.pooling != Pooling::mean) return own;", "return own;"),
     ("kernels/dense/gather_scores_cpu.cpp", "item >= 0 && item < args.scores.cols", "item > 0 && item < args.scores.cols"),
+    ("kernels/dense/activation_element.hpp", "kept > 0.0f ? d", "kept >= 0.0f ? d"),
     ("kernels/dense/scaled_add_element.hpp", "args.keep == 0.0f ? 0.0f : args.keep", "args.keep"),
     ("kernels/dense/row_topk_cpu.cpp", "args.exclude_rows.empty() ? r : args.exclude_rows[r]", "r"),
     ("kernels/dense/score_topk_cpu.cpp", "args.exclude_rows.empty() ? q : args.exclude_rows[q]", "q"),

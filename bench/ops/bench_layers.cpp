@@ -2,7 +2,9 @@
 #include <utility>
 
 #include "bench/common/inputs.hpp"
+#include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
+#include "kernels/dense/activation.hpp"
 #include "kernels/dense/add_norm.hpp"
 #include "kernels/dense/linear.hpp"
 #include "tests/reference/layers.hpp"
@@ -23,6 +25,16 @@ std::vector<float> first_floats(const Buffer<float>& buffer, int64_t n) {
   std::vector<float> values = buffer.to_host();
   values.resize(static_cast<size_t>(n));
   return values;
+}
+
+std::string difference_of(const char* what, const Buffer<float>& got, const ref::Bounded& expected) {
+  const std::vector<float> values = first_floats(got, static_cast<int64_t>(expected.value.size()));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const std::string fault =
+        difference(what, static_cast<int64_t>(i), values[i], expected.value[i], expected.bound[i]);
+    if (!fault.empty()) return fault;
+  }
+  return {};
 }
 
 class LinearCase : public Case {
@@ -154,16 +166,6 @@ class AddNormCase : public Case {
             .normed = out(normed_, n_, dim_),
             .moments = out(moments_, n_, 2)};
   }
-  std::string difference_of(const char* what, const Buffer<float>& got, const ref::Bounded& expected) const {
-    const std::vector<float> values = first_floats(got, static_cast<int64_t>(expected.value.size()));
-    for (size_t i = 0; i < values.size(); ++i) {
-      const std::string fault =
-          difference(what, static_cast<int64_t>(i), values[i], expected.value[i], expected.bound[i]);
-      if (!fault.empty()) return fault;
-    }
-    return {};
-  }
-
   Context& context_;
   int64_t n_, dim_;
   std::vector<float> host_x_, host_residual_, host_gain_, host_shift_, host_d_;
@@ -207,6 +209,76 @@ class AddNormBackward final : public AddNormCase {
   }
 };
 
+// kind counts as in dense::Activation: 0 relu, 1 sigmoid, 2 tanh, 3 gelu.
+class ActivationCase : public Case {
+ public:
+  ActivationCase(Context& context, const Shape& s)
+      : context_(context),
+        kind_(static_cast<dense::Activation>(s["kind"])),
+        n_(s["rows"]),
+        cols_(s["cols"]),
+        host_x_(test::random_floats(n_ * cols_, 130, -4.0f, 4.0f)),
+        host_d_(test::random_floats(n_ * cols_, 131)),
+        x_(context, host_x_),
+        d_out_(context, host_d_),
+        out_(poisoned<float>(context, n_ * cols_)),
+        d_x_(poisoned<float>(context, n_ * cols_)) {}
+
+ protected:
+  dense::ActivationArgs args() const { return {kind_, std::as_const(x_).matrix(n_, cols_), out(out_, n_, cols_)}; }
+  int64_t checked() const { return std::min(n_, kChecked); }
+
+  Context& context_;
+  dense::Activation kind_;
+  int64_t n_, cols_;
+  std::vector<float> host_x_, host_d_;
+  Buffer<float> x_, d_out_, out_, d_x_;
+};
+
+class Activation final : public ActivationCase {
+ public:
+  using ActivationCase::ActivationCase;
+  void run() override { dense::activation(context_, args()); }
+  std::string fault() override {
+    return difference_of("out", out_, ref::activation(kind_, first_rows(host_x_, checked(), cols_)));
+  }
+  OpCost cost() const override { return dense::activation_cost(args()); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("x", host_x_, {n_, cols_});
+    folder.write("out", out_.to_host(), {n_, cols_});
+  }
+};
+
+class ActivationBackward final : public ActivationCase {
+ public:
+  ActivationBackward(Context& context, const Shape& s) : ActivationCase(context, s) {
+    dense::activation(context, args());
+  }
+  void run() override { dense::activation_backward(context_, backward()); }
+  std::string fault() override {
+    const std::vector<float> kept = kind_ == dense::Activation::gelu ? host_x_ : first_floats(out_, checked() * cols_);
+    return difference_of(
+        "d_x", d_x_,
+        ref::activation_backward(kind_, first_rows(kept, checked(), cols_), first_rows(host_d_, checked(), cols_)));
+  }
+  OpCost cost() const override { return dense::activation_backward_cost(backward()); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("x", host_x_, {n_, cols_});
+    folder.write("out", out_.to_host(), {n_, cols_});
+    folder.write("d_out", host_d_, {n_, cols_});
+    folder.write("d_x", d_x_.to_host(), {n_, cols_});
+  }
+
+ private:
+  dense::ActivationBackwardArgs backward() const {
+    return {.kind = kind_,
+            .x = std::as_const(x_).matrix(n_, cols_),
+            .out = std::as_const(out_).matrix(n_, cols_),
+            .d_out = std::as_const(d_out_).matrix(n_, cols_),
+            .d_x = out(d_x_, n_, cols_)};
+  }
+};
+
 }  // namespace
 
 void add_layers(Suite& suite) {
@@ -219,6 +291,14 @@ void add_layers(Suite& suite) {
   const std::vector<Shape> norms{{{"rows", 8192}, {"dim", 64}}, {{"rows", 1 << 18}, {"dim", 128}}};
   suite.add<AddNorm>("dense", "add_norm", norm, norms);
   suite.add<AddNormBackward>("dense", "add_norm_backward", norm, norms);
+  std::vector<Shape> small, all;
+  for (int64_t kind = 0; kind <= static_cast<int64_t>(dense::Activation::gelu); ++kind) {
+    small.push_back({{"kind", kind}, {"rows", 8192}, {"cols", 512}});
+    all.push_back(small.back());
+    all.push_back({{"kind", kind}, {"rows", 1 << 18}, {"cols", 512}});
+  }
+  suite.add<Activation>("dense", "activation", small, all);
+  suite.add<ActivationBackward>("dense", "activation_backward", small, all);
 }
 
 }  // namespace sheaf::bench

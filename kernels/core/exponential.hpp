@@ -9,10 +9,17 @@ namespace sheaf {
 
 constexpr float kLeastExponent = -87.33654f;  // log of the smallest normal float
 
-/// e^x, at most 1.1 units in the last place off; 0 where it is no normal number; NaN for NaN; x <= 88. 2^n e^r with
-/// |r| <= log(2) / 2, where e^r - 1 - r = r^2 times a minimax polynomial (relative error of the whole 2^-28).
+namespace detail {
+
+/// e^x = power + power * above: power = 2^n, above = e^r - 1 with |r| <= log(2) / 2.
 template <class Vector>
-inline typename Vector::Floats exponential(typename Vector::Floats x) {
+struct SplitExponential {
+  typename Vector::Floats power, above;
+};
+
+/// Of max(kLeastExponent, x). e^r - 1 - r = r^2 times a minimax polynomial (relative error of the whole e^r 2^-28).
+template <class Vector>
+inline SplitExponential<Vector> split_exponential(typename Vector::Floats x) {
   using Floats = typename Vector::Floats;
   const auto constant = [](float value) { return Vector::broadcast(value); };
   const Floats clamped = Vector::maximum(constant(kLeastExponent), x);
@@ -25,8 +32,24 @@ inline typename Vector::Floats exponential(typename Vector::Floats x) {
   p = Vector::multiply_add(p, r, constant(0x1.555492p-3f));
   p = Vector::multiply_add(p, r, constant(0x1.fffffcp-2f));
   p = Vector::multiply_add(p, Vector::multiply(r, r), r);
-  const Floats power = Vector::power(n);
-  return Vector::below(x, constant(kLeastExponent), Vector::multiply_add(p, power, power));
+  return {Vector::power(n), p};
+}
+
+}  // namespace detail
+
+/// e^x, at most 1.1 units in the last place off; 0 where it is no normal number; NaN for NaN; x <= 88.
+template <class Vector>
+inline typename Vector::Floats exponential(typename Vector::Floats x) {
+  const auto e = detail::split_exponential<Vector>(x);
+  return Vector::below(x, Vector::broadcast(kLeastExponent), Vector::multiply_add(e.above, e.power, e.power));
+}
+
+/// e^x - 1 for x <= 0, at most 1.5 units in the last place off; x itself where |x| is small; NaN for NaN.
+template <class Vector>
+inline typename Vector::Floats exponential_minus_one(typename Vector::Floats x) {
+  const auto e = detail::split_exponential<Vector>(x);
+  const auto whole = Vector::multiply_add(Vector::broadcast(1.0f), e.power, Vector::broadcast(-1.0f));
+  return Vector::multiply_add(e.above, e.power, whole);
 }
 
 }  // namespace sheaf

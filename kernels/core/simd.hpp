@@ -48,4 +48,10 @@ inline float vectorizable_sigmoid(float x) {
   return VectorizableFloat::select(x >= 0.0f, 1.0f, e) / (1.0f + e);
 }
 
+/// tanh(x), at most 3 units in the last place off: -t / (2 + t) of t = e^(-2 |x|) - 1, without cancellation near 0.
+inline float vectorizable_tanh(float x) {
+  const float t = exponential_minus_one<VectorizableFloat>(-2.0f * std::fabs(x));
+  return std::copysign(t / (2.0f + t), x);
+}
+
 }  // namespace sheaf

@@ -15,6 +15,11 @@ std::vector<double> dropped(const std::vector<double>& x, int64_t dim, const Dro
   return d.rate > 0 ? dropout(x, dim, d.rate, d.key, d.first_row) : x;
 }
 
+constexpr double kNoNormal = 0x1.0p-126;  // results below it may become 0
+
+double normal_probability(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
+double normal_density(double x) { return std::exp(-0.5 * x * x) / std::sqrt(2.0 * std::acos(-1.0)); }
+
 }  // namespace
 
 Sums linear(int64_t n_in, const std::vector<double>& x, const std::vector<double>& weight,
@@ -49,6 +54,67 @@ LinearGradients linear_backward(int64_t n_in, const std::vector<double>& x, cons
     }
   }
   return g;
+}
+
+Bounded activation(dense::Activation kind, const std::vector<double>& x) {
+  Bounded out(x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    // Roundings, each of one unit roundoff. sigmoid: e^-|x| 2.2 (1.1 units in the last place), its sum, the quotient.
+    // tanh: t = e^(-2 |x|) - 1 errs by 3, t / (2 + t) makes at most 3.6 of that and adds two.
+    // gelu: e^(-x^2 / 2) 3.7 with its correction, polynomials of degrees 4 and 5 two a degree, their quotient and its
+    // fit 1.2, the product with the exponential, 1 - tail, and the product with x.
+    double value = 0, roundings = 0;
+    switch (kind) {
+      case dense::Activation::relu: value = std::max(0.0, x[i]); break;
+      case dense::Activation::sigmoid:
+        value = 1.0 / (1.0 + std::exp(-x[i]));
+        roundings = 4.2;
+        break;
+      case dense::Activation::tanh:
+        value = std::tanh(x[i]);
+        roundings = 5.6;
+        break;
+      case dense::Activation::gelu:
+        value = x[i] * normal_probability(x[i]);
+        roundings = 26.0;
+        break;
+    }
+    out.value[i] = value;
+    out.bound[i] = roundings * kUnit * std::abs(value) + (kind == dense::Activation::relu ? 0.0 : kNoNormal);
+  }
+  return out;
+}
+
+Bounded activation_backward(dense::Activation kind, const std::vector<double>& kept, const std::vector<double>& d_out) {
+  Bounded out(kept.size());
+  for (size_t i = 0; i < kept.size(); ++i) {
+    const double at = kept[i], d = d_out[i];
+    // One rounding for each sum and product; gelu's probability 25 (see activation), the sum and the product with d.
+    double factor = 0, size = 0, roundings = 0;
+    switch (kind) {
+      case dense::Activation::relu: factor = at > 0.0 ? 1.0 : 0.0; break;
+      case dense::Activation::sigmoid:
+        factor = size = at * (1.0 - at);
+        roundings = 3.0;
+        break;
+      case dense::Activation::tanh:
+        factor = size = (1.0 - at) * (1.0 + at);
+        roundings = 4.0;
+        break;
+      case dense::Activation::gelu: {
+        const double probability = normal_probability(at), other = at * normal_density(at);
+        factor = probability + other;
+        size = probability + std::abs(other);
+        roundings = 27.0;
+        break;
+      }
+    }
+    out.value[i] = d * factor;
+    // The density is multiplied with up to 15 / sqrt(2 pi) < 8 after it may have become 0.
+    if (kind == dense::Activation::relu) continue;
+    out.bound[i] = roundings * kUnit * std::abs(d * size) + 8.0 * kNoNormal * std::max(1.0, std::abs(d));
+  }
+  return out;
 }
 
 AddNorm add_norm(int64_t dim, const std::vector<double>& x, const std::vector<double>& residual,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/core/philox.hpp"
+#include "kernels/dense/activation.hpp"
 #include "tests/reference/sums.hpp"
 
 namespace sheaf::ref {
@@ -25,6 +26,12 @@ struct Bounded {
   std::vector<double> value, bound;
   explicit Bounded(size_t size) : value(size), bound(size) {}
 };
+
+/// dense::activation of finite x.
+Bounded activation(dense::Activation kind, const std::vector<double>& x);
+
+/// dense::activation_backward, from the `kept` floats: x for gelu, else out.
+Bounded activation_backward(dense::Activation kind, const std::vector<double>& kept, const std::vector<double>& d_out);
 
 struct Dropout {
   float rate = 0.0f;
