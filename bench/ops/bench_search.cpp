@@ -99,7 +99,7 @@ class Search : public Case {
   std::string fault() override {
     const std::vector<genetic::SearchSet> sets = pool_.to_host();
     for (int64_t p = 0; p < n_; ++p) {
-      const genetic::SearchSet& best = sets[static_cast<size_t>(p * args_.params.chains)];
+      const genetic::SearchSet& best = sets[static_cast<size_t>(p * args_.params.local_searches)];
       const std::string fault = score_fault(host_, p, ref::ids_of(best), p, static_cast<double>(best.value),
                                             static_cast<double>(best.violation));
       if (!fault.empty()) return fault;
@@ -117,7 +117,7 @@ class Search : public Case {
     folder.write("upper", std::vector<float>(host_.upper.begin(), host_.upper.end()), {n_});
     std::vector<float> value;
     for (const genetic::SearchSet& set : pool_.to_host()) value.push_back(set.violation > 0.0f ? -1.0f : set.value);
-    folder.write("value", value, {n_, args_.params.chains});
+    folder.write("value", value, {n_, args_.params.local_searches});
   }
 
  protected:
@@ -127,15 +127,15 @@ class Search : public Case {
         n_(host_.n_problems),
         problems_(context, host_),
         ids_(context, numbered(n_)),
-        pool_(context, n_ * s["chains"]),
+        pool_(context, n_ * s["local_searches"]),
         evaluations_(Buffer<int64_t>::zeros(context, n_)),
         args_{.problems = problems_.view(),
-              .params = {.chains = static_cast<int32_t>(s["chains"]),
+              .params = {.local_searches = static_cast<int32_t>(s["local_searches"]),
                          .rounds = static_cast<int32_t>(s["rounds"]),
                          .iterations = static_cast<int32_t>(s["iterations"]),
                          .islands = static_cast<int32_t>(islands)},
               .problem_ids = ids_.view(),
-              .pool = pool_.matrix(n_, s["chains"]),
+              .pool = pool_.matrix(n_, s["local_searches"]),
               .evaluations = evaluations_.view(),
               .history = {}} {
     genetic::search(context_, args_);
@@ -266,16 +266,16 @@ class Knapsack final : public Case {
         best_known_(static_cast<double>(s["best_known"])),
         problems_(context, host_),
         ids_(context, std::vector<int64_t>{0}),
-        pool_(context, kChains),
+        pool_(context, kSearches),
         evaluations_(Buffer<int64_t>::zeros(context, 1)) {}
 
   void run() override {
-    genetic::SearchParams params{.chains = kChains, .rounds = 1, .iterations = 132};
-    for (; params.first_round < kMostRounds; ++params.first_round) {
+    genetic::SearchParams params{.local_searches = kSearches, .rounds = 1, .iterations = 132};
+    for (; params.first_round < kMaxRounds; ++params.first_round) {
       genetic::search(context_, {.problems = problems_.view(),
                                  .params = params,
                                  .problem_ids = ids_.view(),
-                                 .pool = pool_.matrix(1, kChains),
+                                 .pool = pool_.matrix(1, kSearches),
                                  .evaluations = evaluations_.view(),
                                  .history = {}});
       const genetic::SearchSet best = pool_.to_host().front();
@@ -296,7 +296,7 @@ class Knapsack final : public Case {
   }
 
  private:
-  static constexpr int32_t kChains = 16, kMostRounds = 200;
+  static constexpr int32_t kSearches = 16, kMaxRounds = 200;
   Context& context_;
   ref::SearchCases host_;
   double best_known_;
@@ -326,16 +326,16 @@ void add_search(Suite& suite) {
   suite.add<EvaluateSets>("genetic", "evaluate_sets",
                           {{{"n_problems", 16}, {"candidates", 128}, {"max_size", 8}, {"n_sets", 16384}}},
                           {{{"n_problems", 1024}, {"candidates", 128}, {"max_size", 8}, {"n_sets", 65536}}});
-  const auto shape = [](int64_t n_problems, int64_t candidates, int64_t max_size, int64_t chains, int64_t rounds,
-                        int64_t iterations) -> Shape {
-    return {{"n_problems", n_problems}, {"candidates", candidates}, {"max_size", max_size},
-            {"chains", chains},         {"rounds", rounds},         {"iterations", iterations}};
+  const auto shape = [](int64_t n_problems, int64_t candidates, int64_t max_size, int64_t local_searches,
+                        int64_t rounds, int64_t iterations) -> Shape {
+    return {{"n_problems", n_problems},         {"candidates", candidates}, {"max_size", max_size},
+            {"local_searches", local_searches}, {"rounds", rounds},         {"iterations", iterations}};
   };
   suite.add<Search>("genetic", "search",
                     {shape(1000, 64, 4, 4, 2, 8), shape(200, 64, 4, 8, 4, 16), shape(8, 128, 8, 16, 4, 64)},
                     {shape(100'000, 64, 4, 4, 2, 8), shape(20'000, 64, 4, 8, 4, 16), shape(2048, 128, 8, 16, 8, 128)});
   const auto islands = [](int64_t n, int64_t candidates, int64_t max_size) -> Shape {
-    return {{"n_problems", 1}, {"candidates", candidates}, {"max_size", max_size}, {"chains", 16},
+    return {{"n_problems", 1}, {"candidates", candidates}, {"max_size", max_size}, {"local_searches", 16},
             {"rounds", 4},     {"iterations", 64},         {"islands", n}};
   };
   suite.add<Islands>("genetic", "search_islands", {islands(1, 128, 8), islands(8, 128, 8)},

@@ -10,7 +10,7 @@
 namespace sheaf {
 namespace {
 
-constexpr int64_t kMostCategories = 1024;
+constexpr int64_t kMaxCategories = 1024;
 constexpr int64_t kUserItems = 20;  // likeliest items of a user, whose pairs the exponent is fitted on
 
 HostCsr csr_of(const PairCounts& counts) {
@@ -153,7 +153,7 @@ BasketDependence fit_dependence(const PairCounts& counts, std::span<const int32_
   d.n_categories = category.empty() ? 0 : int64_t{*std::ranges::max_element(category)} + 1;
   const double scale = counts.n_baskets > 0 ? 1.0 / std::sqrt(static_cast<double>(counts.n_baskets)) : 0.0;
   for (const int32_t n : counts.item_counts) d.frequency.push_back(static_cast<float>(n * scale));
-  if (d.n_categories > 1 && d.n_categories <= kMostCategories) fit_categories(d);
+  if (d.n_categories > 1 && d.n_categories <= kMaxCategories) fit_categories(d);
   const std::vector<Pair> pairs = pairs_of(d, vectors, dim);
   if (pairs.empty()) return d;
   const double theta = vectors.empty() ? 0.0 : fit_cosine(pairs);

@@ -32,7 +32,7 @@ class Solver {
     const Buffer<float> weight(context_, limits.weight);
     const Buffer<double> upper(context_, limits.upper);
     const Buffer<int64_t> problem_ids(context_, ids);
-    Buffer<genetic::SearchSet> pool(context_, n * params_.search.chains);
+    Buffer<genetic::SearchSet> pool(context_, n * params_.search.local_searches);
     Buffer<int64_t> evaluations = Buffer<int64_t>::zeros(context_, n);
     Buffer<float> history(context_, n * rounds);
     const genetic::SearchProblems problems{.n_problems = n,
@@ -51,7 +51,7 @@ class Solver {
     genetic::SearchArgs search{.problems = problems,
                                .params = params_.search,
                                .problem_ids = problem_ids.view(),
-                               .pool = pool.matrix(n, params_.search.chains),
+                               .pool = pool.matrix(n, params_.search.local_searches),
                                .evaluations = evaluations.view(),
                                .history = history.matrix(n, rounds)};
     genetic::search(context_, search);
@@ -82,7 +82,7 @@ class Solver {
       const auto known = params_.known.find(id);
       if (known != params_.known.end()) most = std::max(most, known->second.size());
     }
-    most = std::min(most, static_cast<size_t>(params_.search.chains));
+    most = std::min(most, static_cast<size_t>(params_.search.local_searches));
     if (most == 0) return false;
     // As places among the candidates; a bundle with an item that is none is left out.
     const auto n_sets = static_cast<int64_t>(most), width = candidates.width;
@@ -117,8 +117,8 @@ class Solver {
       }
       set.value = values[static_cast<size_t>(at)];
       set.violation = violations[static_cast<size_t>(at)];
-      const std::span own(pools.data() + at / n_sets * params_.search.chains,
-                          static_cast<size_t>(params_.search.chains));
+      const std::span own(pools.data() + at / n_sets * params_.search.local_searches,
+                          static_cast<size_t>(params_.search.local_searches));
       const auto same = [&](const genetic::SearchSet& other) { return std::ranges::equal(other.mask, set.mask); };
       if (std::ranges::any_of(own, same) || genetic::compare_sets(set, own.back()) < 0) continue;
       own.back() = set;
@@ -148,8 +148,8 @@ class Solver {
   void collect(const Candidates& candidates, const std::vector<int64_t>& ids,
                const std::vector<genetic::SearchSet>& pool) {
     for (int64_t p = 0; p < candidates.n; ++p) {
-      const auto own = std::span(pool).subspan(static_cast<size_t>(p * params_.search.chains),
-                                               static_cast<size_t>(params_.search.chains));
+      const auto own = std::span(pool).subspan(static_cast<size_t>(p * params_.search.local_searches),
+                                               static_cast<size_t>(params_.search.local_searches));
       result_.bundles.push_back(bundle_of(candidates, ids, p, own.front()));
       if (!params_.keep_pools) continue;
       for (const genetic::SearchSet& set : own) {

@@ -48,8 +48,8 @@ struct SearchParams {
   /// not candidates replace the last candidates.
   std::map<int64_t, std::vector<std::vector<int32_t>>> known;
   bool keep_pools = false;
-  /// Four rounds of eight chains: on the demo's and the shop's problems, no setting with more rounds is better.
-  genetic::SearchParams search{.chains = 8, .rounds = 4, .iterations = 16};
+  /// Four rounds of eight local searches: on the demo's and the shop's problems, no setting with more rounds is better.
+  genetic::SearchParams search{.local_searches = 8, .rounds = 4, .iterations = 16};
 };
 
 /// What the joint objective needs of items and users: chances that outlive the space, and device copies of the

@@ -13,7 +13,7 @@
 namespace sheaf {
 namespace {
 
-constexpr int64_t kMostRounds = 12;
+constexpr int64_t kMaxRounds = 12;
 constexpr int64_t kPatience = 2;  // rounds without a better choice
 
 bool better(const Bundle& a, const Bundle& b) {
@@ -59,7 +59,7 @@ int64_t n_shared(const Bundle& a, const Bundle& b) {
 ApartSelection search_apart(const PartialSearchCall& search, SearchParams params, const std::vector<int32_t>& anchors,
                             int64_t n_items, int64_t max_overlap, int64_t count) {
   constexpr size_t kBatch = 16;
-  constexpr int32_t kAgainRounds = 2, kAgainChains = 4;
+  constexpr int32_t kAgainRounds = 2, kAgainSearches = 4;
   const HostCsr base = params.apart;
   TakenPairs taken(base, n_items);
   std::vector<int64_t> everything(anchors.size());
@@ -121,7 +121,7 @@ ApartSelection search_apart(const PartialSearchCall& search, SearchParams params
       params.apart = round.csr();
       // Fewer moves find the same sets here: what is left is near what was found before.
       params.search.rounds = std::min(params.search.rounds, kAgainRounds);
-      params.search.chains = std::min(params.search.chains, kAgainChains);
+      params.search.local_searches = std::min(params.search.local_searches, kAgainSearches);
       SearchResult found = search(params, again);
       selection.n_searches += std::ssize(again);
       for (size_t r = 0; r < again.size(); ++r) current[static_cast<size_t>(again[r])] = std::move(found.bundles[r]);
@@ -149,7 +149,7 @@ SearchResult search_discounts(const SearchCall& search, SearchParams params, con
   return best;
 }
 
-ColumnGeneration generate_columns(const SearchCall& search, SearchParams params, const PackingConstraints& coupling,
+ColumnGeneration generate_columns(const SearchCall& search, SearchParams params, const PackingConstraints& constraints,
                                   int64_t n_items, const DemandCall& demand) {
   params.keep_pools = true;
   std::vector<Column> columns;
@@ -157,7 +157,7 @@ ColumnGeneration generate_columns(const SearchCall& search, SearchParams params,
   ColumnGeneration result;
   Packing choice;
   int64_t stale = 0;
-  while (result.n_rounds < kMostRounds && stale < kPatience) {
+  while (result.n_rounds < kMaxRounds && stale < kPatience) {
     check_interrupt("the bundle search");
     SearchResult found = search(params);
     if (result.n_rounds++ == 0) result.convergence = std::move(found.convergence);
@@ -169,7 +169,7 @@ ColumnGeneration generate_columns(const SearchCall& search, SearchParams params,
     }
     if (columns.size() == first) break;
     demand(columns, first);
-    Packing next = pack_bundles(columns, coupling, n_items);
+    Packing next = pack_bundles(columns, constraints, n_items);
     stale = next.value > choice.value ? 0 : stale + 1;
     params.item_cost.assign(next.price.begin(), next.price.end());
     const bool free = std::ranges::all_of(next.price, [](double price) { return price == 0.0; });

@@ -52,7 +52,7 @@ using DemandCall = std::function<void(std::vector<Column>& columns, size_t first
 /// puts prices on the items that are short. All problems are searched again with those prices as costs, so they look
 /// for other items. This repeats until no bundle is new or the value no longer rises. `params.keep_pools` and
 /// `item_cost` are set here.
-ColumnGeneration generate_columns(const SearchCall& search, SearchParams params, const PackingConstraints& coupling,
+ColumnGeneration generate_columns(const SearchCall& search, SearchParams params, const PackingConstraints& constraints,
                                   int64_t n_items, const DemandCall& demand);
 
 }  // namespace sheaf

@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kNeighbourUsers = 150;
 constexpr double kLateDays = 28.0;
 /// Products of the search for users alike; beyond, the items that most users have are left out of it.
-constexpr double kMostProducts = 4e9;
+constexpr double kMaxProducts = 4e9;
 
 double decay(double age, double half_life) { return std::exp2(-age / half_life); }
 
@@ -100,7 +100,7 @@ void mean_of_neighbours(Context& context, const HostCsr& rates, const std::vecto
   double products = 0.0, most_buyers = 0.0;
   for (const double n : by_size) {
     products += n * n;
-    if (products > kMostProducts) break;
+    if (products > kMaxProducts) break;
     most_buyers = n;
   }
   HostCsr likeness;

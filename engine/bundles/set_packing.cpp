@@ -31,9 +31,9 @@ int64_t shared(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
   return n;
 }
 
-double capacity(const PackingConstraints& coupling, int32_t item) {
-  const double stock =
-      coupling.stock.empty() ? std::numeric_limits<double>::infinity() : coupling.stock[static_cast<size_t>(item)];
+double capacity(const PackingConstraints& constraints, int32_t item) {
+  const double stock = constraints.stock.empty() ? std::numeric_limits<double>::infinity()
+                                                 : constraints.stock[static_cast<size_t>(item)];
   return stock * (1.0 + kSlack);
 }
 
@@ -64,9 +64,9 @@ struct Index {
 /// Columns that go together, and what they use.
 class Choice {
  public:
-  Choice(const std::vector<Column>& columns, const PackingConstraints& coupling, const Index& index)
+  Choice(const std::vector<Column>& columns, const PackingConstraints& constraints, const Index& index)
       : columns_(columns),
-        coupling_(coupling),
+        constraints_(constraints),
         index_(index),
         chosen_(columns.size()),
         holders_(index.of_item.size()),
@@ -84,16 +84,16 @@ class Choice {
   bool fits(int64_t c) const {
     const Column& column = columns_[static_cast<size_t>(c)];
     if (chosen_[static_cast<size_t>(c)]) return false;
-    if (coupling_.count > 0 && std::ssize(members_) >= coupling_.count) return false;
-    if (coupling_.one_per_subject && !of_subject_[index_.subject[static_cast<size_t>(c)]].empty()) return false;
+    if (constraints_.count > 0 && std::ssize(members_) >= constraints_.count) return false;
+    if (constraints_.one_per_subject && !of_subject_[index_.subject[static_cast<size_t>(c)]].empty()) return false;
     for (const int32_t i : column.bundle.items) {
       const auto at = static_cast<size_t>(i);
-      if (coupling_.max_uses > 0 && std::ssize(holders_[at]) >= coupling_.max_uses) return false;
-      if (sold_[at] + column.demand > capacity(coupling_, i)) return false;
-      if (coupling_.max_overlap == kAnyOverlap) continue;
+      if (constraints_.max_uses > 0 && std::ssize(holders_[at]) >= constraints_.max_uses) return false;
+      if (sold_[at] + column.demand > capacity(constraints_, i)) return false;
+      if (constraints_.max_overlap == kAnyOverlap) continue;
       for (const int64_t m : holders_[at]) {
         const auto& items = columns_[static_cast<size_t>(m)].bundle.items;
-        if (items == column.bundle.items || shared(items, column.bundle.items) > coupling_.max_overlap) return false;
+        if (items == column.bundle.items || shared(items, column.bundle.items) > constraints_.max_overlap) return false;
       }
     }
     return true;
@@ -108,18 +108,18 @@ class Choice {
       if (std::ranges::find(leaving, m) == leaving.end()) leaving.push_back(m);
     };
     const auto stays = [&](int64_t m) { return std::ranges::find(leaving, m) == leaving.end(); };
-    if (coupling_.one_per_subject) {
+    if (constraints_.one_per_subject) {
       for (const int64_t m : of_subject_[index_.subject[static_cast<size_t>(c)]]) goes(m);
     }
     for (const int32_t i : column.bundle.items) {
-      if (coupling_.max_overlap == kAnyOverlap) break;
+      if (constraints_.max_overlap == kAnyOverlap) break;
       for (const int64_t m : holders_[static_cast<size_t>(i)]) {
         const auto& items = columns_[static_cast<size_t>(m)].bundle.items;
-        if (items == column.bundle.items || shared(items, column.bundle.items) > coupling_.max_overlap) goes(m);
+        if (items == column.bundle.items || shared(items, column.bundle.items) > constraints_.max_overlap) goes(m);
       }
     }
     for (const int32_t i : column.bundle.items) {
-      if (column.demand > capacity(coupling_, i)) return false;
+      if (column.demand > capacity(constraints_, i)) return false;
       std::vector<int64_t> holders = holders_[static_cast<size_t>(i)];
       std::erase_if(holders, [&](int64_t m) { return !stays(m); });
       std::ranges::sort(holders, std::ranges::greater{},
@@ -128,14 +128,14 @@ class Choice {
       for (const int64_t m : holders) sold += columns_[static_cast<size_t>(m)].demand;
       auto left = std::ssize(holders);
       for (const int64_t m : holders) {
-        const bool used_up = coupling_.max_uses > 0 && left + 1 > coupling_.max_uses;
-        if (!used_up && sold + column.demand <= capacity(coupling_, i)) break;
+        const bool used_up = constraints_.max_uses > 0 && left + 1 > constraints_.max_uses;
+        if (!used_up && sold + column.demand <= capacity(constraints_, i)) break;
         goes(m);
         sold -= columns_[static_cast<size_t>(m)].demand;
         --left;
       }
     }
-    if (coupling_.count > 0 && std::ssize(members_) - std::ssize(leaving) + 1 > coupling_.count) {
+    if (constraints_.count > 0 && std::ssize(members_) - std::ssize(leaving) + 1 > constraints_.count) {
       const auto least =
           std::find_if(members_.rbegin(), members_.rend(), [&](const auto& m) { return stays(m.second); });
       goes(least->second);
@@ -209,7 +209,7 @@ class Choice {
   }
 
   const std::vector<Column>& columns_;
-  const PackingConstraints& coupling_;
+  const PackingConstraints& constraints_;
   const Index& index_;
   std::vector<bool> chosen_;
   std::vector<std::vector<int64_t>> holders_, of_subject_;  // members by item and by subject
@@ -238,8 +238,8 @@ struct Prices {
 
 class Dual {
  public:
-  Dual(const std::vector<Column>& columns, const PackingConstraints& coupling, const Index& index, size_t n_items)
-      : columns_(columns), coupling_(coupling), index_(index), reduced_(columns.size()) {
+  Dual(const std::vector<Column>& columns, const PackingConstraints& constraints, const Index& index, size_t n_items)
+      : columns_(columns), constraints_(constraints), index_(index), reduced_(columns.size()) {
     current_.use.assign(n_items, 0.0);
     current_.unit.assign(n_items, 0.0);
     best_ = current_;
@@ -261,8 +261,8 @@ class Dual {
       }
       for (size_t i = 0; i < uses.size(); ++i) {
         bound += price_of(i);
-        uses[i] = coupling_.max_uses > 0 ? uses[i] - static_cast<double>(coupling_.max_uses) : 0.0;
-        units[i] = limited(i) ? units[i] - coupling_.stock[i] : 0.0;
+        uses[i] = constraints_.max_uses > 0 ? uses[i] - static_cast<double>(constraints_.max_uses) : 0.0;
+        units[i] = limited(i) ? units[i] - constraints_.stock[i] : 0.0;
         length += uses[i] * uses[i] + units[i] * units[i];
       }
       if (bound < best_.bound) {
@@ -280,10 +280,10 @@ class Dual {
   }
 
  private:
-  bool limited(size_t i) const { return !coupling_.stock.empty() && std::isfinite(coupling_.stock[i]); }
+  bool limited(size_t i) const { return !constraints_.stock.empty() && std::isfinite(constraints_.stock[i]); }
   double price_of(size_t i) const {
-    const double uses = coupling_.max_uses > 0 ? current_.use[i] * static_cast<double>(coupling_.max_uses) : 0.0;
-    return uses + (limited(i) ? current_.unit[i] * coupling_.stock[i] : 0.0);
+    const double uses = constraints_.max_uses > 0 ? current_.use[i] * static_cast<double>(constraints_.max_uses) : 0.0;
+    return uses + (limited(i) ? current_.unit[i] * constraints_.stock[i] : 0.0);
   }
 
   /// The columns that a buyer at these prices takes, if nothing but the number of columns and of each subject's held.
@@ -299,7 +299,7 @@ class Dual {
     }
     const auto gain = [&](int64_t c) { return reduced_[static_cast<size_t>(c)]; };
     std::ranges::stable_sort(taken, std::ranges::greater{}, gain);
-    if (coupling_.one_per_subject) {
+    if (constraints_.one_per_subject) {
       std::vector<bool> served(index_.of_subject.size());
       std::erase_if(taken, [&](int64_t c) {
         const size_t s = index_.subject[static_cast<size_t>(c)];
@@ -308,12 +308,13 @@ class Dual {
         return again;
       });
     }
-    if (coupling_.count > 0 && std::ssize(taken) > coupling_.count) taken.resize(static_cast<size_t>(coupling_.count));
+    if (constraints_.count > 0 && std::ssize(taken) > constraints_.count)
+      taken.resize(static_cast<size_t>(constraints_.count));
     return taken;
   }
 
   const std::vector<Column>& columns_;
-  const PackingConstraints& coupling_;
+  const PackingConstraints& constraints_;
   const Index& index_;
   std::vector<double> reduced_;
   Prices current_, best_;
@@ -322,8 +323,8 @@ class Dual {
 /// The columns that a choice better by at most `gap` than another may have: one that costs its subject more than the gap, at the prices of
 /// the bound, is in none (reduced-cost fixing).
 std::vector<int64_t> within_reach(std::vector<int64_t> columns, const std::vector<double>& reduced, const Index& index,
-                                  const PackingConstraints& coupling, double gap) {
-  if (!coupling.one_per_subject || coupling.count > 0) return columns;
+                                  const PackingConstraints& constraints, double gap) {
+  if (!constraints.one_per_subject || constraints.count > 0) return columns;
   std::vector<double> best(index.of_subject.size(), 0.0);
   for (const int64_t c : columns) {
     double& own = best[index.subject[static_cast<size_t>(c)]];
@@ -338,9 +339,9 @@ std::vector<int64_t> within_reach(std::vector<int64_t> columns, const std::vecto
 
 }  // namespace
 
-Packing pack_bundles(const std::vector<Column>& columns, const PackingConstraints& coupling, int64_t n_items) {
-  if (!coupling.stock.empty() && std::ssize(coupling.stock) != n_items) {
-    throw UsageError("the stock is of " + std::to_string(coupling.stock.size()) + " items, the catalog has " +
+Packing pack_bundles(const std::vector<Column>& columns, const PackingConstraints& constraints, int64_t n_items) {
+  if (!constraints.stock.empty() && std::ssize(constraints.stock) != n_items) {
+    throw UsageError("the stock is of " + std::to_string(constraints.stock.size()) + " items, the catalog has " +
                          std::to_string(n_items),
                      "give every item's");
   }
@@ -353,11 +354,11 @@ Packing pack_bundles(const std::vector<Column>& columns, const PackingConstraint
   });
 
   const Index index(columns, by_value, n_items);
-  Choice best(columns, coupling, index);
+  Choice best(columns, constraints, index);
   best.fill(by_value);
-  const Prices prices = Dual(columns, coupling, index, static_cast<size_t>(n_items)).run(best.value());
+  const Prices prices = Dual(columns, constraints, index, static_cast<size_t>(n_items)).run(best.value());
   std::vector<int64_t> chosen;
-  if (coupling.limits_items()) {
+  if (constraints.limits_items()) {
     // Retry greedily with values reduced by the current prices.
     std::vector<double> reduced(columns.size());
     for (const int64_t c : by_value) {
@@ -371,11 +372,11 @@ Packing pack_bundles(const std::vector<Column>& columns, const PackingConstraint
     std::vector<int64_t> by_gain = by_value;
     std::ranges::stable_sort(by_gain, std::ranges::greater{},
                              [&](int64_t c) { return reduced[static_cast<size_t>(c)]; });
-    Choice other(columns, coupling, index);
+    Choice other(columns, constraints, index);
     other.fill(by_gain);
-    improve(other, within_reach(by_gain, reduced, index, coupling, prices.bound - other.value()));
+    improve(other, within_reach(by_gain, reduced, index, constraints, prices.bound - other.value()));
     const std::vector<int64_t> worthy =
-        within_reach(by_value, reduced, index, coupling, prices.bound - std::max(best.value(), other.value()));
+        within_reach(by_value, reduced, index, constraints, prices.bound - std::max(best.value(), other.value()));
     improve(best, worthy);
     if (other.value() > best.value()) chosen = other.members();
   } else {

@@ -45,6 +45,6 @@ struct Packing {
   std::vector<double> price;    // [n_items] l_i + m_i * (mean demand): the worth of using the item elsewhere
 };
 
-Packing pack_bundles(const std::vector<Column>& columns, const PackingConstraints& coupling, int64_t n_items);
+Packing pack_bundles(const std::vector<Column>& columns, const PackingConstraints& constraints, int64_t n_items);
 
 }  // namespace sheaf

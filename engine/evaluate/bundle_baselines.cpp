@@ -16,7 +16,7 @@ namespace sheaf {
 namespace {
 
 constexpr double kSecondsPerDay = 86400.0;
-constexpr size_t kMostFitting = 5'000;  // itemsets that every user is compared with
+constexpr size_t kMaxFitting = 5'000;  // itemsets that every user is compared with
 
 using Items = std::vector<int32_t>;
 
@@ -309,7 +309,7 @@ NamedBundles itemset_bundles(std::string name, const std::vector<Itemset>& items
     if (rules.fits(set.items)) fitting.push_back(&set);
   }
   std::ranges::stable_sort(fitting, std::ranges::greater{}, &Itemset::support);
-  fitting.resize(std::min(fitting.size(), kMostFitting));
+  fitting.resize(std::min(fitting.size(), kMaxFitting));
   std::vector<float> own(static_cast<size_t>(counts.n_columns));
   for (const int32_t user : users) {
     std::ranges::fill(own, 0.0f);

@@ -7,7 +7,7 @@
 namespace sheaf {
 namespace {
 
-constexpr size_t kMostCompared = 2000;  // bundles whose pairwise overlap is averaged
+constexpr size_t kMaxCompared = 2000;  // bundles whose pairwise overlap is averaged
 
 int64_t common_items(std::span<const int32_t> a, std::span<const int32_t> b) {
   int64_t common = 0;
@@ -48,7 +48,7 @@ BundleSummary summarise_bundles(const std::vector<Bundle>& bundles, const Catalo
   summary.coverage = ratio(static_cast<double>(std::ranges::count(shown, 1)), static_cast<double>(catalog.n_items));
 
   double overlap = 0, pairs = 0;
-  const size_t compared = std::min(feasible.size(), kMostCompared);
+  const size_t compared = std::min(feasible.size(), kMaxCompared);
   for (size_t a = 0; a < compared; ++a) {
     for (size_t b = 0; b < a; ++b, ++pairs)
       overlap += static_cast<double>(common_items(feasible[a]->items, feasible[b]->items));

@@ -203,7 +203,7 @@ class Miner {
       std::vector<int64_t> keys;
       for (int64_t anchor = first; anchor < last; ++anchor) keys.push_back(anchor * kKeysPerAnchor + size);
       const Buffer<int64_t> problem_ids(context_, keys);
-      Buffer<genetic::SearchSet> pool(context_, n * params_.search.chains);
+      Buffer<genetic::SearchSet> pool(context_, n * params_.search.local_searches);
       Buffer<int64_t> evaluations = Buffer<int64_t>::zeros(context_, n);
       genetic::search(context_, {.problems = {.n_problems = n,
                                               .n_candidates = static_cast<int32_t>(width),
@@ -214,7 +214,7 @@ class Miner {
                                               .flags = device_flags.data()},
                                  .params = params_.search,
                                  .problem_ids = problem_ids.view(),
-                                 .pool = pool.matrix(n, params_.search.chains),
+                                 .pool = pool.matrix(n, params_.search.local_searches),
                                  .evaluations = evaluations.view(),
                                  .history = {}});
       measure_pools(candidates, pool.to_host());
@@ -225,7 +225,7 @@ class Miner {
     for (size_t s = 0; s < pool.size(); ++s) {
       const genetic::SearchSet& set = pool[s];
       if (set.violation > 0.0f || !(set.value > 0.0f)) continue;
-      const std::vector<int32_t>& own = candidates[s / static_cast<size_t>(params_.search.chains)];
+      const std::vector<int32_t>& own = candidates[s / static_cast<size_t>(params_.search.local_searches)];
       std::vector<int32_t> items;
       for (size_t j = 0; j < own.size(); ++j) {
         if ((set.mask[j / 32] >> (j % 32) & 1u) != 0) items.push_back(own[j]);

@@ -22,7 +22,7 @@ struct UtilityParams {
   int64_t count = 20;                  // sets in the answer
   int64_t min_size = 2, max_size = 4;  // 1 .. 16
   int64_t candidates = 64;             // partners of an item that are searched beside it, 2 .. 255
-  genetic::SearchParams search{.chains = 16, .rounds = 2, .iterations = 16};
+  genetic::SearchParams search{.local_searches = 16, .rounds = 2, .iterations = 16};
 };
 
 /// The best `count` sets found, by utility, then items; sets that no transaction holds are left out.

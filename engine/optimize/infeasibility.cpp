@@ -57,7 +57,7 @@ class Constraints {
     }
     if (problem_.max_size < problem_.n) {
       add(
-          fmt::format("max_size = {}", problem_.max_size), [](BundleProblem& p) { p.max_size = kMostCandidates; },
+          fmt::format("max_size = {}", problem_.max_size), [](BundleProblem& p) { p.max_size = kMaxCandidates; },
           static_cast<double>(problem_.max_size), ones, true);
     }
   }
@@ -89,7 +89,7 @@ class Constraints {
     if (range.max_items < problem_.n) {
       add(
           fmt::format("category {} <= {} items", range.category, range.max_items),
-          [k](BundleProblem& p) { p.category_ranges[k].max_items = static_cast<int32_t>(kMostCandidates); },
+          [k](BundleProblem& p) { p.category_ranges[k].max_items = static_cast<int32_t>(kMaxCandidates); },
           range.max_items, counts, true);
     }
   }

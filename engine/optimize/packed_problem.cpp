@@ -7,9 +7,9 @@
 namespace sheaf {
 namespace {
 
-constexpr double kExact = 0x1.0p24;          // float32 holds whole numbers below it
-constexpr double kSameNumber = 1e-9;         // relative; decimals of the input
-constexpr double kMostDecimals = 1000000.0;  // weights with at most six decimals become whole numbers
+constexpr double kExact = 0x1.0p24;         // float32 holds whole numbers below it
+constexpr double kSameNumber = 1e-9;        // relative; decimals of the input
+constexpr double kMaxDecimals = 1000000.0;  // weights with at most six decimals become whole numbers
 
 /// sum of weight <= upper in numbers that sums of float32 terms in double precision keep exactly.
 struct UpperLimit {
@@ -19,7 +19,7 @@ struct UpperLimit {
 
 /// The power of ten that makes all weights whole and exact in float32, or 0.
 double whole_scale(const std::vector<double>& weights) {
-  for (double scale = 1.0; scale <= kMostDecimals; scale *= 10.0) {
+  for (double scale = 1.0; scale <= kMaxDecimals; scale *= 10.0) {
     const bool whole = std::ranges::all_of(weights, [&](double w) {
       const double scaled = w * scale;
       return std::abs(scaled) < kExact &&

@@ -14,7 +14,7 @@
 namespace sheaf {
 namespace {
 
-constexpr int64_t kMostGenerations = 100000;
+constexpr int64_t kMaxGenerations = 100000;
 
 [[noreturn]] void wrong(const std::string& what, const std::string& mend) {
   throw UsageError("bundle problem: " + what, mend);
@@ -30,10 +30,10 @@ BundleProblem with_terms(const BundleProblem& rules, const Objective& objective)
 }
 
 void check(const FrontParams& params) {
-  if (params.population < 4 || params.population > genetic::kMostPopulation) {
+  if (params.population < 4 || params.population > genetic::kMaxPopulation) {
     wrong("a population of " + std::to_string(params.population), "give 4 .. 256");
   }
-  if (params.generations < 0 || params.generations > kMostGenerations) {
+  if (params.generations < 0 || params.generations > kMaxGenerations) {
     wrong(std::to_string(params.generations) + " generations", "give 0 .. 100000");
   }
 }
@@ -104,7 +104,7 @@ void keep_not_dominated(const ParetoProblem& problem, std::vector<FrontSet>& set
 }  // namespace
 
 void ParetoProblem::validate() const {
-  if (objectives.empty() || static_cast<int64_t>(objectives.size()) > kMostFrontObjectives) {
+  if (objectives.empty() || static_cast<int64_t>(objectives.size()) > kMaxFrontObjectives) {
     wrong(std::to_string(objectives.size()) + " objectives", "give 1 .. 4");
   }
   for (size_t m = 0; m < objectives.size(); ++m) {
@@ -122,7 +122,7 @@ void ParetoProblem::validate() const {
       wrong(name + " counts categories, but the candidates have none", "give category[n]");
     }
   }
-  if (std::min(rules.max_size, rules.n) > kMostFrontItems) {
+  if (std::min(rules.max_size, rules.n) > kMaxFrontItems) {
     wrong("sets of up to " + std::to_string(std::min(rules.max_size, rules.n)) + " items",
           "several objectives are searched with max_size 64 at most");
   }

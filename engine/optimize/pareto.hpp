@@ -10,8 +10,8 @@
 
 namespace sheaf {
 
-inline constexpr int64_t kMostFrontObjectives = 4;
-inline constexpr int64_t kMostFrontItems = 64;  // of a set
+inline constexpr int64_t kMaxFrontObjectives = 4;
+inline constexpr int64_t kMaxFrontItems = 64;  // of a set
 
 ///   value(S) = sum over i in S of linear[i] + sum over i < j in S of pair[i, j]
 ///            + category_value * (different categories in S)

@@ -57,9 +57,8 @@ void check_terms(const BundleProblem& problem) {
 }
 
 void check_limits(const BundleProblem& problem) {
-  if (static_cast<int64_t>(problem.limits.size()) > kMostLimits) {
-    wrong(std::to_string(problem.limits.size()) + " limits",
-          "at most " + std::to_string(kMostLimits) + " are searched");
+  if (static_cast<int64_t>(problem.limits.size()) > kMaxLimits) {
+    wrong(std::to_string(problem.limits.size()) + " limits", "at most " + std::to_string(kMaxLimits) + " are searched");
   }
   for (const WeightLimit& limit : problem.limits) {
     const std::string field = "limit " + (limit.name.empty() ? std::string("weights") : limit.name);
@@ -90,8 +89,8 @@ void check_categories(const BundleProblem& problem) {
 }  // namespace
 
 void BundleProblem::validate() const {
-  if (n < 1 || n > kMostCandidates) {
-    wrong(std::to_string(n) + " candidates", "give 1 .. " + std::to_string(kMostCandidates));
+  if (n < 1 || n > kMaxCandidates) {
+    wrong(std::to_string(n) + " candidates", "give 1 .. " + std::to_string(kMaxCandidates));
   }
   if (!names.empty()) check_length("names", names.size(), n);
   check_terms(*this);

@@ -21,8 +21,8 @@
 
 namespace sheaf {
 
-inline constexpr int64_t kMostCandidates = 256;
-inline constexpr int64_t kMostLimits = 8;
+inline constexpr int64_t kMaxCandidates = 256;
+inline constexpr int64_t kMaxLimits = 8;
 
 /// lower <= sum of weights over S <= upper. Weights may be negative.
 struct WeightLimit {
@@ -37,18 +37,18 @@ struct WeightLimit {
 struct CategoryRange {
   int32_t category = 0;
   int32_t min_items = 0;
-  int32_t max_items = static_cast<int32_t>(kMostCandidates);
+  int32_t max_items = static_cast<int32_t>(kMaxCandidates);
 };
 
 struct BundleProblem {
-  int64_t n = 0;                    // candidates, 1 .. kMostCandidates
+  int64_t n = 0;                    // candidates, 1 .. kMaxCandidates
   std::vector<std::string> names;   // [n], or empty
   std::vector<double> linear;       // [n]
   std::vector<double> pair;         // [n, n] row-major, symmetric; the diagonal is ignored
-  std::vector<WeightLimit> limits;  // at most kMostLimits
+  std::vector<WeightLimit> limits;  // at most kMaxLimits
   int64_t min_size = 0;
-  int64_t max_size = kMostCandidates;  // may exceed n
-  std::vector<int32_t> category;       // [n] any whole numbers >= 0, or empty: no categories
+  int64_t max_size = kMaxCandidates;  // may exceed n
+  std::vector<int32_t> category;      // [n] any whole numbers >= 0, or empty: no categories
   std::vector<CategoryRange> category_ranges;
   int64_t min_categories = 0;                                // at least this number of different categories
   std::vector<int32_t> must_have, forbidden;                 // candidates
@@ -80,11 +80,11 @@ struct SolveParams {
   int64_t problem_id = 0;  // keys the random draws, with the seed
   /// Seconds; 0: `rounds` alone ends the search, and the answer is the same on every run and backend
   double time_limit = 0.0;
-  int64_t rounds = 16;     // most rounds of the search; with a time limit, 0 for as many as fit
-  int64_t chains = 16;     // sets that are improved side by side in a round, 4 .. 32
-  int64_t iterations = 0;  // moves of a chain in a round; 0: by the number of candidates
-  int64_t islands = 1;     // searches of `chains` chains each that exchange sets; on a GPU each has its own processor
-  int64_t migrate_every = 2;     // rounds between exchanges; 0: never
+  int64_t rounds = 16;          // most rounds of the search; with a time limit, 0 for as many as fit
+  int64_t local_searches = 16;  // sets that are improved side by side in a round, 4 .. 32
+  int64_t iterations = 0;       // moves of a local search in a round; 0: by the number of candidates
+  int64_t islands = 1;        // populations of `local_searches` that exchange sets; on a GPU each has its own processor
+  int64_t migrate_every = 2;  // rounds between exchanges; 0: never
   std::vector<int32_t> start{};  // a set to begin with (warm start), or empty
   /// Stop at a feasible value that reaches it, for example an upper bound.
   double target = std::numeric_limits<double>::infinity();

@@ -34,9 +34,10 @@ void check_params(const BundleProblem& problem, const SolveParams& params) {
     throw UsageError("bundle search: " + what, mend);
   };
   if (params.method == SearchMethod::exact) refuse("solve() does not enumerate", "call the exact search");
-  if (params.chains < 4 || params.chains > genetic::kMostChains) refuse("chains must be 4 .. 32", "16 serve most");
-  if (params.islands < 1 || params.islands > genetic::kMostIslands) {
-    refuse("islands must be 1 .. " + std::to_string(genetic::kMostIslands), "1 serves most");
+  if (params.local_searches < 4 || params.local_searches > genetic::kMaxLocalSearches)
+    refuse("local_searches must be 4 .. 32", "16 serve most");
+  if (params.islands < 1 || params.islands > genetic::kMaxIslands) {
+    refuse("islands must be 1 .. " + std::to_string(genetic::kMaxIslands), "1 serves most");
   }
   if (params.migrate_every < 0) refuse("migrate_every must not be negative", "0: never");
   if (params.rounds < 0 || params.iterations < 0)
@@ -47,13 +48,13 @@ void check_params(const BundleProblem& problem, const SolveParams& params) {
   }
 }
 
-genetic::Recipe recipe_of(SearchMethod method) {
+genetic::Strategy strategy_of(SearchMethod method) {
   switch (method) {
-    case SearchMethod::genetic: return genetic::Recipe::genetic;
-    case SearchMethod::anneal: return genetic::Recipe::anneal;
-    case SearchMethod::greedy: return genetic::Recipe::greedy;
-    case SearchMethod::relaxed: return genetic::Recipe::relaxed;
-    default: return genetic::Recipe::portfolio;
+    case SearchMethod::genetic: return genetic::Strategy::genetic;
+    case SearchMethod::anneal: return genetic::Strategy::anneal;
+    case SearchMethod::greedy: return genetic::Strategy::greedy;
+    case SearchMethod::relaxed: return genetic::Strategy::relaxed;
+    default: return genetic::Strategy::portfolio;
   }
 }
 
@@ -66,10 +67,10 @@ class Rounds {
         device_(context, problem),
         ids_(context, std::vector<int64_t>{params.problem_id}),
         evaluations_(Buffer<int64_t>::zeros(context, 1)),
-        pool_(context, params.chains),
-        island_pools_(context, params.islands * params.chains) {
-    search_.recipe = recipe_of(params.method);
-    search_.chains = static_cast<int32_t>(params.chains);
+        pool_(context, params.local_searches),
+        island_pools_(context, params.islands * params.local_searches) {
+    search_.strategy = strategy_of(params.method);
+    search_.local_searches = static_cast<int32_t>(params.local_searches);
     search_.iterations = static_cast<int32_t>(params.iterations > 0 ? params.iterations : 32 + problem.n);
     search_.islands = static_cast<int32_t>(params.islands);
     search_.migrate_every = static_cast<int32_t>(params.migrate_every);
@@ -92,9 +93,9 @@ class Rounds {
   void insert(const std::vector<int32_t>& items) {
     const auto put = [&](Buffer<genetic::SearchSet>& pools) {
       std::vector<genetic::SearchSet> sets = pools.to_host();
-      for (auto pool = sets.begin(); pool != sets.end(); pool += search_.chains) {
-        pool[search_.chains - 1] = set_of(problem_, items);
-        std::stable_sort(pool, pool + search_.chains,
+      for (auto pool = sets.begin(); pool != sets.end(); pool += search_.local_searches) {
+        pool[search_.local_searches - 1] = set_of(problem_, items);
+        std::stable_sort(pool, pool + search_.local_searches,
                          [](const auto& a, const auto& b) { return genetic::compare_sets(a, b) > 0; });
       }
       pools.assign(sets);

@@ -100,10 +100,10 @@ Partners associate(const Session& session, const PairCounts& counts, int64_t k) 
 
 std::vector<int32_t> search_partners(const Session& session, const SearchParams& params,
                                      const std::vector<int32_t>& anchors) {
-  constexpr int64_t kMost = 256;
+  constexpr int64_t kMax = 256;
   const int64_t wanted = params.candidates - 1;
   const Partners all =
-      associate(session, session.pair_counts(), params.forbidden.empty() ? wanted : std::max(wanted, kMost));
+      associate(session, session.pair_counts(), params.forbidden.empty() ? wanted : std::max(wanted, kMax));
   const int64_t width = std::min<int64_t>(wanted, all.k);
   std::vector<uint8_t> forbidden(static_cast<size_t>(session.prepared.n_items), 0);
   for (const int32_t item : params.forbidden) forbidden[static_cast<size_t>(item)] = 1;

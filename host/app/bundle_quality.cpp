@@ -19,7 +19,7 @@ namespace {
 
 constexpr double kDecays[] = {90, 30, 60, 180, 365};
 constexpr int64_t kPools[] = {100, 50, 200, 400};
-constexpr int64_t kMostItemsets = 200'000;
+constexpr int64_t kMaxItemsets = 200'000;
 constexpr double kUsualDecay = 90;
 constexpr int64_t kListed = 64;  // items of the model's list, from which its best bundle is filled
 
@@ -122,7 +122,7 @@ std::vector<Mined> mine(const HostCsr& all_baskets, const BundleRules& rules) {
                                         {.min_support = 1,
                                          .min_size = std::max<int64_t>(2, rules.params().min_size),
                                          .max_size = std::max<int64_t>(2, rules.params().max_size),
-                                         .max_itemsets = kMostItemsets,
+                                         .max_itemsets = kMaxItemsets,
                                          .allowed = most_popular(all_baskets, rules, pool)},
                                         &mined.support);
     all.push_back(std::move(mined));

@@ -51,7 +51,7 @@ struct Campaign {
   /// How much likelier a purchase is at a discount, at least 1.
   double demand_factor(double discount) const { return 1.0 + uplift * discount; }
   /// Whether bundles of the run share something, so that they are chosen together.
-  bool is_coupled(const config::Config& config) const { return config.search.max_uses > 0 || !facts.stock.empty(); }
+  bool shares_items(const config::Config& config) const { return config.search.max_uses > 0 || !facts.stock.empty(); }
 };
 
 }  // namespace sheaf::app

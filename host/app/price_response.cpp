@@ -15,7 +15,7 @@ namespace sheaf::app {
 namespace {
 
 constexpr int64_t kSecondsPerDay = 86400;
-constexpr int64_t kMostDays = 36'600;  // a hundred years
+constexpr int64_t kMaxDays = 36'600;  // a hundred years
 
 /// "-1.58 (s.e. 0.07)"
 std::string with_error(const Elasticity& e) { return fmt::format("{:.2f} (s.e. {:.2f})", e.value, e.error); }
@@ -44,7 +44,7 @@ nlohmann::json response_json(const PriceResponse& r) {
 PriceResponse response_of_period(const data::Prepared& prepared, uint8_t period, const PriceResponseParams& params) {
   if (prepared.timestamp.empty()) return estimate_price_response({}, prepared.item_category, {}, params);
   const int64_t first = prepared.timestamp.front() / kSecondsPerDay, last = prepared.timestamp.back() / kSecondsPerDay;
-  if (last - first > kMostDays) {
+  if (last - first > kMaxDays) {
     PriceResponse none;
     none.own_reason = none.cross_reason = fmt::format("its purchases are {} days apart", last - first);
     return none;

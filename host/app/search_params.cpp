@@ -53,7 +53,7 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
   params.weight_association = static_cast<float>(s.weight_association);
   params.weight_preference = static_cast<float>(s.weight_preference);
   params.weight_revenue = static_cast<float>(s.weight_revenue);
-  params.search = {.chains = static_cast<int32_t>(s.chains),
+  params.search = {.local_searches = static_cast<int32_t>(s.local_searches),
                    .rounds = static_cast<int32_t>(s.rounds),
                    .iterations = static_cast<int32_t>(s.iterations),
                    .islands = static_cast<int32_t>(s.islands),

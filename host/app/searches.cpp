@@ -36,8 +36,8 @@ SearchCall planned(SearchCall search, const Campaign& plan) {
 
 /// The run's bundles, chosen together.
 ColumnGeneration search_together(const SearchCall& search, const SearchParams& params, const Session& session,
-                                 const PackingConstraints& coupling, const DemandCall& demand) {
-  ColumnGeneration found = generate_columns(search, params, coupling, session.prepared.n_items, demand);
+                                 const PackingConstraints& packing_constraints, const DemandCall& demand) {
+  ColumnGeneration found = generate_columns(search, params, packing_constraints, session.prepared.n_items, demand);
   if (found.n_found == 0) throw_infeasible(search(params).bundles, session, params);
   if (found.bundles.empty()) {
     throw NoBundle("no bundle fits the stock of its items",
@@ -82,14 +82,14 @@ CatalogSearch search_catalog(const Session& session) {
   const ChanceTable table(setup);
   if (setup.joint != nullptr) result.period_days = setup.joint->period_days;
   std::vector<Bundle> chosen;
-  if (plan.is_coupled(config)) {
-    const PackingConstraints coupling{.count = config.search.bundles,
-                                      .max_overlap = config.search.max_overlap,
-                                      .max_uses = config.search.max_uses,
-                                      .stock = plan.facts.stock};
+  if (plan.shares_items(config)) {
+    const PackingConstraints packing_constraints{.count = config.search.bundles,
+                                                 .max_overlap = config.search.max_overlap,
+                                                 .max_uses = config.search.max_uses,
+                                                 .stock = plan.facts.stock};
     // A bundle is expected to sell to its audience.
     const DemandCall demand = [&](std::vector<Column>& columns, size_t first) {
-      for (size_t c = first; c < columns.size() && !coupling.stock.empty(); ++c) {
+      for (size_t c = first; c < columns.size() && !packing_constraints.stock.empty(); ++c) {
         const Bundle& bundle = columns[c].bundle;
         const double factor = plan.demand_factor(static_cast<double>(bundle.discount));
         const std::vector<double> chances = table.of_bundle(bundle, factor).buys;
@@ -99,7 +99,7 @@ CatalogSearch search_catalog(const Session& session) {
     std::vector<int64_t> everything(anchors.size());
     std::iota(everything.begin(), everything.end(), int64_t{0});
     ColumnGeneration found = search_together([&](const SearchParams& p) { return search(p, everything); }, setup.params,
-                                             session, coupling, demand);
+                                             session, packing_constraints, demand);
     chosen = std::move(found.bundles);
     result.n_feasible = found.n_found;
     result.convergence = std::move(found.convergence);
@@ -144,16 +144,17 @@ SearchResult search_users(const Session& session, const std::vector<int32_t>& us
   params.known = plan.known.of_user;
   const SearchCall search = planned(
       [&](const SearchParams& p) { return search_for_users(context, session.scorer(), setup.space, p, users); }, plan);
-  if (!plan.is_coupled(config)) {
+  if (!plan.shares_items(config)) {
     SearchResult result = search(params);
     if (!result.bundles.empty() && std::ranges::count(result.bundles, 0.0f, &Bundle::violation) == 0) {
       throw_infeasible(result.bundles, session, params);
     }
     return result;
   }
-  const PackingConstraints coupling{
+  const PackingConstraints packing_constraints{
       .max_uses = config.search.max_uses, .stock = plan.facts.stock, .one_per_subject = true};
-  ColumnGeneration found = search_together(search, params, session, coupling, [](std::vector<Column>&, size_t) {});
+  ColumnGeneration found =
+      search_together(search, params, session, packing_constraints, [](std::vector<Column>&, size_t) {});
   SearchResult result;
   result.convergence = std::move(found.convergence);
   if (together) *together = Together{found.value, found.bound, found.n_found, found.n_rounds};

@@ -66,7 +66,7 @@ PairRelations relate_pairs(const data::Prepared& prepared, const Purchases& purc
 }
 
 HostCsr all_substitutes(const PairRelations& relations, const data::Prepared& prepared) {
-  constexpr size_t kMostItems = 2000;
+  constexpr size_t kMaxItems = 2000;
   const std::vector<int32_t> category = known_categories(prepared);
   std::map<int32_t, std::vector<int32_t>> members;
   for (int32_t item = 0; item < std::ssize(category); ++item) {
@@ -81,7 +81,7 @@ HostCsr all_substitutes(const PairRelations& relations, const data::Prepared& pr
     }
   }
   for (const auto& [code, items] : members) {
-    if (items.size() > kMostItems) continue;
+    if (items.size() > kMaxItems) continue;
     for (size_t a = 0; a < items.size(); ++a) {
       for (size_t b = 0; b < a; ++b) {
         if (relations.kind(items[a], items[b]) != PairKind::substitute) continue;

@@ -303,12 +303,13 @@ std::vector<Key> make_registry() {
   search.ids("must_have", &S::must_have, "items that are in every bundle");
   search.ids("forbidden", &S::forbidden, "items that are in no bundle");
   search.ids("categories", &S::categories, "names of the categories that bundles are made of; empty: all");
-  search.integer("chains", &S::chains, 1, 32, "bundles of a search that are improved side by side");
+  search.integer("local_searches", &S::local_searches, 1, 32, "bundles of a search that are improved side by side");
   search.integer("islands", &S::islands, 1, 65'536,
-                 "searches of as many chains each that work on every problem and exchange their best bundles");
+                 "populations of local searches that work on every problem and exchange their best bundles");
   search.integer("migrate_every", &S::migrate_every, 0, 100'000, "rounds between two such exchanges; 0: never");
-  search.integer("rounds", &S::rounds, 1, 100'000, "rounds of a search; between them chains share their best bundles");
-  search.integer("iterations", &S::iterations, 1, 100'000, "changes that a chain makes to a bundle in a round");
+  search.integer("rounds", &S::rounds, 1, 100'000,
+                 "rounds of a search; between them the local searches share their best bundles");
+  search.integer("iterations", &S::iterations, 1, 100'000, "changes that a local search makes to a bundle in a round");
   search.integer("bundles", &S::bundles, 1, 1'000'000, "bundles in the result");
   search.integer("anchors", &S::anchors, 1, kAny, "items around which searches start");
   search.choice(

@@ -45,7 +45,7 @@ struct Config {
     std::vector<std::string> must_have;                       // item ids
     std::vector<std::string> forbidden;                       // item ids
     std::vector<std::string> categories;                      // names; empty: all
-    int64_t chains = 8;
+    int64_t local_searches = 8;
     int64_t islands = 1, migrate_every = 2;
     int64_t rounds = 4;
     int64_t iterations = 16;

@@ -114,7 +114,7 @@ BundleProblem read_qkp(const std::filesystem::path& path) {
   Numbers numbers(path);
   numbers.skip_name();
   BundleProblem problem;
-  start(problem, numbers.whole("the number of candidates", 1, kMostCandidates));
+  start(problem, numbers.whole("the number of candidates", 1, kMaxCandidates));
   const auto n = static_cast<size_t>(problem.n);
   for (double& term : problem.linear) term = numbers.real("a linear term");
   for (size_t i = 0; i < n; ++i) {
@@ -148,7 +148,7 @@ BundleProblem read_qkp(const std::filesystem::path& path) {
 BundleProblem read_qubo(const std::filesystem::path& path, double sign) {
   Numbers numbers(path);
   BundleProblem problem;
-  start(problem, numbers.whole("the number of variables", 1, kMostCandidates));
+  start(problem, numbers.whole("the number of variables", 1, kMaxCandidates));
   const auto n = static_cast<size_t>(problem.n);
   const int64_t nnz = numbers.whole("the number of entries", 0, problem.n * problem.n);
   std::map<std::pair<int64_t, int64_t>, double> entries;

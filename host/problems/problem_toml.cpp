@@ -150,10 +150,10 @@ void read_ranges(const std::filesystem::path& path, const Fields& fields, Bundle
   if (list == nullptr) return;
   for (const toml::node& one : *list) {
     const Fields entry(path, *one.as_table(), {"category", "min", "max"});
-    int64_t category = 0, least = 0, most = kMostCandidates;
+    int64_t category = 0, least = 0, most = kMaxCandidates;
     entry.read("category", 0, INT32_MAX, category);
-    entry.read("min", 0, kMostCandidates, least);
-    entry.read("max", 0, kMostCandidates, most);
+    entry.read("min", 0, kMaxCandidates, least);
+    entry.read("max", 0, kMaxCandidates, most);
     problem.category_ranges.push_back(
         {static_cast<int32_t>(category), static_cast<int32_t>(least), static_cast<int32_t>(most)});
   }
@@ -170,8 +170,8 @@ std::vector<std::string> with_rules(std::vector<std::string> keys) {
 
 int64_t count_candidates(const Fields& fields, const toml::node& linear) {
   const auto n = static_cast<int64_t>(fields.array("linear", linear).size());
-  if (n < 1 || n > kMostCandidates) {
-    fields.fail(linear, fmt::format("{} candidates", n), fmt::format("give 1 .. {}", kMostCandidates));
+  if (n < 1 || n > kMaxCandidates) {
+    fields.fail(linear, fmt::format("{} candidates", n), fmt::format("give 1 .. {}", kMaxCandidates));
   }
   return n;
 }
@@ -184,9 +184,9 @@ void read_rules(const std::filesystem::path& path, const Fields& fields, BundleP
     }
     fields.check_count("names", *names, problem.names.size(), problem.n);
   }
-  fields.read("min_size", 0, kMostCandidates, problem.min_size);
-  fields.read("max_size", 0, kMostCandidates, problem.max_size);
-  fields.read("min_categories", 0, kMostCandidates, problem.min_categories);
+  fields.read("min_size", 0, kMaxCandidates, problem.min_size);
+  fields.read("max_size", 0, kMaxCandidates, problem.max_size);
+  fields.read("min_categories", 0, kMaxCandidates, problem.min_categories);
   fields.read("category", problem.category, INT32_MAX);
   if (const toml::node* node = fields.find("category")) {
     fields.check_count("category", *node, problem.category.size(), problem.n);

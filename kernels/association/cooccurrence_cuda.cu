@@ -16,7 +16,8 @@ int64_t persistent_blocks(int64_t n_items) {
                              std::min(kMaxBlocks, n_items));
 }
 
-// All threads add item i's partners to this block's counters, which are zero before. Integer atomics: any order, one result.
+// All threads add item i's partners to this block's counters, which were set to zero before. Integer atomics: every
+// order gives the same result.
 __device__ void count_partners(const CooccurrenceArgs& args, int64_t i, int32_t* count) {
   for (int64_t e = args.item_baskets.row_offsets[i]; e < args.item_baskets.row_offsets[i + 1]; ++e) {
     const int32_t basket = args.item_baskets.columns[e];

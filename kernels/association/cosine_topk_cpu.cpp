@@ -13,10 +13,11 @@
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
 
-// The vectors are cut into blocks of panels. A task is a pair of blocks: its products are found once and offered to the lists of both
-// sides where items meet items. Rounds of tasks that share no block run side by side, so that no list is ever written by two threads.
-// A list is its k best of earlier chunks, unordered, in the outputs, and candidates with approximate products. When these are many, those
-// go that can no longer be among the k best; the rest get their float products when the two chunks have met.
+// The vectors are cut into blocks of panels. A task is a pair of blocks: each product is computed once and offered to
+// the lists of both rows where items are compared with items. Rounds of tasks that share no block run side by side, so
+// two threads never write one list. A list has two parts: the k best of earlier chunks, unordered, in the outputs; and
+// candidates with approximate products. When there are many candidates, those that can no longer be among the k best
+// are removed. The rest get their float products when the two chunks have been compared.
 namespace sheaf::association::cpu {
 namespace {
 
@@ -39,7 +40,8 @@ struct ListState {
   int32_t n_pending;  // candidates
 };
 
-/// Rows of one matrix, in an order that brings categories together, normalised and packed. Places are positions in that order.
+/// Rows of one matrix, normalised and packed, in an order that puts each category's rows together. Places are positions
+/// in that order.
 struct Side {
   MatrixView<const float> vectors;
   VectorView<const int32_t> categories;  // empty: no rule
@@ -67,8 +69,9 @@ void normalize_row(const float* row, int64_t dim, float* unit) {
     unit[c] = inverse > 0 ? static_cast<float>(static_cast<double>(row[c]) * inverse) : 0.0f;
 }
 
-/// A number from `low` on that at least k of the values reach, close below the k-th best of them; `low` if no more than that many
-/// reach it. Counting has no branches: it is quicker than selecting, and a sieve's limit need not be one of the values.
+/// A number of at least `low` that at least k of the values reach, close below the k-th best of them; `low` if at most
+/// k values reach `low`. Counting has no branches, so it is faster than selecting, and the filter's limit need not be
+/// one of the values.
 float nearly_kth_best(const float* values, int64_t n, int64_t k, float low) {
   float high = 1.0f + 0x1.0p-6f;  // products of unit vectors, and what 16 bits may add
   for (int step = 0; step < 12; ++step) {
@@ -95,7 +98,7 @@ class CosineTopk {
     const int64_t most_rows = args.cpu_workspace_bytes / (dim_ * 4 + n_units_ * 4 + most_pending_ * 8);
     const bool has_one_side = is_symmetric_ && args.vectors.rows <= most_rows;
     chunk_ = std::max(block_, (has_one_side ? args.vectors.rows + block_ - 1 : most_rows / 2) / block_ * block_);
-    // Sums of floats and of bf16 each err by half a unit in the last place a term, their sizes are at most 1 + residual.
+    // Sums of floats and of bf16 each err by half a unit in the last place per term. The sums are at most 1 + residual.
     rounding_ = kernel_.is_exact ? 0.0f : static_cast<float>(dim_ + 8) * 0x1.0p-22f;
     least_ = product_bound(std::max(args_.min_score, 0.0f), args_.scale);
   }
@@ -176,7 +179,8 @@ class CosineTopk {
     list.bound = std::max(least_, product_bound(worst_score, args_.scale));
   }
 
-  /// How far the scan may be from the float product. |a b - a' b'| <= |a - a'| |b| + |a'| |b - b'|, lengths at most 1 + their residual.
+  /// How far the scan may be from the float product. |a b - a' b'| <= |a - a'| |b| + |a'| |b - b'|, and lengths are at
+  /// most 1 + their residual.
   float slack(const Side& side, int64_t place) const {
     const float own = side.residuals[place], other = side.other->residual;
     return (own + other + own * other) * 1.001f + rounding_;
@@ -192,8 +196,8 @@ class CosineTopk {
     });
   }
 
-  /// The candidates that can no longer be among the k best go: k products are at least the k-th best approximation less the slack, and
-  /// what is below that by another slack is less than all of these.
+  /// Removes the candidates that can no longer be among the k best. k products are at least the k-th best approximation
+  /// less the slack; what is below that by another slack is less than all of these.
   void prune(const Side& side, int64_t place, int thread) const {
     ListState& list = side.lists[side.first + place];
     Candidate* pending = side.pending + place * most_pending_;

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "kernels/association/cosine_sift.cuh"
+#include "kernels/association/cosine_filter.cuh"
 #include "kernels/association/cosine_topk.hpp"
 
 namespace sheaf::association::cuda {
@@ -78,18 +78,18 @@ __global__ void merge_lists_kernel(CosineTopkArgs args, MatrixView<const int32_t
   }
 }
 
-Units make_units(Context& context, ScratchScope& scratch, MatrixView<const float> vectors, Sift& sift) {
+Units make_units(Context& context, ScratchScope& scratch, MatrixView<const float> vectors, Filter& filter) {
   const int64_t n = vectors.rows;
   int* largest = scratch.take<int>(1);
   context.fill_bytes(largest, 0, sizeof(int));
-  const UnitOutputs out{.floats = scratch.take<float>(n * sift.float_stride),
-                        .halves = scratch.take<uint32_t>(n * sift.half_stride / 2),
+  const UnitOutputs out{.floats = scratch.take<float>(n * filter.float_stride),
+                        .halves = scratch.take<uint32_t>(n * filter.half_stride / 2),
                         .residuals = scratch.take<float>(n),
-                        .float_stride = sift.float_stride,
-                        .half_stride = sift.half_stride,
+                        .float_stride = filter.float_stride,
+                        .half_stride = filter.half_stride,
                         .largest_residual = largest};
   launch(unit_rows_kernel, blocks_for(n, kBlock / kWarp), kBlock, 0, context, vectors, out);
-  sift.largest_residual = largest;
+  filter.largest_residual = largest;
   return {out.floats, out.halves, out.residuals, n};
 }
 
@@ -125,41 +125,41 @@ void cosine_topk(Context& context, const CosineTopkArgs& args) {
   }
   if (args.vectors.rows == 0) return;
   ScratchScope scratch(context);
-  Sift sift{};
-  sift.args = args;
-  sift.float_stride = (dim + 3) / 4 * 4;
-  sift.half_stride = (dim + kChunk - 1) / kChunk * kChunk;
+  Filter filter{};
+  filter.args = args;
+  filter.float_stride = (dim + 3) / 4 * 4;
+  filter.half_stride = (dim + kChunk - 1) / kChunk * kChunk;
   const bool is_own = args.queries.data == args.vectors.data && n_queries == args.vectors.rows;
-  if (!is_own) sift.queries = make_units(context, scratch, args.queries, sift);
-  sift.items = make_units(context, scratch, args.vectors, sift);
-  if (is_own) sift.queries = sift.items;
+  if (!is_own) filter.queries = make_units(context, scratch, args.queries, filter);
+  filter.items = make_units(context, scratch, args.vectors, filter);
+  if (is_own) filter.queries = filter.items;
   // Each addition of a tensor core may lose a unit of the largest term's last place, each float one half of that.
-  sift.rounding = static_cast<float>(dim + 8) * 0x1.0p-22f;
-  sift.least = product_bound(std::max(args.min_score, 0.0f), args.scale);
+  filter.rounding = static_cast<float>(dim + 8) * 0x1.0p-22f;
+  filter.least = product_bound(std::max(args.min_score, 0.0f), args.scale);
 
   const int64_t n_processors = device_attribute(cudaDevAttrMultiProcessorCount, context);
   const int64_t n_tiles = (args.vectors.rows + kTileColumns - 1) / kTileColumns;
-  sift.n_row_blocks = (n_queries + kTileRows - 1) / kTileRows;
-  sift.n_splits = choose_splits(sift.n_row_blocks, n_tiles, n_processors);
-  sift.ids = args.neighbours;
-  sift.scores = args.scores;
-  if (sift.n_splits > 1) {
-    const int64_t n_lists = sift.n_splits * n_queries;
-    sift.ids = {scratch.take<int32_t>(n_lists * k), n_lists, k};
-    sift.scores = {scratch.take<float>(n_lists * k), n_lists, k};
-    context.fill_bytes(sift.ids.data, 0xff, static_cast<size_t>(n_lists * k) * sizeof(int32_t));
+  filter.n_row_blocks = (n_queries + kTileRows - 1) / kTileRows;
+  filter.n_splits = choose_splits(filter.n_row_blocks, n_tiles, n_processors);
+  filter.ids = args.neighbours;
+  filter.scores = args.scores;
+  if (filter.n_splits > 1) {
+    const int64_t n_lists = filter.n_splits * n_queries;
+    filter.ids = {scratch.take<int32_t>(n_lists * k), n_lists, k};
+    filter.scores = {scratch.take<float>(n_lists * k), n_lists, k};
+    context.fill_bytes(filter.ids.data, 0xff, static_cast<size_t>(n_lists * k) * sizeof(int32_t));
   }
-  const int64_t n_blocks = std::min(sift.n_row_blocks * sift.n_splits, n_processors);
-  sift.pending = scratch.take<int32_t>(n_blocks * kTileRows * kPending);
+  const int64_t n_blocks = std::min(filter.n_row_blocks * filter.n_splits, n_processors);
+  filter.pending = scratch.take<int32_t>(n_blocks * kTileRows * kPending);
 
   const auto most_shared = static_cast<size_t>(device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, context));
-  constexpr size_t kStaticShared = 4096;  // at least SiftBlock::Shared
-  const bool rows_stay = sift_shared_bytes(sift.half_stride, true) + kStaticShared <= most_shared;
-  launch(rows_stay ? cosine_sift_kernel<true> : cosine_sift_kernel<false>, static_cast<unsigned>(n_blocks),
-         kSiftThreads, sift_shared_bytes(sift.half_stride, rows_stay), context, sift);
-  if (sift.n_splits > 1) {
+  constexpr size_t kStaticShared = 4096;  // at least FilterBlock::Shared
+  const bool rows_stay = filter_shared_bytes(filter.half_stride, true) + kStaticShared <= most_shared;
+  launch(rows_stay ? cosine_filter_kernel<true> : cosine_filter_kernel<false>, static_cast<unsigned>(n_blocks),
+         kFilterThreads, filter_shared_bytes(filter.half_stride, rows_stay), context, filter);
+  if (filter.n_splits > 1) {
     launch(merge_lists_kernel, blocks_for(n_queries, kBlock / kWarp), kBlock, 0, context, args,
-           MatrixView<const int32_t>(sift.ids), MatrixView<const float>(sift.scores), sift.n_splits);
+           MatrixView<const int32_t>(filter.ids), MatrixView<const float>(filter.scores), filter.n_splits);
   }
 }
 

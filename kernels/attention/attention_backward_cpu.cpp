@@ -66,28 +66,28 @@ class Backward {
         mask_(args.shape, args.q.n_heads) {}
 
   /// d_relative_bias [n_heads, 2 r + 1] is added to; null without a bias.
-  void run(const Unit& unit, double* d_relative_bias) {
+  void run(const WorkTile& work_tile, double* d_relative_bias) {
     const int64_t group = args_.q.n_heads / args_.k.n_heads;
-    const int64_t n_queries = unit.span.length;
+    const int64_t n_queries = work_tile.span.length;
     for (int64_t first = 0; first < n_queries; first += kChunkKeys) {
-      load_keys(unit, first);
-      for (int64_t head = unit.kv_head * group; head < (unit.kv_head + 1) * group; ++head) {
+      load_keys(work_tile, first);
+      for (int64_t head = work_tile.kv_head * group; head < (work_tile.kv_head + 1) * group; ++head) {
         start_bias(head);
         for (int64_t i = shape_.causal ? first : 0; i < n_queries; i += kBlockRows) {
-          block(unit, head, i, first);
+          block(work_tile, head, i, first);
         }
         if (d_relative_bias != nullptr) add_bias(d_relative_bias + head * shape_.relative_bias.cols);
       }
-      write_keys(unit, first);
+      write_keys(work_tile, first);
     }
   }
 
  private:
-  void load_keys(const Unit& unit, int64_t first) {
-    const int64_t token = unit.span.first + first, n = std::min(kChunkKeys, unit.span.length - first);
-    keys_ = key_rows(args_.k, shape_, token, unit.kv_head, n, sizes_.padded, space_.keys);
+  void load_keys(const WorkTile& work_tile, int64_t first) {
+    const int64_t token = work_tile.span.first + first, n = std::min(kChunkKeys, work_tile.span.length - first);
+    keys_ = key_rows(args_.k, shape_, token, work_tile.kv_head, n, sizes_.padded, space_.keys);
     tile_.pack(keys_.data, keys_.stride, n, shape_.dim, space_.key_panels);
-    const FloatRows values = key_rows(args_.v, shape_, token, unit.kv_head, n, sizes_.padded, space_.values);
+    const FloatRows values = key_rows(args_.v, shape_, token, work_tile.kv_head, n, sizes_.padded, space_.values);
     tile_.pack(values.data, values.stride, n, shape_.dim, space_.value_panels);
     hidden_ = hidden_row(shape_, token, n, space_.hidden);
     std::fill_n(space_.d_keys, round_up(n, sizes_.rows) * sizes_.padded, 0.0f);
@@ -96,15 +96,15 @@ class Backward {
   }
 
   // What is hidden has no part in anything, whatever the queries hold.
-  void write_keys(const Unit& unit, int64_t first) const {
+  void write_keys(const WorkTile& work_tile, int64_t first) const {
     for (int64_t j = 0; j < n_keys_; ++j) {
-      const int64_t token = unit.span.first + first + j;
+      const int64_t token = work_tile.span.first + first + j;
       if (!shape_.key_keep.empty() && shape_.key_keep[token] == 0) {
         std::fill_n(space_.d_keys + j * sizes_.padded, sizes_.padded, 0.0f);
         std::fill_n(space_.d_values + j * sizes_.padded, sizes_.padded, 0.0f);
       }
-      write_row(space_.d_keys + j * sizes_.padded, 1.0f, args_.d_k, shape_, token, unit.kv_head);
-      write_row(space_.d_values + j * sizes_.padded, 1.0f, args_.d_v, shape_, token, unit.kv_head);
+      write_row(space_.d_keys + j * sizes_.padded, 1.0f, args_.d_k, shape_, token, work_tile.kv_head);
+      write_row(space_.d_values + j * sizes_.padded, 1.0f, args_.d_v, shape_, token, work_tile.kv_head);
     }
   }
 
@@ -126,8 +126,8 @@ class Backward {
   }
 
   /// Query rows [i, i + kBlockRows) against the chunk of keys that begins at `first`.
-  void block(const Unit& unit, int64_t head, int64_t i, int64_t first) {
-    const int64_t n_rows = std::min(kBlockRows, unit.span.length - i), token = unit.span.first + i;
+  void block(const WorkTile& work_tile, int64_t head, int64_t i, int64_t first) {
+    const int64_t n_rows = std::min(kBlockRows, work_tile.span.length - i), token = work_tile.span.first + i;
     // q holds scale * q: so has d_k its factor.
     copy_rows(args_.q, shape_, token, head, n_rows, shape_.scale, space_.q, sizes_.padded);
     copy_rows(args_.d_out, shape_, token, head, n_rows, 1.0f, space_.d_out, sizes_.padded);
@@ -137,8 +137,8 @@ class Backward {
       score(space_.q + r * sizes_.padded, space_.key_panels, n, space_.x + r * sizes_.keys);
       score(space_.d_out + r * sizes_.padded, space_.value_panels, n, space_.d + r * sizes_.keys);
     }
-    for (int64_t r = 0; r < n_rows; ++r) row(unit, head, i, r, first, n_filled);
-    for (int64_t r = 0; r < n_rows; r += sizes_.rows) query_gradient(unit, head, i, r, n_rows, first);
+    for (int64_t r = 0; r < n_rows; ++r) row(work_tile, head, i, r, first, n_filled);
+    for (int64_t r = 0; r < n_rows; r += sizes_.rows) query_gradient(work_tile, head, i, r, n_rows, first);
     key_gradient(space_.d, space_.q, i, n_rows, first, space_.d_keys);
     key_gradient(space_.x, space_.d_out, i, n_rows, first, space_.d_values);
   }
@@ -157,9 +157,9 @@ class Backward {
                     .adds = false});
   }
 
-  void row(const Unit& unit, int64_t head, int64_t block, int64_t r, int64_t first, int64_t n_filled) {
-    const int64_t i = block + r, token = unit.span.first + i, n = n_seen(i, 1, first);
-    if (mask_.active()) draw_keep(mask_, unit.sequence, head, i, first, n, space_.keep);
+  void row(const WorkTile& work_tile, int64_t head, int64_t block, int64_t r, int64_t first, int64_t n_filled) {
+    const int64_t i = block + r, token = work_tile.span.first + i, n = n_seen(i, 1, first);
+    if (mask_.active()) draw_keep(mask_, work_tile.sequence, head, i, first, n, space_.keep);
     const bool has_bias = !shape_.relative_bias.empty();
     tile_.backward_row({.x = space_.x + r * sizes_.keys,
                         .d = space_.d + r * sizes_.keys,
@@ -180,9 +180,9 @@ class Backward {
     return dot(space_.d_out + r * sizes_.padded, out, sizes_.padded);
   }
 
-  void query_gradient(const Unit& unit, int64_t head, int64_t i, int64_t r, int64_t n_rows, int64_t first) {
+  void query_gradient(const WorkTile& work_tile, int64_t head, int64_t i, int64_t r, int64_t n_rows, int64_t first) {
     const int64_t n = std::min(sizes_.rows, n_rows - r);
-    const bool in_chunks = unit.span.length > kChunkKeys;
+    const bool in_chunks = work_tile.span.length > kChunkKeys;
     float* sums = in_chunks ? space_.all_d_q + (i + r) * sizes_.padded : space_.d_q;
     tile_.multiply({.a = space_.d + r * sizes_.keys,
                     .a_row = sizes_.keys,
@@ -195,9 +195,9 @@ class Backward {
                     .c_row = sizes_.padded,
                     .n_vectors = sizes_.padded / sizes_.width,
                     .adds = first > 0});
-    const bool is_last = first + kChunkKeys >= (shape_.causal ? i + r + n : unit.span.length);
+    const bool is_last = first + kChunkKeys >= (shape_.causal ? i + r + n : work_tile.span.length);
     for (int64_t e = 0; e < n && is_last; ++e) {
-      write_row(sums + e * sizes_.padded, shape_.scale, args_.d_q, shape_, unit.span.first + i + r + e, head);
+      write_row(sums + e * sizes_.padded, shape_.scale, args_.d_q, shape_, work_tile.span.first + i + r + e, head);
     }
   }
 
@@ -247,10 +247,10 @@ void attention_backward(Context& context, const AttentionBackwardArgs& args) {
   std::fill_n(d_bias, n_parts * n_bias, 0.0);
   parallel_for(context, n_parts * n_kv_heads, 1, [&](int64_t begin, int64_t end, int thread) {
     Backward backward(args, tile, sizes, memory + thread * space);
-    for (int64_t unit = begin; unit < end; ++unit) {
-      const int64_t part = unit / n_kv_heads;
+    for (int64_t w = begin; w < end; ++w) {
+      const int64_t part = w / n_kv_heads;
       for (int64_t s = n_sequences * part / n_parts; s < n_sequences * (part + 1) / n_parts; ++s) {
-        backward.run({s, unit % n_kv_heads, span_of(shape, s)}, n_bias > 0 ? d_bias + part * n_bias : nullptr);
+        backward.run({s, w % n_kv_heads, span_of(shape, s)}, n_bias > 0 ? d_bias + part * n_bias : nullptr);
       }
     }
   });

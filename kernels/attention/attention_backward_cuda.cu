@@ -5,7 +5,7 @@
 namespace sheaf::attention::cuda {
 namespace {
 
-/// Two tiles of block_rows rows for kStages units, two of kColumns for kStages tiles, then floats.
+/// Two tiles of block_rows rows for kStages work tiles, two of kColumns for kStages tiles, then floats.
 template <class Math, int kDim>
 struct BackwardLayout {
   static constexpr int kColumns = kBackwardColumns<Math, kDim>;
@@ -16,12 +16,10 @@ struct BackwardLayout {
     return static_cast<size_t>(kStages * 2 * kPitch) * static_cast<size_t>(16 * warps + kColumns) +
            n_floats * sizeof(float);
   }
-  __device__ unsigned char* unit_tile(int ordinal) const {
-    return memory + ordinal % kStages * 2 * block_rows * kPitch;
-  }
-  /// The warp's rows in one of a unit's two tiles.
+  __device__ unsigned char* row_tile(int ordinal) const { return memory + ordinal % kStages * 2 * block_rows * kPitch; }
+  /// The warp's rows in one of a work tile's two tiles.
   __device__ unsigned char* warp_rows(int ordinal, int which) const {
-    return unit_tile(ordinal) + (which * block_rows + 16 * warp()) * kPitch;
+    return row_tile(ordinal) + (which * block_rows + 16 * warp()) * kPitch;
   }
   __device__ unsigned char* column_tile(int stage) const {
     return memory + (kStages * 2 * block_rows + stage * 2 * kColumns) * kPitch;
@@ -32,7 +30,7 @@ struct BackwardLayout {
   int block_rows;
 };
 
-/// Task of run_units for d_q and the bias: as the forward pass, with d_out beside the queries.
+/// Task of run_work_tiles for d_q and the bias: as the forward pass, with d_out beside the queries.
 template <class Math, int kDim>
 class QueryTask {
  public:
@@ -43,24 +41,24 @@ class QueryTask {
   __device__ QueryTask(const Backward& call, unsigned char* memory)
       : call_(call), layout_{memory, call.schedule.block_rows} {}
 
-  __device__ int n_tiles(const Unit& unit) const {
-    const int32_t end = unit.row + call_.schedule.block_rows;
-    const int32_t n_keys = call_.args.shape.causal && end < unit.length ? end : unit.length;
+  __device__ int n_tiles(const WorkTile& work_tile) const {
+    const int32_t end = work_tile.row + call_.schedule.block_rows;
+    const int32_t n_keys = call_.args.shape.causal && end < work_tile.length ? end : work_tile.length;
     return (n_keys + kColumns - 1) / kColumns;
   }
-  __device__ void load_unit(int ordinal, const Unit& unit) const {
-    load_queries<Layout::kRowBytes, Math::kBytes>(layout_.unit_tile(ordinal), kPitch, call_.schedule.block_rows, call_,
-                                                  unit, unit.head, unit.row);
+  __device__ void load_work_tile(int ordinal, const WorkTile& work_tile) const {
+    load_queries<Layout::kRowBytes, Math::kBytes>(layout_.row_tile(ordinal), kPitch, call_.schedule.block_rows, call_,
+                                                  work_tile, work_tile.head, work_tile.row);
   }
-  __device__ void load_tile(int stage, const Unit& unit, int tile) const {
-    const int32_t kv_head = unit.head / call_.group;
+  __device__ void load_tile(int stage, const WorkTile& work_tile, int tile) const {
+    const int32_t kv_head = work_tile.head / call_.group;
     load_keys<Layout::kRowBytes, Math::kBytes>(layout_.column_tile(stage), kPitch, kColumns, call_.args.k, call_.args.v,
-                                               call_.args.shape, unit, kv_head, tile * kColumns, call_.rows);
+                                               call_.args.shape, work_tile, kv_head, tile * kColumns, call_.rows);
   }
   __device__ void arrived() const {}
   __device__ void begin() {}
-  __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {
-    const TilePlace place = warp_place(unit, tile * kColumns);
+  __device__ void work(const WorkTile& work_tile, int ordinal, int tile, int stage) {
+    const TilePlace place = warp_place(work_tile, tile * kColumns);
     if (place.row >= place.length) return;
     if (tile == 0) {
       rows_.begin(call_, place, layout_.warp_rows(ordinal, 1), kPitch);
@@ -70,8 +68,8 @@ class QueryTask {
     rows_.work(call_, place, layout_.warp_rows(ordinal, 0), layout_.warp_rows(ordinal, 1), keys,
                keys + kColumns * kPitch, kPitch, layout_.floats());
   }
-  __device__ void finish(const Unit& unit, int ordinal) {
-    const TilePlace place = warp_place(unit, 0);
+  __device__ void finish(const WorkTile& work_tile, int ordinal) {
+    const TilePlace place = warp_place(work_tile, 0);
     if (place.row >= place.length) return;
     const Shape& shape = call_.args.shape;
     write_result<Math, kDim>(call_.args.d_q, shape, place, rows_.d_q, shape.scale, shape.scale,
@@ -84,7 +82,8 @@ class QueryTask {
   QueryRows<Math, kDim> rows_;
 };
 
-/// Task of run_units for d_k and d_v: a warp has 16 keys, and all warps meet the same queries, head by head of the group.
+/// Task of run_work_tiles for d_k and d_v. A warp has 16 keys. All warps meet the same queries, head by head of the
+/// group.
 template <class Math, int kDim>
 class KeyTask {
  public:
@@ -95,24 +94,24 @@ class KeyTask {
   __device__ KeyTask(const Backward& call, unsigned char* memory)
       : call_(call), layout_{memory, call.schedule.block_rows} {}
 
-  __device__ int n_tiles(const Unit& unit) const { return call_.group * tiles_a_head(unit); }
-  __device__ void load_unit(int ordinal, const Unit& unit) const {
-    load_keys<Layout::kRowBytes, Math::kBytes>(layout_.unit_tile(ordinal), kPitch, call_.schedule.block_rows,
-                                               call_.args.k, call_.args.v, call_.args.shape, unit, unit.head, unit.row,
-                                               call_.rows);
+  __device__ int n_tiles(const WorkTile& work_tile) const { return call_.group * tiles_a_head(work_tile); }
+  __device__ void load_work_tile(int ordinal, const WorkTile& work_tile) const {
+    load_keys<Layout::kRowBytes, Math::kBytes>(layout_.row_tile(ordinal), kPitch, call_.schedule.block_rows,
+                                               call_.args.k, call_.args.v, call_.args.shape, work_tile, work_tile.head,
+                                               work_tile.row, call_.rows);
   }
-  __device__ void load_tile(int stage, const Unit& unit, int tile) const {
-    const int32_t head = unit.head * call_.group + tile / tiles_a_head(unit);
-    const int32_t first = query_of(unit, tile);
-    load_queries<Layout::kRowBytes, Math::kBytes>(layout_.column_tile(stage), kPitch, kColumns, call_, unit, head,
+  __device__ void load_tile(int stage, const WorkTile& work_tile, int tile) const {
+    const int32_t head = work_tile.head * call_.group + tile / tiles_a_head(work_tile);
+    const int32_t first = query_of(work_tile, tile);
+    load_queries<Layout::kRowBytes, Math::kBytes>(layout_.column_tile(stage), kPitch, kColumns, call_, work_tile, head,
                                                   first);
-    load_statistics(statistics(stage), kColumns, call_, unit, head, first);
+    load_statistics(statistics(stage), kColumns, call_, work_tile, head, first);
   }
   __device__ void arrived() const {}
   __device__ void begin() { rows_.begin(); }
-  __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {
-    TilePlace place = warp_place(unit, query_of(unit, tile));
-    place.head = unit.head * call_.group + tile / tiles_a_head(unit);
+  __device__ void work(const WorkTile& work_tile, int ordinal, int tile, int stage) {
+    TilePlace place = warp_place(work_tile, query_of(work_tile, tile));
+    place.head = work_tile.head * call_.group + tile / tiles_a_head(work_tile);
     if (place.row >= place.length) return;
     if (call_.args.shape.causal && place.column + kColumns - 1 < place.row) return;
     const unsigned char* queries = layout_.column_tile(stage);
@@ -120,8 +119,8 @@ class KeyTask {
     rows_.work(call_, place, layout_.warp_rows(ordinal, 0), layout_.warp_rows(ordinal, 1), queries,
                queries + kColumns * kPitch, kPitch, log_sum_exp, log_sum_exp + kColumns);
   }
-  __device__ void finish(const Unit& unit, int ordinal) {
-    const TilePlace place = warp_place(unit, 0);
+  __device__ void finish(const WorkTile& work_tile, int ordinal) {
+    const TilePlace place = warp_place(work_tile, 0);
     if (place.row >= place.length) return;
     const Shape& shape = call_.args.shape;
     write_result<Math, kDim>(call_.args.d_k, shape, place, rows_.d_k, shape.scale, shape.scale,
@@ -131,13 +130,15 @@ class KeyTask {
   }
 
  private:
-  /// The first tile of queries that see a key of the unit.
-  __device__ int first_tile(const Unit& unit) const { return call_.args.shape.causal ? unit.row / kColumns : 0; }
-  __device__ int tiles_a_head(const Unit& unit) const {
-    return (unit.length + kColumns - 1) / kColumns - first_tile(unit);
+  /// The first tile of queries that see a key of the work tile.
+  __device__ int first_tile(const WorkTile& work_tile) const {
+    return call_.args.shape.causal ? work_tile.row / kColumns : 0;
   }
-  __device__ int32_t query_of(const Unit& unit, int tile) const {
-    return (first_tile(unit) + tile % tiles_a_head(unit)) * kColumns;
+  __device__ int tiles_a_head(const WorkTile& work_tile) const {
+    return (work_tile.length + kColumns - 1) / kColumns - first_tile(work_tile);
+  }
+  __device__ int32_t query_of(const WorkTile& work_tile, int tile) const {
+    return (first_tile(work_tile) + tile % tiles_a_head(work_tile)) * kColumns;
   }
   __device__ float* statistics(int stage) const { return layout_.floats() + stage * 2 * kColumns; }
 
@@ -146,7 +147,8 @@ class KeyTask {
   KeyRows<Math, kDim> rows_;
 };
 
-/// Short sequences: q, d_out, k and v of one whole sequence and head in shared memory, kStages times, and everything is read once.
+/// Short sequences: shared memory holds q, d_out, k and v of one whole sequence and head, kStages times. Everything is
+/// read once.
 template <class Math, int kDim>
 struct ShortLayout {
   static constexpr int kColumns = kBackwardColumns<Math, kDim>;
@@ -166,7 +168,7 @@ struct ShortLayout {
   int block_rows;
 };
 
-/// Task of run_units, a tile a query head: a warp has 16 keys, and after them the same 16 queries.
+/// Task of run_work_tiles, a tile a query head: a warp has 16 keys, and after them the same 16 queries.
 template <class Math, int kDim>
 class ShortTask {
  public:
@@ -177,26 +179,27 @@ class ShortTask {
   __device__ ShortTask(const Backward& call, unsigned char* memory)
       : call_(call), layout_{memory, call.schedule.block_rows} {}
 
-  __device__ int n_tiles(const Unit&) const { return call_.group; }
-  __device__ void load_unit(int ordinal, const Unit& unit) const {
+  __device__ int n_tiles(const WorkTile&) const { return call_.group; }
+  __device__ void load_work_tile(int ordinal, const WorkTile& work_tile) const {
     load_keys<Layout::kRowBytes, Math::kBytes>(layout_.keys(ordinal), kPitch, layout_.block_rows, call_.args.k,
-                                               call_.args.v, call_.args.shape, unit, unit.head, 0, call_.rows);
+                                               call_.args.v, call_.args.shape, work_tile, work_tile.head, 0,
+                                               call_.rows);
   }
-  __device__ void load_tile(int stage, const Unit& unit, int tile) const {
-    load_queries<Layout::kRowBytes, Math::kBytes>(layout_.queries(stage), kPitch, layout_.block_rows, call_, unit,
-                                                  unit.head * call_.group + tile, 0);
+  __device__ void load_tile(int stage, const WorkTile& work_tile, int tile) const {
+    load_queries<Layout::kRowBytes, Math::kBytes>(layout_.queries(stage), kPitch, layout_.block_rows, call_, work_tile,
+                                                  work_tile.head * call_.group + tile, 0);
   }
   __device__ void arrived() const {}
   __device__ void begin() { keys_.begin(); }
 
-  __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {
+  __device__ void work(const WorkTile& work_tile, int ordinal, int tile, int stage) {
     const int values = layout_.block_rows * kPitch;  // behind the keys, as d_out behind the queries
     const int own = 16 * warp() * kPitch;
     unsigned char* queries = layout_.queries(stage);
     const unsigned char* keys = layout_.keys(ordinal);
     float* statistics = layout_.statistics();
-    TilePlace place = warp_place(unit, 0);
-    place.head = unit.head * call_.group + tile;
+    TilePlace place = warp_place(work_tile, 0);
+    place.head = work_tile.head * call_.group + tile;
     const bool has_rows = place.row < place.length;
     QueryRows<Math, kDim> rows;
     if (lane() < 16) statistics[place.row + lane()] = statistics[layout_.block_rows + place.row + lane()] = 0.0f;
@@ -227,8 +230,8 @@ class ShortTask {
                              call_.rows);
   }
 
-  __device__ void finish(const Unit& unit, int ordinal) {
-    const TilePlace place = warp_place(unit, 0);
+  __device__ void finish(const WorkTile& work_tile, int ordinal) {
+    const TilePlace place = warp_place(work_tile, 0);
     if (place.row >= place.length) return;
     const Shape& shape = call_.args.shape;
     unsigned char* own = layout_.keys(ordinal) + 16 * warp() * kPitch;
@@ -247,21 +250,21 @@ template <class Math, int kDim>
 __global__ void __launch_bounds__(kMaxThreads, 1) short_gradient_kernel(Backward call) {
   SHEAF_DYNAMIC_SHARED(memory);
   ShortTask<Math, kDim> task(call, memory);
-  run_units(task, call.schedule, call.args.shape);
+  run_work_tiles(task, call.schedule, call.args.shape);
 }
 
 template <class Math, int kDim>
 __global__ void __launch_bounds__(kMaxThreads, kDim <= 32 ? 2 : 1) query_gradient_kernel(Backward call) {
   SHEAF_DYNAMIC_SHARED(memory);
   QueryTask<Math, kDim> task(call, memory);
-  run_units(task, call.schedule, call.args.shape);
+  run_work_tiles(task, call.schedule, call.args.shape);
 }
 
 template <class Math, int kDim>
 __global__ void __launch_bounds__(kMaxThreads, kDim <= 32 ? 2 : 1) key_gradient_kernel(Backward call) {
   SHEAF_DYNAMIC_SHARED(memory);
   KeyTask<Math, kDim> task(call, memory);
-  run_units(task, call.schedule, call.args.shape);
+  run_work_tiles(task, call.schedule, call.args.shape);
 }
 
 // One thread a number of the bias; parts in ascending order.
@@ -357,9 +360,10 @@ void attention_backward(Context& context, const AttentionBackwardArgs& args) {
                       .group = static_cast<int32_t>(args.q.n_heads / args.k.n_heads),
                       .delta = scratch.take<float>(args.shape.n_tokens * args.q.n_heads),
                       .bias_parts = nullptr};
-  if (gradients_by_warpgroups(context, scratch, call)) return;
+  if (gradients_by_wgmma(context, scratch, call)) return;
   for_math(args.shape, [&]<class Math, int kDim>() {
-    // Registers hold the sums of d_q, d_k and d_v together up to 64 dimensions; float's tiles leave little shared memory.
+    // Up to 64 dimensions, the registers hold the sums of d_q, d_k and d_v together. Tiles of floats would leave too
+    // little shared memory.
     if constexpr (Math::kBytes == 2 && kDim <= 64) {
       if (short_gradient<Math, kDim>(context, scratch, call)) return;
     }

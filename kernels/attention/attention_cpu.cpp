@@ -54,37 +54,37 @@ class Forward {
         space_(sizes, args.shape, memory),
         mask_(args.shape, args.q.n_heads) {}
 
-  void run(const Unit& unit) {
+  void run(const WorkTile& work_tile) {
     const int64_t group = args_.q.n_heads / args_.k.n_heads;
-    const bool in_chunks = unit.span.length > kChunkKeys;
-    for (int64_t head = unit.kv_head * group; head < (unit.kv_head + 1) * group; ++head) {
+    const bool in_chunks = work_tile.span.length > kChunkKeys;
+    for (int64_t head = work_tile.kv_head * group; head < (work_tile.kv_head + 1) * group; ++head) {
       if (!shape_.relative_bias.empty()) space_.bias.read(shape_, head);
-      for (int64_t first = 0; first < unit.span.length; first += kChunkKeys) {
-        if (in_chunks || head == unit.kv_head * group) load_keys(unit, first);
-        for (int64_t i = shape_.causal ? first : 0; i < unit.span.length; i += sizes_.rows) {
-          rows(unit, head, i, first);
+      for (int64_t first = 0; first < work_tile.span.length; first += kChunkKeys) {
+        if (in_chunks || head == work_tile.kv_head * group) load_keys(work_tile, first);
+        for (int64_t i = shape_.causal ? first : 0; i < work_tile.span.length; i += sizes_.rows) {
+          rows(work_tile, head, i, first);
         }
       }
     }
   }
 
  private:
-  void load_keys(const Unit& unit, int64_t first) {
-    const int64_t token = unit.span.first + first, n = std::min(kChunkKeys, unit.span.length - first);
-    const FloatRows keys = key_rows(args_.k, shape_, token, unit.kv_head, n, sizes_.padded, space_.keys);
+  void load_keys(const WorkTile& work_tile, int64_t first) {
+    const int64_t token = work_tile.span.first + first, n = std::min(kChunkKeys, work_tile.span.length - first);
+    const FloatRows keys = key_rows(args_.k, shape_, token, work_tile.kv_head, n, sizes_.padded, space_.keys);
     tile_.pack(keys.data, keys.stride, n, shape_.dim, space_.key_panels);
-    values_ = key_rows(args_.v, shape_, token, unit.kv_head, n, sizes_.padded, space_.values);
+    values_ = key_rows(args_.v, shape_, token, work_tile.kv_head, n, sizes_.padded, space_.values);
     hidden_ = hidden_row(shape_, token, n, space_.hidden);
     n_keys_ = n;
   }
 
   /// Query rows i and after it against the chunk of keys that begins at `first`.
-  void rows(const Unit& unit, int64_t head, int64_t i, int64_t first) {
-    const int64_t n_rows = std::min(sizes_.rows, unit.span.length - i);
+  void rows(const WorkTile& work_tile, int64_t head, int64_t i, int64_t first) {
+    const int64_t n_rows = std::min(sizes_.rows, work_tile.span.length - i);
     const int64_t n_seen = shape_.causal ? std::min(n_keys_, i + n_rows - first) : n_keys_;
     const bool is_first = first == 0;
-    const bool is_last = first + kChunkKeys >= (shape_.causal ? i + n_rows : unit.span.length);
-    const int64_t kept_row = unit.span.length > kChunkKeys ? i : 0;
+    const bool is_last = first + kChunkKeys >= (shape_.causal ? i + n_rows : work_tile.span.length);
+    const int64_t kept_row = work_tile.span.length > kChunkKeys ? i : 0;
     float* sums = space_.sums + kept_row * sizes_.padded;
     float* largest = space_.largest + kept_row;
     float* totals = space_.totals + kept_row;
@@ -92,7 +92,7 @@ class Forward {
       std::fill_n(largest, n_rows, -INFINITY);
       std::fill_n(totals, n_rows, 0.0f);
     }
-    copy_rows(args_.q, shape_, unit.span.first + i, head, n_rows, shape_.scale, space_.q, shape_.dim);
+    copy_rows(args_.q, shape_, work_tile.span.first + i, head, n_rows, shape_.scale, space_.q, shape_.dim);
     tile_.multiply({.a = space_.q,
                     .a_row = shape_.dim,
                     .a_step = 1,
@@ -105,7 +105,7 @@ class Forward {
                     .n_vectors = round_up(n_seen, sizes_.width) / sizes_.width,
                     .adds = false});
     for (int64_t r = 0; r < n_rows; ++r) {
-      const float factor = probabilities(unit, head, i + r, first, r, n_seen, largest[r], totals[r]);
+      const float factor = probabilities(work_tile, head, i + r, first, r, n_seen, largest[r], totals[r]);
       if (!is_first && factor != 1.0f) {
         for (int64_t c = 0; c < sizes_.padded; ++c) sums[r * sizes_.padded + c] *= factor;
       }
@@ -122,15 +122,16 @@ class Forward {
                     .n_vectors = sizes_.padded / sizes_.width,
                     .adds = !is_first});
     for (int64_t r = 0; r < n_rows && is_last; ++r) {
-      const int64_t token = unit.span.first + i + r;
+      const int64_t token = work_tile.span.first + i + r;
       const bool sees_any = totals[r] != 0.0f;
       write_row(sums + r * sizes_.padded, sees_any ? 1.0f / totals[r] : 0.0f, args_.out, shape_, token, head);
       args_.log_sum_exp(token, head) = sees_any ? largest[r] + std::log(totals[r]) : -INFINITY;
     }
   }
 
-  /// Scores of row i into exp(x - largest), dropped ones into 0; returns what sums of the chunks before must be multiplied by.
-  float probabilities(const Unit& unit, int64_t head, int64_t i, int64_t first, int64_t r, int64_t n_filled,
+  /// Turns the scores of row i into exp(x - largest), and dropped ones into 0. Returns the factor for the sums of
+  /// earlier chunks.
+  float probabilities(const WorkTile& work_tile, int64_t head, int64_t i, int64_t first, int64_t r, int64_t n_filled,
                       float& largest, float& total) {
     ForwardRow row{.x = space_.scores + r * sizes_.keys,
                    .bias = shape_.relative_bias.empty() ? nullptr : space_.bias.at(i, first),
@@ -144,7 +145,7 @@ class Forward {
     total = total * factor + row.total;
     largest = row.largest;
     if (mask_.active()) {
-      draw_keep(mask_, unit.sequence, head, i, first, row.n, space_.keep);
+      draw_keep(mask_, work_tile.sequence, head, i, first, row.n, space_.keep);
       for (int64_t j = 0; j < row.n; ++j) row.x[j] *= space_.keep[j];
     }
     return factor;
@@ -171,9 +172,9 @@ void attention(Context& context, const AttentionArgs& args) {
   float* memory = scratch.take<float>(space * context.n_threads());
   parallel_for(context, (args.shape.offsets.size - 1) * n_kv_heads, 1, [&](int64_t begin, int64_t end, int thread) {
     Forward forward(args, tile, sizes, memory + thread * space);
-    for (int64_t unit = begin; unit < end; ++unit) {
-      const int64_t sequence = unit / n_kv_heads;
-      forward.run({sequence, unit % n_kv_heads, span_of(args.shape, sequence)});
+    for (int64_t w = begin; w < end; ++w) {
+      const int64_t sequence = w / n_kv_heads;
+      forward.run({sequence, w % n_kv_heads, span_of(args.shape, sequence)});
     }
   });
 }

@@ -11,15 +11,15 @@ constexpr int kForwardColumns = kDim* Math::kBytes <= 128   ? 64
 template <class Math, int kDim>
 constexpr int kPartColumns = kForwardColumns<Math, kDim> < 32 ? kForwardColumns<Math, kDim> : 32;
 
-/// Queries of kStages units, then kStages tiles of keys and values.
+/// Queries of kStages work tiles, then kStages tiles of keys and values.
 template <class Math, int kDim>
 constexpr size_t forward_bytes(int warps) {
   constexpr int kPitch = pitch_of(kDim * Math::kBytes);
   return static_cast<size_t>(kStages * kPitch) * static_cast<size_t>(16 * warps + 2 * kForwardColumns<Math, kDim>);
 }
 
-/// Task of run_units: a warp has 16 query rows, and all warps meet the same keys, a tile at a time, by online softmax (Milakov and
-/// Gimelshein, 2018; Dao et al., 2022).
+/// Task of run_work_tiles: a warp has 16 query rows. All warps meet the same keys, one tile at a time, by online
+/// softmax (Milakov and Gimelshein, 2018; Dao et al., 2022).
 template <class Math, int kDim>
 class ForwardTask {
  public:
@@ -31,28 +31,29 @@ class ForwardTask {
   __device__ ForwardTask(const Forward& call, unsigned char* memory)
       : call_(call), shape_(call.args.shape), memory_(memory) {}
 
-  __device__ int n_tiles(const Unit& unit) const {
-    const int32_t end = unit.row + call_.schedule.block_rows;
-    const int32_t n_keys = shape_.causal && end < unit.length ? end : unit.length;
+  __device__ int n_tiles(const WorkTile& work_tile) const {
+    const int32_t end = work_tile.row + call_.schedule.block_rows;
+    const int32_t n_keys = shape_.causal && end < work_tile.length ? end : work_tile.length;
     return (n_keys + kColumns - 1) / kColumns;
   }
 
-  __device__ void load_unit(int ordinal, const Unit& unit) const {
+  __device__ void load_work_tile(int ordinal, const WorkTile& work_tile) const {
     load_rows<kRowBytes>(query_tile(ordinal), PitchedRows{kPitch}, call_.schedule.block_rows,
-                         row_source(call_.args.q, shape_, unit, unit.head, unit.row, Math::kBytes), call_.rows);
+                         row_source(call_.args.q, shape_, work_tile, work_tile.head, work_tile.row, Math::kBytes),
+                         call_.rows);
   }
 
-  __device__ void load_tile(int stage, const Unit& unit, int tile) const {
-    const int32_t kv_head = unit.head / call_.group;
-    load_keys<kRowBytes, Math::kBytes>(key_tile(stage), kPitch, kColumns, call_.args.k, call_.args.v, shape_, unit,
+  __device__ void load_tile(int stage, const WorkTile& work_tile, int tile) const {
+    const int32_t kv_head = work_tile.head / call_.group;
+    load_keys<kRowBytes, Math::kBytes>(key_tile(stage), kPitch, kColumns, call_.args.k, call_.args.v, shape_, work_tile,
                                        kv_head, tile * kColumns, call_.rows);
   }
 
   __device__ void arrived() const {}
   __device__ void begin() { result_.begin(); }
 
-  __device__ void work(const Unit& unit, int ordinal, int tile, int stage) {
-    TilePlace place = warp_place(unit, tile * kColumns);
+  __device__ void work(const WorkTile& work_tile, int ordinal, int tile, int stage) {
+    TilePlace place = warp_place(work_tile, tile * kColumns);
     if (place.row >= place.length) return;
     const unsigned char* keys = key_tile(stage);
 #pragma unroll 1
@@ -68,9 +69,9 @@ class ForwardTask {
     }
   }
 
-  __device__ void finish(const Unit& unit, int ordinal) {
+  __device__ void finish(const WorkTile& work_tile, int ordinal) {
     // The warp's queries have served; only this warp reads their place.
-    result_.template finish<Math>(call_, warp_place(unit, 0), warp_queries(ordinal), kPitch);
+    result_.template finish<Math>(call_, warp_place(work_tile, 0), warp_queries(ordinal), kPitch);
   }
 
  private:
@@ -92,13 +93,13 @@ template <class Math, int kDim>
 __global__ void __launch_bounds__(kMaxThreads, kDim <= 64 ? 2 : 1) attention_kernel(Forward call) {
   SHEAF_DYNAMIC_SHARED(memory);
   ForwardTask<Math, kDim> task(call, memory);
-  run_units(task, call.schedule, call.args.shape);
+  run_work_tiles(task, call.schedule, call.args.shape);
 }
 
 }  // namespace
 
 void attention(Context& context, const AttentionArgs& args) {
-  if (takes_warpgroups(context, args)) return attention_by_warpgroups(context, args);
+  if (takes_warpgroups(context, args)) return attention_by_wgmma(context, args);
   ScratchScope scratch(context);
   for_math(args.shape, [&]<class Math, int kDim>() {
     const int warps = choose_warps(context, args.shape.max_length, forward_bytes<Math, kDim>);

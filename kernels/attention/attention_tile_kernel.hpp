@@ -3,9 +3,9 @@
 /// the rest. Such a unit includes this file and no other code of the project, because the linker might keep an inline
 /// function compiled there as the copy for all.
 ///
-/// Vector is a struct with what kernels/core/exponential.hpp asks for and: kLanes, kVectors (of a product side by side),
-/// kRows, zero, load, store, add, subtract, first(x, n, rest) (the first n lanes of x, then `rest`), largest, sum,
-/// transpose.
+/// Vector is a struct with what kernels/core/exponential.hpp asks for and: kLanes, kVectors (of a product, side by
+/// side), kRows, zero, load, store, add, subtract, first(x, n, rest) (the first n lanes of x, then `rest`), largest,
+/// sum, transpose.
 
 #include <cstdint>
 

@@ -1,5 +1,5 @@
 #pragma once
-/// What the forward kernels have in common: their call, and the sums of a warp's 16 query rows under online softmax (Milakov and
+/// What the forward kernels share: their call, and the sums of a warp's 16 query rows under online softmax (Milakov and
 /// Gimelshein, 2018; Dao et al., 2022).
 
 #include "kernels/attention/attention.hpp"
@@ -110,6 +110,6 @@ __device__ void drop(const DropoutMask& mask, const TilePlace& place, float (&x)
 
 /// Whether the call's products are those of warpgroups: asked for, of 16-bit elements, and known.
 bool takes_warpgroups(const Context& context, const AttentionArgs& args);
-void attention_by_warpgroups(Context& context, const AttentionArgs& args);
+void attention_by_wgmma(Context& context, const AttentionArgs& args);
 
 }  // namespace sheaf::attention::cuda

@@ -1,8 +1,10 @@
 #pragma once
-/// Products of tiles in shared memory by one warp, the same for every element type: 16 rows of A by 8 columns of B a product, over kStep
-/// terms. Rows of a tile are `pitch` bytes apart, an odd multiple of 16, so that no two of eight rows share banks.
+/// One warp multiplies tiles in shared memory, in the same way for every element type: 16 rows of A by 8 columns of B
+/// in a product, over kStep terms. Rows of a tile are `pitch` bytes apart. The pitch is an odd multiple of 16, so no
+/// two of eight rows share banks.
 ///
-/// Lane 4 g + t holds of a result rows g and g + 8, columns 2 t and 2 t + 1: c[0], c[1] of row g, c[2], c[3] of row g + 8.
+/// Of a result, lane 4 g + t holds rows g and g + 8, columns 2 t and 2 t + 1: c[0], c[1] of row g, c[2], c[3] of row g
+/// + 8.
 
 #include <cuda_runtime.h>
 
@@ -69,8 +71,8 @@ struct HalfMath {
   }
 };
 
-/// float elements. x is high + low + a rest below 2^-22 |x|, both parts tf32; kProducts 3 leaves out low * low only, which is of the
-/// size of that rest; kProducts 1 takes high * high.
+/// float elements. x = high + low + a rest below 2^-22 |x|; both parts are tf32. kProducts 3 leaves out only low * low,
+/// which is about as large as that rest. kProducts 1 computes high * high only.
 template <int kProducts>
 struct FloatMath {
   static_assert(kProducts == 1 || kProducts == 3);

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "kernels/attention/fragments.cuh"
-#include "kernels/attention/schedule.cuh"
+#include "kernels/attention/tile_scheduler.cuh"
 #include "kernels/core/cuda/launch.cuh"
 
 namespace sheaf::attention::cuda {
@@ -30,9 +30,9 @@ class RowAlignment {
   int copy_ = 16;
 };
 
-/// Shared memory that run_units has beside its tasks' tiles, rounded up.
+/// Shared memory that run_work_tiles has beside its tasks' tiles, rounded up.
 constexpr int64_t kStaticShared = 256;
-static_assert(sizeof(Walk) + (kStages + 1) * sizeof(Unit) <= kStaticShared);
+static_assert(sizeof(TileIterator) + (kStages + 1) * sizeof(WorkTile) <= kStaticShared);
 
 inline int device_limit(cudaDeviceAttr attribute, const Context& context) {
   int value = 0;
@@ -48,7 +48,8 @@ inline int64_t most_shared(const Context& context) {
   return device_limit(cudaDevAttrMaxSharedMemoryPerBlockOptin, context) - kStaticShared;
 }
 
-/// Warps of 16 rows: enough for the longest sequence, at most eight, as many as shared memory allows. bytes_of(warps) is what a block takes.
+/// Warps of 16 rows: enough for the longest sequence, at most eight, and no more than fit in shared memory.
+/// bytes_of(warps) is the memory of a block.
 template <class BytesOf>
 int choose_warps(const Context& context, int64_t max_length, const BytesOf& bytes_of) {
   const int64_t limit = most_shared(context);

@@ -109,8 +109,8 @@ inline void draw_keep(const DropoutMask& mask, int64_t sequence, int64_t head, i
   }
 }
 
-/// A query head's sequence, or all query heads of a key head.
-struct Unit {
+/// A sequence and a key head, with all query heads of that key head.
+struct WorkTile {
   int64_t sequence, kv_head;
   Span span;
 };

@@ -68,8 +68,8 @@ class QueryRows {
  public:
   static constexpr int kColumns = kBackwardColumns<Math, kDim>;
 
-  /// `d_out` holds the warp's rows; all lanes together. log_sum_exp and delta of the rows also go to `statistics` [2, pitch], if there are,
-  /// for KeyRows.
+  /// `d_out` holds the warp's rows. All lanes call it together. If `statistics` [2, pitch] is given, log_sum_exp and
+  /// delta of the rows also go there, for KeyRows.
   __device__ void begin(const Backward& call, const TilePlace& place, const unsigned char* d_out, int pitch,
                         float* statistics = nullptr, int statistics_pitch = 0) {
     clear(d_q);
@@ -137,7 +137,8 @@ class QueryRows {
   float shift_[2], delta_[2];  // of rows g and g + 8
 };
 
-/// For key rows: scores into the dropped weights P', and products d_out . v into d_x. log_sum_exp and delta are those of the columns.
+/// For key rows: turns scores into the dropped weights P', and products d_out . v into d_x. log_sum_exp and delta
+/// belong to the columns.
 template <int kParts>
 __device__ void weigh_keys(const Backward& call, const TilePlace& place, float (&x)[kParts][4], float (&d)[kParts][4],
                            const float* log_sum_exp, const float* delta) {
@@ -167,7 +168,7 @@ class KeyRows {
     clear(d_v);
   }
 
-  /// The warp's keys and values against queries from place.column on, their d_out, and of each of them log_sum_exp and delta.
+  /// The warp's keys and values against the queries from place.column on, with their d_out, log_sum_exp and delta.
   __device__ void work(const Backward& call, const TilePlace& place, const unsigned char* keys,
                        const unsigned char* values, const unsigned char* queries, const unsigned char* d_out, int pitch,
                        const float* log_sum_exp, const float* delta) {
@@ -184,12 +185,12 @@ class KeyRows {
 };
 
 /// Begins to copy log_sum_exp and delta of n_rows queries from `first` on, zeros behind the last.
-__device__ inline void load_statistics(float* to, int n_rows, const Backward& call, const Unit& unit, int32_t head,
-                                       int32_t first) {
+__device__ inline void load_statistics(float* to, int n_rows, const Backward& call, const WorkTile& work_tile,
+                                       int32_t head, int32_t first) {
   const int64_t n_heads = call.args.q.n_heads;
   for (int i = static_cast<int>(threadIdx.x); i < n_rows; i += static_cast<int>(blockDim.x)) {
-    const bool valid = first + i < unit.length;
-    const int64_t at = valid ? (unit.first + first + i) * n_heads + head : 0;
+    const bool valid = first + i < work_tile.length;
+    const int64_t at = valid ? (work_tile.first + first + i) * n_heads + head : 0;
     async_copy<4>(to + i, call.args.log_sum_exp.data + at, valid);
     async_copy<4>(to + n_rows + i, call.delta + at, valid);
   }
@@ -197,17 +198,18 @@ __device__ inline void load_statistics(float* to, int n_rows, const Backward& ca
 
 /// Begins to copy n_rows queries from `first` on and then as many rows of d_out.
 template <int kRowBytes, int kElementBytes>
-__device__ void load_queries(unsigned char* tile, int pitch, int n_rows, const Backward& call, const Unit& unit,
-                             int32_t head, int32_t first) {
+__device__ void load_queries(unsigned char* tile, int pitch, int n_rows, const Backward& call,
+                             const WorkTile& work_tile, int32_t head, int32_t first) {
   const AttentionBackwardArgs& args = call.args;
   load_rows<kRowBytes>(tile, PitchedRows{pitch}, n_rows,
-                       row_source(args.q, args.shape, unit, head, first, kElementBytes), call.rows);
+                       row_source(args.q, args.shape, work_tile, head, first, kElementBytes), call.rows);
   load_rows<kRowBytes>(tile + n_rows * pitch, PitchedRows{pitch}, n_rows,
-                       row_source(args.d_out, args.shape, unit, head, first, kElementBytes), call.rows);
+                       row_source(args.d_out, args.shape, work_tile, head, first, kElementBytes), call.rows);
 }
 
-/// All gradients by wgmma in one kernel. False if that is not asked for, the device does not know it, or the call is none of its: 16-bit
-/// elements, dim at most 64, as many key heads as query heads, no bias, sequences of which d_q's sums fit (512 in 227 KiB).
-bool gradients_by_warpgroups(Context& context, ScratchScope& scratch, Backward call);
+/// Computes all gradients by wgmma in one kernel. False if the caller does not ask for it, if the device does not have
+/// it, or if the call does not fit. It fits with 16-bit elements, dim at most 64, as many key heads as query heads, no
+/// bias, and sequences whose sums of d_q fit in shared memory (512 tokens in 227 KiB).
+bool gradients_by_wgmma(Context& context, ScratchScope& scratch, Backward call);
 
 }  // namespace sheaf::attention::cuda

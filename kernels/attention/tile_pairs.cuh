@@ -1,9 +1,9 @@
 #pragma once
-/// What concerns the single pairs of a result of 16 x 8 kParts: which are seen, their bias, their dropout. Rows are queries and columns
-/// keys, or the other way round (kKeyRows).
+/// What is done to the single pairs of a result of 16 x 8 kParts: which are seen, their bias, their dropout. Rows are
+/// queries and columns keys, or the other way round (kKeyRows).
 
 #include "kernels/attention/fragments.cuh"
-#include "kernels/attention/schedule.cuh"
+#include "kernels/attention/tile_scheduler.cuh"
 
 namespace sheaf::attention::cuda {
 
@@ -12,7 +12,8 @@ constexpr float kLn2 = 0.693147181f;
 
 __device__ inline int warp() { return static_cast<int>(threadIdx.x) / kWarp; }
 
-/// Where a warp's result lies: rows from `row`, columns from `column`, both counted in the sequence; the head is of the queries.
+/// Where a warp's result lies: rows from `row`, columns from `column`, both counted in the sequence. The head is that
+/// of the queries.
 struct TilePlace {
   int64_t first;  // token of the sequence
   int32_t length;
@@ -20,9 +21,9 @@ struct TilePlace {
   int32_t row, column;
 };
 
-/// The warp's rows of a unit.
-__device__ inline TilePlace warp_place(const Unit& unit, int32_t column) {
-  return {unit.first, unit.length, unit.sequence, unit.head, unit.row + 16 * warp(), column};
+/// The warp's rows of a work tile.
+__device__ inline TilePlace warp_place(const WorkTile& work_tile, int32_t column) {
+  return {work_tile.first, work_tile.length, work_tile.sequence, work_tile.head, work_tile.row + 16 * warp(), column};
 }
 
 template <int kParts>
@@ -34,7 +35,8 @@ __device__ void clear(float (&sums)[kParts][4]) {
   }
 }
 
-/// A warp's 16 rows, those of the place, times `factor` (rows g) and `factor_below` (rows g + 8) to memory, by way of the warp's own `tile`.
+/// Writes a warp's 16 rows, those of the place, to memory, times `factor` (rows g) and `factor_below` (rows g + 8).
+/// They pass through the warp's own `tile`.
 template <class Math, int kDim>
 __device__ void write_result(const Heads<void>& heads, const Shape& shape, const TilePlace& place,
                              const float (&sums)[kDim / 8][4], float factor, float factor_below, unsigned char* tile,
@@ -118,8 +120,8 @@ __device__ void finish_scores(const Shape& shape, const TilePlace& place, float 
   }
 }
 
-/// The dropout's bytes of a result: byte e of bytes[n] decides element e of part n. A draw of 16 keys serves several lanes: each lane makes
-/// some, and they are passed round.
+/// The dropout bytes of a result: byte e of bytes[n] decides element e of part n. One draw of 16 keys serves several
+/// lanes. Each lane makes some draws, and the lanes exchange them.
 template <bool kKeyRows, int kParts>
 __device__ void draw_bytes(const DropoutMask& mask, const TilePlace& place, uint32_t (&bytes)[kParts]) {
   const auto shuffled = [](uint32_t word, int source) { return __shfl_sync(kFullMask, word, source); };

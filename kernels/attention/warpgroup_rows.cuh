@@ -1,5 +1,6 @@
 #pragma once
-/// The forward pass's work of a warpgroup: 64 query rows, which stay in registers, against tiles of 64 keys and values in shared memory.
+/// A warpgroup's work in the forward pass: 64 query rows in registers against tiles of 64 keys and values in shared
+/// memory.
 
 #include "kernels/attention/forward.cuh"
 #include "kernels/core/cuda/wgmma.cuh"
@@ -14,9 +15,9 @@ template <int kDim>
 constexpr int kKeyTileBytes = kDim / 64 * kTileBlockBytes;
 
 /// Tiles of keys that the query rows from `row` on see.
-__device__ inline int tiles_seen(const Shape& shape, const Unit& unit, int32_t n_rows) {
-  const int32_t end = unit.row + n_rows;
-  const int32_t n_keys = shape.causal && end < unit.length ? end : unit.length;
+__device__ inline int tiles_seen(const Shape& shape, const WorkTile& work_tile, int32_t n_rows) {
+  const int32_t end = work_tile.row + n_rows;
+  const int32_t n_keys = shape.causal && end < work_tile.length ? end : work_tile.length;
   return (n_keys + kTileKeys - 1) / kTileKeys;
 }
 
@@ -67,6 +68,6 @@ struct WarpgroupRows {
 
 /// The forward pass with keys, values and queries by TMA. False if rows are not aligned for it.
 template <MmaType kType>
-bool attention_by_boxes(Context& context, const AttentionArgs& args);
+bool attention_by_wgmma_tma(Context& context, const AttentionArgs& args);
 
 }  // namespace sheaf::attention::cuda

@@ -5,8 +5,8 @@ namespace sheaf::genetic::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int64_t kSetsPerBlock = 8192;     // so that reading the pair terms is a small part
-constexpr int64_t kMostShared = 96 * 1024;  // of sm_86, the least since sm_80, less the tally
+constexpr int64_t kSetsPerBlock = 8192;    // so that reading the pair terms is a small part
+constexpr int64_t kMaxShared = 96 * 1024;  // of sm_86, the least since sm_80, less the tally
 
 /// A block some sets of a problem, a thread a set; the terms in shared memory where they fit.
 __global__ void __launch_bounds__(kThreads)
@@ -39,7 +39,7 @@ void evaluate_sets(Context& context, const EvaluateSetsArgs& args) {
   const int64_t n = args.problems.n_candidates;
   const int64_t blocks_per_problem = (args.n_sets + kSetsPerBlock - 1) / kSetsPerBlock;
   const int64_t bytes = 4 * (n * n + n);
-  const bool shared_terms = bytes <= kMostShared;
+  const bool shared_terms = bytes <= kMaxShared;
   launch(evaluate_set_per_thread_kernel, blocks_for(args.problems.n_problems * blocks_per_problem, 1), kThreads,
          shared_terms ? static_cast<size_t>(bytes) : 0, context, args, blocks_per_problem, shared_terms);
 }

@@ -7,7 +7,7 @@
 namespace sheaf::genetic {
 namespace {
 
-constexpr float kMostOffset = 80.0f;  // its exponential and that of its negative are normal floats
+constexpr float kMaxOffset = 80.0f;  // its exponential and that of its negative are normal floats
 
 }  // namespace
 
@@ -30,7 +30,7 @@ void joint_pairs(Context& context, const JointPairsArgs& args) {
   check_argument(args.vectors.empty() || args.vectors.rows == n_items, kOp, "vectors must be [n_items, dim] or empty");
   check_argument(args.prior_strength > 0.0f && std::isfinite(args.prior_strength), kOp,
                  "prior_strength must be above 0 and finite, got " + std::to_string(args.prior_strength));
-  check_argument(std::abs(args.offset) <= kMostOffset, kOp,
+  check_argument(std::abs(args.offset) <= kMaxOffset, kOp,
                  "offset must be between -80 and 80, got " + std::to_string(args.offset));
   check_argument(std::isfinite(args.prior_cosine) && std::isfinite(args.exponent) && std::isfinite(args.weight) &&
                      std::isfinite(args.substitute_factor),

@@ -14,7 +14,8 @@ constexpr int64_t kLongRow = 64;  // entries a pair: above, searches touch less 
 using PlaceOf = std::vector<int16_t>;
 constexpr int16_t kNowhere = -1;
 
-// Places in `matrix` of place a with each place before it, -1 where there is none. A walk along the row reads memory in order.
+// For each place before a: its place in `matrix` in a's row, -1 where there is none. A walk along the row reads memory
+// in order.
 void find_in_row(const CsrView& matrix, const int32_t* items, int64_t a, const PlaceOf& place_of, int64_t* found) {
   const int32_t row = items[a];
   if (matrix.row_size(row) > kLongRow * a) {

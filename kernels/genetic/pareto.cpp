@@ -11,13 +11,13 @@ void pareto(Context& context, const ParetoArgs& args) {
   const int64_t n = args.rules.n_problems;
   const ParetoParams& params = args.params;
   check_rules(args.rules, op);
-  check_argument(args.rules.max_size <= kMostMembers, op,
+  check_argument(args.rules.max_size <= kMaxMembers, op,
                  "max_size must be at most 64, got " + std::to_string(args.rules.max_size));
-  check_argument(params.population >= 4 && params.population <= kMostPopulation, op,
+  check_argument(params.population >= 4 && params.population <= kMaxPopulation, op,
                  "population must be 4 .. 256, got " + std::to_string(params.population));
   check_argument(params.generations >= 0, op,
                  "generations must not be negative, got " + std::to_string(params.generations));
-  check_argument(args.n_objectives >= 1 && args.n_objectives <= kMostObjectives, op,
+  check_argument(args.n_objectives >= 1 && args.n_objectives <= kMaxObjectives, op,
                  "n_objectives must be 1 .. 4, got " + std::to_string(args.n_objectives));
   check_argument(args.problem_ids.size == n && args.front_size.size == n, op,
                  "problem_ids and front_size must have n_problems = " + std::to_string(n) + " values");

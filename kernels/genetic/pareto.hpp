@@ -25,13 +25,13 @@
 
 namespace sheaf::genetic {
 
-inline constexpr int32_t kMostObjectives = 4;
-inline constexpr int32_t kMostPopulation = 256;
-inline constexpr int32_t kMostMembers = 64;
+inline constexpr int32_t kMaxObjectives = 4;
+inline constexpr int32_t kMaxPopulation = 256;
+inline constexpr int32_t kMaxMembers = 64;
 
 struct ParetoSet {
   uint32_t mask[kMaskWords];  // bit j: candidate j is chosen
-  float objective[kMostObjectives];
+  float objective[kMaxObjectives];
   float violation;
 };
 

@@ -181,7 +181,7 @@ SHEAF_HD inline void repair(const ParetoArgs& args, const ParetoView& view, Pare
 SHEAF_HD inline void evaluate(const ParetoArgs& args, const ParetoView& view, ParetoSet& set) {
   constexpr float kBroken = 0x1.0p100f;
   const int64_t n = args.rules.n_candidates;
-  int32_t ids[kMostMembers];
+  int32_t ids[kMaxMembers];
   int32_t size = 0, different = 0;
   for (int32_t j = 0; j < args.rules.n_candidates; ++j) {
     if ((set.mask[j / 32] >> (j % 32) & 1u) != 0) ids[size++] = j;
@@ -195,7 +195,7 @@ SHEAF_HD inline void evaluate(const ParetoArgs& args, const ParetoView& view, Pa
     }
   }
   set.violation = set_violation(args.rules, view.problem, view.tally, ids, size);
-  for (int32_t m = 0; m < kMostObjectives; ++m) {
+  for (int32_t m = 0; m < kMaxObjectives; ++m) {
     float value = 0.0f;
     if (m < args.n_objectives) {
       const int64_t at = view.problem * args.n_objectives + m;

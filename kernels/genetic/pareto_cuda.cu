@@ -7,7 +7,7 @@
 namespace sheaf::genetic::cuda {
 namespace {
 
-constexpr int32_t kMostThreads = 256;
+constexpr int32_t kMaxThreads = 256;
 
 /// Fronts and the order of all slots. All threads of the block call it.
 __device__ void sort_slots(const ParetoState& state, int32_t n_objectives, int32_t population) {
@@ -32,7 +32,7 @@ __device__ void sort_slots(const ParetoState& state, int32_t n_objectives, int32
 }
 
 /// A block is a problem, a thread some slots of its population; all generations in one launch.
-__global__ void __launch_bounds__(kMostThreads) pareto_problem_per_block_kernel(ParetoArgs args) {
+__global__ void __launch_bounds__(kMaxThreads) pareto_problem_per_block_kernel(ParetoArgs args) {
   SHEAF_DYNAMIC_SHARED(shared);
   __shared__ ParetoView view;
   const int64_t p = blockIdx.x;
@@ -64,8 +64,8 @@ __global__ void __launch_bounds__(kMostThreads) pareto_problem_per_block_kernel(
 void pareto(Context& context, const ParetoArgs& args) {
   const int32_t slots = (2 * args.params.population + kWarp - 1) / kWarp * kWarp;
   launch(pareto_problem_per_block_kernel, blocks_for(args.rules.n_problems, 1),
-         static_cast<unsigned>(std::min(slots, kMostThreads)),
-         static_cast<size_t>(pareto_bytes(args.params.population)), context, args);
+         static_cast<unsigned>(std::min(slots, kMaxThreads)), static_cast<size_t>(pareto_bytes(args.params.population)),
+         context, args);
 }
 
 }  // namespace sheaf::genetic::cuda

@@ -11,7 +11,7 @@ void check_rules(const SearchProblems& problems, const char* op) {
                  "n_problems must be 0 .. 2^31 - 1, got " + std::to_string(problems.n_problems));
   check_argument(problems.n_candidates >= 1 && problems.n_candidates <= kMaxCandidates, op,
                  "n_candidates must be 1 .. 256, got " + std::to_string(problems.n_candidates));
-  check_argument(problems.n_limits >= 0 && problems.n_limits <= kMostUpper, op,
+  check_argument(problems.n_limits >= 0 && problems.n_limits <= kMaxLimits, op,
                  "n_limits must be 0 .. 16, got " + std::to_string(problems.n_limits));
   check_argument(0 <= problems.min_size && problems.min_size <= problems.max_size, op,
                  "sizes must satisfy 0 <= min_size <= max_size, got " + std::to_string(problems.min_size) + " .. " +

@@ -19,7 +19,7 @@ namespace sheaf::genetic {
 
 inline constexpr int32_t kMaxCandidates = 256;
 inline constexpr int32_t kMaskWords = kMaxCandidates / 32;
-inline constexpr int32_t kMostUpper = 16;  // limits
+inline constexpr int32_t kMaxLimits = 16;  // limits
 
 enum CandidateFlag : uint8_t { kMustHave = 1, kForbidden = 2 };
 

@@ -4,7 +4,7 @@
 
 namespace sheaf::genetic::cpu {
 
-const SearchKernel kAvx2Search{"avx2", run<VectorTeam>};
+const SearchKernel kAvx2Search{"avx2", run<VectorLanes>};
 
 }  // namespace sheaf::genetic::cpu
 #endif

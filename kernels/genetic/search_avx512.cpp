@@ -4,7 +4,7 @@
 
 namespace sheaf::genetic::cpu {
 
-const SearchKernel kAvx512Search{"avx512", run<VectorTeam>};
+const SearchKernel kAvx512Search{"avx512", run<VectorLanes>};
 
 }  // namespace sheaf::genetic::cpu
 #endif

@@ -1,5 +1,6 @@
 #pragma once
-/// A block of the search: its warps as teams, and where the problem and the chains lie in its shared memory.
+/// A block of the search: its warps as lane groups, and where the problem and the local searches lie in its shared
+/// memory.
 
 #include <algorithm>
 
@@ -7,13 +8,13 @@
 #include "kernels/core/philox.hpp"
 #include "kernels/genetic/search_pool.hpp"
 #include "kernels/genetic/search_prepare.hpp"
-#include "kernels/genetic/search_recipe.hpp"
+#include "kernels/genetic/search_strategies.hpp"
 
 namespace sheaf::genetic::cuda {
 namespace {
 
 /// A warp, a candidate a lane.
-struct WarpTeam {
+struct WarpLanes {
   using V = float;
   int32_t lane;
 
@@ -67,10 +68,10 @@ struct WarpTeam {
       }
     }
   }
-  __device__ static void draw(const ChainJob& job, uint32_t block, uint32_t* four) {
+  __device__ static void draw(const LocalSearchJob& job, uint32_t block, uint32_t* four) {
     const RandomKey key{job.params.seed, Purpose::search_select, static_cast<uint32_t>(job.round)};
     const auto row = static_cast<uint64_t>(job.problem_id) & ((uint64_t{1} << 56) - 1);
-    const Random4 words = random4(key, row, static_cast<uint32_t>(job.chain) << 24 | block);
+    const Random4 words = random4(key, row, static_cast<uint32_t>(job.number) << 24 | block);
     for (int32_t w = 0; w < 4; ++w) four[w] = words.v[w];
   }
 };
@@ -86,16 +87,18 @@ struct SharedCursor {
   }
 };
 
-/// Where everything of a block lies in its shared memory: the problem, the pool, then the chains' state, one a warp.
+/// Where everything of a block lies in its shared memory: the problem, the pool, then a local search for
+/// each warp.
 struct Layout {
-  size_t view, sets, current, must, heaviest, linear, closed, cost, category, category_min, category_max, pair, chains;
-  size_t chain_bytes, total;
+  size_t view, sets, current, must, heaviest, linear, closed, cost, category, category_min, category_max, pair,
+      local_searches;
+  size_t local_search_bytes, total;
   int32_t n_rows;
   bool pair_is_shared, side;
 };
 
 template <int kLimits>
-size_t chain_bytes(int32_t n, int32_t n_rows) {
+size_t local_search_bytes(int32_t n, int32_t n_rows) {
   SharedCursor cursor;
   for (int32_t array = 0; array < 6; ++array) cursor.take<float>(static_cast<size_t>(n));
   cursor.take<uint32_t>(2 * kMaskWords);
@@ -110,13 +113,13 @@ Layout lay_out(const SearchProblems& problems, int32_t n_warps, bool pair_is_sha
   at.side = has_side_rules(problems);
   at.pair_is_shared = pair_is_shared;
   at.n_rows = std::min(problems.n_candidates, problems.max_size + 1) + 1;
-  at.chain_bytes = chain_bytes<kLimits>(problems.n_candidates, at.n_rows);
+  at.local_search_bytes = local_search_bytes<kLimits>(problems.n_candidates, at.n_rows);
   SharedCursor cursor;
   at.view = cursor.take<SearchView>(1);
-  at.sets = cursor.take<SearchSet>(2 * kMostChains);
-  at.current = cursor.take<SearchSet>(kMostChains);
+  at.sets = cursor.take<SearchSet>(2 * kMaxLocalSearches);
+  at.current = cursor.take<SearchSet>(kMaxLocalSearches);
   at.must = cursor.take<uint32_t>(kMaskWords);
-  at.heaviest = cursor.take<float>(kMostUpper);
+  at.heaviest = cursor.take<float>(kMaxLimits);
   at.linear = cursor.take<float>(n);
   at.closed = cursor.take<float>(n);
   at.cost = cursor.take<float>(n);
@@ -124,8 +127,8 @@ Layout lay_out(const SearchProblems& problems, int32_t n_warps, bool pair_is_sha
   at.category_min = cursor.take<float>(at.side ? n : 0);
   at.category_max = cursor.take<float>(at.side ? n : 0);
   at.pair = cursor.take<float>(pair_is_shared ? n * n : 0);
-  at.chains = cursor.used;
-  at.total = at.chains + static_cast<size_t>(n_warps) * at.chain_bytes;
+  at.local_searches = cursor.used;
+  at.total = at.local_searches + static_cast<size_t>(n_warps) * at.local_search_bytes;
   return at;
 }
 
@@ -184,9 +187,9 @@ __device__ inline void load_problem(const SearchProblems& problems, int64_t p, c
 }
 
 template <int kLimits>
-__device__ ChainMemory<kLimits> chain_memory(unsigned char* bytes, int32_t n) {
+__device__ LocalSearchMemory<kLimits> local_search_memory(unsigned char* bytes, int32_t n) {
   SharedCursor cursor;
-  ChainMemory<kLimits> memory;
+  LocalSearchMemory<kLimits> memory;
   float** arrays[] = {&memory.h, &memory.until, &memory.in, &memory.count, &memory.conflict, &memory.x};
   for (float** array : arrays) {
     *array = reinterpret_cast<float*>(bytes + cursor.take<float>(static_cast<size_t>(n)));

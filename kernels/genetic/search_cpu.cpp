@@ -27,7 +27,7 @@ class Aligned {
   std::vector<float> storage_;
 };
 
-/// A problem as its chains see it.
+/// A problem as its local searches see it.
 class PreparedProblem {
  public:
   void prepare(const SearchArgs& args, int64_t p) {
@@ -101,63 +101,63 @@ class PreparedProblem {
 
   SearchView view_{};
   Aligned pair_, linear_, weight_, closed_, cost_, category_, category_min_, category_max_, conflict_;
-  float heaviest_[kMostUpper] = {};
+  float heaviest_[kMaxLimits] = {};
   uint32_t must_[kMaskWords] = {};
 };
 
 /// An island between rounds.
 struct Island {
-  SearchSet sets[2 * kMostChains];  // the pool, then the chains' best
-  SearchSet current[kMostChains];   // where annealing stands
-  int64_t evaluations[kMostChains];
+  SearchSet sets[2 * kMaxLocalSearches];  // the pool, then the local searches' best
+  SearchSet current[kMaxLocalSearches];   // where annealing stands
+  int64_t evaluations[kMaxLocalSearches];
 };
 
 /// What an island is about to take from the one before it.
 struct Migrants {
-  SearchSet sets[kMostMigrants];
+  SearchSet sets[kMaxMigrants];
 };
 
 class Searcher {
  public:
   explicit Searcher(const SearchArgs& args) : args_(args), kernel_(search_kernel()) {}
 
-  void run_chain(const PreparedProblem& problem, int64_t p, int32_t round, int32_t island, int32_t chain,
-                 unsigned char* memory, Island& state) const {
-    const int32_t step = args_.params.first_round + round, chains = args_.params.chains;
-    ChainJob job{args_.params, args_.problem_ids[p], step, chain, step == 0 ? nullptr : state.sets};
+  void run_local_search(const PreparedProblem& problem, int64_t p, int32_t round, int32_t island, int32_t number,
+                        unsigned char* memory, Island& state) const {
+    const int32_t step = args_.params.first_round + round, n_searches = args_.params.local_searches;
+    LocalSearchJob job{args_.params, args_.problem_ids[p], step, number, step == 0 ? nullptr : state.sets};
     job.params.seed = island_seed(args_.params.seed, island);
-    state.evaluations[chain] +=
-        kernel_.run(problem.view(), job, memory, state.current + chain, state.sets + chains + chain);
+    state.evaluations[number] +=
+        kernel_.run(problem.view(), job, memory, state.current + number, state.sets + n_searches + number);
   }
 
   void begin(int64_t p, int32_t island, Island& state) const {
-    const int32_t chains = args_.params.chains;
-    for (int32_t c = 0; c < chains; ++c) {
+    const int32_t n_searches = args_.params.local_searches;
+    for (int32_t c = 0; c < n_searches; ++c) {
       state.evaluations[c] = 0;
       if (args_.params.first_round == 0) continue;
       state.sets[c] = state.current[c] =
-          args_.island_pools.empty() ? args_.pool(p, c) : args_.island_pools(p, island * int64_t{chains} + c);
+          args_.island_pools.empty() ? args_.pool(p, c) : args_.island_pools(p, island * int64_t{n_searches} + c);
     }
   }
 
   /// The best sets of the island before, where they are better than the island's own.
   void take_in(const Migrants& migrants, Island& state) const {
-    const int32_t chains = args_.params.chains, n = n_migrants(chains);
-    std::copy_n(migrants.sets, n, state.sets + chains);
-    keep_best(state.sets, chains + n, state.sets);
-    if (args_.params.recipe == Recipe::anneal && compare_sets(migrants.sets[0], state.current[0]) > 0) {
+    const int32_t n_searches = args_.params.local_searches, n = n_migrants(n_searches);
+    std::copy_n(migrants.sets, n, state.sets + n_searches);
+    keep_best(state.sets, n_searches + n, state.sets);
+    if (args_.params.strategy == Strategy::anneal && compare_sets(migrants.sets[0], state.current[0]) > 0) {
       state.current[0] = migrants.sets[0];
     }
   }
 
   void end_round(int32_t round, Island& state) const {
-    const int32_t chains = args_.params.chains;
+    const int32_t n_searches = args_.params.local_searches;
     const int32_t step = args_.params.first_round + round;
-    const int32_t first = step == 0 ? chains : 0;
-    keep_best(state.sets + first, 2 * chains - first, state.sets);
-    if (args_.params.recipe == Recipe::anneal) {
-      for (int32_t c = 0; c < chains; ++c) {
-        if (exchanges(state.current, c, step, chains)) std::swap(state.current[c], state.current[c + 1]);
+    const int32_t first = step == 0 ? n_searches : 0;
+    keep_best(state.sets + first, 2 * n_searches - first, state.sets);
+    if (args_.params.strategy == Strategy::anneal) {
+      for (int32_t c = 0; c < n_searches; ++c) {
+        if (exchanges(state.current, c, step, n_searches)) std::swap(state.current[c], state.current[c + 1]);
       }
     }
   }
@@ -173,15 +173,15 @@ class Searcher {
   }
 
   void end(int64_t p, const Island* islands) const {
-    const int32_t chains = args_.params.chains;
+    const int32_t n_searches = args_.params.local_searches;
     for (int32_t k = 0; k < args_.params.islands; ++k) {
-      for (int32_t c = 0; c < chains; ++c) {
+      for (int32_t c = 0; c < n_searches; ++c) {
         args_.evaluations[p] += islands[k].evaluations[c];
-        if (!args_.island_pools.empty()) args_.island_pools(p, k * int64_t{chains} + c) = islands[k].sets[c];
+        if (!args_.island_pools.empty()) args_.island_pools(p, k * int64_t{n_searches} + c) = islands[k].sets[c];
       }
     }
     if (args_.params.islands == 1) {
-      std::copy_n(islands[0].sets, chains, args_.pool.row(p));
+      std::copy_n(islands[0].sets, n_searches, args_.pool.row(p));
     } else {
       merge(islands, args_.pool.row(p));
     }
@@ -189,20 +189,20 @@ class Searcher {
 
  private:
   void keep_best(const SearchSet* sets, int32_t n, SearchSet* pool) const {
-    SearchSet sorted[2 * kMostChains];
+    SearchSet sorted[2 * kMaxLocalSearches];
     for (int32_t i = 0; i < n; ++i) sorted[pool_rank(sets, n, i)] = sets[i];
-    std::copy_n(sorted, args_.params.chains, pool);
+    std::copy_n(sorted, args_.params.local_searches, pool);
   }
 
   /// The best different sets of all islands; with too few of them the best one again.
   void merge(const Island* islands, SearchSet* pool) const {
-    const int32_t chains = args_.params.chains;
+    const int32_t n_searches = args_.params.local_searches;
     const SearchSet* last = nullptr;
-    for (int32_t r = 0; r < chains; ++r) {
+    for (int32_t r = 0; r < n_searches; ++r) {
       const SearchSet* best = nullptr;
       for (int32_t k = 0; k < args_.params.islands; ++k) {
-        const int32_t c = r == 0 ? 0 : first_worse(islands[k].sets, chains, *last);
-        if (c == chains) continue;
+        const int32_t c = r == 0 ? 0 : first_worse(islands[k].sets, n_searches, *last);
+        if (c == n_searches) continue;
         const SearchSet* set = islands[k].sets + c;
         if (best == nullptr || compare_sets(*set, *best) > 0) best = set;
       }
@@ -219,22 +219,23 @@ struct Workspace {
   PreparedProblem problem;
   Island island;
   Aligned memory;
-  unsigned char* chain_memory = nullptr;
+  unsigned char* own_memory = nullptr;
 
-  unsigned char* chain() {
-    if (chain_memory == nullptr) {
-      chain_memory = reinterpret_cast<unsigned char*>(memory.take(kChainBytes / static_cast<int64_t>(sizeof(float))));
+  unsigned char* local_search_memory() {
+    if (own_memory == nullptr) {
+      own_memory =
+          reinterpret_cast<unsigned char*>(memory.take(kLocalSearchBytes / static_cast<int64_t>(sizeof(float))));
     }
-    return chain_memory;
+    return own_memory;
   }
 };
 
 /// All islands as they stand, before any takes from another.
-void migrate(const Context& context, const Searcher& searcher, int32_t n, int32_t chains, Island* islands,
+void migrate(const Context& context, const Searcher& searcher, int32_t n, int32_t n_searches, Island* islands,
              Migrants* migrants) {
   parallel_for(context, n, 16, [&](int64_t begin, int64_t end) {
     for (auto k = static_cast<int32_t>(begin); k < end; ++k) {
-      std::copy_n(islands[island_before(k, n)].sets, n_migrants(chains), migrants[k].sets);
+      std::copy_n(islands[island_before(k, n)].sets, n_migrants(n_searches), migrants[k].sets);
     }
   });
   parallel_for(context, n, 16, [&](int64_t begin, int64_t end) {
@@ -242,11 +243,11 @@ void migrate(const Context& context, const Searcher& searcher, int32_t n, int32_
   });
 }
 
-/// Few problems, or islands: threads share the chains of a round.
-void search_by_chains(Context& context, const SearchArgs& args, std::vector<Workspace>& threads) {
+/// Few problems, or islands: threads share the local searches of a round.
+void search_by_local_searches(Context& context, const SearchArgs& args, std::vector<Workspace>& threads) {
   const SearchParams& params = args.params;
   const Searcher searcher(args);
-  const int32_t n = params.islands, chains = params.chains;
+  const int32_t n = params.islands, n_searches = params.local_searches;
   ScratchScope scratch(context);
   auto* islands = scratch.take<Island>(n);
   auto* migrants = scratch.take<Migrants>(n);
@@ -257,12 +258,13 @@ void search_by_chains(Context& context, const SearchArgs& args, std::vector<Work
     for (int32_t round = 0; round < params.rounds; ++round) {
       check_interrupt("the bundle search");
       if (migrates_before(params, params.first_round + round)) {
-        migrate(context, searcher, n, chains, islands, migrants);
+        migrate(context, searcher, n, n_searches, islands, migrants);
       }
-      parallel_for(context, int64_t{n} * chains, 1, [&](int64_t begin, int64_t end, int thread) {
-        for (int64_t unit = begin; unit < end; ++unit) {
-          const auto k = static_cast<int32_t>(unit / chains), c = static_cast<int32_t>(unit % chains);
-          searcher.run_chain(problem, p, round, k, c, threads[static_cast<size_t>(thread)].chain(), islands[k]);
+      parallel_for(context, int64_t{n} * n_searches, 1, [&](int64_t begin, int64_t end, int thread) {
+        for (int64_t i = begin; i < end; ++i) {
+          const auto k = static_cast<int32_t>(i / n_searches), c = static_cast<int32_t>(i % n_searches);
+          searcher.run_local_search(problem, p, round, k, c, threads[static_cast<size_t>(thread)].local_search_memory(),
+                                    islands[k]);
         }
       });
       parallel_for(context, n, 16, [&](int64_t begin, int64_t end) {
@@ -286,8 +288,8 @@ void search_by_problems(Context& context, const SearchArgs& args, std::vector<Wo
         own.problem.prepare(args, p);
         searcher.begin(p, 0, own.island);
         for (int32_t round = 0; round < args.params.rounds; ++round) {
-          for (int32_t c = 0; c < args.params.chains; ++c) {
-            searcher.run_chain(own.problem, p, round, 0, c, own.chain(), own.island);
+          for (int32_t c = 0; c < args.params.local_searches; ++c) {
+            searcher.run_local_search(own.problem, p, round, 0, c, own.local_search_memory(), own.island);
           }
           searcher.end_round(round, own.island);
           searcher.note_history(p, round, &own.island);
@@ -304,7 +306,7 @@ void search(Context& context, const SearchArgs& args) {
   std::vector<Workspace> threads(static_cast<size_t>(context.n_threads()));
   const bool few = args.problems.n_problems < 2 * context.n_threads();
   if (few || args.params.islands > 1) {
-    search_by_chains(context, args, threads);
+    search_by_local_searches(context, args, threads);
   } else {
     search_by_problems(context, args, threads);
   }

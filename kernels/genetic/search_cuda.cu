@@ -8,12 +8,13 @@
 namespace sheaf::genetic::cuda {
 namespace {
 
-constexpr int32_t kMostWarps = 16;
+constexpr int32_t kMaxWarps = 16;
 constexpr int32_t kMergeThreads = 256;
-constexpr int64_t kIslandsAtATime =
-    1 << 14;  // many times what a device holds; of 32 chains two pools of each take 42 MB
+// Many times what a device holds; two pools of 32 sets for each island take 42 MB.
+constexpr int64_t kIslandsAtATime = 1 << 14;
 
-/// Rounds of one launch: blocks are the islands of `first_problem` and the problems after it. Pools are [blocks, chains].
+/// Rounds of one launch. Blocks are the islands of `first_problem` and of the problems after it. Pools are [blocks,
+/// local_searches].
 struct Segment {
   int64_t first_problem = 0;
   int32_t first_round = 0, n_rounds = 0;  // of this call
@@ -24,8 +25,8 @@ struct Segment {
   float* history = nullptr;      // [blocks, rounds of the call], or null
 };
 
-/// The best `chains` of n sets become the pool. All threads of the block call it, after a barrier; it ends with one.
-__device__ void keep_best(const SearchSet* sets, int32_t n, int32_t chains, SearchSet* pool) {
+/// The best `pool_size` of n sets become the pool. All threads of the block call it, after a barrier; it ends with one.
+__device__ void keep_best(const SearchSet* sets, int32_t n, int32_t pool_size, SearchSet* pool) {
   const auto thread = static_cast<int32_t>(threadIdx.x);
   // At most two sets a thread: a block has a warp at least.
   SearchSet own[2];
@@ -38,52 +39,55 @@ __device__ void keep_best(const SearchSet* sets, int32_t n, int32_t chains, Sear
   }
   __syncthreads();
   for (int32_t k = 0; k < 2; ++k) {
-    if (thread < kWarp && thread + k * kWarp < n && rank[k] < chains) pool[rank[k]] = own[k];
+    if (thread < kWarp && thread + k * kWarp < n && rank[k] < pool_size) pool[rank[k]] = own[k];
   }
   __syncthreads();
 }
 
-/// The pool and the place of annealing to begin with, and what comes from the island before. All threads of the block call it; it ends with
-/// a barrier.
+/// Loads the pool, the sets with which annealing continues, and what comes from the island before. All threads of the
+/// block call it; it ends with a barrier.
 __device__ void begin_segment(const SearchParams& params, const Segment& segment, SearchSet* sets, SearchSet* current) {
-  const int32_t chains = params.chains, step = params.first_round + segment.first_round;
+  const int32_t n_searches = params.local_searches, step = params.first_round + segment.first_round;
   const auto thread = static_cast<int32_t>(threadIdx.x), threads = static_cast<int32_t>(blockDim.x);
   const auto block = static_cast<int32_t>(blockIdx.x), island = block % params.islands;
   const auto pool_of = [&](int32_t other) {
     const int32_t pool = segment.before_is_shared ? block / params.islands : block - island + other;
-    return segment.before + int64_t{pool} * chains;
+    return segment.before + int64_t{pool} * n_searches;
   };
   const bool migrates = migrates_before(params, step);
-  for (int32_t c = thread; step > 0 && c < chains; c += threads) {
+  for (int32_t c = thread; step > 0 && c < n_searches; c += threads) {
     sets[c] = pool_of(island)[c];
-    current[c] =
-        segment.current != nullptr && segment.first_round > 0 ? segment.current[int64_t{block} * chains + c] : sets[c];
-    if (migrates && c < n_migrants(chains)) sets[chains + c] = pool_of(island_before(island, params.islands))[c];
+    current[c] = segment.current != nullptr && segment.first_round > 0
+                     ? segment.current[int64_t{block} * n_searches + c]
+                     : sets[c];
+    if (migrates && c < n_migrants(n_searches))
+      sets[n_searches + c] = pool_of(island_before(island, params.islands))[c];
   }
   __syncthreads();
   if (!migrates) return;
-  if (params.recipe == Recipe::anneal && thread == 0 && compare_sets(sets[chains], current[0]) > 0) {
-    current[0] = sets[chains];
+  if (params.strategy == Strategy::anneal && thread == 0 && compare_sets(sets[n_searches], current[0]) > 0) {
+    current[0] = sets[n_searches];
   }
-  keep_best(sets, chains + n_migrants(chains), chains, sets);
+  keep_best(sets, n_searches + n_migrants(n_searches), n_searches, sets);
 }
 
-/// The new pool of the round in place of the old, and the exchanges of annealing. All threads of the block call it.
+/// Replaces the pool by that of the round, and makes the exchanges of annealing. All threads of the block call it.
 __device__ void end_round(const SearchParams& params, int32_t step, SearchSet* sets, SearchSet* current) {
-  const int32_t chains = params.chains;
+  const int32_t n_searches = params.local_searches;
   const auto thread = static_cast<int32_t>(threadIdx.x);
-  const int32_t first = step == 0 ? chains : 0;
-  if (params.recipe == Recipe::anneal && thread < chains && exchanges(current, thread, step, chains)) {
+  const int32_t first = step == 0 ? n_searches : 0;
+  if (params.strategy == Strategy::anneal && thread < n_searches && exchanges(current, thread, step, n_searches)) {
     const SearchSet hot = current[thread + 1];
     current[thread + 1] = current[thread];
     current[thread] = hot;
   }
-  keep_best(sets + first, 2 * chains - first, chains, sets);
+  keep_best(sets + first, 2 * n_searches - first, n_searches, sets);
 }
 
-/// A block is an island of a problem, a warp runs its chains in turn; all rounds in one launch, or those between two migrations.
+/// A block is an island of a problem. Each warp runs some of its local searches, one after the other. One launch makes
+/// all rounds, or those between two migrations.
 template <int kLimits, bool kSide>
-__global__ void __launch_bounds__(kMostWarps* kWarp, 1)
+__global__ void __launch_bounds__(kMaxWarps* kWarp, 1)
     search_island_per_block_kernel(SearchArgs args, Segment segment, Layout at) {
   SHEAF_DYNAMIC_SHARED(shared);
   const auto block = static_cast<int64_t>(blockIdx.x);
@@ -98,17 +102,17 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, 1)
   SearchParams params = args.params;
   params.seed = island_seed(params.seed, static_cast<int32_t>(block % params.islands));
   const SearchView& view = *reinterpret_cast<const SearchView*>(shared + at.view);
-  const ChainMemory<kLimits> memory = chain_memory<kLimits>(
-      shared + at.chains + static_cast<size_t>(warp) * at.chain_bytes, args.problems.n_candidates);
-  const WarpTeam team{thread % kWarp};
+  const LocalSearchMemory<kLimits> memory = local_search_memory<kLimits>(
+      shared + at.local_searches + static_cast<size_t>(warp) * at.local_search_bytes, args.problems.n_candidates);
+  const WarpLanes lanes{thread % kWarp};
   int64_t evaluations = 0;
   for (int32_t round = segment.first_round; round < segment.first_round + segment.n_rounds; ++round) {
     const int32_t step = params.first_round + round;
-    for (int32_t chain = warp; chain < params.chains; chain += n_warps) {
-      const ChainJob job{params, args.problem_ids[p], step, chain, step == 0 ? nullptr : sets};
-      Recipes<WarpTeam, kLimits, kSide> search(team, view, memory, job);
-      search.run(current + chain, sets + params.chains + chain);
-      evaluations += search.evaluations();
+    for (int32_t number = warp; number < params.local_searches; number += n_warps) {
+      const LocalSearchJob job{params, args.problem_ids[p], step, number, step == 0 ? nullptr : sets};
+      LocalSearch<WarpLanes, kLimits, kSide> search(lanes, view, memory, job);
+      run_round(search, current + number, sets + params.local_searches + number);
+      evaluations += search.evaluations;
     }
     __syncthreads();
     end_round(params, step, sets, current);
@@ -116,9 +120,9 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, 1)
       segment.history[block * params.rounds + round] = sets[0].violation > 0.0f ? kNever : sets[0].value;
     }
   }
-  for (int32_t c = thread; c < params.chains; c += static_cast<int32_t>(blockDim.x)) {
-    segment.after[block * params.chains + c] = sets[c];
-    if (segment.current != nullptr) segment.current[block * params.chains + c] = current[c];
+  for (int32_t c = thread; c < params.local_searches; c += static_cast<int32_t>(blockDim.x)) {
+    segment.after[block * params.local_searches + c] = sets[c];
+    if (segment.current != nullptr) segment.current[block * params.local_searches + c] = current[c];
   }
   if (thread % kWarp == 0) {
     atomicAdd(reinterpret_cast<unsigned long long*>(&args.evaluations[p]),
@@ -126,23 +130,23 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, 1)
   }
 }
 
-/// The best different sets of a problem's islands, one after the other: the best of those worse than the last one, by a tree over the threads'
-/// bests. A block a problem.
+/// Merges a problem's islands into the pool of their best different sets. Each step takes the best of the sets that are
+/// worse than the last one taken, by a tree over the threads' bests. A block is a problem.
 __global__ void __launch_bounds__(kMergeThreads, 1)
     merge_islands_kernel(SearchArgs args, int64_t first_problem, const SearchSet* pools, const float* history) {
   __shared__ const SearchSet* best[kMergeThreads];
   const SearchParams& params = args.params;
-  const int32_t chains = params.chains;
+  const int32_t n_searches = params.local_searches;
   const auto thread = static_cast<int32_t>(threadIdx.x);
   const int64_t p = first_problem + blockIdx.x, first_island = int64_t{blockIdx.x} * params.islands;
   const SearchSet* last = nullptr;
   const SearchSet* first = nullptr;
-  for (int32_t r = 0; r < chains; ++r) {
+  for (int32_t r = 0; r < n_searches; ++r) {
     const SearchSet* own = nullptr;
     for (int32_t k = thread; k < params.islands; k += kMergeThreads) {
-      const SearchSet* pool = pools + (first_island + k) * chains;
-      const int32_t c = r == 0 ? 0 : first_worse(pool, chains, *last);
-      if (c < chains && (own == nullptr || compare_sets(pool[c], *own) > 0)) own = pool + c;
+      const SearchSet* pool = pools + (first_island + k) * n_searches;
+      const int32_t c = r == 0 ? 0 : first_worse(pool, n_searches, *last);
+      if (c < n_searches && (own == nullptr || compare_sets(pool[c], *own) > 0)) own = pool + c;
     }
     best[thread] = own;
     __syncthreads();
@@ -153,7 +157,7 @@ __global__ void __launch_bounds__(kMergeThreads, 1)
       }
       __syncthreads();
     }
-    // With too few different ones the best again; nothing is worse than the last one then.
+    // With too few different sets, the best one again. Then nothing is worse than the last one.
     first = r == 0 ? best[0] : first;
     last = best[0] != nullptr ? best[0] : last;
     if (thread == 0) args.pool(p, r) = best[0] != nullptr ? *best[0] : *first;
@@ -169,14 +173,15 @@ __global__ void __launch_bounds__(kMergeThreads, 1)
   }
 }
 
-/// As many warps as there are chains and the memory holds; the pair terms beside them while four warps still fit.
+/// As many warps as there are local searches and the memory holds. The pair terms lie beside them where four warps
+/// still fit.
 template <int kLimits>
 Layout choose_layout(const SearchArgs& args, size_t most_shared, int32_t& n_warps) {
   for (const bool pair_is_shared : {true, false}) {
-    for (n_warps = std::min(args.params.chains, kMostWarps); n_warps > 0; --n_warps) {
+    for (n_warps = std::min(args.params.local_searches, kMaxWarps); n_warps > 0; --n_warps) {
       const Layout at = lay_out<kLimits>(args.problems, n_warps, pair_is_shared);
       if (at.total > most_shared) continue;
-      if (!pair_is_shared || n_warps >= std::min(args.params.chains, 4)) return at;
+      if (!pair_is_shared || n_warps >= std::min(args.params.local_searches, 4)) return at;
     }
   }
   throw DeviceError("a bundle problem does not fit the device's shared memory", "search with --device cpu");
@@ -213,11 +218,11 @@ class Launcher {
   void run_islands(int64_t first, int64_t n) {
     const SearchParams& params = args_.params;
     ScratchScope scratch(context_);
-    const int64_t n_sets = n * params.islands * params.chains;
+    const int64_t n_sets = n * params.islands * params.local_searches;
     SearchSet* own = args_.island_pools.empty() ? scratch.take<SearchSet>(n_sets) : args_.island_pools.row(first);
     SearchSet* other = scratch.take<SearchSet>(n_sets);
     Segment segment{.first_problem = first, .before = own, .after = other};
-    if (params.recipe == Recipe::anneal) segment.current = scratch.take<SearchSet>(n_sets);
+    if (params.strategy == Strategy::anneal) segment.current = scratch.take<SearchSet>(n_sets);
     if (!args_.history.empty()) segment.history = scratch.take<float>(n * params.islands * params.rounds);
     if (args_.island_pools.empty() && params.first_round > 0) {
       segment.before = args_.pool.row(first);
@@ -267,7 +272,7 @@ void search(Context& context, const SearchArgs& args) {
   if (args.problems.n_limits <= 1) {
     Launcher<1>(context, args).run();
   } else {
-    Launcher<kMostUpper>(context, args).run();
+    Launcher<kMaxLimits>(context, args).run();
   }
 }
 

@@ -10,8 +10,8 @@
 
 namespace sheaf::genetic {
 
-inline constexpr int32_t kMostIslands = 1 << 16;
-inline constexpr int32_t kMostMigrants = kMostChains / 4;
+inline constexpr int32_t kMaxIslands = 1 << 16;
+inline constexpr int32_t kMaxMigrants = kMaxLocalSearches / 4;
 
 /// The first island has the same draws as a search without islands.
 SHEAF_HD inline uint64_t island_seed(uint64_t seed, int32_t island) {
@@ -21,7 +21,7 @@ SHEAF_HD inline uint64_t island_seed(uint64_t seed, int32_t island) {
 }
 
 /// Sets that an island takes at a time.
-SHEAF_HD inline int32_t n_migrants(int32_t chains) { return chains < 4 ? 1 : chains / 4; }
+SHEAF_HD inline int32_t n_migrants(int32_t pool_size) { return pool_size < 4 ? 1 : pool_size / 4; }
 
 SHEAF_HD inline int32_t island_before(int32_t island, int32_t islands) {
   return island == 0 ? islands - 1 : island - 1;
@@ -34,9 +34,9 @@ SHEAF_HD inline bool migrates_before(const SearchParams& params, int32_t step) {
 
 /// The first set of an island's pool that is worse than `last`; the pool's length if there is none. Of two equal sets
 /// neither is worse, so a set that was taken from another island is passed over.
-SHEAF_HD inline int32_t first_worse(const SearchSet* pool, int32_t chains, const SearchSet& last) {
+SHEAF_HD inline int32_t first_worse(const SearchSet* pool, int32_t pool_size, const SearchSet& last) {
   int32_t c = 0;
-  while (c < chains && compare_sets(last, pool[c]) <= 0) ++c;
+  while (c < pool_size && compare_sets(last, pool[c]) <= 0) ++c;
   return c;
 }
 

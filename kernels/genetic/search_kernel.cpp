@@ -39,10 +39,10 @@ const SearchKernel& search_kernel() {
                    "use one of " + usable);
 }
 
-void draw_four(const ChainJob& job, uint32_t block, uint32_t* four) {
+void draw_four(const LocalSearchJob& job, uint32_t block, uint32_t* four) {
   const RandomKey key{job.params.seed, Purpose::search_select, static_cast<uint32_t>(job.round)};
   const auto row = static_cast<uint64_t>(job.problem_id) & ((uint64_t{1} << 56) - 1);
-  const Random4 words = random4(key, row, static_cast<uint32_t>(job.chain) << 24 | block);
+  const Random4 words = random4(key, row, static_cast<uint32_t>(job.number) << 24 | block);
   for (int32_t w = 0; w < 4; ++w) four[w] = words.v[w];
 }
 

@@ -8,7 +8,7 @@
 
 namespace sheaf::genetic {
 
-inline constexpr int32_t kMostChains = 32;
+inline constexpr int32_t kMaxLocalSearches = 32;
 
 /// 1: the first is better, -1: the second, 0: the same set. Feasible before infeasible, then value or violation, then
 /// the mask.
@@ -43,10 +43,10 @@ SHEAF_HD inline int32_t pool_rank(const SearchSet* sets, int32_t n, int32_t i) {
   return rank;
 }
 
-/// Whether the hotter chain gives its set to the colder one in exchange. Pairs (0, 1), (2, 3) ... in even rounds,
-/// (1, 2) ... in odd ones.
-SHEAF_HD inline bool exchanges(const SearchSet* current, int32_t cold, int32_t round, int32_t chains) {
-  return cold % 2 == round % 2 && cold + 1 < chains && compare_sets(current[cold + 1], current[cold]) > 0;
+/// Whether the hotter local search gives its set to the colder one in exchange. Pairs (0, 1), (2, 3) ... in even
+/// rounds, (1, 2) ... in odd ones.
+SHEAF_HD inline bool exchanges(const SearchSet* current, int32_t cold, int32_t round, int32_t n_searches) {
+  return cold % 2 == round % 2 && cold + 1 < n_searches && compare_sets(current[cold + 1], current[cold]) > 0;
 }
 
 }  // namespace sheaf::genetic

@@ -2,6 +2,6 @@
 
 namespace sheaf::genetic::cpu {
 
-const SearchKernel kPortableSearch{"portable", run<VectorTeam>};
+const SearchKernel kPortableSearch{"portable", run<VectorLanes>};
 
 }  // namespace sheaf::genetic::cpu

@@ -1,5 +1,5 @@
 #pragma once
-/// What both backends derive from a problem before its chains start, element by element.
+/// What both backends derive from a problem before its local searches start, element by element.
 
 #include <cstdint>
 

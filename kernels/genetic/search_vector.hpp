@@ -3,7 +3,7 @@
 /// linkage there, so that no other file is linked against code that its processor may not run.
 
 #include "kernels/genetic/search_kernel.hpp"
-#include "kernels/genetic/search_recipe.hpp"
+#include "kernels/genetic/search_strategies.hpp"
 
 // Vectors of 64 bytes pass between functions of one file only.
 #pragma GCC diagnostic ignored "-Wpsabi"
@@ -12,7 +12,7 @@ namespace sheaf::genetic::cpu {
 namespace {
 
 /// One thread with 16 floats at a time, for any register width.
-struct VectorTeam {
+struct VectorLanes {
   static constexpr int32_t kLanes = kSearchLanes;
   typedef float V __attribute__((vector_size(4 * kLanes)));
   typedef float Unaligned __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
@@ -67,13 +67,13 @@ struct VectorTeam {
       }
     }
   }
-  static void draw(const ChainJob& job, uint32_t block, uint32_t* four) { draw_four(job, block, four); }
+  static void draw(const LocalSearchJob& job, uint32_t block, uint32_t* four) { draw_four(job, block, four); }
 };
 
-template <class Team, int kLimits, bool kSide>
-int64_t run_one(const SearchView& view, const ChainJob& job, unsigned char* memory, SearchSet* current,
+template <class Group, int kLimits, bool kSide>
+int64_t run_one(const SearchView& view, const LocalSearchJob& job, unsigned char* memory, SearchSet* current,
                 SearchSet* out) {
-  ChainMemory<kLimits> m;
+  LocalSearchMemory<kLimits> m;
   auto* floats = reinterpret_cast<float*>(memory);
   float** arrays[] = {&m.h, &m.until, &m.in, &m.count, &m.conflict, &m.x};
   for (float** array : arrays) {
@@ -83,22 +83,23 @@ int64_t run_one(const SearchView& view, const ChainJob& job, unsigned char* memo
   m.mask = reinterpret_cast<uint32_t*>(floats);
   m.best_mask = m.mask + kMaskWords;
   m.rows = reinterpret_cast<SwapRow<kLimits>*>(m.best_mask + kMaskWords);
-  static_assert(sizeof(SwapRow<kMostUpper>) * (kMaxCandidates + 1) + 4 * (6 * kMaxCandidates + 2 * kMaskWords) <=
-                kChainBytes);
-  Recipes<Team, kLimits, kSide> chain(Team{}, view, m, job);
-  chain.run(current, out);
-  return chain.evaluations();
+  static_assert(sizeof(SwapRow<kMaxLimits>) * (kMaxCandidates + 1) + 4 * (6 * kMaxCandidates + 2 * kMaskWords) <=
+                kLocalSearchBytes);
+  LocalSearch<Group, kLimits, kSide> search(Group{}, view, m, job);
+  run_round(search, current, out);
+  return search.evaluations;
 }
 
-template <class Team>
-int64_t run(const SearchView& view, const ChainJob& job, unsigned char* memory, SearchSet* current, SearchSet* out) {
+template <class Group>
+int64_t run(const SearchView& view, const LocalSearchJob& job, unsigned char* memory, SearchSet* current,
+            SearchSet* out) {
   const bool side = view.category != nullptr;
   if (view.n_limits <= 1) {
-    return side ? run_one<Team, 1, true>(view, job, memory, current, out)
-                : run_one<Team, 1, false>(view, job, memory, current, out);
+    return side ? run_one<Group, 1, true>(view, job, memory, current, out)
+                : run_one<Group, 1, false>(view, job, memory, current, out);
   }
-  return side ? run_one<Team, kMostUpper, true>(view, job, memory, current, out)
-              : run_one<Team, kMostUpper, false>(view, job, memory, current, out);
+  return side ? run_one<Group, kMaxLimits, true>(view, job, memory, current, out)
+              : run_one<Group, kMaxLimits, false>(view, job, memory, current, out);
 }
 
 }  // namespace

@@ -158,11 +158,11 @@ TEST_P(RunSearchTest, UsersShareTheStockForNearlyWhatIsPossible) {
   const int most = std::ranges::max_element(wanted, {}, [](const auto& w) { return w.second; })->second;
   ASSERT_GT(most, 12) << "nothing would be short";
 
-  PackingConstraints coupling;
-  coupling.one_per_subject = true;
-  coupling.stock.assign(kItems, 8);
+  PackingConstraints constraints;
+  constraints.one_per_subject = true;
+  constraints.stock.assign(kItems, 8);
   const auto demand = [](std::vector<Column>&, size_t) {};
-  const ColumnGeneration together = generate_columns(all_users(), params_, coupling, kItems, demand);
+  const ColumnGeneration together = generate_columns(all_users(), params_, constraints, kItems, demand);
   std::map<int32_t, int> sold;
   std::set<int64_t> served;
   double sum = 0;
@@ -190,12 +190,12 @@ TEST_P(RunSearchTest, UsersShareTheStockForNearlyWhatIsPossible) {
   EXPECT_GT(together.value, 1.1 * first_come);
 
   // Enough of everything: what each would have alone.
-  coupling.stock.assign(kItems, kUsers);
-  const ColumnGeneration plenty = generate_columns(all_users(), params_, coupling, kItems, demand);
+  constraints.stock.assign(kItems, kUsers);
+  const ColumnGeneration plenty = generate_columns(all_users(), params_, constraints, kItems, demand);
   EXPECT_NEAR(plenty.value, free_value, 1e-4);
   EXPECT_EQ(plenty.n_rounds, 1);
-  coupling.stock.assign(kItems, 0);
-  EXPECT_TRUE(generate_columns(all_users(), params_, coupling, kItems, demand).bundles.empty());
+  constraints.stock.assign(kItems, 0);
+  EXPECT_TRUE(generate_columns(all_users(), params_, constraints, kItems, demand).bundles.empty());
 }
 
 TEST_P(RunSearchTest, BeginsWithKnownBundlesAndIsNeverWorse) {
@@ -203,7 +203,7 @@ TEST_P(RunSearchTest, BeginsWithKnownBundlesAndIsNeverWorse) {
   SearchParams hasty = params_;
   hasty.search.rounds = 1;
   hasty.search.iterations = 1;
-  hasty.search.chains = 1;
+  hasty.search.local_searches = 1;
   const SearchResult cold = search(hasty, users_), best = search(params_, users_);
   size_t worse = 0;
   for (size_t u = 0; u < users_.size(); ++u) {
@@ -211,7 +211,7 @@ TEST_P(RunSearchTest, BeginsWithKnownBundlesAndIsNeverWorse) {
     hasty.known[users_[u]] = {{0, 1}, best.bundles[u].items};
   }
   EXPECT_GT(worse, 0u) << "the hasty search is good already";
-  hasty.search.chains = 2;
+  hasty.search.local_searches = 2;
   const SearchResult warm = search(hasty, users_);
   for (size_t u = 0; u < users_.size(); ++u) EXPECT_GE(warm.bundles[u].value, best.bundles[u].value) << u;
 

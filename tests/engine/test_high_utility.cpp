@@ -57,7 +57,7 @@ class UtilityTest : public test::OpTest {
   bool on_cpu() const { return GetParam() == Backend::cpu; }
   UtilityParams params() const {
     UtilityParams params;
-    if (!on_cpu()) params.search = {.chains = 4, .rounds = 1, .iterations = 2};
+    if (!on_cpu()) params.search = {.local_searches = 4, .rounds = 1, .iterations = 2};
     return params;
   }
 };

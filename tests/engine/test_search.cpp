@@ -103,7 +103,8 @@ TEST_P(BundleSearchTest, AUsersBundleDoesNotDependOnTheOthers) {
   make_world(60);
   params_.candidates = 24;
   // Few, so that chance still shows.
-  params_.search = {.recipe = genetic::Recipe::anneal, .chains = 1, .rounds = 1, .iterations = 1, .seed = 5};
+  params_.search = {
+      .strategy = genetic::Strategy::anneal, .local_searches = 1, .rounds = 1, .iterations = 1, .seed = 5};
   const SearchResult together = for_users(kEveryone);
   std::vector<int32_t> many;  // more than one batch of problems
   for (int32_t n = 0; n < 1100; ++n) many.push_back((n * 5) % static_cast<int32_t>(kUsers));
@@ -198,7 +199,7 @@ TEST_P(BundleSearchTest, FindsTheOptimumAroundAnchors) {
 
 TEST_P(BundleSearchTest, AnAnchorsBundleDoesNotDependOnTheOthers) {
   make_world(40);
-  params_.search = {.recipe = genetic::Recipe::anneal, .chains = 1, .rounds = 1, .iterations = 1};
+  params_.search = {.strategy = genetic::Strategy::anneal, .local_searches = 1, .rounds = 1, .iterations = 1};
   std::vector<int32_t> anchors(40);
   for (int32_t i = 0; i < 40; ++i) anchors[static_cast<size_t>(i)] = i;
   const SearchResult together = around(anchors, all_others(anchors));

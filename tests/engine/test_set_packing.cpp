@@ -18,9 +18,9 @@ Column column(int64_t subject, std::vector<int32_t> items, float value, double d
 }
 
 /// By the rules' text.
-bool allowed(const std::vector<Column>& columns, const std::vector<int64_t>& chosen, const PackingConstraints& coupling,
-             int64_t n_items) {
-  if (coupling.count > 0 && std::ssize(chosen) > coupling.count) return false;
+bool allowed(const std::vector<Column>& columns, const std::vector<int64_t>& chosen,
+             const PackingConstraints& constraints, int64_t n_items) {
+  if (constraints.count > 0 && std::ssize(chosen) > constraints.count) return false;
   std::vector<int64_t> uses(static_cast<size_t>(n_items), 0);
   std::vector<double> sold(uses.size(), 0.0);
   for (size_t a = 0; a < chosen.size(); ++a) {
@@ -32,16 +32,16 @@ bool allowed(const std::vector<Column>& columns, const std::vector<int64_t>& cho
     }
     for (size_t b = 0; b < a; ++b) {
       const Column& other = columns[static_cast<size_t>(chosen[b])];
-      if (coupling.one_per_subject && one.bundle.subject == other.bundle.subject) return false;
-      if (coupling.max_overlap == std::numeric_limits<int64_t>::max()) continue;
+      if (constraints.one_per_subject && one.bundle.subject == other.bundle.subject) return false;
+      if (constraints.max_overlap == std::numeric_limits<int64_t>::max()) continue;
       std::vector<int32_t> both;
       std::ranges::set_intersection(one.bundle.items, other.bundle.items, std::back_inserter(both));
-      if (std::ssize(both) > coupling.max_overlap || one.bundle.items == other.bundle.items) return false;
+      if (std::ssize(both) > constraints.max_overlap || one.bundle.items == other.bundle.items) return false;
     }
   }
   for (size_t i = 0; i < uses.size(); ++i) {
-    if (coupling.max_uses > 0 && uses[i] > coupling.max_uses) return false;
-    if (!coupling.stock.empty() && sold[i] > coupling.stock[i] * (1 + 1e-9)) return false;
+    if (constraints.max_uses > 0 && uses[i] > constraints.max_uses) return false;
+    if (!constraints.stock.empty() && sold[i] > constraints.stock[i] * (1 + 1e-9)) return false;
   }
   return true;
 }
@@ -52,7 +52,7 @@ double value_of(const std::vector<Column>& columns, const std::vector<int64_t>& 
   return value;
 }
 
-double best_of_all(const std::vector<Column>& columns, const PackingConstraints& coupling, int64_t n_items) {
+double best_of_all(const std::vector<Column>& columns, const PackingConstraints& constraints, int64_t n_items) {
   double best = 0;
   for (uint32_t mask = 0; mask < 1u << columns.size(); ++mask) {
     std::vector<int64_t> chosen;
@@ -60,12 +60,12 @@ double best_of_all(const std::vector<Column>& columns, const PackingConstraints&
       if ((mask >> c & 1u) != 0) chosen.push_back(static_cast<int64_t>(c));
     }
     const double value = value_of(columns, chosen);
-    if (value > best && allowed(columns, chosen, coupling, n_items)) best = value;
+    if (value > best && allowed(columns, chosen, constraints, n_items)) best = value;
   }
   return best;
 }
 
-TEST(Coupled, IsNearlyAlwaysTheBestAndNeverAboveItsBound) {
+TEST(SetPacking, IsNearlyAlwaysTheBestAndNeverAboveItsBound) {
   constexpr int64_t n_items = 10;
   std::mt19937 engine(3);
   const auto draw = [&](int n) { return static_cast<int>(engine() % static_cast<unsigned>(n)); };
@@ -80,20 +80,20 @@ TEST(Coupled, IsNearlyAlwaysTheBestAndNeverAboveItsBound) {
           column(draw(5), {items.begin(), items.end()}, 1.0f + static_cast<float>(draw(1000)) / 100.0f, 1.0 + draw(4)));
       if (draw(10) == 0) columns.back().bundle.violation = 1.0f;
     }
-    PackingConstraints coupling;
-    coupling.count = trial % 3 == 0 ? 4 : 0;
-    coupling.one_per_subject = trial % 2 == 0;
-    if (trial % 4 != 1) coupling.max_overlap = trial % 5 % 3;
-    coupling.max_uses = trial % 5 < 3 ? 1 + trial % 3 : 0;
+    PackingConstraints constraints;
+    constraints.count = trial % 3 == 0 ? 4 : 0;
+    constraints.one_per_subject = trial % 2 == 0;
+    if (trial % 4 != 1) constraints.max_overlap = trial % 5 % 3;
+    constraints.max_uses = trial % 5 < 3 ? 1 + trial % 3 : 0;
     if (trial % 3 != 1) {
-      for (int64_t i = 0; i < n_items; ++i) coupling.stock.push_back(draw(4) == 0 ? kAll : draw(9));
+      for (int64_t i = 0; i < n_items; ++i) constraints.stock.push_back(draw(4) == 0 ? kAll : draw(9));
     }
-    const Packing choice = pack_bundles(columns, coupling, n_items);
-    ASSERT_TRUE(allowed(columns, choice.chosen, coupling, n_items)) << trial;
+    const Packing choice = pack_bundles(columns, constraints, n_items);
+    ASSERT_TRUE(allowed(columns, choice.chosen, constraints, n_items)) << trial;
     EXPECT_NEAR(choice.value, value_of(columns, choice.chosen), 1e-9) << trial;
     EXPECT_TRUE(std::ranges::is_sorted(choice.chosen, std::ranges::greater{},
                                        [&](int64_t c) { return columns[static_cast<size_t>(c)].bundle.value; }));
-    const double best = best_of_all(columns, coupling, n_items);
+    const double best = best_of_all(columns, constraints, n_items);
     EXPECT_LE(choice.value, best + 1e-9) << trial;
     EXPECT_GE(choice.value, 0.85 * best) << trial;
     EXPECT_GE(choice.bound, best - 1e-9) << trial;
@@ -105,7 +105,7 @@ TEST(Coupled, IsNearlyAlwaysTheBestAndNeverAboveItsBound) {
                              [&](int64_t c) { return columns[static_cast<size_t>(c)].bundle.value; });
     for (const int64_t c : order) {
       greedy.push_back(c);
-      if (!allowed(columns, greedy, coupling, n_items)) greedy.pop_back();
+      if (!allowed(columns, greedy, constraints, n_items)) greedy.pop_back();
     }
     EXPECT_GE(choice.value, value_of(columns, greedy) - 1e-9) << trial;
     greedy_equal += value_of(columns, greedy) > best - 1e-9 ? 1 : 0;
@@ -114,15 +114,15 @@ TEST(Coupled, IsNearlyAlwaysTheBestAndNeverAboveItsBound) {
   EXPECT_LT(greedy_equal, equal);
 }
 
-TEST(Coupled, ScarceItemsGoToWhoWantsThemMoreAndHaveAPrice) {
+TEST(SetPacking, ScarceItemsGoToWhoWantsThemMoreAndHaveAPrice) {
   // Both want item 0 most; the second has a good other bundle, the first has not.
   const std::vector<Column> columns{column(1, {0, 1}, 10), column(1, {1, 2}, 1), column(2, {0, 3}, 11),
                                     column(2, {3, 4}, 9)};
-  PackingConstraints coupling;
-  coupling.one_per_subject = true;
-  coupling.stock.assign(5, kAll);
-  coupling.stock[0] = 1;
-  const Packing choice = pack_bundles(columns, coupling, 5);
+  PackingConstraints constraints;
+  constraints.one_per_subject = true;
+  constraints.stock.assign(5, kAll);
+  constraints.stock[0] = 1;
+  const Packing choice = pack_bundles(columns, constraints, 5);
   EXPECT_EQ(choice.chosen, (std::vector<int64_t>{0, 3}));
   EXPECT_DOUBLE_EQ(choice.value, 19);
   EXPECT_NEAR(choice.bound, 19, 0.05);  // at a price of item 0 between 2 and 9
@@ -131,7 +131,7 @@ TEST(Coupled, ScarceItemsGoToWhoWantsThemMoreAndHaveAPrice) {
   for (size_t i = 1; i < 5; ++i) EXPECT_EQ(choice.price[i], 0);
 }
 
-TEST(Coupled, WithoutLimitsTakesAllThatIsWorthSomething) {
+TEST(SetPacking, WithoutLimitsTakesAllThatIsWorthSomething) {
   const std::vector<Column> columns{column(1, {0, 1}, 3), column(1, {0, 1}, 2), column(2, {0, 1}, -1)};
   const Packing all = pack_bundles(columns, {}, 2);
   EXPECT_EQ(all.chosen, (std::vector<int64_t>{0, 1}));

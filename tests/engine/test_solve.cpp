@@ -93,8 +93,8 @@ BundleProblem feasible_problem(uint32_t seed) {
 class SolveTest : public test::OpTest {
  protected:
   SolveParams params(SearchMethod method = SearchMethod::portfolio) const {
-    if (GetParam() != Backend::cpu) return {.method = method, .rounds = 2, .chains = 4, .iterations = 8};
-    return {.method = method, .rounds = 4, .chains = 8, .iterations = 24};
+    if (GetParam() != Backend::cpu) return {.method = method, .rounds = 2, .local_searches = 4, .iterations = 8};
+    return {.method = method, .rounds = 4, .local_searches = 8, .iterations = 24};
   }
 };
 
@@ -137,7 +137,7 @@ TEST_P(SolveTest, IslandsBeginWithAKnownSet) {
   problem.pair.assign(200 * 200, 0.0);
   problem.linear[120] = problem.linear[170] = -50.0;
   problem.pair[120 * 200 + 170] = problem.pair[170 * 200 + 120] = 1000.0;
-  SolveParams params{.method = SearchMethod::greedy, .rounds = 2, .chains = 4, .islands = 2};
+  SolveParams params{.method = SearchMethod::greedy, .rounds = 2, .local_searches = 4, .islands = 2};
   EXPECT_EQ(solve(context(), problem, params).value, 3.0) << "the case is worth it";
   params.start = {120, 170};
   EXPECT_GE(solve(context(), problem, params).value, 900.0);
@@ -304,7 +304,7 @@ TEST(BundleProblem, RefusesWhatIsWrong) {
   Context context;
   const BundleProblem problem = small_problem();
   EXPECT_THROW(solve(context, problem, {.rounds = 0}), UsageError);
-  EXPECT_THROW(solve(context, problem, {.chains = 3}), UsageError);
+  EXPECT_THROW(solve(context, problem, {.local_searches = 3}), UsageError);
   EXPECT_THROW(solve(context, problem, {.start = {3}}), UsageError);
 }
 

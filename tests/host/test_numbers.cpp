@@ -267,7 +267,7 @@ TEST(Numbers, SearchSettingsReachTheSearch) {
   config.search.forbidden = {"i5", "i1"};
   config.search.weight_preference = 0.5;
   config.search.weight_revenue = 0.25;
-  config.search.chains = 4;
+  config.search.local_searches = 4;
   config.run.seed = 77;
   const SearchParams params = search_params(priced_shop(), config);
   EXPECT_EQ(params.candidates, 7);
@@ -280,7 +280,7 @@ TEST(Numbers, SearchSettingsReachTheSearch) {
   EXPECT_EQ(params.weight_association, 1.0f);
   EXPECT_EQ(params.weight_preference, 0.5f);
   EXPECT_EQ(params.weight_revenue, 0.25f);
-  EXPECT_EQ(params.search.chains, 4);
+  EXPECT_EQ(params.search.local_searches, 4);
   EXPECT_EQ(params.search.seed, 77u);
 }
 

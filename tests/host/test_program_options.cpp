@@ -15,7 +15,7 @@ using Words = std::vector<std::string>;
 using OptionUses = std::map<std::string, std::vector<Words>>;
 
 const std::set<std::string> kCommonOptions{"--json", "--quiet", "--device", "--seed", "--set", "--settings"};
-constexpr size_t kMostOptions = 10;
+constexpr size_t kMaxOptions = 10;
 
 const std::map<std::string, OptionUses>& option_uses() {
   static const std::map<std::string, OptionUses> uses{
@@ -117,7 +117,7 @@ TEST_F(ProgramTest, EveryOptionIsHeededOrRefused) {
     verbs.insert(verb);
     std::set<std::string> own = listed(must_run({verb, "--help"}).out, "--");
     for (const std::string& common : kCommonOptions) EXPECT_EQ(own.erase(common), 1u) << verb << " lacks " << common;
-    EXPECT_LE(own.size(), kMostOptions) << verb;
+    EXPECT_LE(own.size(), kMaxOptions) << verb;
     std::set<std::string> known;
     for (const auto& [option, refused] : options) {
       known.insert(option);

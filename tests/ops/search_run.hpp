@@ -12,12 +12,12 @@
 
 namespace sheaf::search_test {
 
-using genetic::Recipe;
 using genetic::SearchParams;
 using genetic::SearchSet;
+using genetic::Strategy;
 
-inline constexpr Recipe kRecipes[] = {Recipe::portfolio, Recipe::genetic, Recipe::anneal, Recipe::greedy,
-                                      Recipe::relaxed};
+inline constexpr Strategy kStrategies[] = {Strategy::portfolio, Strategy::genetic, Strategy::anneal, Strategy::greedy,
+                                           Strategy::relaxed};
 
 // With ThreadSanitizer the executor's warps take a hundred times as long.
 #if defined(SHEAF_TSAN)
@@ -31,12 +31,12 @@ inline bool same_set(const SearchSet& a, const SearchSet& b) {
 }
 
 struct Result {
-  int64_t chains = 0;
+  int64_t local_searches = 0;
   std::vector<SearchSet> pool;
   std::vector<int64_t> evaluations;
   std::vector<float> history;
 
-  const SearchSet& best(int64_t p = 0) const { return pool[static_cast<size_t>(p * chains)]; }
+  const SearchSet& best(int64_t p = 0) const { return pool[static_cast<size_t>(p * local_searches)]; }
   bool operator==(const Result& other) const {
     return evaluations == other.evaluations && history == other.history &&
            std::ranges::equal(pool, other.pool, same_set);
@@ -54,20 +54,20 @@ inline Result run(Context& context, const ref::SearchCases& host, const SearchPa
   const ref::DeviceSearchCases problems(context, host);
   const Buffer<int64_t> problem_ids(context, ids);
   const int64_t n = host.n_problems;
-  test::Guarded<SearchSet> pool(context, n * params.chains);
+  test::Guarded<SearchSet> pool(context, n * params.local_searches);
   if (!start.empty()) context.copy_from_host(pool.data(), start.data(), start.size() * sizeof(SearchSet));
   test::Guarded<int64_t> evaluations(context, std::vector<int64_t>(static_cast<size_t>(n), 0));
   test::Guarded<float> history(context, n * params.rounds);
   genetic::search(context, {.problems = problems.view(),
                             .params = params,
                             .problem_ids = problem_ids.view(),
-                            .pool = pool.matrix(n, params.chains),
+                            .pool = pool.matrix(n, params.local_searches),
                             .evaluations = evaluations.view(),
                             .history = history.matrix(n, params.rounds)});
   pool.expect_intact();
   evaluations.expect_intact();
   history.expect_intact();
-  return {params.chains, pool.to_host(), evaluations.to_host(), history.to_host()};
+  return {params.local_searches, pool.to_host(), evaluations.to_host(), history.to_host()};
 }
 
 inline Result run(Context& context, const ref::SearchCases& host, const SearchParams& params) {

@@ -330,7 +330,7 @@ TEST_P(CosineTopkTest, SameBitsOnEveryRunAndAnyThreads) {
   for (const int threads : {1, 3}) EXPECT_EQ(run(*make_context(threads), c), of_queries) << threads;
 }
 
-// By another instruction set, or sifted in bf16 first. (SHEAF_SCAN is the CPU's: elsewhere it changes nothing.)
+// By another instruction set, or filtered in bf16 first. (SHEAF_SCAN is the CPU's: elsewhere it changes nothing.)
 TEST_P(CosineTopkTest, SameBitsByEveryInstructionSet) {
   Case c{400, 37, 16, 0.5f, 0.0f, test::random_floats(400 * 37, 30)};
   c.exclude.resize(400);

@@ -31,7 +31,7 @@ struct Result {
 
 bool equal(const ParetoSet& a, const ParetoSet& b) {
   return std::equal(a.mask, a.mask + genetic::kMaskWords, b.mask) && a.violation == b.violation &&
-         std::equal(a.objective, a.objective + genetic::kMostObjectives, b.objective);
+         std::equal(a.objective, a.objective + genetic::kMaxObjectives, b.objective);
 }
 
 bool operator==(const Result& a, const Result& b) {

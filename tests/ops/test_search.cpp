@@ -9,7 +9,7 @@
 #include "kernels/genetic/search.hpp"
 #include "kernels/genetic/search_kernel.hpp"
 #include "kernels/genetic/search_pool.hpp"
-#include "kernels/genetic/search_recipe.hpp"
+#include "kernels/genetic/search_strategies.hpp"
 #include "tests/ops/search_run.hpp"
 
 namespace sheaf::search_test {
@@ -24,18 +24,18 @@ class SearchTest : public test::OpTest {
  protected:
   bool on_simt() const { return GetParam() == Backend::simt; }
   /// The executor runs a thread at a time.
-  SearchParams params(Recipe recipe = Recipe::portfolio) const {
-    if (on_simt() && kSlow) return {.recipe = recipe, .chains = 2, .rounds = 2, .iterations = 2};
-    return on_simt() ? SearchParams{.recipe = recipe, .chains = 4, .rounds = 2, .iterations = 8}
-                     : SearchParams{.recipe = recipe, .chains = 8, .rounds = 4, .iterations = 32};
+  SearchParams params(Strategy strategy = Strategy::portfolio) const {
+    if (on_simt() && kSlow) return {.strategy = strategy, .local_searches = 2, .rounds = 2, .iterations = 2};
+    return on_simt() ? SearchParams{.strategy = strategy, .local_searches = 4, .rounds = 2, .iterations = 8}
+                     : SearchParams{.strategy = strategy, .local_searches = 8, .rounds = 4, .iterations = 32};
   }
 };
 
 // Values and violations of the pool, by definition; its order, copies last.
 void expect_true(const ref::SearchCases& host, const Result& result) {
   for (int64_t p = 0; p < host.n_problems; ++p) {
-    for (int64_t c = 0; c < result.chains; ++c) {
-      const SearchSet& set = result.pool[static_cast<size_t>(p * result.chains + c)];
+    for (int64_t c = 0; c < result.local_searches; ++c) {
+      const SearchSet& set = result.pool[static_cast<size_t>(p * result.local_searches + c)];
       const ref::SearchScore expected = ref::score(host, p, ref::ids_of(set));
       EXPECT_EQ(set.value, expected.value) << "problem " << p << ", set " << c;
       EXPECT_NEAR(set.violation, expected.violation, expected.violation * 0x1.0p-23);
@@ -56,7 +56,7 @@ TEST_P(SearchTest, FindsTheEnumeratedOptimumUnderAllConstraints) {
   if (kSanitized) shapes = {{64, 2, 4, 1}, {24, 3, 6, 2}};
   if (on_simt()) shapes = {{14, 2, 4, 2}};
   SearchParams params = this->params();
-  if (on_simt()) params = {.chains = 4, .rounds = 2, .iterations = 8};
+  if (on_simt()) params = {.local_searches = 4, .rounds = 2, .iterations = 8};
   int64_t found = 0, total = 0, feasible = 0;
   for (const Shape& shape : shapes) {
     const ref::SearchCases host = ref::full_search_cases(shape.n_problems, shape.n, shape.min_size, shape.max_size,
@@ -81,13 +81,13 @@ TEST_P(SearchTest, FindsTheEnumeratedOptimumUnderAllConstraints) {
   EXPECT_GE(2 * feasible, total) << "the problems are worth solving";
 }
 
-TEST_P(SearchTest, EveryRecipeTellsTheTruth) {
-  for (const Recipe recipe : kRecipes) {
+TEST_P(SearchTest, EveryStrategyTellsTheTruth) {
+  for (const Strategy strategy : kStrategies) {
     for (const ref::SearchCases& host :
          {ref::plain_search_cases(2, 20, 0, 0, 20, 7), ref::plain_search_cases(2, 33, 1, 0, 33, 8),
           ref::full_search_cases(2, 31, 2, 5, 9)}) {
       if (on_simt() && kSlow && host.n_limits < 2) continue;
-      const Result result = run(context(), host, params(recipe));
+      const Result result = run(context(), host, params(strategy));
       expect_true(host, result);
       for (const int64_t evaluations : result.evaluations) EXPECT_GT(evaluations, 0);
     }
@@ -111,14 +111,14 @@ TEST_P(SearchTest, BatchThreadsAndRunsDoNotMatter) {
   for (const int threads : {1, 2, 3}) EXPECT_EQ(run(*make_context(threads), host, params), together);
   for (int64_t p = 0; p < (on_simt() ? 1 : host.n_problems); ++p) {
     const Result alone = run(context(), ref::pick(host, p), params, {1000 + p});
-    const auto begin = together.pool.begin() + p * params.chains;
+    const auto begin = together.pool.begin() + p * params.local_searches;
     EXPECT_TRUE(std::equal(alone.pool.begin(), alone.pool.end(), begin,
                            [](const SearchSet& a, const SearchSet& b) { return genetic::compare_sets(a, b) == 0; }));
   }
 }
 
 TEST_P(SearchTest, SeedsMatter) {
-  SearchParams params = this->params(Recipe::greedy);
+  SearchParams params = this->params(Strategy::greedy);
   const ref::SearchCases host = ref::plain_search_cases(1, 60, 1, 0, 60, 12);
   const Result first = run(context(), host, params);
   params.seed = 1;
@@ -128,13 +128,13 @@ TEST_P(SearchTest, SeedsMatter) {
 // Whole numbers: the executor's warps and the CPU's vectors make the same decisions.
 TEST_P(SearchTest, BackendsAgreeToTheLastBit) {
   Context cpu;
-  for (const Recipe recipe : kRecipes) {
-    SearchParams params{.recipe = recipe, .chains = 5, .rounds = 2, .iterations = 10, .seed = 6};
-    if (kSlow) params = {.recipe = recipe, .chains = 2, .rounds = 1, .iterations = 3, .seed = 6};
+  for (const Strategy strategy : kStrategies) {
+    SearchParams params{.strategy = strategy, .local_searches = 5, .rounds = 2, .iterations = 10, .seed = 6};
+    if (kSlow) params = {.strategy = strategy, .local_searches = 2, .rounds = 1, .iterations = 3, .seed = 6};
     for (const ref::SearchCases& host :
          {ref::plain_search_cases(2, 33, 1, 0, 33, 13), ref::plain_search_cases(1, 20, 2, 2, 9, 14),
           ref::full_search_cases(2, 24, 2, 5, 15)}) {
-      EXPECT_EQ(run(context(), host, params), run(cpu, host, params)) << "recipe " << static_cast<int>(recipe);
+      EXPECT_EQ(run(context(), host, params), run(cpu, host, params)) << "strategy " << static_cast<int>(strategy);
     }
   }
 }
@@ -189,7 +189,7 @@ TEST_P(SearchTest, SmallestAndLargestShapes) {
   for (const int32_t n : {1, 2, 31, 32, 33, 256}) {
     if (on_simt() && kSlow && n != 1 && n != 33) continue;
     SearchParams params = this->params();
-    params.chains = n == 1 ? 1 : 3;
+    params.local_searches = n == 1 ? 1 : 3;
     params.iterations = 3;
     ref::SearchCases host = ref::plain_search_cases(1, n, 1, 0, n, 20);
     expect_true(host, run(context(), host, params));
@@ -198,7 +198,7 @@ TEST_P(SearchTest, SmallestAndLargestShapes) {
   }
   if (on_simt() && kSlow) return;
   // Rows of 256 with everything on: pair terms do not fit shared memory.
-  SearchParams params{.chains = 2, .rounds = 2, .iterations = 2};
+  SearchParams params{.local_searches = 2, .rounds = 2, .iterations = 2};
   const ref::SearchCases host = ref::full_search_cases(1, 256, 3, 12, 22);
   expect_true(host, run(context(), host, params));
 }
@@ -213,19 +213,19 @@ TEST_P(SearchTest, NoRoomAtAll) {
 
 TEST_P(SearchTest, NanTermsEnd) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const Recipe recipe : kRecipes) {
+  for (const Strategy strategy : kStrategies) {
     ref::SearchCases host = ref::plain_search_cases(1, 20, 1, 2, 6, 24);
     for (size_t i = 0; i < 10; ++i) host.linear[i] = nan;
     host.pair[15 * 20 + 16] = host.pair[16 * 20 + 15] = nan;
-    const Result result = run(context(), host, params(recipe));
+    const Result result = run(context(), host, params(strategy));
     for (const int32_t id : ref::ids_of(result.best())) EXPECT_LT(id, 20);
   }
 }
 
 TEST_P(SearchTest, RefusesWrongArguments) {
   const ref::SearchCases host = ref::plain_search_cases(1, 10, 1, 1, 4, 25);
-  EXPECT_THROW(run(context(), host, {.chains = 0}), UsageError);
-  EXPECT_THROW(run(context(), host, {.chains = 33}), UsageError);
+  EXPECT_THROW(run(context(), host, {.local_searches = 0}), UsageError);
+  EXPECT_THROW(run(context(), host, {.local_searches = 33}), UsageError);
   EXPECT_THROW(run(context(), host, {.rounds = 0}), UsageError);
   EXPECT_THROW(run(context(), host, {.iterations = 0}), UsageError);
   EXPECT_THROW(run(context(), host, {}, {1, 2}), UsageError);
@@ -253,8 +253,8 @@ TEST(SearchKernels, InstructionSetsAgreeToTheLastBit) {
   const std::vector<float> linear = test::random_floats(2 * 50, 27);
   host.linear.assign(linear.begin(), linear.end());
   for (float& x : host.pair) x *= 0.3f;
-  for (const Recipe recipe : kRecipes) {
-    const SearchParams params{.recipe = recipe, .chains = 4, .rounds = 3, .iterations = 40};
+  for (const Strategy strategy : kStrategies) {
+    const SearchParams params{.strategy = strategy, .local_searches = 4, .rounds = 3, .iterations = 40};
     std::vector<Result> results;
     for (int32_t k = 0; k < n; ++k) {
       setenv("SHEAF_SEARCH", kernels[k]->name, 1);
@@ -271,10 +271,10 @@ TEST(SearchKernels, RefusesAnUnknownInstructionSet) {
   unsetenv("SHEAF_SEARCH");
 }
 
-// ---- a chain by itself ---------------------------------------------------------------------------------------------------------
+// ---- a local search by itself ---------------------------------------------------------------------------------------------------------
 
 /// One candidate at a time, in descending order: nothing may rest on the order.
-struct ScalarTeam {
+struct ScalarLanes {
   using V = float;
   static float load(const float* values, int32_t j) { return values[j]; }
   static void store(float* values, int32_t j, float v) { values[j] = v; }
@@ -307,18 +307,18 @@ struct ScalarTeam {
     score = scores;
     code = codes;
   }
-  static void draw(const genetic::ChainJob& job, uint32_t block, uint32_t* four) {
+  static void draw(const genetic::LocalSearchJob& job, uint32_t block, uint32_t* four) {
     genetic::cpu::draw_four(job, block, four);
   }
 };
 
-/// A chain on a problem with every kind of rule but must-haves and forbidden candidates.
-class ChainWorld {
+/// A local search on a problem with every kind of rule but must-haves and forbidden candidates.
+class World {
  public:
-  static constexpr int32_t kN = 48, kLimits = genetic::kMostUpper;
-  using TestChain = genetic::Chain<ScalarTeam, kLimits, true>;
+  static constexpr int32_t kN = 48, kLimits = genetic::kMaxLimits;
+  using TestSearch = genetic::LocalSearch<ScalarLanes, kLimits, true>;
 
-  explicit ChainWorld(uint32_t seed) : host(ref::full_search_cases(1, kN, 3, 20, seed)) {
+  explicit World(uint32_t seed) : host(ref::full_search_cases(1, kN, 3, 20, seed)) {
     host.flags.clear();
     for (size_t j = 0; j < kN; ++j) {
       category_[j] = static_cast<float>(std::ranges::find(host.category, host.category[j]) - host.category.begin());
@@ -342,16 +342,16 @@ class ChainWorld {
     view_.must = must_.data();
     view_.heaviest = heaviest_.data();
   }
-  TestChain chain() { return {{}, view_, memory(), {}}; }
-  genetic::ChainMemory<kLimits> memory() {
+  TestSearch search() { return {{}, view_, memory(), {}}; }
+  genetic::LocalSearchMemory<kLimits> memory() {
     const auto array = [&](int64_t k) { return arrays_.data() + k * kN; };
     return {array(0),     array(1),      array(2),
             array(3),     array(4),      array(5),
             rows_.data(), masks_.data(), masks_.data() + genetic::kMaskWords};
   }
-  std::vector<int32_t> ids(const TestChain& chain) const {
+  std::vector<int32_t> ids(const TestSearch& search) const {
     SearchSet set{};
-    std::copy_n(chain.mask(), genetic::kMaskWords, set.mask);
+    std::copy_n(search.state.memory.mask, genetic::kMaskWords, set.mask);
     return ref::ids_of(set);
   }
 
@@ -366,28 +366,29 @@ class ChainWorld {
   genetic::SearchView view_;
 };
 
-TEST(SearchChain, AMillionMovesLeaveWhatASumFromNothingSays) {
-  ChainWorld world(28);
-  ChainWorld::TestChain chain = world.chain();
-  chain.clear();
+TEST(LocalSearch, AMillionMovesLeaveWhatASumFromNothingSays) {
+  World world(28);
+  World::TestSearch search = world.search();
+  auto& state = search.state;
+  state.clear();
   std::mt19937 engine(29);
   constexpr int kMoves = kSanitized ? 50000 : 1000000;
   for (int move = 1; move <= kMoves; ++move) {
-    const auto i = static_cast<int32_t>(engine() % ChainWorld::kN);
-    if (chain.has(i)) {
-      chain.drop(i);
+    const auto i = static_cast<int32_t>(engine() % World::kN);
+    if (state.has(i)) {
+      state.drop(i);
     } else {
-      chain.add(i);
+      state.add(i);
     }
     if (move % (kMoves / 20) != 0) continue;
-    const std::vector<int32_t> ids = world.ids(chain);
+    const std::vector<int32_t> ids = world.ids(search);
     const ref::SearchScore expected = ref::score(world.host, 0, ids);
-    ASSERT_EQ(chain.value(), expected.value) << "after " << move << " moves";
-    ASSERT_NEAR(chain.violation(), expected.violation, expected.violation * 0x1.0p-23);
-    for (int32_t j = 0; j < ChainWorld::kN; ++j) {
+    ASSERT_EQ(state.value, expected.value) << "after " << move << " moves";
+    ASSERT_NEAR(state.violation(), expected.violation, expected.violation * 0x1.0p-23);
+    for (int32_t j = 0; j < World::kN; ++j) {
       double field = static_cast<double>(world.host.linear[static_cast<size_t>(j)]);
       for (const int32_t k : ids) {
-        field += k == j ? 0.0 : static_cast<double>(world.host.pair[static_cast<size_t>(j * ChainWorld::kN + k)]);
+        field += k == j ? 0.0 : static_cast<double>(world.host.pair[static_cast<size_t>(j * World::kN + k)]);
       }
       ASSERT_EQ(world.memory().h[j], field) << "field " << j << " after " << move << " moves";
     }
@@ -395,35 +396,36 @@ TEST(SearchChain, AMillionMovesLeaveWhatASumFromNothingSays) {
 }
 
 // A judged move scores what the set after it does: its gain less the penalty, for adds, drops and swaps.
-TEST(SearchChain, TheBestMoveIsTheBestOfAllTried) {
-  using Move = ChainWorld::TestChain::Move;
+TEST(LocalSearch, TheBestMoveIsTheBestOfAllTried) {
+  using Move = World::TestSearch::Move;
   int64_t swaps = 0;
   for (uint32_t seed = 30; seed < 60; ++seed) {
-    ChainWorld world(seed);
-    ChainWorld::TestChain chain = world.chain();
-    chain.clear();
+    World world(seed);
+    World::TestSearch search = world.search();
+    auto& state = search.state;
+    state.clear();
     std::mt19937 engine(seed);
     for (uint32_t k = 0; k < seed % 22; ++k) {
-      const auto i = static_cast<int32_t>(engine() % ChainWorld::kN);
-      if (!chain.has(i)) chain.add(i);
+      const auto i = static_cast<int32_t>(engine() % World::kN);
+      if (!state.has(i)) state.add(i);
     }
-    chain.begin();
-    chain.set_prices(0x1.0p-4f);  // so that the value counts as much as the rules
-    const float value = chain.value();
+    search.begin();
+    search.penalties.set(state, 0x1.0p-4f);  // so that the value counts as much as the rules
+    const float value = state.value;
     Move best;
-    for (int32_t in = 0; in <= genetic::kNone; in += in == ChainWorld::kN - 1 ? genetic::kNone - in : 1) {
-      for (int32_t out = 0; out <= genetic::kNone; out += out == ChainWorld::kN - 1 ? genetic::kNone - out : 1) {
+    for (int32_t in = 0; in <= genetic::kNone; in += in == World::kN - 1 ? genetic::kNone - in : 1) {
+      for (int32_t out = 0; out <= genetic::kNone; out += out == World::kN - 1 ? genetic::kNone - out : 1) {
         const bool adds = in != genetic::kNone, drops = out != genetic::kNone;
-        if ((!adds && !drops) || (adds && chain.has(in)) || (drops && !chain.has(out))) continue;
-        if (adds && !drops && chain.size() > world.host.max_size) continue;
+        if ((!adds && !drops) || (adds && state.has(in)) || (drops && !state.has(out))) continue;
+        if (adds && !drops && state.size > world.host.max_size) continue;
         Move move{.in = in, .out = out};
-        chain.apply(move);
-        move.score = chain.value() - value - chain.penalty();
-        chain.apply({.in = out, .out = in});
+        search.apply(move);
+        move.score = state.value - value - search.penalties.of(state);
+        search.apply({.in = out, .out = in});
         if (move.score > best.score) best = move;
       }
     }
-    const Move found = chain.best_move<false>(0.0f);
+    const Move found = genetic::best_move<false>(search, 0.0f);
     ASSERT_NEAR(found.score, best.score, std::abs(best.score) * 8 * 0x1.0p-24) << "seed " << seed;
     swaps += found.in != genetic::kNone && found.out != genetic::kNone;
   }

@@ -1,6 +1,6 @@
 #pragma once
-/// Which block works on what: units of a sequence, a head and a block of its rows, the longest first, dealt out in turn to blocks that
-/// stay; and how rows come into shared memory and leave it.
+/// Which block works on what. A work tile is a sequence, a head and a block of its rows. Persistent blocks take the
+/// work tiles in turn, the longest first. Also: how rows come into shared memory and leave it.
 
 #include <cuda_runtime.h>
 
@@ -20,37 +20,37 @@ struct Schedule {
   const int32_t* counts;  // [n_blocks]
   int32_t n_blocks;       // of block_rows rows, of the longest sequence
   int32_t block_rows;
-  int32_t n_heads;  // that make units
+  int32_t n_heads;  // each makes work tiles of its own
   bool last_first;  // row blocks in descending order: causal queries at the end see the most
 };
 
-struct Unit {
+struct WorkTile {
   int64_t first;  // token of the sequence
   int32_t length;
   int32_t sequence, head;
   int32_t row;  // first of the block, counted in the sequence
 };
 
-/// Where a block is in its units.
-struct Walk {
-  int32_t at;  // among the units of row block `block`
+/// Where a block is in its work tiles.
+struct TileIterator {
+  int32_t at;  // among the work tiles of row block `block`
   int32_t block;
 
   __device__ void start(const Schedule& schedule) {
     at = static_cast<int32_t>(blockIdx.x);
     block = schedule.last_first ? schedule.n_blocks - 1 : 0;
   }
-  /// The next unit; length 0: there is none.
-  __device__ Unit next(const Schedule& schedule, const Shape& shape) {
+  /// The next work tile; length 0: there is none.
+  __device__ WorkTile next(const Schedule& schedule, const Shape& shape) {
     while (block >= 0 && block < schedule.n_blocks) {
       const int32_t n = schedule.counts[block] * schedule.n_heads;
       if (at < n) {
         const int32_t sequence = schedule.order[at / schedule.n_heads];
         const Span span = span_of(shape, sequence);
-        const Unit unit{span.first, static_cast<int32_t>(span.length), sequence, at % schedule.n_heads,
-                        block * schedule.block_rows};
+        const WorkTile work_tile{span.first, static_cast<int32_t>(span.length), sequence, at % schedule.n_heads,
+                                 block * schedule.block_rows};
         at += static_cast<int32_t>(gridDim.x);
-        return unit;
+        return work_tile;
       }
       at -= n;
       block += schedule.last_first ? -1 : 1;
@@ -59,27 +59,31 @@ struct Walk {
   }
 };
 
-/// All units of a block by tiles: the next tile is under way while one is worked on, be it of this unit or of the next. A Task has
-/// n_tiles(unit), load_unit(ordinal, unit) and load_tile(stage, unit, tile), which begin copies, arrived(), called by each thread when its own
-/// have arrived, then begin(), work(unit, ordinal, tile, stage) and finish(unit, ordinal). What load_unit fills is read until then, in kStages places by turns.
+/// Processes all work tiles of a block. The columns of a work tile arrive in smaller tiles; while one is computed, the
+/// next is loaded, also across the border of two work tiles. A Task has:
+/// - n_tiles(work_tile);
+/// - load_work_tile(ordinal, work_tile) and load_tile(stage, work_tile, tile), which begin copies. What load_work_tile
+///   fills is read until finish, in kStages places by turns;
+/// - arrived(), which each thread calls when its own copies have arrived;
+/// - then begin(), work(work_tile, ordinal, tile, stage) and finish(work_tile, ordinal).
 template <class Task>
-__device__ void run_units(Task& task, const Schedule& schedule, const Shape& shape) {
+__device__ void run_work_tiles(Task& task, const Schedule& schedule, const Shape& shape) {
   constexpr int kPlaces = kStages + 1;
-  __shared__ Walk walk;
-  __shared__ Unit units[kPlaces];  // of the ordinal at hand and of kStages more; length 0: no more
+  __shared__ TileIterator iterator;
+  __shared__ WorkTile work_tiles[kPlaces];  // of the ordinal at hand and of kStages more; length 0: no more
   if (threadIdx.x == 0) {
-    walk.start(schedule);
-    for (int u = 0; u < kStages; ++u) units[u] = walk.next(schedule, shape);
+    iterator.start(schedule);
+    for (int u = 0; u < kStages; ++u) work_tiles[u] = iterator.next(schedule, shape);
   }
   __syncthreads();
   int ahead = 0, ahead_tile = 0;
-  // Always a group, so that waits count the same.
+  // Always commits a group, so that waits count the same.
   const auto issue = [&](int stage) {
-    const Unit& unit = units[ahead % kPlaces];
-    if (unit.length > 0) {
-      if (ahead_tile == 0) task.load_unit(ahead, unit);
-      task.load_tile(stage, unit, ahead_tile);
-      if (++ahead_tile == task.n_tiles(unit)) {
+    const WorkTile& work_tile = work_tiles[ahead % kPlaces];
+    if (work_tile.length > 0) {
+      if (ahead_tile == 0) task.load_work_tile(ahead, work_tile);
+      task.load_tile(stage, work_tile, ahead_tile);
+      if (++ahead_tile == task.n_tiles(work_tile)) {
         ++ahead;
         ahead_tile = 0;
       }
@@ -92,17 +96,17 @@ __device__ void run_units(Task& task, const Schedule& schedule, const Shape& sha
     async_wait<kStages - 2>();
     task.arrived();
     __syncthreads();
-    const Unit& unit = units[ordinal % kPlaces];
+    const WorkTile& work_tile = work_tiles[ordinal % kPlaces];
     if (tile == 0) {
-      if (unit.length == 0) return;
+      if (work_tile.length == 0) return;
       task.begin();
-      if (threadIdx.x == 0) units[(ordinal + kStages) % kPlaces] = walk.next(schedule, shape);
+      if (threadIdx.x == 0) work_tiles[(ordinal + kStages) % kPlaces] = iterator.next(schedule, shape);
     }
     issue((stage + kStages - 1) % kStages);
-    task.work(unit, ordinal, tile, stage);
+    task.work(work_tile, ordinal, tile, stage);
     stage = (stage + 1) % kStages;
-    if (++tile == task.n_tiles(unit)) {
-      task.finish(unit, ordinal);
+    if (++tile == task.n_tiles(work_tile)) {
+      task.finish(work_tile, ordinal);
       tile = 0;
       ++ordinal;
     }
@@ -124,15 +128,15 @@ struct RowShape {
 };
 
 template <class Data>
-__device__ RowSource row_source(const Heads<Data>& heads, const Shape& shape, const Unit& unit, int32_t head,
+__device__ RowSource row_source(const Heads<Data>& heads, const Shape& shape, const WorkTile& work_tile, int32_t head,
                                 int32_t row, int element_bytes) {
-  const int64_t token = unit.first + row;
+  const int64_t token = work_tile.first + row;
   return {static_cast<const unsigned char*>(heads.data) + (token * heads.stride + head * shape.dim) * element_bytes,
-          heads.stride * element_bytes, unit.length - row, nullptr};
+          heads.stride * element_bytes, work_tile.length - row, nullptr};
 }
 
 template <int kCopy>
-__device__ void copy_unit(unsigned char* to, const unsigned char* from, const unsigned char* safe, int n_bytes) {
+__device__ void copy_chunk(unsigned char* to, const unsigned char* from, const unsigned char* safe, int n_bytes) {
 #pragma unroll
   for (int b = 0; b < 16; b += kCopy) {
     if constexpr (kCopy == 2) {
@@ -153,17 +157,17 @@ struct PitchedRows {
 template <int kRowBytes, class Place>
 __device__ void load_rows(unsigned char* tile, const Place& place, int n_rows, const RowSource& source,
                           const RowShape& shape) {
-  constexpr int kUnits = kRowBytes / 16;
-  for (int i = static_cast<int>(threadIdx.x); i < n_rows * kUnits; i += static_cast<int>(blockDim.x)) {
-    const int row = i / kUnits, byte = i % kUnits * 16;
+  constexpr int kChunks = kRowBytes / 16;
+  for (int i = static_cast<int>(threadIdx.x); i < n_rows * kChunks; i += static_cast<int>(blockDim.x)) {
+    const int row = i / kChunks, byte = i % kChunks * 16;
     const bool valid = row < source.n_valid && (source.keep == nullptr || source.keep[row] != 0);
     const int n_bytes = valid ? shape.row_bytes - byte : 0;
     const unsigned char* from = source.rows + (valid ? row * source.stride + byte : 0);
     unsigned char* to = tile + place(row, byte);
     switch (shape.copy_bytes) {
-      case 16: copy_unit<16>(to, from, source.rows, n_bytes); break;
-      case 4: copy_unit<4>(to, from, source.rows, n_bytes); break;
-      default: copy_unit<2>(to, from, source.rows, n_bytes);
+      case 16: copy_chunk<16>(to, from, source.rows, n_bytes); break;
+      case 4: copy_chunk<4>(to, from, source.rows, n_bytes); break;
+      default: copy_chunk<2>(to, from, source.rows, n_bytes);
     }
   }
 }
@@ -188,23 +192,24 @@ __device__ inline void store_rows(unsigned char* to, int64_t stride, const unsig
   }
 }
 
-/// Begins to copy n_rows keys from `first` on into key_tile, and as many values into value_tile, both with zeros for hidden ones.
+/// Begins to copy n_rows keys from `first` on into key_tile, and as many values into value_tile. Hidden keys are copied
+/// as zeros.
 template <int kRowBytes, int kElementBytes, class Place>
 __device__ void load_keys(unsigned char* key_tile, unsigned char* value_tile, const Place& place, int n_rows,
-                          const Heads<const void>& k, const Heads<const void>& v, const Shape& shape, const Unit& unit,
-                          int32_t kv_head, int32_t first, const RowShape& rows) {
-  RowSource keys = row_source(k, shape, unit, kv_head, first, kElementBytes);
-  RowSource values = row_source(v, shape, unit, kv_head, first, kElementBytes);
-  if (!shape.key_keep.empty()) keys.keep = values.keep = shape.key_keep.data + unit.first + first;
+                          const Heads<const void>& k, const Heads<const void>& v, const Shape& shape,
+                          const WorkTile& work_tile, int32_t kv_head, int32_t first, const RowShape& rows) {
+  RowSource keys = row_source(k, shape, work_tile, kv_head, first, kElementBytes);
+  RowSource values = row_source(v, shape, work_tile, kv_head, first, kElementBytes);
+  if (!shape.key_keep.empty()) keys.keep = values.keep = shape.key_keep.data + work_tile.first + first;
   load_rows<kRowBytes>(key_tile, place, n_rows, keys, rows);
   load_rows<kRowBytes>(value_tile, place, n_rows, values, rows);
 }
-/// Values behind the keys.
+/// The same, with the values behind the keys.
 template <int kRowBytes, int kElementBytes>
 __device__ void load_keys(unsigned char* tile, int pitch, int n_rows, const Heads<const void>& k,
-                          const Heads<const void>& v, const Shape& shape, const Unit& unit, int32_t kv_head,
+                          const Heads<const void>& v, const Shape& shape, const WorkTile& work_tile, int32_t kv_head,
                           int32_t first, const RowShape& rows) {
-  load_keys<kRowBytes, kElementBytes>(tile, tile + n_rows * pitch, PitchedRows{pitch}, n_rows, k, v, shape, unit,
+  load_keys<kRowBytes, kElementBytes>(tile, tile + n_rows * pitch, PitchedRows{pitch}, n_rows, k, v, shape, work_tile,
                                       kv_head, first, rows);
 }
 

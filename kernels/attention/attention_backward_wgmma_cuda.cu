@@ -48,9 +48,9 @@ struct Step {
   int32_t block, tile;
 };
 
-/// Task of run_units: all gradients of a whole sequence and head, everything read once. A warpgroup has 64 keys of a block of 128, whose
-/// d_k and d_v are in its registers while the tiles of queries go by; d_x goes to shared memory, where one of the warpgroups, by turns, makes
-/// d_q of the tile of it, and adds block by block.
+/// Task of run_work_tiles: all gradients of a whole sequence and head; everything is read once. A warpgroup has 64 keys
+/// of a block of 128. Their d_k and d_v stay in its registers while the tiles of queries pass. d_x goes to shared
+/// memory. From there one of the warpgroups, by turns, computes the tile's d_q and adds it to the sums, block by block.
 template <MmaType kType>
 class SequenceTask {
  public:
@@ -63,26 +63,28 @@ class SequenceTask {
         warpgroup_(__shfl_sync(kFullMask, warp() / 4, 0)),
         layout_{memory + (-shared_address(memory) & (kSwizzleAlignment - 1))} {}
 
-  __device__ int n_tiles(const Unit& unit) const {
-    const int32_t blocks = blocks_of(unit);
-    return blocks * tiles_of(unit) - (shape_.causal ? kWarpgroups * blocks * (blocks - 1) / 2 : 0);
+  __device__ int n_tiles(const WorkTile& work_tile) const {
+    const int32_t blocks = blocks_of(work_tile);
+    return blocks * tiles_of(work_tile) - (shape_.causal ? kWarpgroups * blocks * (blocks - 1) / 2 : 0);
   }
-  __device__ void load_unit(int, const Unit&) const {}
+  __device__ void load_work_tile(int, const WorkTile&) const {}
 
-  __device__ void load_tile(int stage, const Unit& unit, int number) {
+  __device__ void load_tile(int stage, const WorkTile& work_tile, int number) {
     if (number == 0) {
       load_ = {0, 0};
       load_place_ = next_load_place_;
-      next_load_place_ = (load_place_ + tiles_of(unit)) % n_places_;
+      next_load_place_ = (load_place_ + tiles_of(work_tile)) % n_places_;
     }
     const AttentionBackwardArgs& args = call_.args;
     const auto rows_of = [&](unsigned char* to, const Heads<const void>& heads) {
       load_rows<kSwizzledRowBytes>(to, SwizzledRows{}, kTile,
-                                   row_source(heads, shape_, unit, unit.head, load_.tile * kTile, 2), call_.rows);
+                                   row_source(heads, shape_, work_tile, work_tile.head, load_.tile * kTile, 2),
+                                   call_.rows);
     };
     if (load_.tile == first_tile(load_.block)) {
       load_keys<kSwizzledRowBytes, 2>(layout_.keys(n_loaded_), layout_.values(n_loaded_), SwizzledRows{}, kBlockKeys,
-                                      args.k, args.v, shape_, unit, unit.head, load_.block * kBlockKeys, call_.rows);
+                                      args.k, args.v, shape_, work_tile, work_tile.head, load_.block * kBlockKeys,
+                                      call_.rows);
       ++n_loaded_;
     }
     rows_of(layout_.queries(stage), args.q);
@@ -90,62 +92,65 @@ class SequenceTask {
     if (load_.block == 0) rows_of(layout_.sums((load_place_ + load_.tile) % n_places_), args.out);
     const auto row = static_cast<int32_t>(threadIdx.x);
     if (row < kTile) {
-      const bool valid = load_.tile * kTile + row < unit.length;
-      const int64_t at = valid ? statistics_index(unit, load_.tile * kTile + row) : 0;
+      const bool valid = load_.tile * kTile + row < work_tile.length;
+      const int64_t at = valid ? statistics_index(work_tile, load_.tile * kTile + row) : 0;
       float* statistics = layout_.statistics(stage) + row;
       async_copy<4>(statistics, args.log_sum_exp.data + at, valid);
-      if (load_.block > 0 && !follows_its_delta(unit, load_))
+      if (load_.block > 0 && !follows_its_delta(work_tile, load_))
         async_copy<4>(statistics + kTile, call_.delta + at, valid);
     }
-    advance(load_, unit);
+    advance(load_, work_tile);
   }
   __device__ void arrived() const { fence_for_products(); }
   __device__ void begin() {}
 
-  __device__ void work(const Unit& unit, int, int number, int stage) {
+  __device__ void work(const WorkTile& work_tile, int, int number, int stage) {
     if (number == 0) {
       at_ = {0, 0};
       place_ = next_place_;
-      next_place_ = (place_ + tiles_of(unit)) % n_places_;
+      next_place_ = (place_ + tiles_of(work_tile)) % n_places_;
     }
-    const bool opens = at_.tile == first_tile(at_.block), closes = at_.tile + 1 == tiles_of(unit);
+    const bool opens = at_.tile == first_tile(at_.block), closes = at_.tile + 1 == tiles_of(work_tile);
     if (opens) begin_block();
-    if (at_.block == 0) sum_delta(unit, stage);
+    if (at_.block == 0) sum_delta(work_tile, stage);
     if (at_.block == 0) __syncthreads();  // delta is there
-    if (sees(unit, warpgroup_)) add_key_gradients(unit, stage);
+    if (sees(work_tile, warpgroup_)) add_key_gradients(work_tile, stage);
     __syncthreads();  // d_x is there
-    if (warpgroup_ == at_.tile % kWarpgroups) add_query_gradient(unit);
-    if (closes) finish_block(unit);
-    advance(at_, unit);
+    if (warpgroup_ == at_.tile % kWarpgroups) add_query_gradient(work_tile);
+    if (closes) finish_block(work_tile);
+    advance(at_, work_tile);
   }
 
-  __device__ void finish(const Unit&, int) const {}
+  __device__ void finish(const WorkTile&, int) const {}
 
  private:
-  __device__ static int32_t tiles_of(const Unit& unit) { return (unit.length + kTile - 1) / kTile; }
-  __device__ static int32_t blocks_of(const Unit& unit) { return (unit.length + kBlockKeys - 1) / kBlockKeys; }
+  __device__ static int32_t tiles_of(const WorkTile& work_tile) { return (work_tile.length + kTile - 1) / kTile; }
+  __device__ static int32_t blocks_of(const WorkTile& work_tile) {
+    return (work_tile.length + kBlockKeys - 1) / kBlockKeys;
+  }
   /// The first tile of queries that see a key of the block.
   __device__ int32_t first_tile(int32_t block) const { return shape_.causal ? block * kWarpgroups : 0; }
-  __device__ void advance(Step& step, const Unit& unit) const {
-    if (++step.tile < tiles_of(unit)) return;
+  __device__ void advance(Step& step, const WorkTile& work_tile) const {
+    if (++step.tile < tiles_of(work_tile)) return;
     ++step.block;
     step.tile = first_tile(step.block);
   }
   /// Whether the step before has the same queries, whose delta it sums: too late to be read from memory.
-  __device__ bool follows_its_delta(const Unit& unit, const Step& step) const {
-    return step.block == 1 && step.tile == first_tile(1) && step.tile + 1 == tiles_of(unit);
+  __device__ bool follows_its_delta(const WorkTile& work_tile, const Step& step) const {
+    return step.block == 1 && step.tile == first_tile(1) && step.tile + 1 == tiles_of(work_tile);
   }
-  __device__ int64_t statistics_index(const Unit& unit, int32_t row) const {
-    return (unit.first + row) * call_.args.q.n_heads + unit.head;
+  __device__ int64_t statistics_index(const WorkTile& work_tile, int32_t row) const {
+    return (work_tile.first + row) * call_.args.q.n_heads + work_tile.head;
   }
   /// Whether any query of the tile sees a key of the warpgroup.
-  __device__ bool sees(const Unit& unit, int warpgroup) const {
+  __device__ bool sees(const WorkTile& work_tile, int warpgroup) const {
     const int32_t first_key = at_.block * kBlockKeys + warpgroup * kTile;
-    return first_key < unit.length && !(shape_.causal && first_key >= (at_.tile + 1) * kTile);
+    return first_key < work_tile.length && !(shape_.causal && first_key >= (at_.tile + 1) * kTile);
   }
   /// The warp's keys against the tile's queries.
-  __device__ TilePlace key_place(const Unit& unit) const {
-    return {unit.first, unit.length, unit.sequence, unit.head, at_.block * kBlockKeys + 16 * warp(), at_.tile * kTile};
+  __device__ TilePlace key_place(const WorkTile& work_tile) const {
+    return {work_tile.first, work_tile.length, work_tile.sequence, work_tile.head, at_.block * kBlockKeys + 16 * warp(),
+            at_.tile * kTile};
   }
 
   __device__ void begin_block() {
@@ -163,7 +168,7 @@ class SequenceTask {
   }
 
   /// Four threads a query.
-  __device__ void sum_delta(const Unit& unit, int stage) const {
+  __device__ void sum_delta(const WorkTile& work_tile, int stage) const {
     const int row = static_cast<int>(threadIdx.x) / 4, part = static_cast<int>(threadIdx.x) % 4;
     const unsigned char* out = layout_.sums((place_ + at_.tile) % n_places_);
     float sum = 0.0f;
@@ -178,10 +183,10 @@ class SequenceTask {
     if (part != 0) return;
     layout_.statistics(stage)[kTile + row] = sum;
     const Step next{1, at_.tile};
-    if (blocks_of(unit) > 1 && follows_its_delta(unit, next))
+    if (blocks_of(work_tile) > 1 && follows_its_delta(work_tile, next))
       layout_.statistics((stage + 1) % kStages)[kTile + row] = sum;
     const int32_t query = at_.tile * kTile + row;
-    if (query < unit.length) call_.delta[statistics_index(unit, query)] = sum;
+    if (query < work_tile.length) call_.delta[statistics_index(work_tile, query)] = sum;
   }
   __device__ static float dot(uint32_t a, uint32_t b) {
     return unpack_half<kType>(a, false) * unpack_half<kType>(b, false) +
@@ -189,7 +194,7 @@ class SequenceTask {
   }
 
   /// Adds to d_k and d_v what the tile's queries give, and stores d_x.
-  __device__ void add_key_gradients(const Unit& unit, int stage) {
+  __device__ void add_key_gradients(const WorkTile& work_tile, int stage) {
     uint32_t keys[kDim / 16][4];
     load_rows_of_a(keys, layout_.keys(n_worked_));
     float x[kTile / 8][4], d[kTile / 8][4];
@@ -204,7 +209,7 @@ class SequenceTask {
     }
     warpgroup_commit();
     warpgroup_wait<0>();
-    const TilePlace place = key_place(unit);
+    const TilePlace place = key_place(work_tile);
     finish_scores<true>(shape_, place, x);
     const float* statistics = layout_.statistics(stage);
     weigh_keys(call_, place, x, d, statistics, statistics + kTile);
@@ -251,10 +256,11 @@ class SequenceTask {
     warpgroup_wait<0>();
   }
 
-  /// d_q of the tile from the block's keys, by one warpgroup: to the sums of earlier blocks, or to memory if no later one follows.
-  __device__ void add_query_gradient(const Unit& unit) {
+  /// One warpgroup computes d_q of the tile from the block's keys. It goes to the sums of earlier blocks, or to memory
+  /// if no later block follows.
+  __device__ void add_query_gradient(const WorkTile& work_tile) {
     float d_q[kDim / 8][4];
-    if (sees(unit, 1)) {
+    if (sees(work_tile, 1)) {
       multiply_query_gradient<2>(d_q);
     } else {
       multiply_query_gradient<1>(d_q);
@@ -272,19 +278,20 @@ class SequenceTask {
         d_q[n][3] += before.w;
       }
     }
-    const int32_t last_block = shape_.causal ? at_.tile / kWarpgroups : blocks_of(unit) - 1;
+    const int32_t last_block = shape_.causal ? at_.tile / kWarpgroups : blocks_of(work_tile) - 1;
     if (at_.block < last_block) {
 #pragma unroll
       for (int n = 0; n < kDim / 8; ++n) sums[n * kWarp] = make_float4(d_q[n][0], d_q[n][1], d_q[n][2], d_q[n][3]);
       return;
     }
-    const TilePlace rows{unit.first, unit.length, unit.sequence, unit.head, at_.tile * kTile + 16 * own, 0};
+    const TilePlace rows{
+        work_tile.first, work_tile.length, work_tile.sequence, work_tile.head, at_.tile * kTile + 16 * own, 0};
     if (rows.row >= rows.length) return;
     write_result<Math, kDim>(call_.args.d_q, shape_, rows, d_q, shape_.scale, shape_.scale, place, kPitch, call_.rows);
   }
 
-  __device__ void finish_block(const Unit& unit) {
-    const TilePlace rows = key_place(unit);
+  __device__ void finish_block(const WorkTile& work_tile) {
+    const TilePlace rows = key_place(work_tile);
     __syncthreads();  // nobody reads keys or d_x any more: all warps' rows pass through their places
     if (rows.row < rows.length) {
       unsigned char* own = layout_.keys(n_worked_) + 16 * warp() * kPitch;
@@ -299,7 +306,7 @@ class SequenceTask {
   const int n_places_;
   const int warpgroup_;  // shuffled, so that the compiler sees it is one for all lanes
   const Layout layout_;
-  // What is loaded next, and what is worked on; blocks are counted over all units, places of sums go round.
+  // What is loaded next, and what is worked on; blocks are counted over all work tiles, places of sums go round.
   Step load_{}, at_{};
   int n_loaded_ = 0, n_worked_ = 0;
   int load_place_ = 0, next_load_place_ = 0, place_ = 0, next_place_ = 0;
@@ -308,27 +315,27 @@ class SequenceTask {
 };
 
 template <MmaType kType>
-__global__ void __launch_bounds__(kMaxThreads, 1) warpgroup_gradient_kernel(Backward call, int n_places) {
+__global__ void __launch_bounds__(kMaxThreads, 1) wgmma_gradient_kernel(Backward call, int n_places) {
   SHEAF_DYNAMIC_SHARED(memory);
   SequenceTask<kType> task(call, n_places, memory);
-  run_units(task, call.schedule, call.args.shape);
+  run_work_tiles(task, call.schedule, call.args.shape);
 }
 
 }  // namespace
 
-bool gradients_by_warpgroups(Context& context, ScratchScope& scratch, Backward call) {
+bool gradients_by_wgmma(Context& context, ScratchScope& scratch, Backward call) {
   const AttentionBackwardArgs& args = call.args;
   const Shape& shape = args.shape;
   if (args.products != Products::warpgroups || shape.element == Element::f32 || !knows_warpgroups(context))
     return false;
   if (shape.dim > kDim || call.group != 1 || !args.d_relative_bias.empty()) return false;
-  // The next unit's first tile is loaded beside this one's last.
+  // The next work tile's first tile is loaded beside this one's last.
   const int64_t n_places = std::max<int64_t>((shape.max_length + kTile - 1) / kTile, 2);
   const size_t bytes = Layout::bytes(n_places);
   if (static_cast<int64_t>(bytes) > most_shared(context)) return false;
   call.schedule = make_schedule(context, scratch, shape, static_cast<int>(n_places) * kTile, args.k.n_heads, false);
-  const auto kernel = shape.element == Element::bf16 ? warpgroup_gradient_kernel<MmaType::bf16>
-                                                     : warpgroup_gradient_kernel<MmaType::f16>;
+  const auto kernel =
+      shape.element == Element::bf16 ? wgmma_gradient_kernel<MmaType::bf16> : wgmma_gradient_kernel<MmaType::f16>;
   launch(kernel, resident_blocks(context, kernel, kMaxThreads, bytes), kMaxThreads, bytes, context, call,
          static_cast<int>(n_places));
   return true;

@@ -1,6 +1,6 @@
 #pragma once
-/// The sieve of the device's cosine_topk: 16-bit products of tiles on tensor cores, of which only those that may reach a row's list
-/// leave the registers.
+/// The filter of the device's cosine_topk: tensor cores multiply tiles in 16 bits, and only the products that may reach
+/// a row's list leave the registers.
 
 #include <cuda_runtime.h>
 
@@ -20,7 +20,7 @@ struct Units {
   int64_t n;
 };
 
-struct Sift {
+struct Filter {
   CosineTopkArgs args;
   Units queries, items;
   int64_t float_stride, half_stride;
@@ -33,7 +33,7 @@ struct Sift {
   int64_t n_row_blocks, n_splits;
 };
 
-constexpr int kSiftThreads = 256;
+constexpr int kFilterThreads = 256;
 constexpr int kTileRows = 256;
 constexpr int kTileColumns = 128;
 constexpr int kChunk = 32;  // dimensions a stage
@@ -47,12 +47,12 @@ constexpr int kColumnParts = 8;   // of 8 columns
 constexpr int kLanesAHit = 8;     // that compute one product again
 constexpr size_t kRowChunkBytes = size_t{kTileRows} * kChunk * 2;
 constexpr size_t kColumnChunkBytes = size_t{kTileColumns} * kChunk * 2;
-static_assert(kSiftThreads == kTileRows, "a thread begins a row");
-static_assert(kStages * kColumnChunkBytes >= kSiftThreads / kWarp * kMaxSorted * sizeof(uint64_t),
+static_assert(kFilterThreads == kTileRows, "a thread begins a row");
+static_assert(kStages * kColumnChunkBytes >= kFilterThreads / kWarp * kMaxSorted * sizeof(uint64_t),
               "sorted in the stages");
 
 /// Shared memory. The rows stay in it while columns stream past, or both stream.
-inline size_t sift_shared_bytes(int64_t half_stride, bool rows_stay) {
+inline size_t filter_shared_bytes(int64_t half_stride, bool rows_stay) {
   const size_t rows = rows_stay ? static_cast<size_t>(half_stride / kChunk) : kStages;
   return rows * kRowChunkBytes + kStages * kColumnChunkBytes;
 }
@@ -75,8 +75,8 @@ __device__ inline void sort_keys(uint64_t* keys, int size) {
   }
 }
 
-/// Puts the k best of `n_keys` keys in a list, by one warp; returns the worst of a full list, else 0. There is room for the next power
-/// of two above n_keys.
+/// One warp puts the k best of `n_keys` keys in a list. Returns the worst of a full list, else 0. `keys` has room for
+/// the next power of two above n_keys.
 __device__ inline uint64_t write_best(uint64_t* keys, int n_keys, int k, int32_t* ids, float* scores) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   int size = 2;
@@ -109,7 +109,7 @@ __device__ inline void copy_chunk(unsigned char* tile, const Units& units, int64
                                   int64_t chunk) {
   constexpr int kUnits = kChunk / 8;
 #pragma unroll
-  for (int i = static_cast<int>(threadIdx.x); i < kRows * kUnits; i += kSiftThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < kRows * kUnits; i += kFilterThreads) {
     const int row = i / kUnits, unit = i % kUnits;
     const bool valid = first + row < units.n;
     const int64_t from = valid ? ((first + row) * half_stride + chunk * kChunk) / 2 + unit * 4 : 0;
@@ -117,9 +117,9 @@ __device__ inline void copy_chunk(unsigned char* tile, const Units& units, int64
   }
 }
 
-/// A block's part of the sieve: kTileRows queries against a range of the items.
+/// A block's part of the filter: kTileRows queries against a range of the items.
 template <bool kRowsStay>
-class SiftBlock {
+class FilterBlock {
  public:
   struct Shared {
     float limits[kTileRows];  // product in fp16 that a pair of the row must reach
@@ -128,20 +128,20 @@ class SiftBlock {
     int full[2];              // a row may have no room for another tile; by parity of the tile
   };
 
-  __device__ SiftBlock(const Sift& sift, Shared& shared, unsigned char* tiles)
-      : sift_(sift),
+  __device__ FilterBlock(const Filter& filter, Shared& shared, unsigned char* tiles)
+      : filter_(filter),
         shared_(shared),
         row_tiles_(tiles),
-        column_tiles_(tiles + (kRowsStay ? sift.half_stride / kChunk : kStages) * kRowChunkBytes),
-        pending_(sift.pending + static_cast<int64_t>(blockIdx.x) * kTileRows * kPending),
-        n_chunks_(static_cast<int>(sift.half_stride / kChunk)) {}
+        column_tiles_(tiles + (kRowsStay ? filter.half_stride / kChunk : kStages) * kRowChunkBytes),
+        pending_(filter.pending + static_cast<int64_t>(blockIdx.x) * kTileRows * kPending),
+        n_chunks_(static_cast<int>(filter.half_stride / kChunk)) {}
 
   __device__ void run(int64_t row_block, int64_t split) {
-    const int64_t n_tiles = (sift_.items.n + kTileColumns - 1) / kTileColumns;
+    const int64_t n_tiles = (filter_.items.n + kTileColumns - 1) / kTileColumns;
     first_row_ = row_block * kTileRows;
-    first_list_ = split * sift_.queries.n + first_row_;
-    tile_ = static_cast<int>(n_tiles * split / sift_.n_splits);
-    end_tile_ = static_cast<int>(n_tiles * (split + 1) / sift_.n_splits);
+    first_list_ = split * filter_.queries.n + first_row_;
+    tile_ = static_cast<int>(n_tiles * split / filter_.n_splits);
+    end_tile_ = static_cast<int>(n_tiles * (split + 1) / filter_.n_splits);
     start_rows();
     if (kRowsStay) {
       for (int chunk = 0; chunk < n_chunks_; ++chunk) copy_rows(chunk, chunk);
@@ -181,27 +181,27 @@ class SiftBlock {
   __device__ void start_rows() {
     const int row = static_cast<int>(threadIdx.x);
     const int64_t query = first_row_ + row;
-    const float residual = query < sift_.queries.n ? sift_.queries.residuals[query] : -1.0f;
-    const float other = __int_as_float(*sift_.largest_residual);
-    shared_.slacks[row] = (residual + other + residual * other) * 1.001f + sift_.rounding;
+    const float residual = query < filter_.queries.n ? filter_.queries.residuals[query] : -1.0f;
+    const float other = __int_as_float(*filter_.largest_residual);
+    shared_.slacks[row] = (residual + other + residual * other) * 1.001f + filter_.rounding;
     shared_.counts[row] = 0;
     if (residual < 0.0f) {
       shared_.limits[row] = INFINITY;
     } else {
-      const int64_t last = sift_.ids.cols - 1;
-      const bool is_full = sift_.ids(first_list_ + row, last) >= 0;
-      set_limit(row, is_full ? sift_.scores(first_list_ + row, last) : 0.0f);
+      const int64_t last = filter_.ids.cols - 1;
+      const bool is_full = filter_.ids(first_list_ + row, last) >= 0;
+      set_limit(row, is_full ? filter_.scores(first_list_ + row, last) : 0.0f);
     }
     if (row < 2) shared_.full[row] = 0;
   }
 
   __device__ void set_limit(int row, float worst_score) {
-    const float bound = fmaxf(sift_.least, product_bound(worst_score, sift_.args.scale));
+    const float bound = fmaxf(filter_.least, product_bound(worst_score, filter_.args.scale));
     shared_.limits[row] = bound - shared_.slacks[row];
   }
 
   __device__ void copy_rows(int chunk, int place) {
-    copy_chunk<kTileRows>(row_tiles_ + place * kRowChunkBytes, sift_.queries, sift_.half_stride, first_row_, chunk);
+    copy_chunk<kTileRows>(row_tiles_ + place * kRowChunkBytes, filter_.queries, filter_.half_stride, first_row_, chunk);
   }
 
   // The chunk `ahead` of the current tile's first one; always a group, so that waits count the same.
@@ -209,7 +209,7 @@ class SiftBlock {
     const int tile = tile_ + ahead / n_chunks_;
     const int chunk = ahead % n_chunks_;
     if (tile < end_tile_) {
-      copy_chunk<kTileColumns>(column_tiles_ + stage * kColumnChunkBytes, sift_.items, sift_.half_stride,
+      copy_chunk<kTileColumns>(column_tiles_ + stage * kColumnChunkBytes, filter_.items, filter_.half_stride,
                                int64_t{tile} * kTileColumns, chunk);
       if constexpr (!kRowsStay) copy_rows(chunk, stage);
     }
@@ -285,8 +285,8 @@ class SiftBlock {
   // A tile brings a row kTileColumns at most, and a row with less room than that is settled before the next one.
   __device__ void append(int row, int column) {
     const int64_t item = int64_t{tile_} * kTileColumns + column;
-    if (item >= sift_.items.n || sift_.items.residuals[item] < 0.0f) return;
-    if (!pair_allowed(sift_.args, first_row_ + row, item)) return;
+    if (item >= filter_.items.n || filter_.items.residuals[item] < 0.0f) return;
+    if (!pair_allowed(filter_.args, first_row_ + row, item)) return;
     const int place = atomicAdd(&shared_.counts[row], 1);
     pending_[row * kPending + place] = static_cast<int32_t>(item);
     if (place + 1 > kPending - kTileColumns) atomicOr(&shared_.full[tile_ % 2], 1);
@@ -301,7 +301,7 @@ class SiftBlock {
     __syncthreads();
     if (threadIdx.x < 2) shared_.full[threadIdx.x] = 0;
     auto* keys = reinterpret_cast<uint64_t*>(column_tiles_) + warp() * kMaxSorted;
-    for (int row = warp(); row < kTileRows; row += kSiftThreads / kWarp) {
+    for (int row = warp(); row < kTileRows; row += kFilterThreads / kWarp) {
       const int n = shared_.counts[row];
       if (n >= least) settle_row(row, n, keys);
     }
@@ -309,9 +309,9 @@ class SiftBlock {
   }
 
   __device__ void settle_row(int row, int n, uint64_t* keys) {
-    const auto k = static_cast<int>(sift_.ids.cols);
-    int32_t* ids = sift_.ids.row(first_list_ + row);
-    float* scores = sift_.scores.row(first_list_ + row);
+    const auto k = static_cast<int>(filter_.ids.cols);
+    int32_t* ids = filter_.ids.row(first_list_ + row);
+    float* scores = filter_.scores.row(first_list_ + row);
     read_list(ids, scores, k, keys);
     rescore(row, n, keys + k);
     const uint64_t worst = write_best(keys, k + n, k, ids, scores);
@@ -319,8 +319,8 @@ class SiftBlock {
     if (lane() == 0) {
       shared_.counts[row] = 0;
       if (worst != 0) set_limit(row, score_of(worst));
-      if (!sift_.args.n_rescored.empty()) {
-        atomicAdd(reinterpret_cast<unsigned long long*>(sift_.args.n_rescored.data),
+      if (!filter_.args.n_rescored.empty()) {
+        atomicAdd(reinterpret_cast<unsigned long long*>(filter_.args.n_rescored.data),
                   static_cast<unsigned long long>(n));
       }
     }
@@ -330,13 +330,13 @@ class SiftBlock {
   /// The candidates' keys by products in float, 0 for those that reach no list.
   __device__ void rescore(int row, int n, uint64_t* keys) const {
     const int32_t* items = pending_ + row * kPending;
-    const float* query = sift_.queries.floats + (first_row_ + row) * sift_.float_stride;
+    const float* query = filter_.queries.floats + (first_row_ + row) * filter_.float_stride;
     for (int first = 0; first < n; first += kWarp / kLanesAHit) {
       const int place = first + lane() / kLanesAHit;
       const int32_t item = items[place < n ? place : n - 1];
-      const float* vector = sift_.items.floats + item * sift_.float_stride;
+      const float* vector = filter_.items.floats + item * filter_.float_stride;
       float sum = 0.0f;
-      for (int64_t d = lane() % kLanesAHit * 4; d < sift_.float_stride; d += kLanesAHit * 4) {
+      for (int64_t d = lane() % kLanesAHit * 4; d < filter_.float_stride; d += kLanesAHit * 4) {
         const float4 a = *reinterpret_cast<const float4*>(query + d);
         const float4 b = *reinterpret_cast<const float4*>(vector + d);
         sum = fmaf(a.x, b.x, fmaf(a.y, b.y, fmaf(a.z, b.z, fmaf(a.w, b.w, sum))));
@@ -344,14 +344,14 @@ class SiftBlock {
 #pragma unroll
       for (int offset = kLanesAHit / 2; offset > 0; offset /= 2) sum += __shfl_xor_sync(kFullMask, sum, offset);
       if (place < n && lane() % kLanesAHit == 0) {
-        const float score = cosine_score(sum, sift_.args.scale);
-        const bool wanted = score > 0.0f && score >= sift_.args.min_score;
-        keys[place] = wanted ? to_key(score, static_cast<int32_t>(sift_.args.first_item + item)) : 0;
+        const float score = cosine_score(sum, filter_.args.scale);
+        const bool wanted = score > 0.0f && score >= filter_.args.min_score;
+        keys[place] = wanted ? to_key(score, static_cast<int32_t>(filter_.args.first_item + item)) : 0;
       }
     }
   }
 
-  const Sift& sift_;
+  const Filter& filter_;
   Shared& shared_;
   unsigned char* row_tiles_;
   unsigned char* column_tiles_;
@@ -363,12 +363,12 @@ class SiftBlock {
 
 /// Blocks that take one part after the other; those that run at a time share the same items.
 template <bool kRowsStay>
-__global__ void __launch_bounds__(kSiftThreads, 1) cosine_sift_kernel(Sift sift) {
+__global__ void __launch_bounds__(kFilterThreads, 1) cosine_filter_kernel(Filter filter) {
   SHEAF_DYNAMIC_SHARED(tiles);
-  __shared__ typename SiftBlock<kRowsStay>::Shared shared;
-  SiftBlock<kRowsStay> block(sift, shared, tiles);
-  for (int64_t part = blockIdx.x; part < sift.n_row_blocks * sift.n_splits; part += gridDim.x) {
-    block.run(part % sift.n_row_blocks, part / sift.n_row_blocks);
+  __shared__ typename FilterBlock<kRowsStay>::Shared shared;
+  FilterBlock<kRowsStay> block(filter, shared, tiles);
+  for (int64_t part = blockIdx.x; part < filter.n_row_blocks * filter.n_splits; part += gridDim.x) {
+    block.run(part % filter.n_row_blocks, part / filter.n_row_blocks);
   }
 }
 
