@@ -24,6 +24,9 @@ struct PackedSequences {
   int64_t longest = 0;                // rows of the longest one
 };
 
+/// Places of a model that draw dropout are numbered; each has so many numbers of rows for itself.
+inline constexpr int64_t kRowsOfAPlace = int64_t{1} << 36;
+
 /// Which numbers dropout draws; a rate of 0 drops nothing.
 struct DropoutDraw {
   float rate = 0.0f;

@@ -5,11 +5,6 @@
 #include "kernels/dense/add_norm.hpp"
 
 namespace sheaf {
-namespace {
-
-constexpr int64_t kRowsOfAPlace = int64_t{1} << 36;  // numbers of rows that one place's dropout draws by
-
-}  // namespace
 
 ResidualNorm::ResidualNorm(Context& context, const std::string& name, int64_t dim, int64_t place)
     : weight(make_parameter(context, name + ".weight", 1, dim, false)),

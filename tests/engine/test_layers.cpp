@@ -10,6 +10,7 @@
 #include <string>
 
 #include "engine/layers/attention_layer.hpp"
+#include "engine/layers/elementwise.hpp"
 #include "engine/layers/embedding_bag.hpp"
 #include "engine/layers/linear.hpp"
 #include "engine/layers/pair_scores.hpp"
@@ -205,6 +206,43 @@ TEST_P(LayerTest, FeedForward) {
     const Numbers inner = relu(ref::linear(4, v.at("x"), v.at("f.inner"), v.at("f.inner_bias")).value);
     return ref::linear(6, inner, v.at("f.outer"), v.at("f.outer_bias")).value;
   });
+}
+
+TEST_P(LayerTest, Activations) {
+  const auto sigmoid = [](double x) { return 1.0 / (1.0 + std::exp(-x)); };
+  const std::vector<std::pair<dense::Activation, std::function<double(double)>>> kinds{
+      {dense::Activation::relu, [](double x) { return std::max(0.0, x); }},
+      {dense::Activation::sigmoid, sigmoid},
+      {dense::Activation::tanh, [](double x) { return std::tanh(x); }},
+      {dense::Activation::gelu, [](double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); }}};
+  for (const auto& [kind, definition] : kinds) {
+    SCOPED_TRACE(static_cast<int>(kind));
+    ActivationLayer layer(kind);
+    check_layer(layer, 4, 3, [&, f = definition](const Named& v) {
+      Numbers out;
+      for (const double x : v.at("x")) out.push_back(f(x));
+      return out;
+    });
+  }
+}
+
+TEST_P(LayerTest, DropoutInASequence) {
+  const DropoutDraw dropout{0.4f, 8, 5};
+  Layers layers;
+  layers.push_back(std::make_unique<DropoutLayer>(3));
+  layers.push_back(std::make_unique<Linear>(context(), "w", 4, 2));
+  Sequential layer(std::move(layers));
+  check_layer(
+      layer, 5, 4,
+      [&](const Named& v) {
+        Numbers x = v.at("x");
+        for (size_t i = 0; i < x.size(); ++i) {
+          const uint32_t draw = random_u32(dropout.key(Purpose::dropout), (uint64_t{3} << 36) + i / 4, i % 4);
+          x[i] = uniform01(draw) >= dropout.rate ? x[i] / (1.0 - static_cast<double>(dropout.rate)) : 0.0;
+        }
+        return ref::linear(4, x, v.at("w"), v.at("w_bias")).value;
+      },
+      {0}, dropout);
 }
 
 TEST_P(LayerTest, AttentionWithDropout) {
