@@ -68,7 +68,7 @@ FAULTS = [
     ("engine/scoring/scorer.cpp", "sum / static_cast<double>(queries.n())", "sum"),
     ("engine/scoring/scorer.cpp", "view.row_offsets += first;", "view.row_offsets += 0 * first;"),
     ("engine/scoring/linear_scorer.cpp", ".offset = static_cast<float>(calibration.offset),", ""),
-    ("engine/scoring/network_scorer.cpp", ".rectify = !last,", ".rectify = false,"),
+    ("engine/scoring/network_scorer.cpp", ".relu = !last,", ".relu = false,"),
     ("engine/scoring/calibration.cpp", "held_out.contains(users[at / static_cast<size_t>(listed)], items[at]) ? 1 : 0", "1"),
     ("engine/scoring/calibration.cpp", "fitted.slope >= 0.0) return fitted;", "true) return fitted;"),
     ("engine/evaluate/ranking_eval.cpp", "if (!removed || !removed->contains(r, c))", "if (!removed || removed->contains(r, c))"),

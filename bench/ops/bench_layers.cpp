@@ -5,8 +5,8 @@
 #include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/dense/activation.hpp"
-#include "kernels/dense/add_norm.hpp"
 #include "kernels/dense/linear.hpp"
+#include "kernels/dense/residual_norm.hpp"
 #include "tests/reference/layers.hpp"
 
 namespace sheaf::bench {
@@ -124,42 +124,42 @@ class LinearBackward final : public LinearCase {
   }
 };
 
-class AddNormCase : public Case {
+class ResidualNormCase : public Case {
  public:
-  AddNormCase(Context& context, const Shape& s)
+  ResidualNormCase(Context& context, const Shape& s)
       : context_(context),
         n_(s["rows"]),
         dim_(s["dim"]),
         host_x_(test::random_floats(n_ * dim_, 120)),
         host_residual_(test::random_floats(n_ * dim_, 121)),
-        host_gain_(test::random_floats(dim_, 122)),
-        host_shift_(test::random_floats(dim_, 123)),
+        host_weight_(test::random_floats(dim_, 122)),
+        host_bias_(test::random_floats(dim_, 123)),
         host_d_(test::random_floats(n_ * dim_, 124)),
         x_(context, host_x_),
         residual_(context, host_residual_),
-        gain_(context, host_gain_),
-        shift_(context, host_shift_),
+        weight_(context, host_weight_),
+        bias_(context, host_bias_),
         d_normed_(context, host_d_),
         sum_(poisoned<float>(context, n_ * dim_)),
         normed_(poisoned<float>(context, n_ * dim_)),
         moments_(poisoned<float>(context, n_ * 2)),
         d_sum_(poisoned<float>(context, n_ * dim_)),
         d_x_(poisoned<float>(context, n_ * dim_)),
-        d_gain_(poisoned<float>(context, dim_)),
-        d_shift_(poisoned<float>(context, dim_)) {}
+        d_weight_(poisoned<float>(context, dim_)),
+        d_bias_(poisoned<float>(context, dim_)) {}
 
  protected:
   static constexpr float kRate = 0.2f;
   int64_t checked() const { return std::min(n_, kChecked); }
-  ref::AddNorm exact() const {
-    return ref::add_norm(dim_, first_rows(host_x_, checked(), dim_), first_rows(host_residual_, checked(), dim_),
-                         to_double(host_gain_), to_double(host_shift_), {kRate, kKey, 0});
+  ref::ResidualNorm exact() const {
+    return ref::residual_norm(dim_, first_rows(host_x_, checked(), dim_), first_rows(host_residual_, checked(), dim_),
+                              to_double(host_weight_), to_double(host_bias_), {kRate, kKey, 0});
   }
-  dense::AddNormArgs args() const {
+  dense::ResidualNormArgs args() const {
     return {.x = std::as_const(x_).matrix(n_, dim_),
             .residual = std::as_const(residual_).matrix(n_, dim_),
-            .gain = gain_.view(),
-            .shift = shift_.view(),
+            .weight = weight_.view(),
+            .bias = bias_.view(),
             .rate = kRate,
             .key = kKey,
             .sum = out(sum_, n_, dim_),
@@ -168,44 +168,46 @@ class AddNormCase : public Case {
   }
   Context& context_;
   int64_t n_, dim_;
-  std::vector<float> host_x_, host_residual_, host_gain_, host_shift_, host_d_;
-  Buffer<float> x_, residual_, gain_, shift_, d_normed_;
-  Buffer<float> sum_, normed_, moments_, d_sum_, d_x_, d_gain_, d_shift_;
+  std::vector<float> host_x_, host_residual_, host_weight_, host_bias_, host_d_;
+  Buffer<float> x_, residual_, weight_, bias_, d_normed_;
+  Buffer<float> sum_, normed_, moments_, d_sum_, d_x_, d_weight_, d_bias_;
 };
 
-class AddNorm final : public AddNormCase {
+class ResidualNorm final : public ResidualNormCase {
  public:
-  using AddNormCase::AddNormCase;
-  void run() override { dense::add_norm(context_, args()); }
+  using ResidualNormCase::ResidualNormCase;
+  void run() override { dense::residual_norm(context_, args()); }
   std::string fault() override { return difference_of("normed", normed_, exact().normed); }
-  OpCost cost() const override { return dense::add_norm_cost(args()); }
+  OpCost cost() const override { return dense::residual_norm_cost(args()); }
 };
 
-class AddNormBackward final : public AddNormCase {
+class ResidualNormBackward final : public ResidualNormCase {
  public:
-  AddNormBackward(Context& context, const Shape& s) : AddNormCase(context, s) { dense::add_norm(context, args()); }
-  void run() override { dense::add_norm_backward(context_, backward()); }
+  ResidualNormBackward(Context& context, const Shape& s) : ResidualNormCase(context, s) {
+    dense::residual_norm(context, args());
+  }
+  void run() override { dense::residual_norm_backward(context_, backward()); }
   std::string fault() override {
-    const ref::AddNormGradients expected =
-        ref::add_norm_backward(dim_, exact(), to_double(host_gain_), first_rows(host_d_, checked(), dim_),
-                               first_rows(host_residual_, checked(), dim_), {kRate, kKey, 0});
+    const ref::ResidualNormGradients expected =
+        ref::residual_norm_backward(dim_, exact(), to_double(host_weight_), first_rows(host_d_, checked(), dim_),
+                                    first_rows(host_residual_, checked(), dim_), {kRate, kKey, 0});
     return first_of({difference_of("d_sum", d_sum_, expected.sum), difference_of("d_x", d_x_, expected.x)});
   }
-  OpCost cost() const override { return dense::add_norm_backward_cost(backward()); }
+  OpCost cost() const override { return dense::residual_norm_backward_cost(backward()); }
 
  private:
-  dense::AddNormBackwardArgs backward() const {
+  dense::ResidualNormBackwardArgs backward() const {
     return {.sum = std::as_const(sum_).matrix(n_, dim_),
             .moments = std::as_const(moments_).matrix(n_, 2),
-            .gain = gain_.view(),
+            .weight = weight_.view(),
             .d_normed = std::as_const(d_normed_).matrix(n_, dim_),
             .d_residual = std::as_const(residual_).matrix(n_, dim_),
             .rate = kRate,
             .key = kKey,
             .d_sum = out(d_sum_, n_, dim_),
             .d_x = out(d_x_, n_, dim_),
-            .d_gain = {d_gain_.data(), dim_},
-            .d_shift = {d_shift_.data(), dim_}};
+            .d_weight = {d_weight_.data(), dim_},
+            .d_bias = {d_bias_.data(), dim_}};
   }
 };
 
@@ -289,8 +291,8 @@ void add_layers(Suite& suite) {
   suite.add<LinearBackward>("dense", "linear_backward", linear, linears);
   const std::vector<Shape> norm{{{"rows", 8192}, {"dim", 64}}};
   const std::vector<Shape> norms{{{"rows", 8192}, {"dim", 64}}, {{"rows", 1 << 18}, {"dim", 128}}};
-  suite.add<AddNorm>("dense", "add_norm", norm, norms);
-  suite.add<AddNormBackward>("dense", "add_norm_backward", norm, norms);
+  suite.add<ResidualNorm>("dense", "residual_norm", norm, norms);
+  suite.add<ResidualNormBackward>("dense", "residual_norm_backward", norm, norms);
   std::vector<Shape> small, all;
   for (int64_t kind = 0; kind <= static_cast<int64_t>(dense::Activation::gelu); ++kind) {
     small.push_back({{"kind", kind}, {"rows", 8192}, {"cols", 512}});

@@ -32,7 +32,7 @@ void Linear::backward(Pass& pass, Tensor d_out, Tensor d_x) {
   const Tensor out = pass.take_back(), x = pass.take_back();
   dense::linear_backward(pass.context, {.x = x.f32("linear"),
                                         .weight = weight.matrix(),
-                                        .rectify = options_.relu,
+                                        .relu = options_.relu,
                                         .out = options_.relu ? out.f32("linear") : MatrixView<float>{},
                                         .d_out = d_out.f32("linear"),
                                         .d_x = d_x.f32("linear"),

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "kernels/dense/add_norm.hpp"
+#include "kernels/dense/residual_norm.hpp"
 
 namespace sheaf {
 
@@ -18,16 +18,16 @@ int64_t ResidualNorm::first_row() const { return place_ * kRowsOfAPlace; }
 void ResidualNorm::forward(Pass& pass, MatrixView<const float> x, MatrixView<const float> residual,
                            MatrixView<float> sum, MatrixView<float> normed) const {
   const MatrixView<float> moments = pass.take(x.rows, 2);
-  dense::add_norm(pass.context, {.x = x,
-                                 .residual = residual,
-                                 .gain = weight.value.view(),
-                                 .shift = bias.value.view(),
-                                 .rate = pass.dropout.rate,
-                                 .key = pass.dropout.key(Purpose::dropout),
-                                 .first_row = first_row(),
-                                 .sum = sum,
-                                 .normed = normed,
-                                 .moments = moments});
+  dense::residual_norm(pass.context, {.x = x,
+                                      .residual = residual,
+                                      .weight = weight.value.view(),
+                                      .bias = bias.value.view(),
+                                      .rate = pass.dropout.rate,
+                                      .key = pass.dropout.key(Purpose::dropout),
+                                      .first_row = first_row(),
+                                      .sum = sum,
+                                      .normed = normed,
+                                      .moments = moments});
   pass.keep(sum);
   pass.keep(moments);
 }
@@ -35,19 +35,19 @@ void ResidualNorm::forward(Pass& pass, MatrixView<const float> x, MatrixView<con
 void ResidualNorm::backward(Pass& pass, MatrixView<const float> d_normed, bool has_d_sum, MatrixView<float> d_sum,
                             MatrixView<float> d_x) {
   const MatrixView<float> moments = pass.take_back().f32("norm"), sum = pass.take_back().f32("norm");
-  dense::add_norm_backward(pass.context,
-                           {.sum = sum,
-                            .moments = moments,
-                            .gain = std::as_const(weight.value).view(),
-                            .d_normed = d_normed,
-                            .d_residual = has_d_sum ? MatrixView<const float>(d_sum) : MatrixView<const float>{},
-                            .rate = pass.dropout.rate,
-                            .key = pass.dropout.key(Purpose::dropout),
-                            .first_row = first_row(),
-                            .d_sum = d_sum,
-                            .d_x = d_x,
-                            .d_gain = {weight.gradient_matrix().data, weight.cols},
-                            .d_shift = {bias.gradient_matrix().data, bias.cols}});
+  dense::residual_norm_backward(pass.context,
+                                {.sum = sum,
+                                 .moments = moments,
+                                 .weight = std::as_const(weight.value).view(),
+                                 .d_normed = d_normed,
+                                 .d_residual = has_d_sum ? MatrixView<const float>(d_sum) : MatrixView<const float>{},
+                                 .rate = pass.dropout.rate,
+                                 .key = pass.dropout.key(Purpose::dropout),
+                                 .first_row = first_row(),
+                                 .d_sum = d_sum,
+                                 .d_x = d_x,
+                                 .d_weight = {weight.gradient_matrix().data, weight.cols},
+                                 .d_bias = {bias.gradient_matrix().data, bias.cols}});
 }
 
 PreNorm::PreNorm(Context& context, int64_t dim, Layers branches) : branches_(std::move(branches)) {

@@ -1,5 +1,5 @@
 #pragma once
-/// sum = residual + dropout(x), normed = layer norm of sum: kernels/dense/add_norm.hpp. It has two inputs and two outputs, so it
+/// sum = residual + dropout(x), normed = layer norm of sum: kernels/dense/residual_norm.hpp. It has two inputs and two outputs, so it
 /// is no Layer; PreNorm is the layer made of it.
 
 #include "engine/layers/layer.hpp"

@@ -74,7 +74,7 @@ void NetworkScorer::score_pairs(Context& context, VectorView<const int32_t> user
     dense::linear(context, {.x = x,
                             .weight = layer.weight.matrix(layer.n_out, layer.n_in),
                             .bias = layer.bias.view(),
-                            .rectify = !last,
+                            .relu = !last,
                             .out = next});
     x = next;
   }

@@ -28,7 +28,7 @@ void linear_backward(Context& context, const LinearBackwardArgs& args) {
                      std::to_string(args.weight.cols));
   check_argument(args.d_out.rows == args.x.rows && args.d_out.cols == args.weight.rows, kOp,
                  "d_out must be [rows of x, rows of weight]");
-  check_argument(!args.rectify || (args.out.rows == args.d_out.rows && args.out.cols == args.d_out.cols), kOp,
+  check_argument(!args.relu || (args.out.rows == args.d_out.rows && args.out.cols == args.d_out.cols), kOp,
                  "out must be as large as d_out");
   check_argument(args.d_x.rows == args.x.rows && args.d_x.cols == args.x.cols, kOp, "d_x must be as large as x");
   check_argument(args.d_weight.rows == args.weight.rows && args.d_weight.cols == args.weight.cols, kOp,
@@ -47,8 +47,8 @@ OpCost linear_cost(const LinearArgs& args) {
 }
 
 OpCost linear_backward_cost(const LinearBackwardArgs& args) {
-  // With `rectify` out is read and D written as well.
-  const int64_t masks = args.rectify ? 2 * args.d_out.size() : 0;
+  // With `relu` out is read and D written as well.
+  const int64_t masks = args.relu ? 2 * args.d_out.size() : 0;
   return {.bytes = (2 * args.x.size() + 2 * args.weight.size() + args.d_bias.size + args.d_out.size() + masks) * kFloat,
           .flops = 4 * args.x.size() * args.weight.rows};
 }

@@ -27,7 +27,7 @@ void linear(Context& context, const LinearArgs& args) {
       sheaf::cpu::gemm({end - begin, n_out, n_in, args.x.row(begin), n_in, false, args.weight.data, n_in, true, 1.0f,
                         args.out.row(begin), n_out});
     }
-    if (!args.rectify) return;
+    if (!args.relu) return;
     float* out = args.out.row(begin);
     for (int64_t i = 0; i < (end - begin) * n_out; ++i) out[i] = out[i] < 0.0f ? 0.0f : out[i];
   });
@@ -37,7 +37,7 @@ void linear_backward(Context& context, const LinearBackwardArgs& args) {
   const int64_t n = args.x.rows, n_in = args.x.cols, n_out = args.weight.rows;
   parallel_for(context, n, kRows, [&](int64_t begin, int64_t end) {
     float* d = args.d_out.row(begin);
-    if (args.rectify) {
+    if (args.relu) {
       const float* out = args.out.row(begin);
       for (int64_t i = 0; i < (end - begin) * n_out; ++i) d[i] = out[i] > 0.0f ? d[i] : 0.0f;
     }

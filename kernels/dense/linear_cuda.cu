@@ -9,7 +9,7 @@ namespace {
 constexpr int kBlock = 256;
 constexpr int kColumnBlock = 128;
 
-__global__ void rectified_gradient_kernel(const float* out, float* d_out, int64_t n) {
+__global__ void relu_gradient_kernel(const float* out, float* d_out, int64_t n) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
   if (i < n && !(out[i] > 0.0f)) d_out[i] = 0.0f;
 }
@@ -40,13 +40,13 @@ void linear(Context& context, const LinearArgs& args) {
                                 .ldo = n_out,
                                 .column_bias = args.bias.data,
                                 .accumulate = false,
-                                .rectify = args.rectify});
+                                .relu = args.relu});
 }
 
 void linear_backward(Context& context, const LinearBackwardArgs& args) {
   const int64_t n = args.x.rows, n_in = args.x.cols, n_out = args.weight.rows;
-  if (args.rectify && n > 0) {
-    launch(rectified_gradient_kernel, blocks_for(args.d_out.size(), kBlock), kBlock, 0, context, args.out.data,
+  if (args.relu && n > 0) {
+    launch(relu_gradient_kernel, blocks_for(args.d_out.size(), kBlock), kBlock, 0, context, args.out.data,
            args.d_out.data, args.d_out.size());
   }
   matmul<false, false>(context, {.m = n,

@@ -319,8 +319,9 @@ TEST_P(LayerTest, PreNormOfAnyBranches) {
             Numbers branch = v.at("x"), sum, normed;
             for (size_t n = 0; n <= n_branches; ++n) {
               const std::string norm = "norm." + std::to_string(n);
-              const ref::AddNorm at = ref::add_norm(5, branch, sum, v.at(norm + ".weight"), v.at(norm + ".bias"),
-                                                    dropped_at(dropout, static_cast<int64_t>(n)));
+              const ref::ResidualNorm at =
+                  ref::residual_norm(5, branch, sum, v.at(norm + ".weight"), v.at(norm + ".bias"),
+                                     dropped_at(dropout, static_cast<int64_t>(n)));
               sum = at.sum;
               normed = at.normed.value;
               if (n == n_branches) break;

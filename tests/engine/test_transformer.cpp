@@ -119,7 +119,8 @@ struct Loss {
     const auto norm = [&] {
       const std::string name = "norm." + std::to_string(site);
       const ref::Dropout drop{dropout.rate, {dropout.seed, Purpose::dropout, dropout.step}, site << 36};
-      const ref::AddNorm out = ref::add_norm(dim, branch, sum, t.at(name + ".weight"), t.at(name + ".bias"), drop);
+      const ref::ResidualNorm out =
+          ref::residual_norm(dim, branch, sum, t.at(name + ".weight"), t.at(name + ".bias"), drop);
       sum = out.sum;
       normed = out.normed.value;
       ++site;

@@ -273,7 +273,7 @@ TEST_P(ActivationTest, NaNStaysWithItsElement) {
 
 TEST_P(ActivationTest, GradientsThatAreNotFinite) {
   const std::vector<float> d{kNan, kInfinity, -kInfinity};
-  // No gradient passes a rectified element, whatever it is.
+  // No gradient passes an element that ReLU set to 0, whatever it is.
   EXPECT_EQ(backward(context(), Activation::relu, {0.0f, 0.0f, 0.0f}, d), (std::vector<float>{0, 0, 0}));
   for (const Activation kind : kKinds) {
     SCOPED_TRACE(name_of(kind));

@@ -14,15 +14,15 @@ namespace {
 
 struct Case {
   int64_t n, n_in, n_out;
-  bool rectify;
+  bool relu;
   std::vector<float> x, weight, bias, d_out;
 };
 
-Case random_case(int64_t n, int64_t n_in, int64_t n_out, bool rectify) {
+Case random_case(int64_t n, int64_t n_in, int64_t n_out, bool relu) {
   return {n,
           n_in,
           n_out,
-          rectify,
+          relu,
           test::random_floats(n * n_in, 400),
           test::random_floats(n_out * n_in, 401),
           test::random_floats(n_out, 402),
@@ -35,7 +35,7 @@ std::vector<float> forward(Context& context, const Case& c) {
   dense::linear(context, {.x = x.matrix(c.n, c.n_in),
                           .weight = weight.matrix(c.n_out, c.n_in),
                           .bias = bias.view(),
-                          .rectify = c.rectify,
+                          .relu = c.relu,
                           .out = out.matrix(c.n, c.n_out)});
   out.expect_intact();
   return out.to_host();
@@ -51,7 +51,7 @@ Gradients backward(Context& context, const Case& c, const std::vector<float>& ou
       d_bias(context, c.n_out);
   dense::linear_backward(context, {.x = x.matrix(c.n, c.n_in),
                                    .weight = weight.matrix(c.n_out, c.n_in),
-                                   .rectify = c.rectify,
+                                   .relu = c.relu,
                                    .out = kept.matrix(c.n, c.n_out),
                                    .d_out = d_out.matrix(c.n, c.n_out),
                                    .d_x = d_x.matrix(c.n, c.n_in),
@@ -69,17 +69,16 @@ void expect_near(const std::vector<float>& got, const ref::Sums& expected, const
 }
 
 void expect_right(Context& context, const Case& c) {
-  SCOPED_TRACE(testing::Message() << c.n << " rows, " << c.n_in << " to " << c.n_out
-                                  << (c.rectify ? ", rectified" : ""));
+  SCOPED_TRACE(testing::Message() << c.n << " rows, " << c.n_in << " to " << c.n_out << (c.relu ? ", relu" : ""));
   const std::vector<double> x = test::to_double(c.x), weight = test::to_double(c.weight);
   const std::vector<float> out = forward(context, c);
   ref::Sums expected = ref::linear(c.n_in, x, weight, test::to_double(c.bias));
   ASSERT_EQ(out.size(), expected.value.size());
   std::vector<double> d = test::to_double(c.d_out);
   for (size_t i = 0; i < out.size(); ++i) {
-    const double right = c.rectify ? std::max(0.0, expected.value[i]) : expected.value[i];
+    const double right = c.relu ? std::max(0.0, expected.value[i]) : expected.value[i];
     EXPECT_NEAR(out[i], right, expected.bound(i)) << "out, element " << i;
-    if (c.rectify && !(out[i] > 0.0f)) d[i] = 0.0;
+    if (c.relu && !(out[i] > 0.0f)) d[i] = 0.0;
   }
   const Gradients got = backward(context, c, out);
   const ref::LinearGradients gradients = ref::linear_backward(c.n_in, x, weight, d);

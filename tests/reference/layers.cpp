@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/dense/add_norm.hpp"
+#include "kernels/dense/residual_norm.hpp"
 #include "tests/reference/dense.hpp"
 
 namespace sheaf::ref {
@@ -117,9 +117,9 @@ Bounded activation_backward(dense::Activation kind, const std::vector<double>& k
   return out;
 }
 
-AddNorm add_norm(int64_t dim, const std::vector<double>& x, const std::vector<double>& residual,
-                 const std::vector<double>& gain, const std::vector<double>& shift, const Dropout& dropout) {
-  AddNorm result{dropped(x, dim, dropout), {}, {}, Bounded(x.size())};
+ResidualNorm residual_norm(int64_t dim, const std::vector<double>& x, const std::vector<double>& residual,
+                           const std::vector<double>& weight, const std::vector<double>& bias, const Dropout& dropout) {
+  ResidualNorm result{dropped(x, dim, dropout), {}, {}, Bounded(x.size())};
   for (size_t i = 0; i < residual.size(); ++i) result.sum[i] += residual[i];
   const auto d = static_cast<size_t>(dim);
   for (size_t first = 0; first < x.size(); first += d) {
@@ -137,27 +137,27 @@ AddNorm add_norm(int64_t dim, const std::vector<double>& x, const std::vector<do
     const double centred = 2.0 * static_cast<double>(dim + 8) * kUnit * largest * scale;
     for (size_t c = 0; c < d; ++c) {
       const double h = (result.sum[first + c] - mean) * scale;
-      result.normed.value[first + c] = h * gain[c] + shift[c];
+      result.normed.value[first + c] = h * weight[c] + bias[c];
       const double of_scale = static_cast<double>(dim + 8) * kUnit + centred;
       result.normed.bound[first + c] =
-          std::abs(gain[c]) * (centred + (1.0 + std::abs(h)) * of_scale) + 4.0 * kUnit * std::abs(shift[c]);
+          std::abs(weight[c]) * (centred + (1.0 + std::abs(h)) * of_scale) + 4.0 * kUnit * std::abs(bias[c]);
     }
   }
   return result;
 }
 
-AddNormGradients add_norm_backward(int64_t dim, const AddNorm& forward, const std::vector<double>& gain,
-                                   const std::vector<double>& d_normed, const std::vector<double>& d_residual,
-                                   const Dropout& dropout) {
+ResidualNormGradients residual_norm_backward(int64_t dim, const ResidualNorm& forward,
+                                             const std::vector<double>& weight, const std::vector<double>& d_normed,
+                                             const std::vector<double>& d_residual, const Dropout& dropout) {
   const auto d = static_cast<size_t>(dim);
   const size_t n = forward.mean.size();
-  AddNormGradients out{Bounded(n * d), Bounded(n * d), Bounded(d), Bounded(d)};
+  ResidualNormGradients out{Bounded(n * d), Bounded(n * d), Bounded(d), Bounded(d)};
   for (size_t r = 0; r < n; ++r) {
     const double mean = forward.mean[r], scale = forward.scale[r];
     const auto h = [&](size_t c) { return (forward.sum[r * d + c] - mean) * scale; };
     double g_mean = 0, gh_mean = 0, largest_g = 0, largest_h = 0, largest_sum = 0;
     for (size_t c = 0; c < d; ++c) {
-      const double g = d_normed[r * d + c] * gain[c];
+      const double g = d_normed[r * d + c] * weight[c];
       g_mean += g / static_cast<double>(dim);
       gh_mean += g * h(c) / static_cast<double>(dim);
       largest_g = std::max(largest_g, std::abs(g));
@@ -168,15 +168,15 @@ AddNormGradients add_norm_backward(int64_t dim, const AddNorm& forward, const st
     const double h_error = 4.0 * static_cast<double>(dim + 8) * kUnit * (1.0 + largest_h) * (1.0 + largest_sum * scale);
     for (size_t c = 0; c < d; ++c) {
       const size_t i = r * d + c;
-      const double g = d_normed[i] * gain[c];
+      const double g = d_normed[i] * weight[c];
       out.sum.value[i] = scale * (g - g_mean - h(c) * gh_mean) + (d_residual.empty() ? 0.0 : d_residual[i]);
       out.sum.bound[i] =
           4.0 * scale * largest_g * (1.0 + largest_h) * (h_error + static_cast<double>(dim + 8) * kUnit) +
           4.0 * kUnit * (d_residual.empty() ? 0.0 : std::abs(d_residual[i]));
-      out.gain.value[c] += d_normed[i] * h(c);
-      out.gain.bound[c] += std::abs(d_normed[i]) * (h_error + std::abs(h(c)) * static_cast<double>(n + 4) * kUnit);
-      out.shift.value[c] += d_normed[i];
-      out.shift.bound[c] += std::abs(d_normed[i]) * static_cast<double>(n + 4) * kUnit;
+      out.weight.value[c] += d_normed[i] * h(c);
+      out.weight.bound[c] += std::abs(d_normed[i]) * (h_error + std::abs(h(c)) * static_cast<double>(n + 4) * kUnit);
+      out.bias.value[c] += d_normed[i];
+      out.bias.bound[c] += std::abs(d_normed[i]) * static_cast<double>(n + 4) * kUnit;
     }
   }
   out.x.value = dropped(out.sum.value, dim, dropout);

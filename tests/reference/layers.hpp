@@ -10,7 +10,7 @@
 
 namespace sheaf::ref {
 
-/// out [n, n_out] before any rectification, of x [n, n_in], weight [n_out, n_in] and bias [n_out].
+/// out [n, n_out] before any ReLU, of x [n, n_in], weight [n_out, n_in] and bias [n_out].
 Sums linear(int64_t n_in, const std::vector<double>& x, const std::vector<double>& weight,
             const std::vector<double>& bias);
 
@@ -39,20 +39,20 @@ struct Dropout {
   int64_t first_row = 0;
 };
 
-struct AddNorm {
+struct ResidualNorm {
   std::vector<double> sum, mean, scale;  // [n, dim], [n], [n]
   Bounded normed;                        // [n, dim]
 };
-/// dense::add_norm of x [n, dim]; residual may be empty.
-AddNorm add_norm(int64_t dim, const std::vector<double>& x, const std::vector<double>& residual,
-                 const std::vector<double>& gain, const std::vector<double>& shift, const Dropout& dropout);
+/// dense::residual_norm of x [n, dim]; residual may be empty.
+ResidualNorm residual_norm(int64_t dim, const std::vector<double>& x, const std::vector<double>& residual,
+                           const std::vector<double>& weight, const std::vector<double>& bias, const Dropout& dropout);
 
-struct AddNormGradients {
-  Bounded sum, x, gain, shift;
+struct ResidualNormGradients {
+  Bounded sum, x, weight, bias;
 };
 /// Of the sum of d_normed * normed + d_residual * sum; d_residual may be empty.
-AddNormGradients add_norm_backward(int64_t dim, const AddNorm& forward, const std::vector<double>& gain,
-                                   const std::vector<double>& d_normed, const std::vector<double>& d_residual,
-                                   const Dropout& dropout);
+ResidualNormGradients residual_norm_backward(int64_t dim, const ResidualNorm& forward,
+                                             const std::vector<double>& weight, const std::vector<double>& d_normed,
+                                             const std::vector<double>& d_residual, const Dropout& dropout);
 
 }  // namespace sheaf::ref

@@ -21,7 +21,7 @@ struct MatmulArgs {
   int64_t ldo;
   const float* column_bias;  // [n] added once, or null
   bool accumulate;
-  bool rectify = false;  // negative results become 0
+  bool relu = false;  // negative results become 0
   /// Terms of one output: 0 for all. Else out is [slices, m, ldo], where slice s is the sum over k in [s k_slice, (s +
   /// 1) k_slice). This is for few outputs of many terms; the caller adds the slices.
   int64_t k_slice = 0;
@@ -93,7 +93,7 @@ __global__ void __launch_bounds__(kMatmulBlock) matmul_kernel(MatmulArgs args) {
       float& target = out[row * args.ldo + column];
       const float value =
           (args.accumulate ? target : 0.0f) + sums[i][j] + (args.column_bias ? args.column_bias[column] : 0.0f);
-      target = args.rectify && value < 0.0f ? 0.0f : value;
+      target = args.relu && value < 0.0f ? 0.0f : value;
     }
   }
 }

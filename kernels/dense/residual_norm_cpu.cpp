@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "kernels/core/parallel.hpp"
-#include "kernels/dense/add_norm.hpp"
+#include "kernels/dense/residual_norm.hpp"
 
 namespace sheaf::dense::cpu {
 namespace {
@@ -19,7 +19,7 @@ void drop_row(const float* x, int64_t dim, float rate, RandomKey key, int64_t ro
   }
 }
 
-void add_norm_row(const AddNormArgs& args, int64_t r) {
+void residual_norm_row(const ResidualNormArgs& args, int64_t r) {
   const int64_t dim = args.x.cols;
   const float* x = args.x.row(r);
   float* sum = args.sum.row(r);
@@ -44,31 +44,31 @@ void add_norm_row(const AddNormArgs& args, int64_t r) {
 #pragma omp simd reduction(+ : squares)
   for (int64_t c = 0; c < dim; ++c) squares += (sum[c] - mean) * (sum[c] - mean);
   const float scale = 1.0f / std::sqrt(squares / count + kNormEpsilon);
-  for (int64_t c = 0; c < dim; ++c) normed[c] = (sum[c] - mean) * scale * args.gain[c] + args.shift[c];
+  for (int64_t c = 0; c < dim; ++c) normed[c] = (sum[c] - mean) * scale * args.weight[c] + args.bias[c];
   args.moments(r, 0) = mean;
   args.moments(r, 1) = scale;
 }
 
-void add_norm_backward_row(const AddNormBackwardArgs& args, int64_t r, float* d_gain, float* d_shift) {
+void residual_norm_backward_row(const ResidualNormBackwardArgs& args, int64_t r, float* d_weight, float* d_bias) {
   const int64_t dim = args.sum.cols;
   const float mean = args.moments(r, 0), scale = args.moments(r, 1);
   const float* sum = args.sum.row(r);
   const float* d_normed = args.d_normed.row(r);
-  const float* gain = args.gain.data;
+  const float* weight = args.weight.data;
   float* d_sum = args.d_sum.row(r);
   float g_total = 0.0f, gh_total = 0.0f;
 #pragma omp simd reduction(+ : g_total, gh_total)
   for (int64_t c = 0; c < dim; ++c) {
     const float h = (sum[c] - mean) * scale;
-    const float g = d_normed[c] * gain[c];
+    const float g = d_normed[c] * weight[c];
     g_total += g;
     gh_total += g * h;
-    d_gain[c] += d_normed[c] * h;
-    d_shift[c] += d_normed[c];
+    d_weight[c] += d_normed[c] * h;
+    d_bias[c] += d_normed[c];
   }
   const float g_mean = g_total / static_cast<float>(dim), gh_mean = gh_total / static_cast<float>(dim);
   const auto norm_gradient = [&](int64_t c) {
-    return scale * (d_normed[c] * gain[c] - g_mean - (sum[c] - mean) * scale * gh_mean);
+    return scale * (d_normed[c] * weight[c] - g_mean - (sum[c] - mean) * scale * gh_mean);
   };
   if (args.d_residual.empty()) {
     for (int64_t c = 0; c < dim; ++c) d_sum[c] = norm_gradient(c);
@@ -86,33 +86,34 @@ void add_norm_backward_row(const AddNormBackwardArgs& args, int64_t r, float* d_
 
 }  // namespace
 
-void add_norm(Context& context, const AddNormArgs& args) {
+void residual_norm(Context& context, const ResidualNormArgs& args) {
   parallel_for(context, args.x.rows, kRows, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) add_norm_row(args, r);
+    for (int64_t r = begin; r < end; ++r) residual_norm_row(args, r);
   });
 }
 
-void add_norm_backward(Context& context, const AddNormBackwardArgs& args) {
+void residual_norm_backward(Context& context, const ResidualNormBackwardArgs& args) {
   const int64_t dim = args.sum.cols;
-  const int64_t n_pieces = std::max<int64_t>(1, (args.sum.rows + kAddNormPiece - 1) / kAddNormPiece);
+  const int64_t n_pieces = std::max<int64_t>(1, (args.sum.rows + kResidualNormPiece - 1) / kResidualNormPiece);
   ScratchScope scratch(context);
   float* partials = scratch.take<float>(n_pieces * 2 * dim);
   parallel_for(context, n_pieces, 1, [&](int64_t begin, int64_t end) {
     for (int64_t piece = begin; piece < end; ++piece) {
-      float* d_gain = partials + piece * 2 * dim;
-      std::fill_n(d_gain, 2 * dim, 0.0f);
-      const int64_t last = std::min(args.sum.rows, (piece + 1) * kAddNormPiece);
-      for (int64_t r = piece * kAddNormPiece; r < last; ++r) add_norm_backward_row(args, r, d_gain, d_gain + dim);
+      float* d_weight = partials + piece * 2 * dim;
+      std::fill_n(d_weight, 2 * dim, 0.0f);
+      const int64_t last = std::min(args.sum.rows, (piece + 1) * kResidualNormPiece);
+      for (int64_t r = piece * kResidualNormPiece; r < last; ++r)
+        residual_norm_backward_row(args, r, d_weight, d_weight + dim);
     }
   });
   for (int64_t c = 0; c < dim; ++c) {
-    double gain = 0.0, shift = 0.0;
+    double weight = 0.0, bias = 0.0;
     for (int64_t piece = 0; piece < n_pieces; ++piece) {
-      gain += static_cast<double>(partials[piece * 2 * dim + c]);
-      shift += static_cast<double>(partials[piece * 2 * dim + dim + c]);
+      weight += static_cast<double>(partials[piece * 2 * dim + c]);
+      bias += static_cast<double>(partials[piece * 2 * dim + dim + c]);
     }
-    args.d_gain[c] = static_cast<float>(gain);
-    args.d_shift[c] = static_cast<float>(shift);
+    args.d_weight[c] = static_cast<float>(weight);
+    args.d_bias[c] = static_cast<float>(bias);
   }
 }
 

@@ -1,7 +1,7 @@
 #include "kernels/core/cuda/launch.cuh"
 #include "kernels/core/cuda/reduce.cuh"
 #include "kernels/core/cuda/warp.cuh"
-#include "kernels/dense/add_norm.hpp"
+#include "kernels/dense/residual_norm.hpp"
 
 namespace sheaf::dense::cuda {
 namespace {
@@ -34,7 +34,7 @@ __device__ inline void keep4(const Dropout& dropout, int64_t row, int64_t block,
 }
 
 // A warp one row. What it reads a second and third time comes from the first-level cache.
-__global__ void __launch_bounds__(kBlock) add_norm_kernel(AddNormArgs args, Dropout dropout) {
+__global__ void __launch_bounds__(kBlock) residual_norm_kernel(ResidualNormArgs args, Dropout dropout) {
   const int64_t r = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
   if (r >= args.x.rows) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
@@ -64,7 +64,7 @@ __global__ void __launch_bounds__(kBlock) add_norm_kernel(AddNormArgs args, Drop
   const float scale = 1.0f / sqrtf(warp_sum(squares) / static_cast<float>(dim) + kNormEpsilon);
   for (int64_t block = lane; block * kOwn < dim; block += kWarp) {
     for (int64_t c = block * kOwn; c < block * kOwn + kOwn && c < dim; ++c) {
-      args.normed(r, c) = (sum[c] - mean) * scale * args.gain[c] + args.shift[c];
+      args.normed(r, c) = (sum[c] - mean) * scale * args.weight[c] + args.bias[c];
     }
   }
   if (lane == 0) {
@@ -73,7 +73,8 @@ __global__ void __launch_bounds__(kBlock) add_norm_kernel(AddNormArgs args, Drop
   }
 }
 
-__global__ void __launch_bounds__(kBlock) add_norm_backward_kernel(AddNormBackwardArgs args, Dropout dropout) {
+__global__ void __launch_bounds__(kBlock)
+    residual_norm_backward_kernel(ResidualNormBackwardArgs args, Dropout dropout) {
   const int64_t r = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
   if (r >= args.sum.rows) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
@@ -84,7 +85,7 @@ __global__ void __launch_bounds__(kBlock) add_norm_backward_kernel(AddNormBackwa
   float g_total = 0.0f, gh_total = 0.0f;
   for (int64_t block = lane; block * kOwn < dim; block += kWarp) {
     for (int64_t c = block * kOwn; c < block * kOwn + kOwn && c < dim; ++c) {
-      const float g = d_normed[c] * args.gain[c];
+      const float g = d_normed[c] * args.weight[c];
       g_total += g;
       gh_total += g * ((sum[c] - mean) * scale);
     }
@@ -96,7 +97,7 @@ __global__ void __launch_bounds__(kBlock) add_norm_backward_kernel(AddNormBackwa
     keep4(dropout, r, block, keep);
     for (int j = 0; j < kOwn && block * kOwn + j < dim; ++j) {
       const int64_t c = block * kOwn + j;
-      const float norm = scale * (d_normed[c] * args.gain[c] - g_mean - (sum[c] - mean) * scale * gh_mean);
+      const float norm = scale * (d_normed[c] * args.weight[c] - g_mean - (sum[c] - mean) * scale * gh_mean);
       const float d_sum = args.d_residual.rows > 0 ? args.d_residual(r, c) + norm : norm;
       args.d_sum(r, c) = d_sum;
       args.d_x(r, c) = keep[j] > 0.0f ? keep[j] * d_sum : 0.0f;
@@ -105,42 +106,44 @@ __global__ void __launch_bounds__(kBlock) add_norm_backward_kernel(AddNormBackwa
 }
 
 // Runs before the rows' kernel, which may overwrite d_normed. A thread one column of one piece; neighbours read neighbours.
-__global__ void __launch_bounds__(kColumnBlock) add_norm_columns_kernel(AddNormBackwardArgs args, float* partials) {
+__global__ void __launch_bounds__(kColumnBlock)
+    residual_norm_columns_kernel(ResidualNormBackwardArgs args, float* partials) {
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kColumnBlock + threadIdx.x;
   const int64_t dim = args.sum.cols;
   if (c >= dim) return;
-  const int64_t first = static_cast<int64_t>(blockIdx.y) * kAddNormPiece;
-  const int64_t end = first + kAddNormPiece < args.sum.rows ? first + kAddNormPiece : args.sum.rows;
-  float gain = 0.0f, shift = 0.0f;
+  const int64_t first = static_cast<int64_t>(blockIdx.y) * kResidualNormPiece;
+  const int64_t end = first + kResidualNormPiece < args.sum.rows ? first + kResidualNormPiece : args.sum.rows;
+  float weight = 0.0f, bias = 0.0f;
   for (int64_t r = first; r < end; ++r) {
     const float d = args.d_normed(r, c);
-    gain += d * ((args.sum(r, c) - args.moments(r, 0)) * args.moments(r, 1));
-    shift += d;
+    weight += d * ((args.sum(r, c) - args.moments(r, 0)) * args.moments(r, 1));
+    bias += d;
   }
-  partials[blockIdx.y * 2 * dim + c] = gain;
-  partials[blockIdx.y * 2 * dim + dim + c] = shift;
+  partials[blockIdx.y * 2 * dim + c] = weight;
+  partials[blockIdx.y * 2 * dim + dim + c] = bias;
 }
 
 }  // namespace
 
-void add_norm(Context& context, const AddNormArgs& args) {
-  launch(add_norm_kernel, blocks_for(args.x.rows, kWarps), kBlock, 0, context, args,
+void residual_norm(Context& context, const ResidualNormArgs& args) {
+  launch(residual_norm_kernel, blocks_for(args.x.rows, kWarps), kBlock, 0, context, args,
          make_dropout(args.rate, args.key, args.first_row));
 }
 
-void add_norm_backward(Context& context, const AddNormBackwardArgs& args) {
+void residual_norm_backward(Context& context, const ResidualNormBackwardArgs& args) {
   const int64_t dim = args.sum.cols;
-  const int64_t n_pieces = args.sum.rows > kAddNormPiece ? (args.sum.rows + kAddNormPiece - 1) / kAddNormPiece : 1;
+  const int64_t n_pieces =
+      args.sum.rows > kResidualNormPiece ? (args.sum.rows + kResidualNormPiece - 1) / kResidualNormPiece : 1;
   ScratchScope scratch(context);
   float* partials = scratch.take<float>(n_pieces * 2 * dim);
   float* sums = scratch.take<float>(2 * dim);
-  launch(add_norm_columns_kernel, dim3(blocks_for(dim, kColumnBlock), static_cast<unsigned>(n_pieces)), kColumnBlock, 0,
-         context, args, partials);
+  launch(residual_norm_columns_kernel, dim3(blocks_for(dim, kColumnBlock), static_cast<unsigned>(n_pieces)),
+         kColumnBlock, 0, context, args, partials);
   add_partials(context, partials, n_pieces, 2 * dim, false, 1.0, sums);
-  context.copy(args.d_gain.data, sums, static_cast<size_t>(dim) * sizeof(float));
-  context.copy(args.d_shift.data, sums + dim, static_cast<size_t>(dim) * sizeof(float));
+  context.copy(args.d_weight.data, sums, static_cast<size_t>(dim) * sizeof(float));
+  context.copy(args.d_bias.data, sums + dim, static_cast<size_t>(dim) * sizeof(float));
   if (args.sum.rows > 0) {
-    launch(add_norm_backward_kernel, blocks_for(args.sum.rows, kWarps), kBlock, 0, context, args,
+    launch(residual_norm_backward_kernel, blocks_for(args.sum.rows, kWarps), kBlock, 0, context, args,
            make_dropout(args.rate, args.key, args.first_row));
   }
 }
