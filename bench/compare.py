@@ -2,10 +2,10 @@
 """Compares two runs of sheaf_bench, or one with a peer's (bench/peers), benchmark by benchmark.
 
     bench/compare.py before.json after.json
-    bench/compare.py before.json after.json --max-ratio 1.1     # exit status 1 if anything became slower than that, wrong or went missing
+    bench/compare.py before.json after.json --max-ratio 1.1     # 1 if anything is slower than that, wrong or missing
 
-A ratio is the second run's time over the first one's: above 1 the second is slower. Slower than --max-ratio means that both the median and the
-fastest repetition say so: the one alone may be another program's doing.
+A ratio is the second run's time over the first one's: above 1 the second is slower. Slower than --max-ratio means that
+both the median and the fastest repetition say so: the one alone may be another program's doing.
 """
 import argparse
 import json

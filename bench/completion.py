@@ -3,11 +3,11 @@
 
     bench/completion.py build/cpu/bin/sheaf --bundlerec DATA/bundlerec --out completion.md
 
-bundlerec holds folders (electronic, clothing) with bundle_item.csv, item_titles.csv and item_categories.csv. Of each, a random fifth of the
-bundles is the test. An item of each test bundle is hidden and the whole catalog is ranked for the rest. Settings are chosen on folds cut
-from the training bundles; the test is scored once with what was chosen. Nothing of sessions, users or times is read: a bundle was made from
-a session, so that a session tells what is hidden. Items are renumbered at random, for neighbouring ids often come from one session.
-Needs numpy. Prints a Markdown page.
+bundlerec holds folders (electronic, clothing) with bundle_item.csv, item_titles.csv and item_categories.csv. Of each, a
+random fifth of the bundles is the test. An item of each test bundle is hidden and the whole catalog is ranked for the
+rest. Settings are chosen on folds cut from the training bundles; the test is scored once with what was chosen. Nothing
+of sessions, users or times is read: a bundle was made from a session, so that a session tells what is hidden. Items are
+renumbered at random, for neighbouring ids often come from one session. Needs numpy. Prints a Markdown page.
 """
 import argparse
 import csv

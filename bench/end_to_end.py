@@ -3,7 +3,8 @@
 
     bench/end_to_end.py build/cpu/bin/sheaf --runs 5 --threads 1 2 --online-retail online_retail.csv.gz --out end_to_end.md
 
-Every run is a fresh process in a fresh folder. Prints a Markdown page: wall seconds by phase, peak memory, and the quality that the time buys.
+Every run is a fresh process in a fresh folder. Prints a Markdown page: wall seconds by phase, peak memory, and the
+quality that the time buys.
 """
 import argparse
 import datetime

@@ -3,7 +3,8 @@
 
   bench/floors.py RUN.json... --gb-per-s 3000 [--filter REGEX]
 
-Prints a Markdown table: the bytes, the floor on that device, and what the run's own machine reached of the copy that it measured.
+Prints a Markdown table: the bytes, the floor on that device, and what the run's own machine reached of the copy that it
+measured.
 """
 import argparse
 import json

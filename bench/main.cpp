@@ -1,5 +1,5 @@
-/// sheaf_bench: checks and times the ops of kernels/. Exit codes are those of the program: 0 done, 1 a result was wrong, 2 usage,
-/// 3 data, 4 device, 5 interrupted (the finished lines are kept).
+/// sheaf_bench: checks and times the ops of kernels/. Exit codes are those of the program: 0 done, 1 a result was
+/// wrong, 2 usage, 3 data, 4 device, 5 interrupted (the finished lines are kept).
 
 #include <fmt/format.h>
 #include <signal.h>

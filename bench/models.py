@@ -3,7 +3,8 @@
 
     bench/models.py build/cpu/bin/sheaf data/complete_journey data/online_retail --out models.md
 
-A set is a folder of `sheaf import`. Prints a Markdown table: Recall@10 and NDCG@10 over the full catalog, the kept epoch, seconds of training.
+A set is a folder of `sheaf import`. Prints a Markdown table: Recall@10 and NDCG@10 over the full catalog, the kept
+epoch, seconds of training.
 """
 import argparse
 import datetime

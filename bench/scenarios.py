@@ -3,8 +3,9 @@
 
     bench/scenarios.py build/cpu/bin/sheaf --online-retail online_retail.csv.gz --out scenarios.md
 
-Imports, trains with the usual settings and searches. Prints a Markdown table: how many of the searches (or users) found a bundle that holds all
-constraints, how many bundles are in the result, and their mean size, price before discount, discount and categories.
+Imports, trains with the usual settings and searches. Prints a Markdown table: how many of the searches (or users) found
+a bundle that holds all constraints, how many bundles are in the result, and their mean size, price before discount,
+discount and categories.
 """
 import argparse
 import datetime

@@ -3,8 +3,8 @@
 
     bench/substitutes.py build/cpu/bin/sheaf [DATA]
 
-DATA is a prepared set; without it the data that ships is imported. Prints Markdown tables. The baskets expected of the same users are
-counted here once more, apart from the program. The labels are printed where DATA has their products.
+DATA is a prepared set; without it the data that ships is imported. Prints Markdown tables. The baskets expected of the
+same users are counted here once more, apart from the program. The labels are printed where DATA has their products.
 """
 import argparse
 import collections
@@ -69,9 +69,9 @@ class Period:
 
 class Forecast:
     """Baskets of a later period with both items, as the habits of `train` have it. Of the baskets with i, each holds j with the chance
-    min(1, n_uj w / sum w), users and widths as in train, times how much oftener j sells in the whole period than these chances say.
-    The mean of this and of the same with i and j changed. (Counts of a few weeks alone would not do: of a user with one basket they
-    expect what came.)"""
+    min(1, n_uj w / sum w), users and widths as in train, times how much oftener j sells in the whole period than these
+    chances say. The mean of this and of the same with i and j changed. (Counts of a few weeks alone would not do: of a
+    user with one basket they expect what came.)"""
 
     def __init__(self, train: Period, later: Period):
         self.train, self.later, self.scale = train, later, {}

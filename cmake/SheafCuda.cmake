@@ -11,7 +11,8 @@ if(NOT SHEAF_CUDA STREQUAL "OFF")
       # `native` would silently configure without a GPU.
       set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90a-real 100-real 120 CACHE STRING "CUDA architectures")
     endif()
-    # CUDA::cudart_static is linked by its path; "-lcudart_static" would need nvcc's folders, which CMake loses at a space in them.
+    # CUDA::cudart_static is linked by its path; "-lcudart_static" would need nvcc's folders, which CMake loses at a
+    # space in them.
     set(CMAKE_CUDA_RUNTIME_LIBRARY None)
     enable_language(CUDA)
     set(CMAKE_CUDA_STANDARD 20)

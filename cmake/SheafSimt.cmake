@@ -19,7 +19,8 @@ endif()
 if(SHEAF_SANITIZE)
   set_source_files_properties(${simt_sources} PROPERTIES COMPILE_OPTIONS "-fno-sanitize=all")
 endif()
-# sheaf_simt_sources(target sources...): adds .cu files to a target, as C++. The target's other sources compile as in every build.
+# sheaf_simt_sources(target sources...): adds .cu files to a target, as C++. The target's other sources compile as in
+# every build.
 function(sheaf_simt_sources target)
   target_sources(${target} PRIVATE ${ARGN})
   set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "${SHEAF_SIMT_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)

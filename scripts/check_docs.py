@@ -2,8 +2,8 @@
 """Checks that the documentation is true. Usage: check_docs.py ROOT [PROGRAM]. Exit status 1 and one line a fault.
 
 - Every relative link and every file named in back quotes with a slash in a README exists.
-- Every block of README files that begins with ```console is run line by line ("$ command"), in an empty folder with build/cpu/bin on the
-  PATH and SHEAF_ROOT naming ROOT; each command must end with 0.
+- Every block of README files that begins with ```console is run line by line ("$ command"), in an empty folder with
+  build/cpu/bin on the PATH and SHEAF_ROOT naming ROOT; each command must end with 0.
 - kernels/README.md lists every op (a header with a SHEAF_BACKENDS line or a pair of backend namespaces).
 """
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fetches nvcc and the headers that Sheaf needs into build/cuda-toolkit (270 MB, no driver, no system change) and prints nvcc's path.
-# For machines that compile the CUDA sources without a CUDA toolkit; test.sh calls it.
+# Fetches nvcc and the headers that Sheaf needs into build/cuda-toolkit (270 MB, no driver, no system change) and prints
+# nvcc's path. For machines that compile the CUDA sources without a CUDA toolkit; test.sh calls it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,28 +1,31 @@
 #!/usr/bin/env bash
-# Everything that only a GPU can prove, in at most 8 minutes. Needs built programs and the driver; no cmake, network or python.
+# Everything that only a GPU can prove, in at most 8 minutes. Needs built programs and the driver; no cmake, network or
+# python.
 #
 #   gpu_check.sh [--out DIR] [--parts LIST] [--limit SECONDS] [--programs DIR]
 #
 # Parts, in this order; a list is comma-separated:
 #   ops engine                              the tests on the GPU, SHEAF_REQUIRE=cuda
-#   memcheck racecheck initcheck synccheck  compute-sanitizer: silent on a clean program, not on a planted bug, silent on the op tests
+#   memcheck racecheck initcheck synccheck  compute-sanitizer: silent on a clean program and the op tests, not on a plant
 #   repeat                                  `sheaf demo` twice: the same bytes
 #   agreement                               `sheaf demo` on the CPU and on the GPU: the same result within stated bounds
-#   bench peers                             sheaf_bench --suite full; the same work in PyTorch, where bench/peers and torch are
+#   bench peers                             sheaf_bench --suite full; the same in PyTorch, where bench/peers and torch are
 #
-# Programs (sheaf test_ops test_engine gpu_plants sheaf_bench) are taken from --programs, or beside this script, or from build/cuda/bin,
-# or from bin/ of a packed folder (started through its file `run`) that holds this script or lies as .gpu in the checkout.
-# Writes summary.json, summary.md, tests.txt, bench.json, bench.md and logs/ (the end of each part's log) to --out, by default
-# bench/results/<device>-<date>. Ctrl-C keeps what was done and writes the summary.
+# Programs (sheaf test_ops test_engine gpu_plants sheaf_bench) are taken from --programs, or beside this script, or from
+# build/cuda/bin, or from bin/ of a packed folder (started through its file `run`) that holds this script or lies as
+# .gpu in the checkout.
+# Writes summary.json, summary.md, tests.txt, bench.json, bench.md and logs/ (the end of each
+# part's log) to --out, by default bench/results/<device>-<date>. Ctrl-C keeps what was done and writes the summary.
 #
-# A tool that is missing leaves its part `not available`: shown, and no failure unless SHEAF_REQUIRE (comma-separated) holds sanitizer or
-# peers. Exit codes: 0 passed, 1 a part failed or had no time, 2 usage, 4 no GPU, 5 interrupted.
+# A tool that is missing leaves its part `not available`: shown, and no failure unless SHEAF_REQUIRE (comma-separated)
+# holds sanitizer or peers. Exit codes: 0 passed, 1 a part failed or had no time, 2 usage, 4 no GPU, 5 interrupted.
 # shellcheck disable=SC2317  # parts are called by their names
 set -uo pipefail
 export LC_ALL=C
 
 all_parts=(ops engine memcheck racecheck initcheck synccheck repeat agreement bench peers)
-# Seconds. Their sum is over the whole's limit, since no machine needs all of every one; the whole's limit cuts the last ones.
+# Seconds. Their sum is over the whole's limit, since no machine needs all of every one; the whole's limit cuts the last
+# ones.
 declare -A limit_of=([ops]=60 [engine]=60 [memcheck]=40 [racecheck]=40 [initcheck]=40 [synccheck]=40 [repeat]=30 [agreement]=30
   [bench]=180 [peers]=60)
 # The shapes of the op tests are small but for these two, which take the SIMT executor longer than all others together.
@@ -50,7 +53,7 @@ done
 [[ $total =~ ^[1-9][0-9]*$ ]] || wrong_usage "--limit '$total' is no number of seconds"
 for part in "${parts[@]}"; do [[ -n ${limit_of[$part]:-} ]] || wrong_usage "no part '$part'; --help lists them"; done
 
-# --- programs, data -------------------------------------------------------------------------------------------------------------
+# --- programs, data ---------------------------------------------------------------------------------------------------
 bin='' runner=''
 find_programs() {
   local base
@@ -84,7 +87,7 @@ datasets=${SHEAF_DATASETS:-$(find_folder datasets)}
 sanitizer=$(find_tool compute-sanitizer)
 required() { [[ ,${SHEAF_REQUIRE:-}, == *,$1,* ]]; }
 
-# --- running under limits ---------------------------------------------------------------------------------------------------------
+# --- running under limits ---------------------------------------------------------------------------------------------
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 child='' interrupted=0
@@ -132,7 +135,7 @@ judge() {
 }
 last_line() { grep -v '^[[:space:]]*$' "$log" | grep -v '^  ' | tail -n 1 | cut -c 1-300; }
 
-# --- parts ------------------------------------------------------------------------------------------------------------------------
+# --- parts ------------------------------------------------------------------------------------------------------------
 count() { grep -c "$1" "$log"; }
 run_tests() {  # run_tests PROGRAM
   local status ok skipped failed counts
@@ -204,9 +207,10 @@ part_repeat() {
 }
 
 # shellcheck disable=SC2016  # awk's own
-# Compares two metrics.json, a value a line. Whole numbers count the data: equal. The ranking's figures are means over users: one user
-# may change entirely (1/users). A user's bundle may give way to another of the same value but for rounding: 2 % of the bundles' means.
-# The rest are smooth in the model: 0.1 %; four summation orders of one CPU differ by under 1e-6 of them.
+# Compares two metrics.json, a value a line. Whole numbers count the data: equal. The ranking's figures are means over
+# users: one user may change entirely (1/users). A user's bundle may give way to another of the same value but for
+# rounding: 2 % of the bundles' means. The rest are smooth in the model: 0.1 %; four summation orders of one CPU differ
+# by under 1e-6 of them.
 readonly compare_metrics='
   function fail(why) {print name ": " why; bad = 1}
   {
@@ -283,7 +287,7 @@ part_peers() {
   verdict passed "$n programs"
 }
 
-# --- what the machine is ----------------------------------------------------------------------------------------------------------
+# --- what the machine is ----------------------------------------------------------------------------------------------
 readonly gpu_query=name,driver_version,pstate,clocks.sm,clocks.mem,clocks.max.sm,clocks.max.mem,power.limit,temperature.gpu,memory.total,ecc.mode.current
 query_gpu() {
   command -v nvidia-smi >/dev/null || { echo 'nvidia-smi is not installed'; return; }
@@ -306,7 +310,7 @@ describe_device() {
   driver=$(sed -n 's/^driver=//p' <<<"$found" | head -n 1)
 }
 
-# --- the summary ------------------------------------------------------------------------------------------------------------------
+# --- the summary ------------------------------------------------------------------------------------------------------
 quoted() { printf '"%s"' "$(tr -d '\000-\037' <<<"$1" | sed 's/[\\"]/\\&/g')"; }
 write_json() {
   local part comma=''
@@ -369,7 +373,7 @@ finish() {
   exit $code
 }
 
-# --- all of it --------------------------------------------------------------------------------------------------------------------
+# --- all of it --------------------------------------------------------------------------------------------------------
 start=$SECONDS date=$(date -u +%Y-%m-%dT%H:%M:%SZ) clocks_after=''
 describe_device
 if [[ -z $out ]]; then

@@ -3,8 +3,9 @@
 
   kernel_backends.py simt=FILE [cuda=FILE...]    a line a kernel; exit status 1 when a backend has not run one of them
 
-A FILE holds kernels' names, one a line, with or without their namespaces, template arguments and parameters: what a test build leaves in
-the file that SHEAF_SIMT_KERNEL_LOG names, or the names of a profiler's report. Names of other kernels are left out.
+A FILE holds kernels' names, one a line, with or without their namespaces, template arguments and parameters: what a
+test build leaves in the file that SHEAF_SIMT_KERNEL_LOG names, or the names of a profiler's report. Names of other
+kernels are left out.
 """
 import pathlib
 import re

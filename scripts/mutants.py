@@ -3,10 +3,10 @@
 
   mutants.py [--only ROOM] [--first N] [--list] [--jobs N] [--keep FOLDER]
 
-Each fault is one line of FAULTS: a file, a piece of text that is in it once, and what takes its place. For each the programs that
-depend on the file are built (preset cpu) and the tests of its room run. A fault that no test sees is printed with its diff.
-Exit status 1 when fewer than 95 of 100 are caught, 2 when a fault does not apply or does not compile: then mend the list.
-Builds go through ccache where it is there; a first run compiles the whole copy.
+Each fault is one line of FAULTS: a file, a piece of text that is in it once, and what takes its place. For each the
+programs that depend on the file are built (preset cpu) and the tests of its room run. A fault that no test sees is
+printed with its diff. Exit status 1 when fewer than 95 of 100 are caught, 2 when a fault does not apply or does not
+compile: then mend the list. Builds go through ccache where it is there; a first run compiles the whole copy.
 """
 import argparse
 import os

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Profiles a benchmark or a subcommand with Nsight Systems (where does the time go?) or Nsight Compute (why is this kernel slow?).
+# Profiles a benchmark or a subcommand with Nsight Systems (where does the time go?) or Nsight Compute (why is this
+# kernel slow?).
 #
 #   profile_nsight.sh nsys bench PATTERN                 the benchmarks that sheaf_bench --filter PATTERN finds
-#   profile_nsight.sh nsys sheaf SUBCOMMAND [ARG...]     a subcommand; phases, ops and training steps show as NVTX ranges
+#   profile_nsight.sh nsys sheaf SUBCOMMAND [ARG...]     a subcommand; phases, ops, steps show as NVTX ranges
 #   profile_nsight.sh ncu bench PATTERN
 #   profile_nsight.sh ncu sheaf SUBCOMMAND [ARG...]
 #
@@ -17,8 +18,8 @@
 #   ./scripts/profile_nsight.sh --range "training step" --launches 8 ncu sheaf train data --out model
 #   ./scripts/profile_nsight.sh --kernel search_island ncu bench '^search/'
 #
-# The program gets --device cuda unless it is given another. Exit codes: the program's; 2 usage, 6 the tool is missing, 7 counters are
-# forbidden.
+# The program gets --device cuda unless it is given another. Exit codes: the program's; 2 usage, 6 the tool is missing,
+# 7 counters are forbidden.
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """ptxas' report on every CUDA kernel: registers, shared memory, stack and spills, kept in kernels/registers.json and registers.md.
 
-  ptxas_table.py --check [--arch 90a]    compiles kernels/**/*.cu and compares with the table; exit status 1 and a line a fault
+  ptxas_table.py --check [--arch 90a]    compiles kernels/**/*.cu and compares with the table; 1 and a line a fault
   ptxas_table.py --write                 makes the table anew, for all architectures of ARCHITECTURES
 
-Kernels of the toolkit (CUB's sort and scan) are left out. Takes the compiler and its flags from build/cuda/compile_commands.json
-(cmake --preset cuda); nothing is linked or run.
-Faults: a kernel that spills more than the table says, uses more stack, or takes over REGISTER_SLACK registers more; one that is not in the
-table; a line of the table without its kernel. ptxas of another release allots other registers: then only spills and stack count.
+Kernels of the toolkit (CUB's sort and scan) are left out. Takes the compiler and its flags from
+build/cuda/compile_commands.json (cmake --preset cuda); nothing is linked or run. Faults: a kernel that spills more than
+the table says, uses more stack, or takes over REGISTER_SLACK registers more; one that is not in the table; a line of
+the table without its kernel. ptxas of another release allots other registers: then only spills and stack count.
 """
 import argparse
 import concurrent.futures

@@ -5,7 +5,8 @@
 #   ./scripts/setup.sh tests    and what the tests need
 #   ./scripts/setup.sh tidy     and clang-tidy
 #
-# Debian 12, Ubuntu 24.04 and their kin; as root, or with sudo. Running it again does nothing. quickstart.sh and test.sh call it.
+# Debian 12, Ubuntu 24.04 and their kin; as root, or with sudo. Running it again does nothing. quickstart.sh and test.sh
+# call it.
 set -euo pipefail
 
 program_packages=(g++ cmake ninja-build git ca-certificates python3-minimal libfmt-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv-peers with the systems that bench/peers compares with, at the versions that were measured.
 #
-#   ./scripts/setup_peers.sh                    PyTorch from pip's configured index: the CUDA build, 6 GB on the disk, runs on the CPU too
+#   ./scripts/setup_peers.sh                    PyTorch from pip's configured index: the CUDA build, 6 GB, runs on the CPU too
 #   ./scripts/setup_peers.sh --cpu-index URL    the CPU build of PyTorch from the index that its project names for it
 #
 # SHEAF_PEERS_CPU_INDEX in the environment does what --cpu-index does. Running it again does nothing that is done.

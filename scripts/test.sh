@@ -4,8 +4,8 @@
 #   ./scripts/test.sh           everything, as the CI does
 #   ./scripts/test.sh PART...   some of it: format cpu simt asan tsan cuda docs tidy
 #
-# simt runs the CUDA sources on the CPU (tests/simt), asan and tsan both backends under sanitizers; cuda compiles with nvcc, which is fetched
-# where it is missing.
+# simt runs the CUDA sources on the CPU (tests/simt), asan and tsan both backends under sanitizers; cuda compiles with
+# nvcc, which is fetched where it is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

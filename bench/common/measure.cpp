@@ -37,7 +37,8 @@ class Collector : public benchmark::BenchmarkReporter {
   int64_t calls = 0;
 };
 
-// One repetition: many warm calls, one cold one. A device gets short calls in batches, so that the time to launch is hidden.
+// One repetition: many warm calls, one cold one. A device gets short calls in batches, so that the launch time is
+// hidden.
 void time_case(benchmark::State& state, Context& context, Case& op_case, const std::function<void()>& sweep) {
   constexpr double kBatchSeconds = 1e-3;
   if (interrupt_requested()) return state.SkipWithError("interrupted");

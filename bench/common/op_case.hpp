@@ -1,5 +1,6 @@
 #pragma once
-/// What a benchmark is made of: a shape of named axes, a Case that owns the inputs of one op on one shape, and the suites that hold them.
+/// The parts of a benchmark: a shape of named axes, a Case that owns the inputs of one op on one shape, and the suites
+/// that hold them.
 
 #include <cstdint>
 #include <functional>

@@ -325,8 +325,8 @@ class MeanProbability final : public Case {
   dense::MeanProbabilityArgs args_;
 };
 
-// In place: every call takes the matrix anew from a copy, for inverting the result again and again would drift. Its zeros
-// cost what other numbers do, and its inverse is known exactly.
+// The op works in place. Every call copies the matrix anew, because inverting the result again and again would drift.
+// Zeros cost what other numbers do, and the inverse of this matrix is known exactly.
 class SpdInverse final : public Case {
  public:
   SpdInverse(Context& context, const Shape& s)

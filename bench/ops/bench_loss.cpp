@@ -99,7 +99,8 @@ class FullSoftmax final : public Case {
 
   void run() override { loss::full_softmax(context_, args(n_users_)); }
 
-  // The gradients of the items sum over all users: the op also runs on the first few users alone, where the oracle does.
+  // The gradients of the items sum over all users. So the op also runs on the first few users alone, as the oracle
+  // does.
   std::string fault() override {
     const int64_t n = std::min<int64_t>(n_users_, 32);
     const std::vector<float> d_users = d_users_.to_host();
@@ -152,8 +153,8 @@ class FullSoftmax final : public Case {
             .loss = {loss_.data(), 1}};
   }
 
-  // By definition. A score errs by its sum's rounding, e = exp(score - max) by that much relative, p by twice that and the rounding of
-  // a sum of n_items terms; whatever is summed over G afterwards adds its own rounding.
+  // By definition. A score errs by the rounding of its sum, e = exp(score - max) by as much relatively, p by twice that
+  // and the rounding of a sum of n_items terms. Every later sum over G adds its own rounding.
   void add_user(int64_t u, Expected& expected) const {
     const float* user = host_users_.data() + u * dim_;
     std::vector<double> score(static_cast<size_t>(n_items_)), weight(score.size());

@@ -23,7 +23,8 @@ TableType type_of_bits(int64_t bits) {
 
 constexpr int64_t kPiece = int64_t{1} << 24;  // elements of a table that the host holds at a time
 
-// Element i of every table before the op, in [-1, 1): a hash, so that tables larger than the host's memory can be checked.
+// Element i of every table before the op, in [-1, 1). It is a hash, so that tables larger than the host's memory can be
+// checked.
 template <class T>
 T element(int64_t i) {
   auto x = static_cast<uint64_t>(i) * 0x9E3779B97F4A7C15u;
@@ -341,7 +342,8 @@ void add_tables(Suite& suite) {
   const Tables small{4, 20000, 64, 32, 512, 5, 105};
   const Tables recommender{1, kMillion, 64, 32, 4096, 20, 105}, uniform{1, kMillion, 64, 32, 4096, 20, 0};
   const Tables narrow{1, kMillion, 64, 16, 4096, 20, 105};
-  // FBGEMM's published shape: a power law of 1.05 and 1,048,570 lookups, each its own bag. 8.6 GB of rows, with Adam's state 25.8 GB.
+  // The shape that FBGEMM published: a power law of 1.05 and 1,048,570 lookups, each its own bag. 8.6 GB of rows; 25.8
+  // GB with Adam's state.
   const Tables published{10, 1680000, 128, 32, 104857, 1, 105};
   suite.add<TableBag>("embedding", "table_bag", {shape(small)},
                       {shape(recommender), shape(uniform), shape(narrow), shape({1, kMillion, 64, 16, 4096, 20, 0}),

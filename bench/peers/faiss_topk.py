@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """faiss.IndexFlatIP for the k best items of a query, and for the k nearest by cosine of every item.
 
-The bias is one more column. Faiss excludes nothing a query: it searches k and the longest exclusion together, then the excluded are dropped.
+The bias is one more column. Faiss excludes nothing a query: it searches k and the longest exclusion together, then the
+excluded are dropped.
 """
 import sys
 

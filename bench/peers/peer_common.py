@@ -1,7 +1,8 @@
 """What every peer shares: arrays of sheaf_bench, timing as sheaf_bench times, the same JSON.
 
-A peer does the work of some of Sheaf's benchmarks in another system. It takes the inputs that `sheaf_bench --arrays` wrote, compares its
-result with Sheaf's, and only then is timed. A result that differs makes the line a fault, as in sheaf_bench.
+A peer does the work of some of Sheaf's benchmarks in another system. It takes the inputs that `sheaf_bench --arrays`
+wrote, compares its result with Sheaf's, and only then is timed. A result that differs makes the line a fault, as in
+sheaf_bench.
 """
 import argparse
 import datetime

@@ -4,8 +4,9 @@
     scripts/setup_peers.sh
     .venv-peers/bin/python bench/peers/search_gap.py --sheaf build/cpu/bin/sheaf_bench --markdown search_gap.md
 
-Sheaf searches the problems with sheaf_bench, before and after the others; every other system then has --seconds for each problem. All are
-given the same objective: the value of a set of at most 8 of 128 candidates, less a penalty for what it is over its limit or its size.
+Sheaf searches the problems with sheaf_bench, before and after the others; every other system then has --seconds for
+each problem. All are given the same objective: the value of a set of at most 8 of 128 candidates, less a penalty for
+what it is over its limit or its size.
 """
 import argparse
 import datetime

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The sparse backward of embedding_bag with torch.optim.Adagrad, beside Sheaf's update by Adam or by row-wise Adagrad.
 
-Adagrad keeps one moment an element where Adam keeps two and row-wise Adagrad one a row; its result is compared with Adagrad's formula in double precision.
+Adagrad keeps one moment an element where Adam keeps two and row-wise Adagrad one a row; its result is compared with
+Adagrad's formula in double precision.
 """
 import numpy
 import torch

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """scaled_dot_product_attention of a padded batch, by the fastest of PyTorch's backends.
 
-Sequences are padded at their ends, so that the causal mask alone keeps padding out; padding and its removal are not timed. Each backend
-(flash, cuDNN, efficient, math) is tried with heads inside and outside of the tokens' rows; those that refuse the shape are left out.
+Sequences are padded at their ends, so that the causal mask alone keeps padding out; padding and its removal are not
+timed. Each backend (flash, cuDNN, efficient, math) is tried with heads inside and outside of the tokens' rows; those
+that refuse the shape are left out.
 """
 import sys
 import time

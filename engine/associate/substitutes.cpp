@@ -120,8 +120,9 @@ class RelationBuilder {
   int32_t category(int32_t item) const { return baskets_.category(item); }
   bool one_category(int32_t i, int32_t j) const { return category(i) >= 0 && category(i) == category(j); }
 
-  /// Fills found_ and pairs_ with the counts of every pair with evidence. A pair of one category is counted at its lower item, one of two
-  /// categories at the item with more buyers, so that the fewer are walked.
+  /// Fills found_ and pairs_ with the counts of every pair with evidence. A pair of one category is counted at its
+  /// lower item. A pair of two categories is counted at the item with more buyers, so that the search goes through the
+  /// fewer ones.
   void count_pairs() {
     const auto& purchases = baskets_.purchases();
     RowSums<int32_t> together(at(baskets_.n_items()));

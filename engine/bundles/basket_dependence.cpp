@@ -39,7 +39,8 @@ std::vector<int32_t> most_frequent(std::span<const float> frequency, int64_t cou
   return items;
 }
 
-/// One pair of items to learn from: counted baskets, expected ones by independence, the prior by categories, the cosine.
+/// One pair of items to learn from: its counted baskets, those expected by independence, the prior by categories, the
+/// cosine.
 struct Pair {
   double count, expected, prior, cosine;
 };

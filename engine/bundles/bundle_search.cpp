@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t kBatch = 1024;  // problems on the device at a time: 16 MiB of pairs at 64 candidates
 
-/// Solves problems in batches. `ids` key the random draws, so a subject's result does not depend on who else is searched for.
+/// Solves problems in batches. `ids` key the random draws, so a subject's result does not depend on the other subjects.
 class Solver {
  public:
   Solver(Context& context, const SearchSpace& space, const SearchParams& params, bool anchored)

@@ -264,7 +264,8 @@ Candidates audience_candidates(const SearchSpace& space, const SearchParams& par
   return candidates;
 }
 
-/// The joint objective's terms. For users, whose own chances are known, rho is a user's; for all of them together it is the ratio itself.
+/// The terms of the joint objective. Users have their own chances; so their rho is that of a user. For all users
+/// together it is the ratio itself.
 static void add_joint_pairs(Context& context, const SearchSpace& space, const SearchParams& params,
                             const Candidates& candidates, const Buffer<int32_t>& items,
                             const Buffer<float>& probability, Buffer<float>& pair) {

@@ -13,7 +13,8 @@ namespace {
 
 constexpr size_t kBatch = 256;  // problems on the device at a time
 
-/// The shortest decimal that reads as the float, as a double: 2.99 of 2.99f. Sums of prices then meet a budget as they do on paper.
+/// The shortest decimal number that reads as the float, as a double: 2.99 for 2.99f. So sums of prices meet a budget as
+/// they do on paper.
 double decimal(float x) {
   char text[32];
   const auto end = std::to_chars(text, text + sizeof text, x).ptr;

@@ -121,7 +121,8 @@ BundleIncrement bundle_increment(const BundleDemand& demand, double discount, co
     interval.low = std::min(interval.low, value);
     interval.high = std::max(interval.high, value);
   };
-  // In cross every value is monotone. In own it need not be: while all of what is added is diverted, more of it loses more.
+  // Every value is monotone in `cross`. It need not be so in `own`: while everything that is added is diverted, adding
+  // more loses more.
   for (const double cross : {response.cross.low(), response.cross.high()}) {
     std::vector<double> owns{
         std::clamp(-cross, response.own.low(), response.own.high())};  // from here on not all is diverted

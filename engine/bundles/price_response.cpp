@@ -50,7 +50,8 @@ struct ItemSums {
   PricePair mean{};  // of x, weighted by the variances
 };
 
-/// Newton's method for the items' levels and the responses together. The levels are eliminated from each step, because every cell has one.
+/// Newton's method for the items' levels and the responses together. Each step eliminates the levels, because every
+/// cell has one.
 class Fit {
  public:
   Fit(const std::vector<ItemWeek>& cells, std::vector<ItemWeeks> items, std::span<const double> exposure, bool both)

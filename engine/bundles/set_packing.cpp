@@ -320,8 +320,8 @@ class Dual {
   Prices current_, best_;
 };
 
-/// The columns that a choice better by at most `gap` than another may have: one that costs its subject more than the gap, at the prices of
-/// the bound, is in none (reduced-cost fixing).
+/// The columns that may be part of a choice that is better by at most `gap` than another one. A column that costs its
+/// subject more than the gap, at the prices of the bound, is in none (reduced-cost fixing).
 std::vector<int64_t> within_reach(std::vector<int64_t> columns, const std::vector<double>& reduced, const Index& index,
                                   const PackingConstraints& constraints, double gap) {
   if (!constraints.one_per_subject || constraints.count > 0) return columns;

@@ -41,8 +41,8 @@ struct Purchases {
   HostCsr validation;     // [n_users, n_items] pattern
   HostCsr test;           // [n_users, n_items] pattern
   History train_history;  // of every user
-  // Baskets that have a line in the period, numbered within it in the order of their first lines (of time). If a split by lines
-  // cuts a basket, it is in several periods, in each with its lines of that period.
+  // Baskets that have a line in the period, numbered within it in the order of their first lines (by time). If a split
+  // by lines cuts a basket, it is in several periods, each time with its lines of that period.
   HostCsr train_baskets;                        // [n_train_baskets, n_items] pattern
   HostCsr validation_baskets;                   // [n_validation_baskets, n_items] pattern
   HostCsr test_baskets;                         // [n_test_baskets, n_items] pattern

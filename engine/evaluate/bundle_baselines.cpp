@@ -171,8 +171,8 @@ class Covering {
   std::vector<Bits> bits_;
 };
 
-/// The first `pool` of `ranked` that are not forbidden, after the items that must be in; of those beyond the first `pool` the ones of which a
-/// bundle needs one.
+/// The items that must be in, then the first `pool` of `ranked` that are not forbidden, then those beyond the first
+/// `pool` of which a bundle needs one.
 Items candidates_of(const Items& ranked, const BundleRules& rules, int64_t pool) {
   Items items = rules.params().must_have;
   for (const int32_t item : ranked) {

@@ -48,7 +48,8 @@ std::vector<uint8_t> draw_weights(const BootstrapParams& bootstrap, int64_t n_us
   return weights;
 }
 
-/// Common baskets of the pairs that bundles offer. Items and pairs are numbered as they come; other items are not counted.
+/// Counts the common baskets of the pairs that bundles offer. Items and pairs get numbers as they come. Other items are
+/// not counted.
 class PairBaskets {
  public:
   void add_bundle(std::span<const int32_t> items) {

@@ -7,8 +7,8 @@
 
 namespace sheaf {
 
-/// The attention alone: x [n, 3 dim] holds queries, keys and values beside each other, out is [n, dim]. Any element type; out has
-/// that of x. Scores are scaled by 1 / sqrt(dim / heads); the pass's dropout is for the weights.
+/// The attention alone: x [n, 3 dim] holds queries, keys and values beside each other, out is [n, dim]. Any element
+/// type; out has that of x. Scores are scaled by 1 / sqrt(dim / heads); the pass's dropout is for the weights.
 class Attention final : public Layer {
  public:
   /// `place`: number of this attention in its model, so that no two draw the same dropout.

@@ -6,7 +6,8 @@
 
 namespace sheaf {
 
-/// ReLU, sigmoid, tanh or GELU: kernels/dense/activation.hpp. A ReLU right behind a Linear is cheaper as that layer's option.
+/// ReLU, sigmoid, tanh or GELU: kernels/dense/activation.hpp. A ReLU right behind a Linear is cheaper as that layer's
+/// option.
 class ActivationLayer final : public Layer {
  public:
   explicit ActivationLayer(dense::Activation kind) : kind_(kind) {}

@@ -1,5 +1,6 @@
 #pragma once
-/// Weighted sums of rows: the vectors of entities from a table (kernels/embedding), and pooling of a sequence's rows into one.
+/// Weighted sums of rows: the vectors of entities from a table (kernels/embedding), and pooling of a sequence's rows
+/// into one.
 ///
 ///   forward:  out[n, :] = sum over the entries (r, w) of bag n of w * x[r, :]      empty bags give zeros
 ///   backward: d_x[r, :] = sum over the bags n that hold r of w * d_out[n, :]       rows that no bag holds get zeros
@@ -47,7 +48,8 @@ class EmbeddingBag {
 HostCsr rows_of(const std::vector<int32_t>& rows, int64_t n_rows);
 
 enum class Pooling { last, mean, sum };
-/// Pools the rows of each packed sequence into one; a sequence without rows gives zeros. `offsets` as in PackedSequences, on the host.
+/// Pools the rows of each packed sequence into one; a sequence without rows gives zeros. `offsets` as in
+/// PackedSequences, on the host.
 HostCsr pooling_of(const std::vector<int64_t>& offsets, Pooling pooling);
 
 }  // namespace sheaf

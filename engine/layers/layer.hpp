@@ -4,8 +4,9 @@
 ///   forward:  out = f(x; parameters)
 ///   backward: d_x = (df/dx)^T d_out, and (df/dp)^T d_out into the gradient of each parameter p   (both overwritten)
 ///
-/// One Pass goes forward and then backward through the same layers: forward leaves in it what backward needs, so that a layer itself
-/// stays as it is and several passes may use it one after another. engine/layers/README.md lists the layers.
+/// One Pass goes forward and then backward through the same layers: forward leaves in it what backward needs, so that a
+/// layer itself stays as it is and several passes may use it one after another. engine/layers/README.md lists the
+/// layers.
 
 #include <cstdint>
 #include <memory>

@@ -1,11 +1,12 @@
 #pragma once
-/// How likely a user takes an item, from the vectors of both; user b against its own group of items. Two inputs, so no Layer.
+/// How likely a user takes an item, from the vectors of both; user b against its own group of items. Two inputs, so no
+/// Layer.
 ///
 ///   DotScores       logits[b, g] = users[b] . items[b group + g] + user_bias[b] + item_bias[b group + g] + bias
 ///   AdditiveScores  logits[b, g] = w_user . users[b] + w_item . items[b group + g] + bias
 ///
-/// The losses of such logits are the ops loss::bce and loss::bpr, that of scores over the whole catalog is loss::full_softmax: each
-/// gives the loss and its gradient in one call.
+/// The losses of such logits are the ops loss::bce and loss::bpr, that of scores over the whole catalog is
+/// loss::full_softmax: each gives the loss and its gradient in one call.
 
 #include "engine/layers/layer.hpp"
 

@@ -23,7 +23,8 @@ struct Parameter {
 
   MatrixView<float> matrix() { return value.matrix(rows, cols); }
   MatrixView<const float> matrix() const { return value.matrix(rows, cols); }
-  /// Where a backward pass writes. UsageError before begin_training(), and for a table that only its touched rows update.
+  /// Where a backward pass writes. UsageError before begin_training(), and for a table that only its touched rows
+  /// update.
   MatrixView<float> gradient_matrix();
 };
 
@@ -38,7 +39,8 @@ void begin_training(Context& context, const std::vector<Parameter*>& parameters)
 /// One step of Adam on the whole parameter, with its gradient; weight decay only where it applies.
 void adam_step(Context& context, Parameter& parameter, AdamParams adam);
 
-/// Normal with the given deviation: the transform of Box and Muller of two uniform draws a value, keyed by (seed, table, row, column).
+/// Normal with the given deviation: the transform of Box and Muller of two uniform draws a value, keyed by (seed,
+/// table, row, column).
 std::vector<float> normal_values(int64_t rows, int64_t cols, uint64_t seed, uint32_t table, float deviation);
 
 /// On the device.

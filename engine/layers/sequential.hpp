@@ -20,8 +20,9 @@ class Sequential final : public Layer {
   Layers layers_;
 };
 
-/// W_2 max(0, W_1 x + b_1) + b_2, dim columns in and out. Parameters `name`inner [width, dim], `name`inner_bias, `name`outer [dim, width],
-/// `name`outer_bias. The first values of `outer` have `outer_deviation` / sqrt(width): less than 1 where the result is added to a sum.
+/// W_2 max(0, W_1 x + b_1) + b_2, dim columns in and out. Parameters `name`inner [width, dim], `name`inner_bias,
+/// `name`outer [dim, width], `name`outer_bias. The first values of `outer` have `outer_deviation` / sqrt(width): less
+/// than 1 where the result is added to a sum.
 std::unique_ptr<Layer> make_feed_forward(Context& context, const std::string& name, int64_t dim, int64_t width,
                                          float outer_deviation);
 

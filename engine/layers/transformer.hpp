@@ -1,10 +1,11 @@
 #pragma once
-/// Causal self-attention over what a user bought, oldest first (Kang and McAuley, "Self-attentive sequential recommendation", 2018),
-/// composed of engine/layers. For a history of items i_0, i_1, .. of which at most max_length are looked at:
+/// Causal self-attention over what a user bought, oldest first (Kang and McAuley, "Self-attentive sequential
+/// recommendation", 2018), composed of engine/layers. For a history of items i_0, i_1, .. of which at most max_length
+/// are looked at:
 ///
-///   x_t = e_{i_t} + p_t + v_u                                p: position table; v: user table, if there is one
+///   x_t = e_{i_t} + p_t + v_u     p: position table; v: user table, if there is one
 ///   h   = PreNorm(x) of the branches self-attention, feed-forward, self-attention, ..
-///   h_t                                                      the state after t: what the user wants next has a large h_t . e_i + b_i
+///   h_t                           the state after t: what the user wants next has a large h_t . e_i + b_i
 
 #include <cstdint>
 #include <optional>
@@ -46,8 +47,9 @@ class Transformer {
  public:
   /// UsageError for a shape that cannot be.
   Transformer(Context& context, const TransformerShape& shape, int64_t dim);
-  /// Fresh weights, drawn from (seed, Purpose::init, first_table ..): deviation 1 / sqrt(inputs), divided by sqrt(2 layers) where a
-  /// layer adds to the states; weights of norms 1, biases 0; positions and users of a fifth of the items' deviation.
+  /// Fresh weights, drawn from (seed, Purpose::init, first_table ..): deviation 1 / sqrt(inputs), divided by sqrt(2
+  /// layers) where a layer adds to the states; weights of norms 1, biases 0; positions and users of a fifth of the
+  /// items' deviation.
   void initialise(uint64_t seed, uint32_t first_table);
 
   const TransformerShape& shape() const { return shape_; }
@@ -62,12 +64,12 @@ class Transformer {
 
   /// States [n_tokens, dim] of all tokens. The pass has the sequences' packed().
   void forward(Pass& pass, const Sequences& sequences, MatrixView<const float> table, MatrixView<float> states) const;
-  /// From d_states [n_tokens, dim] to d_embedded [n_tokens, dim], the gradient of x, and the gradients of all parameters but positions and
-  /// users, which are the caller's: they are part of the table.
+  /// From d_states [n_tokens, dim] to d_embedded [n_tokens, dim], the gradient of x, and the gradients of all
+  /// parameters but positions and users, which are the caller's: they are part of the table.
   void backward(Pass& pass, MatrixView<float> d_states, MatrixView<float> d_embedded);
 
-  /// [n_users, dim]: the state of each user's last purchase, 0 for users without any. No history is longer than max_length. Without
-  /// `known` they are people of whom the user table holds nothing: their own vector is 0.
+  /// [n_users, dim]: the state of each user's last purchase, 0 for users without any. No history is longer than
+  /// max_length. Without `known` they are people of whom the user table holds nothing: their own vector is 0.
   Buffer<float> last_states(Context& context, const History& history, const Buffer<float>& item_vectors,
                             bool known = true) const;
 

@@ -1,4 +1,5 @@
-// The additive model of the mission: P(u, i) = sigmoid(w1 . e_u + w2 . e_i + b). A user's term and an item's, nothing between them.
+// The additive model of the mission: P(u, i) = sigmoid(w1 . e_u + w2 . e_i + b). It has a term of the user and one of
+// the item, and none of both.
 
 #include <memory>
 

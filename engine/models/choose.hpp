@@ -10,8 +10,8 @@
 
 namespace sheaf {
 
-/// The number and where its value comes from: what the user set, else what an earlier fit chose, else the best of `tries` by the
-/// validation's NDCG, else, where there is nothing to judge by, the usual one.
+/// The number and where its value comes from. What the user set comes first, then what an earlier fit chose, then the
+/// best of `tries` by the NDCG of the validation period. If there is nothing to judge by, it is the usual value.
 struct Choice {
   std::string section, key;  // "ease", "l2"
   double given = 0.0;        // the setting; 0: to be chosen
@@ -19,8 +19,9 @@ struct Choice {
   std::span<const double> tries;
 };
 
-/// Learns by each value in turn: `learn(value)` gives the scorer of what it learned, and `keep()` is called when that is the best so far.
-/// The report has one entry a try, and the value kept in `chosen`. Throws Interrupted between tries.
+/// Learns with each value in turn. `learn(value)` gives the scorer of what it learned. `keep()` is called when that is
+/// the best so far. The report has one entry for each try, and in `chosen` the value that is kept. Throws Interrupted
+/// between tries.
 FitReport choose_on_validation(Context& context, const TrainData& data, const FitOptions& options, const Choice& choice,
                                const std::function<std::unique_ptr<Scorer>(double)>& learn,
                                const std::function<void()>& keep);

@@ -1,5 +1,6 @@
-// EASE (Steck, "Embarrassingly shallow autoencoders for sparse data", 2019): score(u, i) = sum over j of X[u, j] B[j, i], where B with a
-// zero diagonal has the least ||X - X B||^2 + l2 ||B||^2. With P = (X^T X + l2 I)^-1 the closed form is B[i, j] = -P[i, j] / P[j, j].
+// EASE (Steck, "Embarrassingly shallow autoencoders for sparse data", 2019): score(u, i) = sum over j of X[u, j] B[j,
+// i]. B has a zero diagonal and the least ||X - X B||^2 + l2 ||B||^2. With P = (X^T X + l2 I)^-1 the closed form is
+// B[i, j] = -P[i, j] / P[j, j].
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
-// Factorization: logit(u, i) = e_u . e_i + b_u + b_i + b (Koren et al., "Matrix factorization techniques for recommender systems", 2009),
-// learned by a softmax over the whole catalog or by pairs (BPR, BCE).
+// Factorization: logit(u, i) = e_u . e_i + b_u + b_i + b (Koren et al., "Matrix factorization techniques for
+// recommender systems", 2009). It learns by a softmax over the whole catalog or by pairs (BPR, BCE).
 
 #include <memory>
 
@@ -11,8 +11,9 @@
 namespace sheaf {
 namespace {
 
-/// The vectors of people that the model never saw: those under which their purchases are likeliest by the softmax over the catalog, the
-/// items as they are. The problem is convex; so many steps of Adam from zero end near its optimum.
+/// Finds vectors for people that the model never saw: those under which their purchases are likeliest by the softmax
+/// over the catalog. The items stay as they are. The problem is convex, so this many steps of Adam from zero end near
+/// its optimum.
 void fold_in(Context& context, const LinearParts& model, const Queries& queries, MatrixView<float> vectors) {
   constexpr int64_t kSteps = 100;
   constexpr float kLearningRate = 0.05f, kDecay = 0.003f;

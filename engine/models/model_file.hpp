@@ -1,6 +1,6 @@
 #pragma once
-/// A trained model on disk: a folder of kind "model" with model.safetensors (its tensors) and manifest.json (its name, settings, sizes and
-/// calibration). One reader and writer for all models.
+/// A trained model on disk: a folder of kind "model" with model.safetensors (its tensors) and manifest.json (its name,
+/// settings, sizes and calibration). One reader and one writer serve all models.
 
 #include <filesystem>
 #include <memory>

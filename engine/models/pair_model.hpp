@@ -1,6 +1,6 @@
 #pragma once
-/// What the factorization and the additive model share: tables of users and items, trained by sampled pairs or against the whole
-/// catalog.
+/// What the factorization and the additive model share: tables of users and items. They learn from sampled pairs or
+/// against the whole catalog.
 
 #include <optional>
 #include <vector>

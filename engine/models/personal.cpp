@@ -1,5 +1,6 @@
-// What a user bought before, the newer the more: score(u, i) = sum over u's baskets b that hold i of 2^(-age of b / half-life), plus a little
-// of the same over all users, which orders what the user has not bought. The half-life is chosen on the validation period.
+// What a user bought before; newer purchases count more. score(u, i) = sum over u's baskets b that hold i of 2^(-age of
+// b / half-life), plus a little of the same sum over all users, which orders what the user has not bought. The
+// half-life is chosen on the validation period.
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #pragma once
-/// What a model is to everybody else. A model is one file of this folder, its declaration and its line in registry.cpp, and its test:
-/// see README.md.
+/// What all other code sees of a model. A model is one file of this folder, its declaration and its line in
+/// registry.cpp, and its test: see README.md.
 
 #include <cstdint>
 #include <functional>
@@ -60,8 +60,8 @@ class Recommender {
   virtual std::string_view about() const = 0;
   /// The sections of settings that it reads, with where they are kept.
   virtual std::vector<SettingGroup> settings() = 0;
-  /// Learns from the data, on the device, and calls set_size(). UsageError for settings that do not go together, DataError for data that says nothing,
-  /// Interrupted.
+  /// Learns from the data, on the device, and calls set_size(). Throws UsageError for settings that do not go together,
+  /// DataError for data without information, Interrupted.
   virtual FitReport fit(Context& context, const TrainData& data, const FitOptions& options) = 0;
   /// Of the fitted model; made once by whoever scores. It outlives the model.
   virtual std::unique_ptr<Scorer> scorer(Context& context) const = 0;

@@ -1,5 +1,5 @@
-// SASRec (Kang and McAuley, 2018) with a user table (SSE-PT: Wu et al., 2020): logit(u, i) = h_u . e_i + b_i + b, where h_u is the state of
-// the user's last purchase (engine/layers/transformer.hpp).
+// SASRec (Kang and McAuley, 2018) with a user table (SSE-PT: Wu et al., 2020): logit(u, i) = h_u . e_i + b_i + b, where
+// h_u is the state of the user's last purchase (engine/layers/transformer.hpp).
 
 #include <algorithm>
 #include <memory>

@@ -1,11 +1,13 @@
 #pragma once
 /// One step of training a transformer: loss, gradients of everything it learns, update.
 ///
-/// A query is the last purchase of a basket; its targets are the first `horizon` purchases of later baskets, each of weight
-/// 1 / (how many there are). With state h_q and logits h_q . e_i + b_i the loss is the mean over queries of the softmax cross-entropy
+/// A query is the last purchase of a basket; its targets are the first `horizon` purchases of later baskets, each of
+/// weight 1 / (how many there are). With state h_q and logits h_q . e_i + b_i the loss is the mean over queries of the
+/// softmax cross-entropy
 ///   - sum over targets i of w(q, i) log p(q, i)
-/// over the whole catalog, or over a sample of it: all targets of the step and the items drawn uniformly beside them, whose logits
-/// gain -log(chance to be among the drawn), so that the sample's sum of exp is right in the mean (Horvitz and Thompson, 1952).
+/// over the whole catalog, or over a sample of it: all targets of the step and the items drawn uniformly beside them,
+/// whose logits gain -log(chance to be among the drawn), so that the sample's sum of exp is right in the mean (Horvitz
+/// and Thompson, 1952).
 
 #include <cstdint>
 #include <utility>
@@ -29,8 +31,8 @@ struct NextItems {
   int64_t n_sequences() const { return static_cast<int64_t>(offsets.size()) - 1; }
 };
 
-/// All histories cut into stretches of at most `max_length` purchases, counted from the newest; those without a query are left out.
-/// Stretch s of the result in the order (user, time).
+/// All histories cut into stretches of at most `max_length` purchases, counted from the newest; those without a query
+/// are left out. Stretch s of the result in the order (user, time).
 NextItems next_items(const History& history, int64_t n_items, int64_t max_length, int64_t horizon);
 /// Some of the stretches, in the order asked for.
 NextItems stretches_of(const NextItems& all, const std::vector<int64_t>& which);

@@ -1,5 +1,6 @@
 #pragma once
-/// What a model has learned, by name: the same for every model, so that one reader and writer serve all (model_file.hpp).
+/// What a model has learned, by name. It is the same for every model, so one reader and one writer serve all
+/// (model_file.hpp).
 
 #include <cstdint>
 #include <string>

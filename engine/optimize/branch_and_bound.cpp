@@ -120,7 +120,8 @@ class Branches {
     return std::min(problem_.max_size - static_cast<int64_t>(items_.size()), static_cast<int64_t>(order_.size()));
   }
 
-  /// half_[m, i]: half of the m largest positive pair terms of candidate i, for m up to the room; and the order by promise.
+  /// Sets half_[m, i], half of the m largest positive pair terms of candidate i, for m up to the room; and the order by
+  /// promise.
   void set_halves() {
     const int64_t most = std::max<int64_t>(0, room());
     half_.assign(static_cast<size_t>(most + 1) * n_, 0.0);
@@ -233,7 +234,8 @@ class Branches {
     return true;
   }
 
-  /// What the candidates from `place` on can add at most: the first `least` of the gains in any case, then the positive ones.
+  /// The most that the candidates from `place` on can add: the first `least` of the gains in any case, then the
+  /// positive ones.
   double rest_bound(size_t place, int64_t least, int64_t room) {
     const double* half = half_.data() + static_cast<size_t>(room - 1) * n_;
     size_t length = 0;

@@ -62,8 +62,9 @@ class Relaxation {
     }
   }
 
-  /// An upper bound of the sum of `profit` over sets, with the point where it is reached. With `beside` >= 0: over sets that hold that
-  /// candidate, whose own profit counts 0. A profit of -infinity keeps a candidate out. -infinity: no such set.
+  /// An upper bound of the sum of `profit` over sets, with the point where it is reached. With `beside` >= 0: over sets
+  /// that hold that candidate, whose own profit counts 0. A profit of -infinity keeps a candidate out. -infinity: there
+  /// is no such set.
   Choice best(const double* profit, int64_t beside) const {
     std::vector<char> fixed(must_), open(n_, 0);
     if (beside >= 0) fixed[static_cast<size_t>(beside)] = 1;

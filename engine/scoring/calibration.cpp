@@ -53,7 +53,8 @@ Vector solve(std::array<Vector, kSize> h, Vector g) {
   return g;
 }
 
-/// Newton's step: minus the inverse Hessian times the gradient. A little ridge keeps a part that never varies at its slope.
+/// Newton's step: minus the inverse Hessian times the gradient. A small ridge keeps the slope of a part that never
+/// varies.
 Vector newton_step(const std::vector<Example>& examples, const Vector& theta) {
   constexpr double kRidge = 1e-9;
   Vector gradient{};

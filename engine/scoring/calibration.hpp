@@ -1,6 +1,6 @@
 #pragma once
-/// From scores to probabilities: P = sigmoid(slope * score + offset) by weighted maximum likelihood and smoothed targets, so that
-/// separable data stays finite (Platt, "Probabilistic outputs for support vector machines", 1999).
+/// Turns scores into probabilities: P = sigmoid(slope * score + offset), by weighted maximum likelihood with smoothed
+/// targets, so that separable data stays finite (Platt, "Probabilistic outputs for support vector machines", 1999).
 
 #include <cstdint>
 #include <span>
@@ -10,12 +10,12 @@
 
 namespace sheaf {
 
-/// `scores`, one a label; weights may be empty (all 1). Newton's method with step halving, at most 100 steps. Scores that never vary get
-/// the slope 0. The identity if a class is missing.
+/// `scores` has one value for each label. Weights may be empty (all 1). Newton's method with step halving, at most 100
+/// steps. Scores that never vary get the slope 0. The identity if a class is missing.
 Calibration fit_platt(std::span<const float> scores, std::span<const uint8_t> labels, std::span<const float> weights);
 
-/// Pairs of users with held-out items: those items (label 1) and, for each, `negatives` items that the user did not buy then, drawn by
-/// (seed, Purpose::evaluation).
+/// Pairs of users with held-out items: those items (label 1) and, for each, `negatives` items that the user did not buy
+/// then, drawn by (seed, Purpose::evaluation).
 struct LabelledPairs {
   std::vector<int32_t> users, items;  // [n]
   std::vector<uint8_t> labels;        // [n]
@@ -26,8 +26,8 @@ LabelledPairs draw_pairs(const HostCsr& held_out, int64_t negatives, uint64_t se
 /// Scores of the pairs; each pair by itself.
 std::vector<float> scores_of(Context& context, const Scorer& scorer, const LabelledPairs& pairs);
 
-/// Items at the head of users' lists, where chances are used: of each user with held-out items the `length` best by the score, and
-/// whether they are among the held-out ones.
+/// Items at the head of users' lists, where chances are used: for each user with held-out items, the `length` best by
+/// the score, and whether they are among the held-out ones.
 struct HeadPairs {
   std::vector<float> scores;    // [n]
   std::vector<uint8_t> labels;  // [n]
@@ -35,8 +35,9 @@ struct HeadPairs {
 inline constexpr int64_t kHeadLength = 100;
 HeadPairs head_pairs(Context& context, const Scorer& scorer, const HostCsr& held_out, int64_t length = kHeadLength);
 
-/// Calibrates so that P is the chance that a user who shops in a period like that of `held_out` buys the item then, by the pairs of
-/// head_pairs(). The slope is not below 0: P orders each user's items as the score does. The identity where nothing was held out.
+/// Calibrates on the pairs of head_pairs(). Then P is the chance that a user who shops in a period like that of
+/// `held_out` buys the item then. The slope is not below 0: P orders each user's items as the score does. The identity
+/// if nothing was held out.
 Calibration calibrate(Context& context, const Scorer& scorer, const HostCsr& held_out);
 
 }  // namespace sheaf

@@ -14,8 +14,8 @@ struct ItemSimilarity {
 
 class ItemScorer final : public Scorer {
  public:
-  /// weights [n_users, n_items] of what users bought; item_bias [n_items] or empty, not with a dense similarity (UsageError). People that the model never saw count by the
-  /// values of their purchases.
+  /// weights [n_users, n_items] of what users bought; item_bias [n_items] or empty, not with a dense similarity
+  /// (UsageError). People that the model never saw count by the values of their purchases.
   ItemScorer(Context& context, const HostCsr& weights, ItemSimilarity similarity,
              const std::vector<float>& item_bias = {});
 

@@ -1,6 +1,6 @@
 #pragma once
-/// score(u, i) = users[u, :] . items[i, :] + user_bias[u] + item_bias[i] + bias: factorizations, and the state of a user's history
-/// against item vectors. Lists come from dense/score_topk, which never stores the scores.
+/// score(u, i) = users[u, :] . items[i, :] + user_bias[u] + item_bias[i] + bias: for factorizations, and for the state
+/// of a user's history against item vectors. Lists come from dense/score_topk, which never stores the scores.
 
 #include <functional>
 #include <vector>

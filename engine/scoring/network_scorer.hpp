@@ -1,7 +1,7 @@
 #pragma once
-/// A network over (user, item) pairs: x = [e_u, e_i]; x = max(0, W_l x + b_l) in each layer but the last, which gives the score
-/// (the MLP of He et al., "Neural collaborative filtering", 2017). To score the whole catalog for everyone would cost too much, so
-/// another scorer retrieves candidates for each list, and the network orders those.
+/// A network over (user, item) pairs: x = [e_u, e_i]; x = max(0, W_l x + b_l) in each layer but the last, which gives
+/// the score (the MLP of He et al., "Neural collaborative filtering", 2017). It would cost too much to score the whole
+/// catalog for everyone. So another scorer retrieves candidates for each list, and the network orders those.
 
 #include "engine/scoring/scorer.hpp"
 

@@ -25,7 +25,8 @@ std::vector<int32_t> first_numbers(int64_t n) {
 /// The purchases of each row in the order of the items' numbers.
 History history_of(const HostCsr& purchases) { return {purchases.row_offsets, purchases.columns, {}}; }
 
-/// f(first, scores) for the queries in tiles: scores [n, n_items] of queries first .. first + n - 1, gone when f returns.
+/// Calls f(first, scores) for the queries in tiles. scores [n, n_items] belong to queries first .. first + n - 1 and
+/// end with the call.
 template <class F>
 void for_each_tile(Context& context, const Scorer& scorer, const Queries& queries, int64_t tile, F&& f) {
   for (int64_t first = 0; first < queries.n(); first += tile) {

@@ -1,5 +1,6 @@
 #pragma once
-/// How much people want items: what every model gives to evaluation, bundles and bulk scoring. Results are on the device.
+/// How much people want items. Every model gives a scorer to evaluation, bundles and bulk scoring. Results are on the
+/// device.
 ///
 ///   score(q, i)        any real number; a larger one means that the person of query q wants item i more
 ///   P(q, i)            sigmoid(slope * score(q, i) + offset), by the calibration (Platt, 1999)
@@ -33,8 +34,9 @@ class Queries {
   Queries(Context& context, std::vector<int32_t> users);
   /// 0, 1, .. n_users - 1
   static Queries everyone(Context& context, int64_t n_users);
-  /// People that the model never saw: purchases [n, n_items] with the weight of each pair (empty values: 1), and the same purchases
-  /// oldest first, for models that look at the order; without `history` the order of the items' numbers stands for it.
+  /// People that the model never saw: purchases [n, n_items] with the weight of each pair (empty values: 1), and the
+  /// same purchases oldest first, for models that use the order. Without `history`, the order of the items' numbers
+  /// takes its place.
   Queries(Context& context, HostCsr purchases, History history = {});
 
   int64_t n() const { return are_known_ ? std::ssize(users_) : purchases_.n_rows(); }
@@ -99,8 +101,8 @@ class Scorer {
   virtual int64_t n_users() const = 0;
   virtual int64_t n_items() const = 0;
 
-  /// out[r, i] = score of query first + r and item i, for out.rows queries and all items. UsageError for people that the model never
-  /// saw, where it can say nothing of them.
+  /// out[r, i] = score of query first + r and item i, for out.rows queries and all items. UsageError for people that
+  /// the model never saw, if it cannot score them.
   virtual void all_scores(Context& context, const Queries& queries, int64_t first, MatrixView<float> out) const = 0;
   /// out[q, g] = score of query q and items(q, g), each in [0, n_items).
   virtual void scores(Context& context, const Queries& queries, MatrixView<const int32_t> items,
@@ -120,8 +122,8 @@ class Scorer {
   int64_t tile_of(int64_t n_queries) const;
 };
 
-/// Scores of `group` items for each query on the host: items is [queries.n(), group], the result likewise. An item below 0 (none) gets
-/// any number.
+/// Scores of `group` items for each query, on the host: items is [queries.n(), group], and so is the result. An item
+/// below 0 (none) gets any number.
 std::vector<float> pair_scores(Context& context, const Scorer& scorer, const Queries& queries,
                                const std::vector<int32_t>& items, int64_t group);
 /// P of the same.

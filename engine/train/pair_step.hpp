@@ -1,6 +1,6 @@
 #pragma once
-/// One step of training on sampled pairs: a batch of purchases, each beside items that were not bought; the loss of their logits by BPR
-/// or BCE; the gradients; the update of the rows that the batch touches.
+/// One step of training on sampled pairs: a batch of purchases, each beside items that were not bought; the loss of
+/// their logits by BPR or BCE; the gradients; the update of the rows that the batch touches.
 
 #include <cstdint>
 
@@ -29,8 +29,8 @@ class PairStep {
   /// Begins the training of the model's parameters. `positives` and `model` must outlive it.
   PairStep(Context& context, PairTables& model, const Positives& positives, const TrainParams& params);
 
-  /// The positives first .. first + n_batch - 1 of the epoch's order: adds their mean loss and updates the model. The step number of
-  /// `adam` decides the dropout.
+  /// The positives first .. first + n_batch - 1 of the epoch's order: adds their mean loss and updates the model. The
+  /// step number of `adam` decides the dropout.
   void run(uint32_t epoch, int64_t first, int64_t n_batch, const AdamParams& adam, VectorView<double> loss);
 
  private:

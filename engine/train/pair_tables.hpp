@@ -1,6 +1,6 @@
 #pragma once
-/// The parameters of the models that score a pair by a user's row and an item's, with items described by their own row plus those of
-/// their features:
+/// The parameters of the models that score a pair by a user's row and an item's, with items described by their own row
+/// plus those of their features:
 ///   e_i = sum over the rows in item i's bag (itself, and each categorical value when item features are on)
 ///   dot:   logit(u, i) = e_u . e_i + b_u + b_i + b          (b_i is a bag sum, too)
 ///   sum:   logit(u, i) = w1 . e_u + w2 . e_i + b
@@ -27,7 +27,8 @@ class PairTables {
  public:
   /// Zeros. DataError without a user, an item or a dimension.
   PairTables(Context& context, PairForm form, int64_t n_users, int64_t dim, HostCsr item_bags);
-  /// Tables normal with deviation 0.1 from (seed, Purpose::init, 0 ..); biases stay 0. Returns the number of tables drawn.
+  /// Tables normal with deviation 0.1 from (seed, Purpose::init, 0 ..); biases stay 0. Returns the number of tables
+  /// drawn.
   uint32_t initialise(uint64_t seed);
 
   PairForm form() const { return form_; }

@@ -1,6 +1,6 @@
 #pragma once
-/// Training against the whole catalog: the softmax cross-entropy of every user's purchases over all items (loss/full_softmax.hpp), one
-/// Adam step an epoch. Of PairForm::dot.
+/// Training against the whole catalog: the softmax cross-entropy of every user's purchases over all items
+/// (loss/full_softmax.hpp), one Adam step an epoch. Of PairForm::dot.
 
 #include <memory>
 
@@ -10,10 +10,12 @@
 
 namespace sheaf {
 
-/// log(weight of the item + 0.5) of training purchases, shifted to mean 0; 0 for the rows of features. Biases to start from.
+/// log(weight of the item + 0.5) of training purchases, shifted to mean 0; 0 for the rows of features. Biases to start
+/// from.
 std::vector<float> log_popularity(const HostCsr& train_items, int64_t n_rows);
 
-/// Item biases start at the logarithm of the items' training weight: the model of popularity, from which users then differ.
+/// Item biases start at the logarithm of the items' training weight: the model of popularity, from which users then
+/// differ.
 std::unique_ptr<Epoch> make_softmax_epoch(Context& context, PairTables& model, const HostCsr& train_items,
                                           const TrainParams& params);
 

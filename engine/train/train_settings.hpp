@@ -1,6 +1,6 @@
 #pragma once
-/// How models with learned parameters are trained: the settings that they share, described for `sheaf config`, and what they mean to an
-/// epoch.
+/// How models with learned parameters are trained: the settings that they share, described for `sheaf config`, and what
+/// they mean to an epoch.
 
 #include <cstdint>
 #include <string>

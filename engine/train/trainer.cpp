@@ -53,8 +53,8 @@ void check_params(const TrainParams& params, const HostCsr& train_items) {
   throw DataError(what, "lower model.learning_rate (now " + std::to_string(params.learning_rate) + ")");
 }
 
-// A loss is that of the parameters before its step, so the last step has none. While the sum of a table's squares is a float, so is
-// the product of any two rows (Cauchy and Schwarz).
+// A loss is that of the parameters before its step, so the last step has none. While the sum of a table's squares is a
+// float, so is the product of any two rows (Cauchy and Schwarz).
 void check_parameters(const Trainable& model, const TrainParams& params) {
   for (const Parameter* p : model.parameters) {
     double squares = 0;

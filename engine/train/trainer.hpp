@@ -1,6 +1,6 @@
 #pragma once
-/// Trains a model on the device: batches, negatives, forward, loss, backward and update never leave it. The host sees a loss an epoch
-/// and a validation figure now and then.
+/// Trains a model on the device: batches, negatives, forward, loss, backward and update never leave it. The host sees a
+/// loss an epoch and a validation figure now and then.
 
 #include <cstdint>
 #include <functional>
@@ -38,8 +38,9 @@ struct Trainable {
   std::function<std::unique_ptr<Scorer>()> scorer;  // of the parameters as they are now
 };
 
-/// Runs epochs. train_items.values are the weights of the purchases (how often, how recently); empty means 1. The parameters end as
-/// those of the best validated epoch. Throws Interrupted between steps; UsageError for settings out of range.
+/// Runs epochs. train_items.values are the weights of the purchases (how often, how recently); empty means 1. The
+/// parameters end as those of the best validated epoch. Throws Interrupted between steps; UsageError for settings out
+/// of range.
 TrainReport train(Context& context, const Trainable& model, const std::function<std::unique_ptr<Epoch>()>& make_epoch,
                   const HostCsr& train_items, const HostCsr& validation_items, const TrainParams& params,
                   const std::function<void(const EpochReport&)>& on_epoch = {});

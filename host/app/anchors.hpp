@@ -9,12 +9,13 @@
 
 namespace sheaf::app {
 
-/// The first search.anchors items by search.anchor_by that are not `forbidden`; ties by `wanted` [n_items], then by number. Days end with the last
-/// purchase of train.
+/// The first search.anchors items by search.anchor_by that are not `forbidden`. Ties go by `wanted` [n_items], then by
+/// number. Days end with the last purchase of train.
 /// - wanted: by `wanted`, the users' mean probability.
-/// - trending: by purchases in the last search.anchor_days minus purchases in as many days before; only items that gained.
+/// - trending: by purchases in the last search.anchor_days minus purchases in as many days before; only items that
+///   gained.
 /// - new: by `wanted`; only items whose first purchase of train lies in the last search.anchor_days.
-/// NoBundle where no item is new or gained.
+/// Throws NoBundle if no item is new or gained.
 std::vector<int32_t> choose_anchors(const data::Prepared& prepared, const config::Config& config,
                                     const std::vector<float>& wanted, const std::vector<int32_t>& forbidden);
 

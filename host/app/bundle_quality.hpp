@@ -1,5 +1,6 @@
 #pragma once
-/// The tables of bundles beside baselines: for users and for the catalog, on the same baskets under the same constraints.
+/// The tables that compare bundles with baselines: for users and for the catalog, on the same baskets under the same
+/// constraints.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -10,8 +11,8 @@
 
 namespace sheaf::app {
 
-/// The settings of the baselines, each chosen where the share of validation baskets with two or more of a bundle's items is highest, with
-/// the training baskets as history; of equals the first.
+/// The settings of the baselines. Each is chosen where the share of validation baskets with two or more of a bundle's
+/// items is highest, with the training baskets as history; among equals the first.
 struct BaselineSettings {
   double decay_days = 0;     // a basket of the history weighs exp(-age / this)
   int64_t users_pool = 0;    // frequent itemsets for users: of this many most popular items
@@ -36,8 +37,9 @@ struct FoundBundles {
 /// search_users() of everyone and search_catalog(); what no bundle meets is said, not thrown.
 FoundBundles find_bundles(const Session& session);
 
-/// Users are measured on the baskets of the test period, the catalog on all after the history. Lift out of time is counted on the
-/// latter. Where the search starts around trending or new items, every bundle of the catalog's baselines holds one of them, too.
+/// Users are measured on the baskets of the test period, the catalog on all baskets after the history. The lift out of
+/// time is counted on the latter. If the search starts around trending or new items, every bundle of the catalog's
+/// baselines holds one of them, too.
 ///
 BundleQuality measure_bundle_quality(const Session& session, const FoundBundles& found);
 

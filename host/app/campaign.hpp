@@ -1,6 +1,6 @@
 #pragma once
-/// What a run of the bundle search is asked beyond each bundle's own constraints: facts of the items for this run, the discounts to choose
-/// from, what bundles share, and an earlier result to begin with.
+/// What one run of the bundle search is given beyond each bundle's own constraints: facts of the items for this run,
+/// the discounts to choose from, what bundles share, and an earlier result to begin with.
 
 #include <cstdint>
 #include <filesystem>
@@ -22,8 +22,8 @@ struct RunFacts {
   std::vector<double> cost;   // [n_items] of a unit in the currency of the data, NaN for unknown; empty: no such column
 };
 
-/// DataError, with file and line, for an unknown item, one that is there twice, a value that is no number or negative, and a file with
-/// neither column.
+/// DataError, with file and line, for an unknown item, an item that occurs twice, a value that is no number or
+/// negative, and a file with neither column.
 RunFacts read_run_facts(const std::filesystem::path& path, const data::Prepared& prepared, const Context& context);
 
 /// Bundles of an earlier result: a folder of `sheaf search` or `sheaf score`, or its bundles.jsonl or users.jsonl.

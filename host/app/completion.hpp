@@ -15,13 +15,15 @@ namespace sheaf::app {
 
 class Session;
 
-/// With complete.shrinkage = 0: 0.25 for bundles that people made, 10 for baskets, each chosen on validation (engine/bundles/README.md).
+/// With complete.shrinkage = 0: 0.25 for bundles that people made, 10 for baskets. Both were chosen on validation
+/// (engine/bundles/README.md).
 CompletionParams completion_params(const config::Config& config, bool given_bundles);
 
 /// Learns from `given`, or where there is none from the training baskets; and from the items' words.
 CompletionScorer completion_scorer(const Session& session, const data::GivenBundles* given);
 
-/// complete.user_weight * P(user, i) of every item, [n_items]: what best_items adds to the scores. DataError for a chance that is not finite.
+/// complete.user_weight * P(user, i) of every item, [n_items]: best_items adds it to the scores. DataError for a chance
+/// that is not finite.
 std::vector<double> user_prior(const Session& session, int32_t user);
 
 /// "1,400 given bundles, 0 of 3,499 items are unknown"

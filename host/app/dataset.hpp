@@ -11,8 +11,8 @@ namespace sheaf::app {
 
 Catalog make_catalog(const data::Prepared& prepared);
 
-/// A training pair weighs the sum over its lines of exp(-age / recency_days), age in days before the last training line; with
-/// recency_days = 0 the number of its lines.
+/// The weight of a training pair is the sum over its lines of exp(-age / recency_days), age in days before the last
+/// training line. With recency_days = 0 it is the number of its lines.
 Purchases make_purchases(const data::Prepared& prepared, double recency_days);
 
 /// 0, 1, .. n - 1

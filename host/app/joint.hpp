@@ -1,6 +1,6 @@
 #pragma once
-/// What the bundles of a data set are expected to do: chances of coming baskets, how items hang together in them, and what search.objective
-/// makes of both.
+/// What the bundles of a data set are expected to do: chances of coming baskets, the dependence of items in them, and
+/// what search.objective makes of both.
 
 #include <cstdint>
 #include <memory>
@@ -18,8 +18,8 @@ namespace sheaf::app {
 
 class Session;
 
-/// The terms of search.objective with their weights: "joint", or a sum such as "revenue + 20 discovery". UsageError, with the nearest
-/// name, for what is no such sum.
+/// The terms of search.objective with their weights: "joint", or a sum such as "revenue + 20 discovery". UsageError,
+/// with the nearest name, for anything else.
 struct ObjectiveTerms {
   double joint = 0, affinity = 0, revenue = 0, margin = 0, discovery = 0, clearance = 0;
 
@@ -45,8 +45,8 @@ struct JointModel {
 
   /// [n_items] that a coming basket of these users holds the item.
   std::vector<float> chance_of(const std::vector<int32_t>& users) const;
-  /// The chance that a basket of the user holds at least two of the items: as if independent, times how much likelier the pairs are.
-  /// `chances` one an item.
+  /// The chance that a basket of the user holds at least two of the items: as if they were independent, times how much
+  /// likelier the pairs are. `chances` has one value for each item.
   double at_least_two(const std::vector<int32_t>& items, const std::vector<double>& chances) const;
 };
 

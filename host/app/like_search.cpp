@@ -17,7 +17,8 @@ namespace {
 
 using Items = std::vector<int32_t>;
 
-/// How many of `count` bundles each size gets: shares of the given ones, largest remainders first (the smaller size of equals).
+/// How many of `count` bundles each size gets: its share among the given ones, largest remainders first (the smaller
+/// size among equals).
 std::map<int64_t, int64_t> size_quota(const HostCsr& given, const SearchParams& params, int64_t count) {
   std::map<int64_t, int64_t> n_given;
   for (int64_t b = 0; b < given.n_rows(); ++b) {

@@ -1,12 +1,13 @@
 #pragma once
 /// New bundles for the catalog like those that people made: `search --like`.
 ///
-/// Around every item a bundle problem is solved whose pair terms are the affinities of engine/bundles/completion.hpp, once for each size
-/// that the given bundles have (a size beyond search.min_size .. max_size counts as the nearest within). Of all sets that the searches
-/// end with, those of the highest mean affinity over their pairs are taken, of each size the share that it has among the given bundles.
-/// Left out are copies of given bundles and sets that lie within one, and what shares more than search.max_overlap items with a bundle
-/// already taken. search.budget, must_have, forbidden, categories, candidates and bundles count as for other searches;
-/// search.min_categories does not, for many bundles of people are of one category.
+/// Around every item one bundle problem is solved for each size that the given bundles have (a size beyond
+/// search.min_size .. max_size counts as the nearest within). Its pair terms are the affinities of
+/// engine/bundles/completion.hpp. Of all sets that the searches find, those with the highest mean affinity over their
+/// pairs are taken; each size has the share that it has among the given bundles. Left out are copies of given bundles,
+/// sets that lie within one, and sets that share more than search.max_overlap items with a bundle already taken.
+/// search.budget, must_have, forbidden, categories, candidates and bundles count as for other searches.
+/// search.min_categories does not, because many bundles of people have one category.
 
 #include <cstdint>
 #include <vector>

@@ -78,7 +78,8 @@ Offer make_offer(Bundle bundle, const Catalog& catalog, const PairCounts& counts
     offer.association /= n_pairs;
   }
   for (const int32_t item : bundle.items) offer.price += static_cast<double>(catalog.price[static_cast<size_t>(item)]);
-  // Where the search did not choose it: what is bought together anyway needs no discount; what is not, earns one. Whole percents.
+  // If the search did not choose the discount: items that are bought together anyway need none, other items earn one.
+  // Whole percents.
   const double discount = config.discount.min + (config.discount.max - config.discount.min) / std::max(1.0, offer.lift);
   offer.discount = std::clamp(std::round(discount * 100.0) / 100.0, config.discount.min, config.discount.max);
   if (config.discount.by == "search") offer.discount = std::round(static_cast<double>(bundle.discount) * 1e6) / 1e6;

@@ -47,7 +47,8 @@ class PairAssociation {
 /// A(i, j) of the given items, [items, items].
 std::vector<double> association_matrix(const Session& session, const std::vector<int32_t>& items);
 
-/// The offer of a bundle without what depends on the users: prices, the suggested discount, how its pairs hang together.
+/// The offer of a bundle without what depends on the users: prices, the suggested discount, the association of its
+/// pairs.
 Offer make_offer(Bundle bundle, const Catalog& catalog, const PairCounts& counts, const PairAssociation& association,
                  const config::Config& config);
 /// Fills what depends on the users: audience, expected baskets and value, the likeliest users.

@@ -1,6 +1,6 @@
 #pragma once
-/// How the purchases of a prepared set respond to discounts, and what the discount of each offer adds. The assumption and the method:
-/// engine/bundles/price_response.hpp and increment.hpp.
+/// How the purchases of a prepared set respond to discounts, and what the discount of each offer adds.
+/// engine/bundles/price_response.hpp and increment.hpp have the assumption and the method.
 
 #include <cstdint>
 #include <nlohmann/json.hpp>

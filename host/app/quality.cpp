@@ -52,8 +52,8 @@ void measure_probabilities(const Session& session, Quality& quality) {
   quality.brier = values[metrics::kBrier];
 }
 
-/// Foreseen against found in the test period: P of the items at the head of users' lists, and the chance that a basket holds an item that the
-/// user has bought before.
+/// Predicted against found in the test period: P of the items at the head of users' lists, and the chance that a basket
+/// holds an item that the user has bought before.
 void measure_reliability(const Session& session, Quality& quality) {
   const Purchases& purchases = session.purchases;
   if (purchases.test.nnz() == 0) return;

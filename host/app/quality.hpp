@@ -22,8 +22,8 @@ struct Quality {
   int64_t n_pairs = 0;         // of the balanced sample below
   double accuracy = 0, auc = 0, log_loss = 0, brier = 0;
   Calibration calibration;
-  /// Foreseen against found: P of a purchase in the test period at the head of users' lists; chance a basket of own items, empty without
-  /// the joint objective.
+  /// Predicted against found: P of a purchase in the test period at the head of users' lists; the chance that a basket
+  /// holds an item of the user's own, empty without the joint objective.
   std::vector<ReliabilityBin> purchase_reliability, basket_reliability;
   BundleSummary bundles;
   std::vector<int64_t>

@@ -14,8 +14,8 @@
 namespace sheaf::app {
 namespace {
 
-/// Of the joint terms of two substitutes where they are avoided: such a pair takes away four times what it would bring, so that one is left only
-/// where nothing else fits.
+/// The factor of the joint terms of two substitutes where they are avoided: such a pair takes away four times what it
+/// would bring. So it remains only where nothing else fits.
 constexpr float kAvoid = -4.0f;
 
 /// Weights of the affinity, where the objective has no such term.

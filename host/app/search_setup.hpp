@@ -19,12 +19,12 @@ struct SearchSetup {
   /// By search.objective, or by another one.
   explicit SearchSetup(const Session& of, const std::string& objective = {});
 
-  /// [n_items] what users want: the chance that a coming basket holds the item, or P of a purchase for the affinity alone. Of all users or
-  /// of some.
+  /// [n_items] what users want, all of them or some: the chance that a coming basket holds the item, or P of a purchase
+  /// for the affinity alone.
   const std::vector<float>& wanted() const { return wanted_; }
   std::vector<float> wanted_by(const std::vector<int32_t>& users) const;
-  /// [anchors, at most search.candidates - 1] what may stand beside each anchor, best first, -1 for none: by the chance that a basket
-  /// holds both; for the affinity alone by associate.by.
+  /// [anchors, at most search.candidates - 1] what may stand beside each anchor, best first, -1 for none: by the chance
+  /// that a basket holds both; for the affinity alone by associate.by.
   std::vector<int32_t> partners_of(const std::vector<int32_t>& anchors) const;
 
   const Session& session;

@@ -32,8 +32,8 @@ struct CatalogSearch {
 /// Bundles around the items that the users want most. NoBundle if none meets the constraints.
 CatalogSearch search_catalog(const Session& session);
 
-/// The best bundle of each of `users`, NoBundle if there is none for anyone; where they share stock or uses, a user for whom nothing is
-/// left has a bundle without items, of violation 1.
+/// The best bundle of each of `users`. Throws NoBundle if there is none for anyone. Where users share stock or uses, a
+/// user for whom nothing is left has a bundle without items, of violation 1.
 SearchResult search_users(const Session& session, const std::vector<int32_t>& users,
                           std::optional<Together>* together = nullptr);
 

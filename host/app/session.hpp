@@ -1,5 +1,6 @@
 #pragma once
-/// One run on one data set: the settings, the data, the model, and what is made of them, each made once, when it is first asked for.
+/// One run on one data set: the settings, the data, the model, and what is made of them. Each is made once, when it is
+/// first asked for.
 
 #include <cstdint>
 #include <memory>
@@ -42,8 +43,9 @@ class Session {
   const Scorer& scorer() const;
   /// The model's vectors of items; empty for a model that has none.
   const Vectors& item_vectors() const;
-  /// What `by` compares: for cosine those vectors, for gcn the same after associate.layers steps over the graph of training purchases.
-  /// UsageError for a model that has none, DataError that names the first item whose vector is not finite.
+  /// The vectors that `by` compares: for cosine the model's, for gcn the same after associate.layers steps over the
+  /// graph of training purchases. UsageError for a model that has none, DataError that names the first item whose
+  /// vector is not finite.
   const Vectors& learned_vectors(const std::string& by) const;
   /// associate.by, or count-cosine where that asks for learned vectors and the model has none.
   std::string association_by() const;

@@ -80,7 +80,8 @@ struct Built : SearchSetup {
     return problems;
   }
 
-  /// Bundles of the earlier result that are for the audience; their items become candidates of a single user's or an anchor's problem.
+  /// Bundles of the earlier result that are for the audience. Their items become candidates of the problem of one user
+  /// or one anchor.
   std::vector<std::vector<int32_t>> known_of(const Audience& audience) {
     std::vector<std::vector<int32_t>> known = plan.known.any;
     for (const int32_t user : audience.users) {

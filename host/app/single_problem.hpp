@@ -1,5 +1,6 @@
 #pragma once
-/// One bundle problem of a data set as data, for whom it is asked: to solve with a bound, to find its front, or to write to a file.
+/// One bundle problem of a data set, and for whom it is: to solve with a bound, to find its front, or to write to a
+/// file.
 
 #include <optional>
 
@@ -27,9 +28,9 @@ SingleProblem build_problem(const Session& session, const Audience& audience);
 /// The front of it: revenue at full price, conversion, diversity, and stock to clear where search.item_facts has stock.
 ParetoProblem build_front(const Session& session, const Audience& audience);
 
-/// An upper bound of each bundle's value over all feasible sets of its candidates, with any of the discounts to choose from; it is their
-/// optimum where branch and bound ends within its nodes. -infinity where nothing is feasible. Subjects are items with `around_anchors`, else
-/// users.
+/// An upper bound of each bundle's value over all feasible sets of its candidates, with any of the discounts to choose
+/// from. It is their optimum where branch and bound ends within its nodes, and -infinity where nothing is feasible.
+/// Subjects are items with `around_anchors`, else users.
 std::vector<double> bounds_of(const Session& session, const std::vector<Bundle>& bundles, bool around_anchors);
 
 }  // namespace sheaf::app

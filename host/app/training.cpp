@@ -16,15 +16,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Without a validation period: what a model that did not see the newest tenth of the training baskets chose, and its calibration.
+/// Without a validation period: what a model chose that did not see the newest tenth of the training baskets, and its
+/// calibration.
 struct HeldBack {
   int64_t n_baskets = 0;
   std::map<std::string, double> chosen;
   Calibration calibration;
 };
 
-/// The data with the newest `count` training baskets as validation. Baskets are numbered by their first lines: of equal times the later
-/// ones. Lines of a basket stay together.
+/// The data with the newest `count` training baskets as validation. Baskets are numbered by their first lines; among
+/// equal times the later ones are newer. Lines of a basket stay together.
 data::Prepared without_newest(const data::Prepared& all, int64_t count) {
   std::vector<int64_t> first(static_cast<size_t>(all.n_baskets), std::numeric_limits<int64_t>::max());
   for (size_t i = 0; i < all.basket.size(); ++i) {

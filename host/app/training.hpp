@@ -12,8 +12,8 @@ namespace sheaf::app {
 struct Training {
   FitReport report;
   double seconds = 0;
-  /// Where there is no validation period: the newest baskets that a first model did not see; its choices and calibration are taken for
-  /// the one trained on all.
+  /// Where there is no validation period: the number of the newest baskets that a first model did not see. Its choices
+  /// and its calibration are used for the model that is trained on all.
   int64_t held_back_baskets = 0;
   bool calibrated = false;  // else there is too little to hold back, and P is the plain sigmoid of the score
 

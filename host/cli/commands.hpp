@@ -1,5 +1,6 @@
 #pragma once
-/// The subcommands. Each writes its result to stdout (JSON with --json) and throws the errors of kernels/core/error.hpp.
+/// The subcommands. Each writes its result to stdout (JSON with --json) and throws the errors of
+/// kernels/core/error.hpp.
 
 #include "host/cli/options.hpp"
 

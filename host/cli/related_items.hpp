@@ -40,7 +40,8 @@ class RelatedItems {
   std::vector<Related> complements_, substitutes_;
 };
 
-/// Every substitute and complement among the pairs with evidence, each once, by the items' numbers: the lines of relations.csv.
+/// Every substitute and complement among the pairs with evidence, once each, by the items' numbers: the lines of
+/// relations.csv.
 std::string relations_csv(const app::Session& session);
 
 }  // namespace sheaf::cli

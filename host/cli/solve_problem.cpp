@@ -62,7 +62,8 @@ void prove(const BundleProblem& problem, double seconds, BundleAnswer& answer) {
   if (proof.proven) answer.upper_bound = answer.feasible ? answer.value : -std::numeric_limits<double>::infinity();
 }
 
-/// The search, then a bound, then, where they differ, branch and bound from the answer. An interrupt ends it with what there is.
+/// The search, then a bound, then, if they differ, branch and bound from the answer. An interrupt ends it with what was
+/// found.
 BundleAnswer find_answer(Context& context, const BundleProblem& problem, const Options& options,
                          const config::Config& config, const std::vector<int32_t>& known) {
   const Times times = split_time(options);

@@ -9,7 +9,8 @@
 
 namespace sheaf::cli {
 
-/// The answer, no worse than the feasible set `known`, with its bound and gap; DataError where no set is feasible, naming `source`.
+/// Prints the answer, no worse than the feasible set `known`, with its bound and gap. DataError, naming `source`, if no
+/// set is feasible.
 void print_answer(Context& context, const problems::ProblemFile& file, const Options& options,
                   const config::Config& config, const std::vector<int32_t>& known, const std::string& source);
 /// The front and its hypervolume; DataError likewise.

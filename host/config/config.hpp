@@ -1,6 +1,6 @@
 #pragma once
-/// The program's settings. A setting is a field here, with its default, and one line of the registry in config.cpp with its range and
-/// meaning; a model's settings come from the model. Import configurations are another thing: host/data/import.hpp.
+/// The program's settings. A setting is a field here, with its default, and one line of the registry in config.cpp with
+/// its range and meaning. A model's settings come from the model. host/data/import.hpp has the import configurations.
 
 #include <cstdint>
 #include <filesystem>
@@ -21,7 +21,8 @@ struct Config {
     std::string preference = "factorization";
     double recency_days = 250.0;
   } model;
-  /// Those of the models, which describe themselves (engine/models/registry.hpp), by "section.name": what differs from the usual.
+  /// Settings of the models, which describe themselves (engine/models/registry.hpp), by "section.name": those that
+  /// differ from the default.
   SettingValues model_settings;
   struct Associate {
     std::string by = "cosine";
@@ -95,13 +96,15 @@ struct Config {
     std::string device = "auto";
   } run;
 
-  /// Takes over what a TOML file says. UsageError with file and line for an unknown key, a wrong type or a value out of range.
+  /// Takes over the settings of a TOML file. UsageError with file and line for an unknown key, a wrong type or a value
+  /// out of range.
   void load(const std::filesystem::path& toml_path);
   /// "section.key=value". Strings need no quotes; lists are "[...]" or separated by commas.
   void set(std::string_view assignment);
   /// Relations between settings (min <= max and the like); call when all is set.
   void check() const;
-  /// All settings as TOML with their help; those that differ from the default say so. Reading it back gives the same settings.
+  /// All settings as TOML with their help. Those that differ from the default say so. Reading it back gives the same
+  /// settings.
   std::string show() const;
 };
 

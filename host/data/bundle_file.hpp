@@ -1,6 +1,7 @@
 #pragma once
-/// Bundles that people made, or baskets to complete, from a CSV file: a line an item, columns `bundle` and `item` (ids of the prepared set),
-/// and for baskets to complete optionally `user`. Lines of one bundle need not stand together; an item that a bundle names twice counts once.
+/// Bundles that people made, or baskets to complete, from a CSV file: one line for each item, columns `bundle` and
+/// `item` (ids of the prepared set), and for baskets to complete optionally `user`. Lines of one bundle need not stand
+/// together. An item that a bundle names twice counts once.
 
 #include <cstdint>
 #include <filesystem>
@@ -25,12 +26,12 @@ struct GivenBundles {
   HostCsr matrix(int64_t n_items, size_t min_size) const;
 };
 
-/// Bundles to learn from. Unknown items are counted and left out. DataError with file and line for a missing column, an empty field, a
-/// row of a wrong width and a bundle of one item; for a file without a bundle of two known items.
+/// Bundles to learn from. Unknown items are counted and left out. DataError with file and line for a missing column, an
+/// empty field, a row of a wrong width, a bundle of one item, and a file without a bundle of two known items.
 GivenBundles read_given_bundles(const std::filesystem::path& path, const Prepared& prepared, const Context& context);
 
-/// Baskets to complete: one item is enough. DataError as above, for an unknown item or user with the nearest known, and for a bundle of
-/// two users.
+/// Baskets to complete: one item is enough. DataError as above, also for an unknown item or user, with the nearest
+/// known, and for a bundle of two users.
 GivenBundles read_partial_bundles(const std::filesystem::path& path, const Prepared& prepared, const Context& context);
 
 }  // namespace sheaf::data

@@ -14,8 +14,8 @@ struct CategoryRule {
   std::vector<std::string> words;
 };
 
-/// A phrase is words in a row; a word with a trailing * is any that begins so. What is neither letter nor digit parts words, case does not
-/// matter (ASCII; every other byte counts as a letter).
+/// A phrase is words in a row. A word with a trailing * stands for all words that begin so. Whatever is neither letter
+/// nor digit separates words. Case does not matter (ASCII; every other byte counts as a letter).
 class CategoryRules {
  public:
   CategoryRules(const std::vector<CategoryRule>& rules, std::string other);

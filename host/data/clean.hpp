@@ -21,8 +21,8 @@ std::vector<int32_t> number_baskets(const Rows& rows, const std::vector<int64_t>
 /// Split of each of `kept` (rows in the order of time). A basket is never cut by a temporal or leave-last-out split.
 std::vector<uint8_t> split_rows(const Rows& rows, const std::vector<int64_t>& kept, const ImportConfig::Split& split);
 
-/// Drops items that too few users have in train and users that have too few items in train, again and again until both rules hold.
-/// Shortens `kept` and `split` alike.
+/// Drops items that too few users have in train, and users that have too few items in train, again and again until both
+/// rules hold. Shortens `kept` and `split` alike.
 void thin_rows(const Rows& rows, const ImportConfig::Clean& clean, std::vector<int64_t>& kept,
                std::vector<uint8_t>& split, ImportReport& report);
 

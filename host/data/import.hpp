@@ -1,6 +1,6 @@
 #pragma once
-/// From a file of transactions to a prepared data set: read, clean, split, thin, encode. README.md of this folder says what each key of
-/// the import configuration means.
+/// From a file of transactions to a prepared data set: read, clean, split, thin, encode. README.md of this folder
+/// explains each key of the import configuration.
 
 #include <cstdint>
 #include <filesystem>

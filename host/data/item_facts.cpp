@@ -18,7 +18,8 @@ std::vector<int64_t> find_in_table(const ItemTable* table, const Prepared& prepa
   return found;
 }
 
-/// For each item the most frequent non-empty value of its rows (the earliest of the file among equals); empty if it has none.
+/// For each item the most frequent non-empty value of its rows (among equals the earliest in the file); empty if it has
+/// none.
 std::vector<std::string> values_of_rows(const StringEncoder& values, const std::vector<int32_t>& codes,
                                         const std::vector<int64_t>& kept, const Prepared& prepared) {
   std::vector<uint64_t> pairs;

@@ -11,8 +11,8 @@
 
 namespace sheaf::data {
 
-/// Fills item_names, the categories, item_price and the numeric features. `prepared` has its interactions and ids; `kept` are their rows.
-/// `table` may be null.
+/// Fills item_names, the categories, item_price and the numeric features. `prepared` has its interactions and ids;
+/// `kept` are their rows. `table` may be null.
 void fill_item_facts(const Rows& rows, const ItemTable* table, const ImportConfig& config,
                      const std::vector<int64_t>& kept, Prepared& prepared);
 

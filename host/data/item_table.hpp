@@ -24,7 +24,8 @@ class ItemTable {
   std::string_view value(const std::string& column, int64_t row) const;
   /// The columns of [items].name, joined by single spaces, empty ones left out.
   std::string name(int64_t row) const;
-  /// A column of [items].numeric; NaN where the field is empty. DataError with the line for anything that is no finite number.
+  /// A column of [items].numeric; NaN where the field is empty. DataError with the line for anything that is not a
+  /// finite number.
   double number(const std::string& column, int64_t row) const;
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
-/// The prepared data set: cleaned, encoded and split interactions with what is known of the items. It is what every other part of the
-/// program reads. On disk it is a folder of kind "prepared": prepared.safetensors and manifest.json.
+/// The prepared data set: cleaned, encoded and split interactions with what is known of the items. Every other part of
+/// the program reads it. On disk it is a folder of kind "prepared": prepared.safetensors and manifest.json.
 
 #include <cstdint>
 #include <filesystem>
@@ -45,7 +45,8 @@ struct Prepared {
   std::vector<std::string> numeric_names;  // "log_price" first: log1p(item_price)
   std::vector<float> item_numeric;         // [n_items, n_numeric], (value - mean) / deviation; a missing value is 0
   std::vector<float> numeric_mean, numeric_deviation;  // over the items seen in train; a deviation of 0 is stored as 1
-  /// [n_items] median unit price before discount over the item's training lines; over all its lines if it has none in train.
+  /// [n_items] median unit price before discount over the item's training lines; over all its lines if it has none in
+  /// train.
   std::vector<float> item_price;
 
   nlohmann::json import_summary;

@@ -41,7 +41,7 @@ std::vector<uint8_t> split_at_random(const std::vector<int64_t>& kept, const Imp
   return splits;
 }
 
-/// Of each user the last basket is test, the one before it validation; one basket alone is train, of two the last is test.
+/// Each user's last basket is test, the one before it validation. A single basket is train; of two, the last is test.
 std::vector<uint8_t> split_last_out(const Rows& rows, const std::vector<int64_t>& kept) {
   const std::vector<int32_t> baskets = number_baskets(rows, kept);
   const int32_t n_baskets = baskets.empty() ? 0 : *std::ranges::max_element(baskets) + 1;

@@ -7,8 +7,9 @@
 
 namespace sheaf::data {
 
-/// Empty if `format` is one that parse_timestamp knows, else what is wrong with it. %Y (4 digits) %y (2 digits: 69-99 are 19..) %m %d
-/// %H %M %S (1 or 2 digits), %s (seconds since 1970), %%; anything else stands for itself. It needs %s, or a year, %m and %d.
+/// Empty if parse_timestamp knows `format`, else what is wrong with it. %Y (4 digits) %y (2 digits: 69-99 are 19..) %m
+/// %d %H %M %S (1 or 2 digits), %s (seconds since 1970), %%; anything else stands for itself. It needs %s, or a year,
+/// %m and %d.
 std::string timestamp_format_problem(std::string_view format);
 
 /// False if the whole of `text` does not match or is no date that exists.

@@ -1,5 +1,6 @@
 #pragma once
-/// Bundle problems as TOML text that read_problem and read_pareto read back to the same numbers; the schema: host/data/README.md.
+/// Writes bundle problems as TOML text that read_problem and read_pareto read back to the same numbers. Schema:
+/// host/data/README.md.
 
 #include <string>
 

@@ -1,6 +1,6 @@
 #pragma once
-/// What a run leaves behind for people and programs: bundles.csv, bundles.jsonl, users.csv, metrics.json, report.html. None of them holds
-/// a time or a place: the same run gives the same bytes.
+/// What a run leaves for people and programs: bundles.csv, bundles.jsonl, users.csv, metrics.json, report.html. None of
+/// them holds a time or a path: the same run gives the same bytes.
 
 #include <filesystem>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,6 @@
 #pragma once
-/// Charts as SVG text, drawn without any outside help: fixed size, CSS classes for colours, the same bytes for the same data.
+/// Charts as SVG text, drawn without any other library: fixed size, CSS classes for colours, the same bytes for the
+/// same data.
 
 #include <cstdint>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
-/// Delimited text, whole file in memory: RFC 4180 quoting (embedded delimiters, line ends, doubled quotes), LF or CRLF, a UTF-8 byte order
-/// mark, plain or gzip. Fields are views of the text. Blank lines are skipped.
+/// Delimited text, the whole file in memory: RFC 4180 quoting (embedded delimiters, line ends, doubled quotes), LF or
+/// CRLF, a UTF-8 byte order mark, plain or gzip. Fields are views of the text. Blank lines are skipped.
 
 #include <cstdint>
 #include <deque>
@@ -20,7 +20,8 @@ struct CsvOptions {
   Encoding encoding = Encoding::utf8;
 };
 
-/// Chosen columns of all rows. Views are of the CsvFile's text, or of `unquoted` where a doubled quote had to be taken out.
+/// Chosen columns of all rows. Views are of the CsvFile's text, or of `unquoted` where a doubled quote had to be
+/// removed.
 struct CsvColumns {
   std::vector<std::vector<std::string_view>> values;  // [n_chosen][n_rows]; empty views in a row with too few fields
   std::vector<int32_t> n_fields;                      // [n_rows] as found
@@ -29,7 +30,8 @@ struct CsvColumns {
 
 class CsvFile {
  public:
-  /// DataError for a missing or empty file, broken gzip, a quote that is never closed, a header with an empty or repeated name.
+  /// DataError for a missing or empty file, broken gzip, a quote that is never closed, a header with an empty or
+  /// repeated name.
   explicit CsvFile(const std::filesystem::path& path, CsvOptions options = {});
   CsvFile(const CsvFile&) = delete;
   CsvFile& operator=(const CsvFile&) = delete;
@@ -44,7 +46,8 @@ class CsvFile {
 
   /// Position of a column; DataError that names the columns there are, and the nearest.
   int64_t column(std::string_view name) const;
-  /// Parses the columns at `positions` for all rows on the context's threads. Rows of a wrong width are only noted in n_fields.
+  /// Parses the columns at `positions` for all rows on the context's threads. Rows of a wrong width are only noted in
+  /// n_fields.
   CsvColumns parse(const std::vector<int64_t>& positions, const Context& context) const;
 
   /// "<file> line 7: 3 fields, expected 8"

@@ -22,7 +22,8 @@ constexpr size_t kAlignment = 256;
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kFirstChunk = size_t{1} << 20;
 
-// Rows picked at random from a large table miss the TLB of 4 KiB pages nearly every time. Advice only: the kernel may refuse.
+// With pages of 4 KiB, nearly every read of a random row of a large table misses the TLB. This is advice: the kernel
+// may refuse.
 void advise_huge_pages([[maybe_unused]] void* pointer, [[maybe_unused]] size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   madvise(pointer, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);

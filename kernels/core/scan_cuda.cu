@@ -9,7 +9,8 @@
 namespace sheaf::cuda {
 
 #if defined(SHEAF_SIMT)
-// The executor's memory is host memory: the CPU scan is CUB's twin there. Its scratch is its own, for a graph may run it later.
+// The executor's memory is host memory, so the CPU scan takes CUB's place there. It has scratch of its own, because a
+// graph may run it later.
 void exclusive_scan(Context& context, const ExclusiveScanArgs& args) {
   ::simt::on_stream(cuda_stream(context), [args] {
     Context host({}, {.n_threads = 1});

@@ -105,7 +105,8 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-// Runs before the rows' kernel, which may overwrite d_normed. A thread one column of one piece; neighbours read neighbours.
+// Runs before the rows' kernel, which may overwrite d_normed. A thread one column of one piece; neighbours read
+// neighbours.
 __global__ void __launch_bounds__(kColumnBlock)
     residual_norm_columns_kernel(ResidualNormBackwardArgs args, float* partials) {
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kColumnBlock + threadIdx.x;

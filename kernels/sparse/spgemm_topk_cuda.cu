@@ -12,8 +12,8 @@ constexpr int kMaxK = 256;
 constexpr int64_t kMaxBlocks = 1024;                       // persistent; each owns a row of accumulators
 constexpr int64_t kAccumulatorBytes = int64_t{256} << 20;  // at most this much for all of them
 
-// One block a user at a time. History entries follow one another with a barrier between, and the columns of a similarity row
-// are unique: no two threads add to one place, and the order of additions is fixed.
+// A block processes one user at a time. There is a barrier between two history entries, and the columns of a similarity
+// row are unique. So no two threads add to one place, and the order of additions is fixed.
 __global__ void spgemm_topk_kernel(SpgemmTopkArgs args, float* accumulators) {
   __shared__ float list_scores[kMaxK];
   __shared__ int32_t list_ids[kMaxK];

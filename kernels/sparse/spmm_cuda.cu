@@ -29,8 +29,9 @@ __device__ void write(const SpmmArgs& args, int64_t r, int64_t c, float sum) {
   args.mean(r, c) = mean + (value - mean) / static_cast<float>(args.n_in_mean + 1);
 }
 
-// A block has as many rows as warps. A short row belongs to its warp, lanes over the columns; a long one to all of them in turn, and
-// the warps' sums are added in the order of the warps: popular items have a thousand times the entries of others.
+// A block has as many rows as warps. A short row belongs to one warp, its lanes over the columns. All warps share a
+// long row, and their sums are added in the order of the warps: popular items have a thousand times the entries of
+// others.
 __global__ void spmm_shared_rows_kernel(SpmmArgs args) {
   __shared__ float partial[kWarps][kWarp];
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;

@@ -30,8 +30,8 @@ double central_difference(const F& f, std::vector<double> x, size_t i, double h)
   return (above - f(x)) / (2.0 * h);
 }
 
-/// A value that chi-square with `freedom` degrees of freedom exceeds about once in 3.5 million: the normal quantile 5 through
-/// Wilson and Hilferty's cube.
+/// A value that chi-square with `freedom` degrees of freedom exceeds about once in 3.5 million times: the normal
+/// quantile 5 by the cube formula of Wilson and Hilferty.
 inline double chi_square_limit(double freedom) {
   const double a = 2.0 / (9.0 * freedom);
   return freedom * std::pow(1.0 - a + 5.0 * std::sqrt(a), 3.0);

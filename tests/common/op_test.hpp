@@ -1,7 +1,7 @@
 #pragma once
-/// One test body, every backend that this build holds. Where the build has CUDA and the machine has no GPU, the test shows as
-/// skipped; SHEAF_REQUIRE=cuda (a comma-separated list of backends) turns that skip into a failure: the program ends with 4 before
-/// the first test. SHEAF_POISON=0 leaves memory as it is, for initcheck: poison counts as written.
+/// One test body runs on every backend of this build. If the build has CUDA and the machine has no GPU, the test shows
+/// as skipped. SHEAF_REQUIRE=cuda (a comma-separated list of backends) turns that skip into a failure: the program ends
+/// with 4 before the first test. SHEAF_POISON=0 leaves memory as it is, for initcheck: poison counts as written.
 ///
 ///   class BagTest : public sheaf::test::OpTest {};
 ///   TEST_P(BagTest, AgreesWithOracle) { Context& ctx = context(); ... }
@@ -34,8 +34,8 @@ class OpTest : public ::testing::TestWithParam<Backend> {
   std::unique_ptr<Context> context_;
 };
 
-/// A device buffer with canary values before and after it; `expect_intact` fails if an op wrote outside. Floats start as NaN,
-/// since the canary is a tiny number as a float: an op that adds to what it should replace would pass.
+/// A device buffer with canary values before and after it. `expect_intact` fails if an op wrote outside. Floats start
+/// as NaN: the canary is a tiny number as a float, so an op that adds to what it should replace would pass.
 template <class T>
 class Guarded {
  public:

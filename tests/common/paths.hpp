@@ -1,6 +1,6 @@
 #pragma once
-/// Where this build's program and the sources' data sets lie. Only paths.cpp is compiled with the paths: a compiler cache serves the
-/// other files in every folder.
+/// Where this build's program and the data sets of the sources are. Only paths.cpp is compiled with the paths, so a
+/// compiler cache serves all other files in every folder.
 
 #include <filesystem>
 

@@ -1,5 +1,6 @@
 #pragma once
-/// A small random catalog with users, and what their best bundles are by the references: the fixture of tests of the bundle search.
+/// A small random catalog with users, and their best bundles by the references: the fixture for tests of the bundle
+/// search.
 
 #include <gtest/gtest.h>
 
@@ -45,8 +46,8 @@ class BundleWorldTest : public OpTest {
     params_.search.rounds = 4;
   }
 
-  /// Made anew from the tables and the calibration. With SHEAF_TEST_SCORER=network a network over the pairs instead of the linear form:
-  /// nothing in the bundle search may depend on how scores are made.
+  /// Made anew from the tables and the calibration. With SHEAF_TEST_SCORER=network it is a network over the pairs
+  /// instead of the linear form: nothing in the bundle search may depend on how scores are made.
   const Scorer& scorer() {
     if (is_network()) {
       scorer_ = network();
@@ -136,8 +137,8 @@ class BundleWorldTest : public OpTest {
   double logit(int64_t u, int64_t i) const {
     return is_network() ? score(u, i) : score(u, i) - static_cast<double>(user_bias_[static_cast<size_t>(u)]) + 0.25;
   }
-  // |terms| of a linear score: kDim products of at most 1.5^2, biases of 1, 1 and 0.25. Of a network: weights of at most 1 and 8 inputs of
-  // at most 1.5 in each of the hidden sums.
+  // terms| of a linear score: kDim products of at most 1.5^2, biases of 1, 1 and 0.25. Of a network: weights of at most
+  // 1, and 8 inputs of at most 1.5 in each of the hidden sums.
   double relative_probability_error() const {
     const double magnitude = is_network() ? kHidden * (2 * kDim * 1.5 + 1) + 1 : kDim * 2.25 + 2.25;
     return std::abs(calibration_.slope) * ref::sum_bound(2 * kDim + kHidden + 3, magnitude) + 2 * kRound;

@@ -19,8 +19,8 @@ sheaf::HostCsr sparse(const std::vector<std::vector<float>>& values);
 /// n items at price 1 in one category, without features.
 Catalog plain_catalog(int64_t n_items);
 
-/// Two tastes: users of even number buy among the even items, the others among the odd ones, and early items more often. Field 0
-/// of the catalog is the taste of an item, its category is item % 4, prices are 1, 2, 3, ...
+/// Two tastes: users with an even number buy among the even items, the others among the odd ones; all buy early items
+/// more often. Field 0 of the catalog is the taste of an item, its category is item % 4, prices are 1, 2, 3, ...
 struct Planted {
   static constexpr int64_t n_users = 80, n_items = 40;
   Catalog catalog;

@@ -9,7 +9,8 @@
 
 namespace sheaf::test {
 
-/// The planted tastes as purchases: each training purchase a basket of its own, the user's one after another, a day apart.
+/// The planted tastes as purchases: each training purchase is a basket. A user's baskets follow one another, a day
+/// apart.
 struct ModelData {
   ModelData();
   TrainData view() const { return {Planted::n_users, planted_.catalog, purchases}; }

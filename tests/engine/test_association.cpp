@@ -247,8 +247,8 @@ TEST_P(AssociationTest, GraphVectorsAreTheMeanOverTheLayers) {
         graph_vectors(context(), baskets_, user_buffer.matrix(n_users, dim), item_buffer.matrix(kItems, dim), layers)
             .to_host();
     ASSERT_EQ(found.size(), mean.size());
-    // Values are at most 1 and a normalised step makes them at most the root of the degree; a layer takes as many roundings as its
-    // longest row has entries and six more.
+    // Values are at most 1, and a normalised step makes them at most the root of the degree. A layer makes as many
+    // roundings as its longest row has entries, and six more.
     const double bound = static_cast<double>(1 + layers) * (n_users + 6) * std::sqrt(n_users) * test::kRound;
     for (size_t at = 0; at < mean.size(); ++at) {
       EXPECT_NEAR(static_cast<double>(found[at]), mean[at] / static_cast<double>(layers + 1), bound)
@@ -278,8 +278,8 @@ TEST_P(AssociationTest, VectorsThatAreNotFiniteAreNamed) {
   }
 }
 
-// Rules of two items at support 0.006 and confidence 0.25: 150 of the 463 published rules, and the two of the highest lift among them
-// (arules' walk-through in Lantz, Machine Learning with R, 2013).
+// Rules of two items at support 0.006 and confidence 0.25: 150 of the 463 published rules, and the two with the highest
+// lift among them (the arules example in Lantz, Machine Learning with R, 2013).
 TEST_P(AssociationTest, GroceriesRulesAsPublished) {
   const char* folder = std::getenv("SHEAF_DATA");
   const std::filesystem::path source = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();

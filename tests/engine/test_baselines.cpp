@@ -91,8 +91,8 @@ TEST_P(BaselinesTest, ItemKnnAgreesWithItsDefinition) {
         for (size_t u = 0; u < kUsers; ++u) {
           std::vector<ref::Candidate> candidates;
           for (size_t i = 0; i < kItems; ++i) {
-            // A similarity takes two sums of kUsers products of rounded logarithms, a root, a product, a sum and a quotient; a score
-            // sums kItems of their products. All terms are positive, so the bounds are relative.
+            // A similarity takes two sums of kUsers products of rounded logarithms, a root, a product, a sum and a
+            // quotient. A score sums kItems of their products. All terms are positive, so the bounds are relative.
             const bool may = scores[u][i] > 0 && (!exclude || counts_[u][i] == 0.0f);
             candidates.push_back({scores[u][i], ref::sum_bound(2 * kUsers + kItems + 12, scores[u][i]), may, may});
           }

@@ -51,7 +51,7 @@ double planted_rate(int32_t u, int32_t i) { return (u + i) % 5 == 0 ? 0.6 : (u +
 class BasketChancesTest : public test::OpTest {};
 
 TEST_P(BasketChancesTest, FeaturesByHand) {
-  // User 0: item 0 on days 0, 60 and 90, item 1 (the same category) on day 90, item 2 on day 60. User 1: item 0 on day 90.
+  // User 0: item 0 on days 0, 60 and 90, item 1 (same category) on day 90, item 2 on day 60. User 1: item 0 on day 90.
   const BasketHistory history = history_of({{0}, {0, 2}, {0, 1}, {0}}, {0, 0, 0, 1}, {0, 60, 90, 90}, 3, 2);
   const std::vector<int32_t> category{0, 0, 1};
   const HabitFeatures f(context(), history, category, 100.0);
@@ -140,8 +140,8 @@ TEST_P(BasketChancesTest, WithoutRoomForAWindowChancesArePlainRates) {
 }
 
 TEST_P(BasketChancesTest, NewItemsFromTheHeadOfTheLists) {
-  // Six users of two baskets each; of the listed items user u has bought item 9. Items 0 with a high logit are in half of the later
-  // baskets, items 1 with a low one in none.
+  // Six users with two baskets each; of the listed items, user u has bought item 9. Items 0, with a high logit, are in
+  // half of the later baskets; items 1, with a low one, are in none.
   BasketChances chances;
   chances.own = test::pattern({{9}, {9}, {9}, {9}, {9}, {9}}, 10);
   std::vector<int32_t> listed, users;

@@ -93,7 +93,8 @@ TEST_P(BasketDependenceTest, VectorsSpeakWhereNothingIsCounted) {
 }
 
 TEST_P(BasketDependenceTest, OneUsersPairsAreLessThanEveryones) {
-  // Users of two tastes who buy each item of theirs independently: the counts of all show a dependence that no user has.
+  // Users of two tastes buy each item of their taste independently. The counts of all show a dependence that no user
+  // has.
   const std::vector<float> draws = test::random_floats(40 * 52 * 6, 41, 0.0f, 1.0f);
   BasketHistory history;
   history.n_users = 40;

@@ -77,8 +77,8 @@ TEST_P(BundleBaselinesTest, TheFirstOfAList) {
 }
 
 TEST_P(BundleBaselinesTest, CoveringSetsHoldTwoOfMostBaskets) {
-  // User 0: {0, 1, 2} covers three baskets. User 1: {3, 4, 6} two, {3, 5, 6} two, {4, 5, 6} two, {3, 4, 5} two; the best pair 3, 6 covers two
-  // already, so the first item that adds nothing joins: 4.
+  // User 0: {0, 1, 2} covers three baskets. User 1: {3, 4, 6} two, {3, 5, 6} two, {4, 5, 6} two, {3, 4, 5} two. The
+  // best pair 3, 6 covers two already, so the first item that adds nothing joins: 4.
   const auto sets = [&](int64_t size) { return covering_bundles("", history_, rules(), users_, size).items; };
   EXPECT_EQ(sets(3)[0], (Items{0, 1, 2}));
   EXPECT_EQ(sets(3)[1], (Items{3, 4, 6}));
@@ -89,7 +89,8 @@ TEST_P(BundleBaselinesTest, CoveringSetsHoldTwoOfMostBaskets) {
 }
 
 TEST_P(BundleBaselinesTest, ExchangesMendAGreedyStart) {
-  // The best pair 0, 1 is in three baskets; with 2 three are covered. {2, 3, 4} covers four: found by exchanging one at a time.
+  // The best pair 0, 1 is in three baskets; with 2, three are covered. {2, 3, 4} covers four; exchanging one at a time
+  // finds it.
   history_.items = test::pattern({{0, 1}, {0, 1}, {0, 1}, {2, 3}, {2, 3}, {3, 4}, {3, 4}, {2, 4}, {2, 4}}, 8);
   history_.user.assign(9, 0);
   history_.time.assign(9, 0);
@@ -101,7 +102,8 @@ TEST_P(BundleBaselinesTest, ExchangesMendAGreedyStart) {
 
 TEST_P(BundleBaselinesTest, TheItemsetThatTheUserKnowsBest) {
   const std::vector<Itemset> sets{{{0, 1}, 5}, {{0, 2}, 9}, {{3, 6}, 1}, {{4, 6}, 2}, {{2, 3, 4, 6}, 9}};
-  // User 0: 3 + 3. User 1: {3, 6} and {4, 6} are 4 each, the latter has more support; four items are too many. User 2 knows none.
+  // User 0: 3 + 3. User 1: {3, 6} and {4, 6} are 4 each, the latter has more support; four items are too many. User 2:
+  // none.
   params_.max_size = 2;
   EXPECT_EQ(itemset_bundles("", sets, counts(), rules(), users_).items, (Lists{{0, 1}, {4, 6}, {0, 2}}));
   params_.forbidden = {6};

@@ -12,7 +12,8 @@ namespace {
 
 using C = BundleColumn;
 
-/// Three users, eight items at prices 1 .. 8, categories 0 0 1 1 2 2 3 3. Users 0 and 1 have held-out baskets, user 2 has none.
+/// Three users, eight items with prices 1 .. 8, categories 0 0 1 1 2 2 3 3. Users 0 and 1 have held-out baskets, user 2
+/// none.
 class BundleTableTest : public ::testing::Test {
  protected:
   BundleTableTest() {
@@ -54,10 +55,11 @@ TEST_F(BundleTableTest, UsersByHand) {
   EXPECT_DOUBLE_EQ(row.at(C::at_least_three).value, 1.0 / 4);
   EXPECT_DOUBLE_EQ(row.at(C::all_items).value, 1.0 / 4);
   EXPECT_DOUBLE_EQ(row.at(C::revenue).value, (1 + 2 + 3 + 6 + 3 + 5) / 4.0);
-  // Before, 4 baskets: n = 2, 2, 2, -, 2, 0, -, 1 of items 0 .. 7; pairs 01: 2, 02: 1, 12: 1, 24: 1, 47: 1. Expected of 4: 01, 02, 12: 1 each, with
-  // 5: 0; 24: 1, 27 and 47: 0.5 each; 07: 0.5.
+  // Before, 4 baskets: n = 2, 2, 2, -, 2, 0, -, 1 of items 0 .. 7; pairs 01: 2, 02: 1, 12: 1, 24: 1, 47: 1. Expected of
+  // 4: 01, 02, 12: 1 each, with 5: 0; 24: 1, 27 and 47: 0.5 each; 07: 0.5.
   EXPECT_DOUBLE_EQ(row.at(C::lift_before).value, (4.0 + 2 + 0) / (3 + 2 + 0.5));
-  // After, 5 baskets: n = 3, 2, 2, 1, 1, 1, 1, 1; pairs of the first bundle: 01: 2, 02, 05, 12, 15, 25: 1 each; of the second 24: 1; 07: 1.
+  // After, 5 baskets: n = 3, 2, 2, 1, 1, 1, 1, 1. Pairs of the first bundle: 01: 2, 02, 05, 12, 15, 25: 1 each; of the
+  // second: 24: 1; 07: 1.
   const double after = (7.0 + 1 + 1) / ((6 + 6 + 3 + 4 + 2 + 2 + 2 + 2 + 1 + 3) / 5.0);
   EXPECT_DOUBLE_EQ(row.at(C::lift_after).value, after);
   EXPECT_DOUBLE_EQ(row.at(C::lift_kept).value, after * 5.5 / 6);
@@ -84,7 +86,8 @@ TEST_F(BundleTableTest, ACatalogByHand) {
   EXPECT_TRUE(std::isnan(row.at(C::lift_before).error));
   EXPECT_DOUBLE_EQ(row.at(C::lift_after).value, (2.0 + 1 + 0 + 1) / ((6 + 3 + 2 + 2) / 5.0));
   EXPECT_DOUBLE_EQ(row.at(C::same_category).value, 1.0 / 2);
-  // Not bought before: by user 0 items 7 and 4, by user 1 items 0, 1 and 7, by user 2 all but 7. Bought later: item 7 by user 0.
+  // Not bought before: items 7 and 4 by user 0; 0, 1 and 7 by user 1; all but 7 by user 2. Bought later: item 7 by user
+  // 0.
   EXPECT_DOUBLE_EQ(row.at(C::new_items).value, (2.0 + 3 + 4) / 15);
   EXPECT_DOUBLE_EQ(row.at(C::discovered).value, 1.0 / 5);
   EXPECT_DOUBLE_EQ(row.at(C::coverage).value, 5.0 / 8);
@@ -132,8 +135,9 @@ TEST_F(BundleTableTest, DifferencesAreOfTheFirstListAndPaired) {
 }
 
 TEST(BundleTable, TheErrorOfAMeanIsTheKnownOne) {
-  // 400 users with a basket each, of whom a fourth buys both items: the error of the share p over n users is sqrt(p (1 - p) / n), that of
-  // a bootstrap of 2000 resamples strays from it by 1 / sqrt(2 * 2000) = 1.6 %, and by a half of 1 / 400 for the ratio's bias.
+  // 400 users have a basket each, and a fourth of them buys both items. The error of the share p over n users is sqrt(p
+  // (1 - p) / n). The error of a bootstrap of 2000 resamples differs from it by 1 / sqrt(2 * 2000) = 1.6 %, and by a
+  // half of 1 / 400 for the ratio's bias.
   constexpr int32_t kUsers = 400;
   const Catalog catalog = test::plain_catalog(2);
   std::vector<std::vector<int32_t>> rows;

@@ -63,8 +63,9 @@ TEST(FitPlatt, RecoversAPlantedSlopeAndOffset) {
       data.add(static_cast<double>(x), 0, 1e5 * (1 - p));
     }
     const Calibration found = fit(data, data.weights);
-    // The targets' smoothing moves the gradient at the planted point by less than 1 a label, times |x| <= 4 in the slope; a
-    // rounded weight by 2^-24 of it. The Newton step from there, doubled for its curvature, bounds the distance.
+    // Smoothing the targets moves the gradient at the planted point by less than 1 for each label, times |x| <= 4 in
+    // the slope; rounding a weight by 2^-24 of it. The Newton step from there, doubled for its curvature, bounds the
+    // distance.
     const Curve curve(data, planted);
     const double determinant = curve.h_ss * curve.h_oo - curve.h_so * curve.h_so;
     const double rounded = 300 * 1e5 * test::kRound;

@@ -1,4 +1,5 @@
-// The problems that searches solve, as data: they agree with the searches, with branch and bound, and with what a front wants of them.
+// The problems that searches solve, as data: they agree with the searches, with branch and bound, and with the needs of
+// a front.
 
 #include <gtest/gtest.h>
 

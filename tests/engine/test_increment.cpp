@@ -26,8 +26,8 @@ BundleDemand bread_and_butter() {
 }
 
 TEST(BundleIncrement, AgreesWithACaseByHand) {
-  // 20 % off, own = -2: 0.8^-2 = 1.5625, so 5.625 more take both. They are among the 30 who take one: 20 bread at 3, 10 butter at 5, a
-  // mean of 11 / 3. cross = 0.5: a quarter of what they add is taken from other products.
+  // 20 % off, own = -2: 0.8^-2 = 1.5625, so 5.625 more take both. They are among the 30 who take one: 20 bread at 3, 10
+  // butter at 5, a mean of 11 / 3. cross = 0.5: a quarter of what they add is taken from other products.
   //   turnover  15.625 * 8 * 0.8                        = 100
   //   before    10 * 8 + 5.625 * 11 / 3                 = 100.625
   //   added     5.625 * (8 - 11 / 3) = 24.375, a quarter = 6.09375

@@ -1,5 +1,6 @@
-// Every layer and every trained model against its definition in double precision: values, and gradients by central differences of the
-// definition. A case says how to run and what the definition is; one check serves all. SASRec's is in test_transformer.cpp.
+// Every layer and every trained model against its definition in double precision: values, and gradients by central
+// differences of the definition. A case says how to run and what the definition is; one check serves all. SASRec's is
+// in test_transformer.cpp.
 
 #include <gtest/gtest.h>
 
@@ -88,7 +89,7 @@ void check(const Case& what) {
   }
 }
 
-// --- definitions ----------------------------------------------------------------------------------------------------------------
+// --- definitions -----------------------------------------------------------------------------------------------------
 
 Numbers relu(Numbers x) {
   for (double& v : x) v = std::max(0.0, v);
@@ -133,7 +134,7 @@ Numbers sums_of(const HostCsr& bags, const Numbers& rows, int64_t dim) {
   return out;
 }
 
-// --------------------------------------------------------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------------------------------------
 
 class LayerTest : public test::OpTest {
  protected:
@@ -423,7 +424,7 @@ TEST_P(LayerTest, PairScores) {
   }
 }
 
-// --- models ---------------------------------------------------------------------------------------------------------------------
+// --- models ----------------------------------------------------------------------------------------------------------
 
 constexpr int64_t kUsers = 4, kItems = 7, kDim = 3;
 
@@ -556,7 +557,8 @@ TEST_P(LayerTest, SampledPairsOfBothFormsAndLosses) {
         return Numbers{loss};
       };
       what.run = [&](const Numbers&) {
-        // Adam without memory and with a huge epsilon is gradient descent of rate 1: what a step subtracts is the gradient.
+        // Adam without memory and with a huge epsilon is gradient descent of rate 1: what a step subtracts is the
+        // gradient.
         const AdamParams descent{.learning_rate = 1e8f, .beta1 = 0.0f, .epsilon = 1e8f, .step = 1};
         Buffer<double> loss(context(), std::vector<double>{0.0});
         step.run(kEpoch, 0, n_batch, descent, loss.view());
@@ -578,7 +580,7 @@ TEST_P(LayerTest, SampledPairsOfBothFormsAndLosses) {
   }
 }
 
-// --- what is refused --------------------------------------------------------------------------------------------------------------
+// --- what is refused -------------------------------------------------------------------------------------------------
 
 TEST_P(LayerTest, RefusesWhatDoesNotFit) {
   Linear layer(context(), "w", 5, 3);

@@ -27,7 +27,8 @@ void randomise(PairTables& tables, uint32_t seed) {
   for (Parameter* p : tables.parameters()) p->value.assign(random_floats(p->value.size(), seed++));
 }
 
-/// logit(u, i) by the definition of pair_tables.hpp in double; `magnitude` is the sum of the absolute values of its terms.
+/// logit(u, i) by the definition of pair_tables.hpp in double. `magnitude` is the sum of the absolute values of its
+/// terms.
 struct Logit {
   double value = 0, magnitude = 0;
   void add(double term) {
@@ -160,7 +161,8 @@ TEST_P(PairTablesTest, ScorersGiveTheDefinedLogits) {
 }
 
 TEST_P(PairTablesTest, PairScoresAreTheSameAcrossChunks) {
-  // 2^16 pairs are scored at a time: 3 users of 30000 items are cut after two, and one user of 70000 is a chunk of its own.
+  // 2^16 pairs are scored at a time: 3 users of 30000 items are cut after two, and one user of 70000 is a chunk by
+  // itself.
   PairTables tables = make(PairForm::dot, true);
   randomise(tables, 50);
   const LinearScorer scorer(context(), linear_parts(context(), tables));

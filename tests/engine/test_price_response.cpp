@@ -81,7 +81,8 @@ struct Shop {
 };
 
 TEST(PriceResponse, AgreesWithACaseByHand) {
-  // Two weeks and two unknowns: the means of the truncated distribution are the counts, 2 at the full price and 4 at half of it.
+  // Two weeks and two unknowns: the means of the truncated distribution are the counts, 2 at the full price and 4 at
+  // half of it.
   std::vector<PriceLine> lines = {};
   add(lines, 2, 0, 0, 3.0, 3.0);
   add(lines, 4, 0, 1, 1.5, 3.0);
@@ -101,9 +102,9 @@ TEST(PriceResponse, AgreesWithACaseByHand) {
 }
 
 TEST(PriceResponse, OtherItemsOfTheCategoryAgreeWithACaseByHand) {
-  // Item 1 is too rare to be estimated, but its discount counts for item 0: half off in week 2, full price in week 0, not sold in week 1.
-  // Its deviations from its mean log(0.5) / 2 are log(2) / 2, 0 and -log(2) / 2. Three weeks and three unknowns. Item 2 is of
-  // another category.
+  // Item 1 is too rare to be estimated, but its discount counts for item 0: half off in week 2, full price in week 0,
+  // not sold in week 1. Its deviations from its mean log(0.5) / 2 are log(2) / 2, 0 and -log(2) / 2. Three weeks and
+  // three unknowns. Item 2 has another category.
   std::vector<PriceLine> lines;
   add(lines, 2, 0, 0, 3.0, 3.0);
   add(lines, 4, 0, 1, 1.5, 3.0);

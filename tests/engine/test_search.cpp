@@ -229,7 +229,8 @@ TEST_P(BundleSearchTest, MeanProbabilityAveragesOverUsers) {
   for (int64_t i = 0; i < 13; ++i) {
     double expected = 0;
     for (int64_t u = 0; u < kUsers; ++u) expected += probability(u, i) / kUsers;
-    // Beside the logit's, the calibration and the logistic function in float: z within 1.5 * 11.5 + 0.5, a few roundings.
+    // The error of the logit, and the calibration and the logistic function in float: z within 1.5 * 11.5 + 0.5, a few
+    // roundings.
     const double bound = expected * (relative_probability_error() + (18 * 2 + 8) * test::kRound);
     EXPECT_NEAR(mean[static_cast<size_t>(i)], expected, bound) << i;
   }

@@ -257,7 +257,8 @@ TEST(BundleProblem, ValueAndViolationByHand) {
   problem.exclusive_groups = {{0, 1, 2}};
   problem.category_ranges = {{.category = 0, .min_items = 0, .max_items = 1}, {.category = 9, .min_items = 1}};
   problem.limits = {{.name = "", .weights = {3.0, 4.0, 5.0}, .lower = -1.0, .upper = 4.0}};
-  // No must-have, a forbidden one, a category missing, the pair, one of the group too many, categories 0 and 9; 7 where 4 is the most.
+  // No must-have, a forbidden one, a missing category, the pair, one of the group too many, categories 0 and 9; 7 where
+  // 4 is the maximum.
   EXPECT_EQ(violation_of(problem, {0, 1}), 7.0 + 3.0 / 4.0);
   problem.limits[0].lower = 4.0;
   EXPECT_EQ(violation_of(problem, {2}), 2.0 + 1.0 / 4.0);
@@ -308,7 +309,8 @@ TEST(BundleProblem, RefusesWhatIsWrong) {
   EXPECT_THROW(solve(context, problem, {.start = {3}}), UsageError);
 }
 
-// The ground truth: quadratic knapsacks with their best known values, one setting for all, a second for each on two threads.
+// The ground truth: quadratic knapsacks with their best known values. One setting for all, a second for each on two
+// threads.
 TEST(Knapsacks, MeetTheBestKnownValues) {
   const char* data = std::getenv("SHEAF_DATA");
   const std::filesystem::path source = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();

@@ -50,7 +50,8 @@ TEST(Substitutes, CountsAreThoseByHand) {
   // The only pair of its category: nothing else tells what to expect, so the prior is 1.
   EXPECT_FLOAT_EQ(pair.ratio, 3.0f / 4.12f);
   EXPECT_EQ(pair.kind, PairKind::neither);
-  // The 5 and 95 % points of a Gamma distribution of shape 3 and mean 1 are 0.8177 / 3 and 6.2958 / 3; ours are an approximation.
+  // The 5 and 95 % points of a Gamma distribution of shape 3 and mean 1 are 0.8177 / 3 and 6.2958 / 3. Ours are an
+  // approximation.
   EXPECT_NEAR(pair.lower, 3.0 / 4.12 * 0.8177 / 3, 0.01 * 0.2);
   EXPECT_NEAR(pair.upper, 3.0 / 4.12 * 6.2958 / 3, 0.003 * 1.53);
 }
@@ -82,8 +83,8 @@ Receipts drawn(const Make& make) {
 bool chance(std::mt19937& rng, double p) { return static_cast<double>(rng()) < p * 4294967296.0; }
 
 TEST(Substitutes, PlantedPairsAreFound) {
-  // 0 or 1 in every other basket but never both; 2 and 3 in every third, nearly always both; 4 and 5 each by itself; 6 and 7 the like of
-  // 4 and 5 in one category.
+  // Every other basket has 0 or 1, never both; every third has 2 and 3, nearly always both; 4 and 5 come independently;
+  // 6 and 7 are like 4 and 5 but in one category.
   const Receipts r = drawn([](std::mt19937& rng) {
     std::vector<int32_t> items;
     if (chance(rng, 0.5)) items.push_back(chance(rng, 0.5) ? 0 : 1);
@@ -112,7 +113,8 @@ TEST(Substitutes, PlantedPairsAreFound) {
 }
 
 TEST(Substitutes, ProductsOfTwoSeasonsReplaceNothing) {
-  // Half the baskets have 0 or 1. In one run they alternate at random, in the other 0 comes in the first ten baskets and 1 after them.
+  // Half the baskets have 0 or 1. In one run they alternate at random; in the other, 0 comes in the first ten baskets
+  // and 1 after them.
   const auto receipts = [](bool seasons) {
     std::mt19937 rng(3);
     Receipts r;
@@ -135,7 +137,8 @@ TEST(Substitutes, ProductsOfTwoSeasonsReplaceNothing) {
 }
 
 TEST(Substitutes, ATypeSpeaksForItsProductsUnlessTheyDo) {
-  // Items 0 to 5 are of one type; 0 to 3 exclude each other, 4 and 5 come together. 6 and 7, of the type too, were never bought.
+  // Items 0 to 5 have one type; 0 to 3 exclude each other, 4 and 5 come together. 6 and 7, of the same type, were never
+  // bought.
   const Receipts r = drawn([](std::mt19937& rng) {
     std::vector<int32_t> items{static_cast<int32_t>(rng() % 4)};
     if (chance(rng, 0.1)) items.insert(items.end(), {4, 5});

@@ -127,8 +127,9 @@ TEST_P(TrainerTest, TheLossFallsAndTheRankingRises) {
     }
     EXPECT_LT(late, early) << way.name;
     EXPECT_GT(epochs.back().validation_ndcg, before) << way.name;
-    // Knowing the taste and nothing else, 2 of 11 unseen items of the taste are right: about 10 / 11 of them in a list of 10, at random
-    // places. Its NDCG is the mean gain of a place times 2 * 10 / 11 over the ideal 1 + 1 / log2(3). Popularity alone reaches less.
+    // With the taste known and nothing else, 2 of 11 unseen items of the taste are right: about 10 / 11 of them in a
+    // list of 10, at random places. Its NDCG is the mean gain of a place times 2 * 10 / 11 over the ideal 1 + 1 /
+    // log2(3). Popularity alone reaches less.
     double gain = 0;
     for (int rank = 1; rank <= 10; ++rank) gain += 1 / std::log2(rank + 1.0) / 10;
     const double taste = gain * (20.0 / 11) / (1 + 1 / std::log2(3.0));

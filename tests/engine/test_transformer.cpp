@@ -44,7 +44,7 @@ HostCsr bought(const History& history, int64_t n_items) {
   return csr_from_pairs(users, history.items, std::vector<float>(users.size(), 1.0f), history.n_users(), n_items);
 }
 
-// --- the loss by definition, in double ------------------------------------------------------------------------------------------
+// --- the loss by definition, in double -------------------------------------------------------------------------------
 
 using Tables = std::map<std::string, std::vector<double>>;
 
@@ -191,7 +191,7 @@ struct Loss {
   }
 };
 
-// --------------------------------------------------------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------------------------------------
 
 class TransformerTest : public test::OpTest {
  protected:

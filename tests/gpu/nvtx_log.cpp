@@ -1,5 +1,5 @@
-/// A listener for NVTX ranges that needs no profiler and no GPU: NVTX_INJECTION64_PATH names this library, SHEAF_NVTX_LOG the file
-/// that gets one line an event, "+name" or "-".
+/// A listener for NVTX ranges that needs no profiler and no GPU. NVTX_INJECTION64_PATH names this library.
+/// SHEAF_NVTX_LOG names the file that gets one line for each event, "+name" or "-".
 
 #include <nvtx3/nvToolsExt.h>
 

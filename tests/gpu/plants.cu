@@ -1,5 +1,6 @@
-/// gpu_plants TOOL: one bug for each tool of compute-sanitizer, which must report it before its silence about anything else counts;
-/// `none` runs the same kernels without their bugs. Exit codes are those of the program: 0 whatever the bug did, 2 usage, 4 no device.
+/// gpu_plants TOOL: one bug for each tool of compute-sanitizer. The tool must report it before its silence about
+/// anything else counts. `none` runs the same kernels without their bugs. Exit codes are those of the program: 0
+/// whatever the bug did, 2 usage, 4 no device.
 
 #include <cuda_runtime.h>
 

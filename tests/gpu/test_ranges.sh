@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# test_ranges.sh PROGRAM LISTENER: the ranges of a short demo and of training by steps, as a profiler would see them. Runs on the CPU.
+# test_ranges.sh PROGRAM LISTENER: the ranges of a short demo and of training by steps, as a profiler would see them.
+# Runs on the CPU.
 set -euo pipefail
 program=$1 listener=$2
 folder=$(mktemp -d)

@@ -101,8 +101,8 @@ TEST_F(BundleFile, ReadsBasketsToComplete) {
 
 TEST(ItemWords, NamesAndCategories) {
   const HostCsr words = data::item_words(shop());
-  // apple: red 0, apple 1 (twice), 2 2, @red 3, @food 4, @fruit 5; bun: hot 6, dog 7, bun 8, @food, @bread 9, @party 10; cola has no
-  // name of its own and no category; dip: glass 11 (no plural), dip 12.
+  // apple: red 0, apple 1 (twice), 2 2, @red 3, @food 4, @fruit 5; bun: hot 6, dog 7, bun 8, @food, @bread 9, @party
+  // 10; cola has neither a name of its own nor a category; dip: glass 11 (no plural), dip 12.
   EXPECT_EQ(words.n_columns, 13);
   EXPECT_EQ(words.row_offsets, (std::vector<int64_t>{0, 6, 12, 12, 14}));
   EXPECT_EQ(words.columns, (std::vector<int32_t>{0, 1, 2, 3, 4, 5, 4, 6, 7, 8, 9, 10, 11, 12}));

@@ -336,7 +336,8 @@ std::string unit_rows(const std::vector<std::vector<std::string>>& rows) {
 
 TEST_F(ImportTest, TemporalSplitCutsAtDaysBeforeTheLast) {
   const auto day = [](double days) { return std::to_string(static_cast<int64_t>(days * 86400)); };
-  // The last moment is day 10: test is after day 9, validation after day 7. Basket e begins before a border and stays whole.
+  // The last moment is day 10: test is after day 9, validation after day 7. Basket e begins before a border and stays
+  // whole.
   const std::string rows = unit_rows({{"u", "a", "x", day(10)},
                                       {"u", "b", "x", day(9)},
                                       {"u", "c", "x", day(9.5)},
@@ -390,8 +391,8 @@ TEST_F(ImportTest, GivenSplitReadsTheColumn) {
 }
 
 TEST_F(ImportTest, ThinningGoesOnUntilBothRulesHold) {
-  // z has one user, so it goes; then u3 has one item and goes; then y has one user and goes; then u2 has x alone and goes, and so on
-  // for u1: only the pair of users 4 and 5 with items p and q holds. The test row of z does not count for it.
+  // z has one user, so it goes. Then u3 has one item and goes; then y has one user and goes; then u2 has x alone and
+  // goes, and likewise u1. Only users 4 and 5 with items p and q stay. The test row of z does not count for it.
   const auto [prepared, report] = import_rows(
       "u,b,i,t,q,p,s\n"
       "u1,1,x,1,1,1,train\nu2,2,x,2,1,1,train\nu2,3,y,3,1,1,train\nu3,4,y,4,1,1,train\nu3,5,z,5,1,1,train\n"

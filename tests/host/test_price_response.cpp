@@ -15,7 +15,8 @@ namespace {
 
 constexpr int64_t kDay = 86400;
 
-/// 25 items: 4 lines of each in week 0 at 3 a piece, 8 in week 1, two pieces for 3 where 6 is the full price. 10 baskets a week.
+/// 25 items: 4 lines of each in week 0 at 3 a piece; 8 in week 1, two pieces for 3 where 6 is the full price. 10
+/// baskets a week.
 data::Prepared half_price_shop() {
   data::Prepared prepared;
   prepared.n_items = 25;

@@ -362,7 +362,8 @@ maximize = false
 reference = 20
 )";
 
-// Of {0} {1} {2} {0,1} {0,2} {1,2}: revenue 1, 2.5, 4, 11.5, 5, 6.5; categories 1, 1, 1, 1, 2, 2; price 2, 3, 9, 5, 11, 12.
+// Of {0} {1} {2} {0,1} {0,2} {1,2}: revenue 1, 2.5, 4, 11.5, 5, 6.5; categories 1, 1, 1, 1, 2, 2; price 2, 3, 9, 5, 11,
+// 12.
 TEST_F(ProblemFileTest, TheProgramFindsTheFront) {
   const auto run = [&](const std::string& text, const std::vector<std::string>& more) {
     std::vector<std::string> words{"solve", file(text).string(), "--front", "--json", "--device", "cpu"};

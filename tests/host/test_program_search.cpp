@@ -1,4 +1,5 @@
-// Bundles as the program searches them: constraints, scenarios, what bundles of a run share, one problem with its bound.
+// Bundles as the program searches them: constraints, scenarios, what the bundles of a run share, one problem with its
+// bound.
 
 #include <cmath>
 #include <cstdlib>
@@ -226,7 +227,8 @@ TEST_F(ProgramTest, BundlesOfARunShareWhatThereIs) {
   expect_failure(with(search, {"discount.min=0.5"}), 2, "discount.min = 0.5 is above discount.max = 0.2");
 }
 
-// One problem of a data set: as an answer with its bound, as a front, as a file; and bounds beside the bundles of a run.
+// One problem of a data set: as an answer with its bound, as a front, as a file; and bounds beside the bundles of a
+// run.
 TEST_F(ProgramTest, ProblemsOfADataSetAreSolvedWithABound) {
   prepare_model();
   const std::vector<std::string> search = small({"search", "data", "--model", "model", "--quiet"});

@@ -60,8 +60,9 @@ const data::Prepared& shipped() {
   return prepared;
 }
 
-// Measured when the list was new: 65 of 86 substitutes found, 1 of 105 others taken for one; 20 of 45 complements found, 1 of 113
-// substitutes and unrelated pairs taken for one. Varieties (yogurt flavours) may be complements, but not substitutes.
+// Measured when the list was new: 65 of 86 substitutes found, and 1 of 105 other pairs wrongly; 20 of 45 complements
+// found, and 1 of 113 substitutes and unrelated pairs wrongly. Varieties (yogurt flavours) may be complements, but not
+// substitutes.
 TEST(Substitutes, PairsLabelledByHandAreToldApart) {
   const Purchases purchases = make_purchases(shipped(), 0.0);
   const PairRelations relations = relate_pairs(shipped(), purchases);
@@ -83,8 +84,9 @@ TEST(Substitutes, PairsLabelledByHandAreToldApart) {
   EXPECT_GE(count("variety", PairKind::complement), 23);
 }
 
-// Baskets with both over those expected of the same users, in validation and test each by itself, of all pairs that training calls so.
-// Measured: substitutes 0.46, complements 1.58. (The counts of a few weeks draw both to 1: of a user with one basket they expect what came.)
+// Baskets with both items over those expected of the same users, in validation and in test separately, for all pairs
+// that training calls so. Measured: substitutes 0.46, complements 1.58. (The counts of a few weeks pull both towards 1:
+// for a user with one basket, they expect exactly what came.)
 TEST(Substitutes, KindsHoldOutOfTime) {
   const Purchases purchases = make_purchases(shipped(), 0.0);
   const PairRelations trained = relate_pairs(shipped(), purchases);

@@ -148,7 +148,8 @@ TEST_P(AdditiveScoresTest, GradientsAgreeWithFiniteDifferences) {
       return std::inner_product(logits.value.begin(), logits.value.end(), exact.d_logits.begin(), 0.0);
     };
     for (size_t i = 0; i < gradient.size(); ++i) {
-      // Linear in each argument: the difference errs only by double's rounding of a sum below 1000, over 2h: below 1e-9.
+      // Linear in each argument: the difference errs only by double's rounding of a sum below 1000, over 2h: below
+      // 1e-9.
       EXPECT_NEAR(gradient[i], test::central_difference(f, exact.*argument, i, 0x1.0p-10), sums.bound(i) + 1e-9)
           << what << ", element " << i;
     }

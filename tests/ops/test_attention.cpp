@@ -209,9 +209,9 @@ double largest_error(const std::vector<double>& got, const std::vector<double>& 
   return most;
 }
 
-/// At most `factor` times the error of unfused arithmetic of the same type, both against double, and beside it a few roundings of the
-/// largest result or of `term`, a typical term of a sum that may cancel: with one key, say, unfused arithmetic has no error at all.
-/// Float products made of three of tf32 are off by 2^-22 each.
+/// At most `factor` times the error of unfused arithmetic of the same type, both against double. Beside it a few
+/// roundings of the largest result or of `term`, a typical term of a sum that may cancel: with one key, for example,
+/// unfused arithmetic has no error at all. Float products made of three of tf32 are off by 2^-22 each.
 void expect_near(const char* what, const std::vector<double>& got, const std::vector<double>& exact,
                  const std::vector<double>& unfused, double factor, double term, Arithmetic arithmetic) {
   const double unit = arithmetic == Arithmetic::f16    ? 0x1.0p-11
@@ -355,7 +355,8 @@ TEST_P(AttentionTest, WarpgroupsGiveTheGradientsOfWholeSequences) {
   expect_right(context(), {.lengths = {512}, .dim = 33, .element = Element::f16, .products = Products::warpgroups});
 }
 
-// Which kernel computes is no matter of NaN: what a sequence does not see, the next one's rows behind its end, is not there.
+// For NaN it does not matter which kernel computes. The rows of the next sequence, behind a sequence's end, must not be
+// read.
 TEST_P(AttentionTest, WarpgroupsKeepNanInItsSequence) {
   const Case c{.lengths = {70, 90}, .dim = 64, .element = Element::bf16, .products = attention::Products::warpgroups};
   const AttentionProblem p = problem_of(c);
@@ -471,7 +472,8 @@ TEST_P(AttentionTest, KeptFractionIsBinomial) {
   EXPECT_LT(std::abs(static_cast<double>(n_kept) - 0.75 * n), 5.0 * deviation);
 }
 
-// The second half of a batch as a batch of its own, told where it begins, is dropped alike; so is one sequence among others.
+// The second half of a batch, as a batch of its own that knows where it begins, has the same dropout. So has one
+// sequence among others.
 TEST_P(AttentionTest, DropoutDoesNotDependOnTheBatch) {
   const Case whole{.lengths = {20, 33}, .n_heads = 2, .n_kv_heads = 2, .dropout = 0.4f, .first_sequence = 3};
   const AttentionProblem p = problem_of(whole);

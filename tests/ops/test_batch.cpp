@@ -304,13 +304,15 @@ TEST_P(BatchTest, PopularNegativesSkipWhatIsTaken) {
   c.popularity = ref::alias_table(weights);
   c.taken.row_offsets = {0, 2};
   c.taken.columns = {1, 5};
-  // What is left, in proportion; a slot ends on a taken item with probability 0.4^16 < 1e-6, and 60000 slots may show none.
+  // The rest is in proportion. A slot ends on a taken item with probability 0.4^16 < 1e-6, so that 60000 slots may show
+  // none.
   EXPECT_LT(test::chi_square(count_negatives(c, draw_epoch(context(), c)), times({8, 0, 2, 1, 1, 0}, 60000.0 / 12.0)),
             test::chi_square_limit(3));
 }
 
 TEST_P(BatchTest, EveryPositiveMayComeFirst) {
-  // The first position over many epochs, where the domain is full (16) and where values are walked back into it (7, 17).
+  // The first position over many epochs, where the domain is full (16) and where values are walked back into it (7,
+  // 17).
   for (const int64_t n : {7, 16, 17}) {
     Case c = free_case(n, 5, 0);
     constexpr uint32_t kEpochs = 4000;

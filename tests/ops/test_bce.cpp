@@ -142,7 +142,8 @@ TEST_P(BceTest, GradientsAgreeWithFiniteDifferences) {
   };
   const Output got = run(context(), c);
   for (size_t i = 0; i < c.logits.size(); ++i) {
-    // h^2 / 6 times a third derivative below 0.1 * weight (6 at most), and double's rounding of a loss below 30 over 2h.
+    // h^2 / 6 times a third derivative below 0.1 * weight (6 at most), and double's rounding of a loss below 30 over
+    // 2h.
     constexpr double kStep = 1e-4;
     const double slack = kStep * kStep / 6.0 * 0.6 + 30.0 * 0x1.0p-52 / (2.0 * kStep) * 10.0;
     EXPECT_NEAR(got.d_logits[i], test::central_difference(forward, input.logits, i, kStep),

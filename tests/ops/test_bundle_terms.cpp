@@ -230,7 +230,8 @@ TEST_P(BundleTermsTest, VectorsWithoutALengthAssociateWithNothing) {
   }
 }
 
-// Squares of the lengths are denormal, or close to the largest float: neither their inverses nor the products may overflow.
+// Squares of the lengths are denormal, or close to the largest float: neither their inverses nor the products may
+// overflow.
 TEST_P(BundleTermsTest, VeryShortAndVeryLongVectors) {
   Case c = small_case({0, 1, 2}, {0.5f, 0.5f, 0.5f});
   c.dim = 2;

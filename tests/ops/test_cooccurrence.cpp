@@ -104,7 +104,8 @@ test::HostCsr read_groceries(std::istream& in, std::map<std::string, int32_t>& i
   return baskets;
 }
 
-// Hahsler, Hornik and Reutterer (2006): 9,835 baskets of 169 items; the two most frequent items and how often they meet.
+// Hahsler, Hornik and Reutterer (2006): 9,835 baskets of 169 items; the two most frequent items and their common
+// baskets.
 TEST_P(CooccurrenceTest, GroceriesAsPublished) {
   std::ifstream in(groceries());
   if (!in) GTEST_SKIP() << "no " << groceries() << "; set SHEAF_DATA to the folder of the public data sets";

@@ -117,7 +117,8 @@ bool allowed(const Case& c, int64_t row, int64_t item) {
   return categories_meet(c, row, item);
 }
 
-// Both unit vectors are rounded (1 + u each, u = 2^-24), then dim products of total size at most 1 are summed, then scaled.
+// Both unit vectors are rounded (1 + u each, u = 2^-24), then dim products of total size at most 1 are summed, then
+// scaled.
 void expect_right(const Case& c, const Lists& lists) {
   const double scale = c.scale, bound = scale * ref::sum_bound(c.dim + 6, 1.0);
   const std::vector<float>& queries = c.n_queries < 0 ? c.vectors : c.queries;
@@ -157,7 +158,8 @@ TEST_P(CosineTopkTest, WideVectors) {
   expect_right(c, run(context(), c));
 }
 
-// Several tiles of the device and blocks of the CPU, lists that overflow their pending candidates, more rows than run at a time.
+// Several tiles of the device and blocks of the CPU, lists that overflow their pending candidates, and more rows than
+// run at a time.
 TEST_P(CosineTopkTest, ManyTilesAndOverflowingLists) {
   Case c{1100, 4, 7, 1.0f, 0.0f, test::random_floats(1100 * 4, 13)};
   expect_right(c, run(context(), c));
@@ -241,8 +243,8 @@ TEST_P(CosineTopkTest, PiecesGiveTheListsOfTheWhole) {
   EXPECT_EQ(run_pieces(context(), c, {0, 128, 129}), run(context(), c));
 }
 
-// Vectors whose order 16-bit products cannot tell: nearly parallel, with equals among them. Nearly every pair is a candidate, so that
-// lists fill up between tiles.
+// 16-bit products cannot tell the order of these vectors: they are nearly parallel, and some are equal. Nearly every
+// pair is a candidate, so lists fill up between tiles.
 TEST_P(CosineTopkTest, ChunksGiveTheListsOfTheWhole) {
   Case c{700, 9, 24, 1.0f, 0.1f, test::random_floats(700 * 9, 45)};
   const Lists whole = run(context(), c);

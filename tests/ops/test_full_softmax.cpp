@@ -125,7 +125,8 @@ TEST_P(FullSoftmaxTest, SeveralBlocksOfUsers) {
   }
 }
 
-// A grid has at most 65535 rows of blocks: more tiles of items must go elsewhere. Fifty million threads: once is enough on the executor.
+// A grid has at most 65535 rows of blocks, so more tiles of items must go elsewhere. Fifty million threads: once is
+// enough on the executor.
 TEST_P(FullSoftmaxTest, MoreTilesOfItemsThanAGridIsHigh) {
   expect_right(context(), random_case(1, (int64_t{1} << 20) + 9, 1, true));
 }

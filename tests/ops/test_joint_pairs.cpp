@@ -240,7 +240,8 @@ TEST_P(JointPairsTest, ByHand) {
   EXPECT_EQ(got[2], got[8]);
   got[2] = got[8] = 0.0f;
   EXPECT_EQ(got, (std::vector<float>{7, 7, 0, 0.15625f, 7, 7, 7, 7, 0, 7, 7, 1.375f, 0.15625f, 7, 1.375f, 7}));
-  // A prior of 1/2 for categories 2 and 0, those of items 0 and 1: (6 + 1) / 4 = 1.75. Squared, 0.5 times it is above 1: the smaller P.
+  // A prior of 1/2 for categories 2 and 0, those of items 0 and 1: (6 + 1) / 4 = 1.75. Squared, 0.5 times it is above
+  // 1: the smaller P.
   c.n_categories = 3;
   c.prior = {1, 1, 0.5f, 1, 1, 1, 0.5f, 1, 1};
   EXPECT_EQ(run(context(), c)[11], 1.0f + 0.5f * 0.125f * 1.75f * 3.0f);

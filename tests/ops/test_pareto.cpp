@@ -247,7 +247,7 @@ TEST_P(ParetoTest, RefusesWrongArguments) {
 
 SHEAF_ON_EVERY_BACKEND(ParetoTest);
 
-// ---- the steps of the sort ----------------------------------------------------------------------------------------------------
+// ---- the steps of the sort ------------------------------------------------------------------------------------------
 
 struct Slots {
   std::vector<unsigned char> memory;

@@ -242,7 +242,7 @@ TEST_P(SearchTest, RefusesWrongArguments) {
 
 SHEAF_ON_EVERY_BACKEND(SearchTest);
 
-// ---- the CPU's instruction sets ------------------------------------------------------------------------------------------------
+// ---- the CPU's instruction sets -------------------------------------------------------------------------------------
 
 TEST(SearchKernels, InstructionSetsAgreeToTheLastBit) {
   const genetic::cpu::SearchKernel* kernels[3];
@@ -271,7 +271,7 @@ TEST(SearchKernels, RefusesAnUnknownInstructionSet) {
   unsetenv("SHEAF_SEARCH");
 }
 
-// ---- a local search by itself ---------------------------------------------------------------------------------------------------------
+// ---- a local search by itself ---------------------------------------------------------------------------------------
 
 /// One candidate at a time, in descending order: nothing may rest on the order.
 struct ScalarLanes {

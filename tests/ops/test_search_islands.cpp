@@ -177,7 +177,8 @@ TEST_P(SearchIslandsTest, RoundsMayComeInSeveralCalls) {
   EXPECT_TRUE(std::ranges::equal(pools, parts, same_set));
 }
 
-// A set that no search finds, for its value is made up: it is seen where it was put and where migrants bring it, nowhere else.
+// No search finds this set, because its value is made up. It is seen where it was put and where migrants bring it,
+// nowhere else.
 TEST_P(SearchIslandsTest, TheBestSetsGoToTheNextIslandOfTheRing) {
   const ref::SearchCases host = ref::full_search_cases(1, 24, 2, 5, 49);
   SearchParams params = this->params(Strategy::genetic);
@@ -237,7 +238,8 @@ TEST_P(SearchIslandsTest, HistoryIsThatOfTheBestIsland) {
   expect_rising_history(result, host.n_problems, params.rounds);
 }
 
-// Without migration the first island is the search without islands, so no more of them can be worse; with it they find what one does not.
+// Without migration the first island is the search without islands, so more of them cannot be worse. With it they find
+// what one does not.
 TEST_P(SearchIslandsTest, MoreIslandsFindMore) {
   if (on_simt()) return;
   SearchParams params{.strategy = Strategy::genetic, .local_searches = 2, .rounds = 2, .iterations = 1};

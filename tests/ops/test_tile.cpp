@@ -1,4 +1,5 @@
-// The wrappers of mma.sync, wgmma, ldmatrix, cp.async and TMA. No op of the CPU backend: builds without device kernels have none of it.
+// The wrappers of mma.sync, wgmma, ldmatrix, cp.async and TMA. The CPU backend has none of them, nor have builds
+// without device kernels.
 #if SHEAF_DEVICE_KERNELS
 
 #include <cmath>
@@ -43,8 +44,9 @@ double value_of(const Format& format, uint16_t half) {
   return half & 0x8000 ? -magnitude : magnitude;
 }
 
-// Of products that are exact in float a tensor core drops bits below the largest's last: k + 1 errors of 2^-22 of the sum of magnitudes
-// at most. Zero for C shows whether the product is right, a large C whether it is added.
+// In a sum of products that are exact in float, a tensor core drops bits below the last bit of the largest: at most k +
+// 1 errors of 2^-22 of the sum of magnitudes. Zero for C shows whether the product is right, a large C whether it is
+// added.
 TEST_P(TileTest, ProductAgreesWithOracle) {
   for (const Format& format : {kBf16, kF16, kTf32}) {
     const int k = format.type == test::TileType::tf32 ? 8 : 16;

@@ -1,6 +1,6 @@
 #pragma once
-/// Attention and its gradients by definition: in double precision, or unfused with every stored matrix in a narrower type, which is
-/// what a kernel's error is measured by.
+/// Attention and its gradients by definition: in double precision, or unfused with every stored matrix in a narrower
+/// type. The latter is the measure of a kernel's error.
 
 #include <cstdint>
 #include <vector>

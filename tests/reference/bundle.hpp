@@ -18,7 +18,8 @@ struct BundleWorld {
   std::vector<int32_t> must_have, forbidden;
 };
 
-/// F(S) = weight_association * sum over i != j of P(i) A(i, j) + sum over i of P(i) (weight_preference + weight_revenue * price(i)).
+/// F(S) = weight_association * sum over i != j of P(i) A(i, j) + sum over i of P(i) (weight_preference + weight_revenue
+/// * price(i)).
 double bundle_value(const BundleWorld& world, const std::vector<int32_t>& items);
 bool bundle_feasible(const BundleWorld& world, const std::vector<int32_t>& items);
 

@@ -21,8 +21,8 @@ Bounded association(const BundleInput& input, int32_t i, int32_t j) {
 
 }  // namespace
 
-// Each length and the product of the two rows sum `dim` products; a root, a quotient and a product follow for each row. The
-// sum of absolute products bounds the cosine as well, by Cauchy and Schwarz.
+// Each length and the product of the two rows sum `dim` products; a root, a quotient and a product follow for each row.
+// The sum of absolute products also bounds the cosine, by Cauchy and Schwarz.
 Bounded positive_cosine(const float* a, const float* b, int64_t dim) {
   double product = 0.0, magnitude = 0.0, a_squared = 0.0, b_squared = 0.0;
   for (int64_t c = 0; c < dim; ++c) {

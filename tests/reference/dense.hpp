@@ -1,6 +1,6 @@
 #pragma once
-/// The dense score functions and their gradients by definition, in double precision. A batch entry b has its own group of
-/// items: rows b * group .. b * group + group - 1.
+/// The dense score functions and their gradients by definition, in double precision. A batch entry b has its own group
+/// of items: rows b * group .. b * group + group - 1.
 
 #include <cstdint>
 #include <vector>
@@ -61,14 +61,14 @@ struct BoundedMatrix {
 };
 
 /// The inverse of a symmetric positive definite matrix [n, n] by Cholesky, X = R^-1 and X X^T. The bound is what
-/// dense::spd_inverse states, and u for the rounding of the result; twice that covers the terms of second order while the
-/// bound is well below the values.
+/// dense::spd_inverse states, and u for the rounding of the result. Twice that covers the terms of second order while
+/// the bound is well below the values.
 BoundedMatrix spd_inverse(int64_t n, const std::vector<double>& matrix);
 
-/// A = S L L^T S and its inverse [n, n], exact in float at every step of any elimination that takes the pivots in order.
-/// L = I + N, where N holds whole numbers, sums of `per_row` draws of -1 or 1, at odd rows and even columns below the
-/// diagonal. So N N = 0 and L^-1 = I - N; S is a diagonal of powers of two, pivots are its squares, and all else is whole
-/// numbers times powers of two.
+/// A = S L L^T S and its inverse [n, n], exact in float at every step of any elimination that takes the pivots in
+/// order. L = I + N, where N holds whole numbers, sums of `per_row` draws of -1 or 1, at odd rows and even columns
+/// below the diagonal. So N N = 0 and L^-1 = I - N. S is a diagonal of powers of two, pivots are its squares, and
+/// everything else is whole numbers times powers of two.
 struct ExactInverse {
   std::vector<float> matrix, inverse;
 };

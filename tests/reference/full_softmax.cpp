@@ -34,8 +34,9 @@ void scores_of(const SoftmaxInput& input, size_t u, Row& row) {
   }
 }
 
-// The largest score is taken off before exp and added to the logarithm again: the same float both times, so its own error
-// leaves. What stays in each exponential: the score's error, the rounded difference, expf within 2 units in the last place.
+// The largest score is subtracted before exp and added to the logarithm again. Both times it is the same float, so its
+// own error cancels. Each exponential keeps the score's error, the rounded difference, and expf within 2 units in the
+// last place.
 void gradients_of(const SoftmaxInput& input, size_t u, Row& row) {
   const size_t n_items = row.value.size();
   const auto begin = static_cast<size_t>(input.row_offsets[u]), end = static_cast<size_t>(input.row_offsets[u + 1]);

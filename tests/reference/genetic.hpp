@@ -7,7 +7,8 @@
 
 namespace sheaf::ref {
 
-/// What genetic::bundle_terms reads. Either vectors [n_items, dim] or, with dim 0, a dense association [n_items, n_items].
+/// The input of genetic::bundle_terms: either vectors [n_items, dim] or, with dim 0, a dense association [n_items,
+/// n_items].
 struct BundleInput {
   int64_t n_candidates = 0;
   std::vector<int32_t> candidates;  // [n_problems, n_candidates]

@@ -55,7 +55,8 @@ JointPairs joint_pairs(const JointInput& input) {
       const double u = input.value[a], v = input.value[b];
       double& sum = result.pair[a * c + place];
       sum += factor * (u + v);
-      // Two products make the joint chance; then the sum of the values and three products; then the sum with what was there.
+      // Two products make the joint chance; then the sum of the values and three products; then the sum with what was
+      // there.
       result.bound[a * c + place] = 1.01 * std::abs(factor) * (std::abs(u) + std::abs(v)) * (rho.error + 6.0 * kRound) +
                                     1.01 * kRound * std::abs(sum) + kTiny;
     }

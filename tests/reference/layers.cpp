@@ -133,7 +133,8 @@ ResidualNorm residual_norm(int64_t dim, const std::vector<double>& x, const std:
     const double scale = 1.0 / std::sqrt(squares / static_cast<double>(dim) + static_cast<double>(dense::kNormEpsilon));
     result.mean.push_back(mean);
     result.scale.push_back(scale);
-    // The mean errs by (dim + 4) units of the largest term, an element by 4; the scale by half of what the squares do, relative.
+    // The mean errs by (dim + 4) units of the largest term, an element by 4, the scale by half of the relative error of
+    // the squares.
     const double centred = 2.0 * static_cast<double>(dim + 8) * kUnit * largest * scale;
     for (size_t c = 0; c < d; ++c) {
       const double h = (result.sum[first + c] - mean) * scale;

@@ -11,10 +11,11 @@ constexpr double kTiny = 0x1.0p-126;  // what a float underflow may lose
 double sigmoid(double x) { return x >= 0 ? 1.0 / (1.0 + std::exp(-x)) : std::exp(x) / (1.0 + std::exp(x)); }
 double softplus(double x) { return std::fmax(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
 
-// Float errors, with exp and log1p within 2 units in the last place (4 roundings each, as CUDA's and glibc's tables
-// promise) and every other operation rounding once:
-//   sigmoid = (1 or e) / (1 + e): 4 from e, again 4 at most through 1 + e, the sum, the quotient: 10 roundings, relative.
+// Float errors. exp and log1p are within 2 units in the last place (4 roundings each, as the tables of CUDA and glibc
+// promise), and every other operation rounds once:
+//   sigmoid = (1 or e) / (1 + e): 4 from e, again 4 at most through 1 + e, the sum, the quotient: 10, relative.
 //   softplus = max(x, 0) + log1p(e): e's 4 reach log1p as less than 4 of its own, its own 4, the sum: 9, relative.
+// The numbers count roundings.
 constexpr double kSigmoidError = 10.0 * kRound;
 constexpr double kSoftplusError = 9.0 * kRound;
 
@@ -42,8 +43,8 @@ LossOutput bce(const LossInput& input) {
         input.row_weight[i / static_cast<size_t>(input.group)] * (positive ? input.positive_weight : 1.0);
     out.loss += weight * (softplus(x) - label * x) / n;
     magnitude += std::abs(weight) * softplus(x) / n;
-    // softplus, then the difference, the weight and their product; terms are at most softplus for either label when x > 0,
-    // and at most softplus + |x| else.
+    // softplus, then the difference, the weight and their product. Terms are at most softplus for either label when x >
+    // 0, and at most softplus + |x| else.
     out.loss_bound +=
         std::abs(weight) * (kSoftplusError * softplus(x) + 4.0 * kRound * (softplus(x) + std::abs(x))) / n;
     out.d_logits[i] = weight * (sigmoid(x) - label) / n;

@@ -26,7 +26,8 @@ struct LossOutput {
 LossOutput bce(const LossInput& input);
 LossOutput bpr(const LossInput& input);
 
-/// Users [n_users, dim] against the whole catalog of items [n_items, dim]; targets in compressed rows with their weights.
+/// Users [n_users, dim] against the whole catalog of items [n_items, dim]; targets in compressed rows with their
+/// weights.
 struct SoftmaxInput {
   int64_t n_users, n_items, dim;
   std::vector<double> users, items, item_bias;

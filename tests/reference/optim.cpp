@@ -35,8 +35,8 @@ AdamElement adam_bound(double grad, double grad_error, const AdamParams& params,
   const double decay = std::abs(static_cast<double>(params.weight_decay) * before.parameter);
   const double g = std::abs(grad + static_cast<double>(params.weight_decay) * before.parameter);
 
-  // A product and a sum; then products, 1 - beta and the sum, four roundings a moment (five for the square), 2 u each to
-  // cover second-order terms.
+  // A product and a sum; then products, 1 - beta and the sum: four roundings for a moment (five for the square), 2 u
+  // each to cover second-order terms.
   const double g_error = grad_error + 2.0 * kRound * (std::abs(grad) + decay + grad_error);
   AdamElement bound;
   bound.moment1 = (1.0 - beta1) * g_error +

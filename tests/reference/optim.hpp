@@ -14,8 +14,8 @@ struct AdamElement {
 
 AdamElement adam(double grad, const AdamParams& params, const AdamElement& before);
 
-/// How far a float step from the same `before` may be from adam(grad, ...), when its gradient was within `grad_error` of
-/// `grad`: each operation rounds once, and errors are carried to the end without assuming that they are small.
+/// How far a float step from the same `before` may be from adam(grad, ...), when its gradient was within `grad_error`
+/// of `grad`. Each operation rounds once. Errors are carried to the end without assuming that they are small.
 AdamElement adam_bound(double grad, double grad_error, const AdamParams& params, const AdamElement& before);
 
 }  // namespace sheaf::ref

@@ -14,8 +14,8 @@ std::vector<int32_t> best_columns(const std::vector<double>& scores, const std::
 /// Mean absolute difference of all pairs over twice the mean (Gini, 1912); 0 when nothing was counted.
 double gini(const std::vector<int64_t>& counts);
 
-/// similarity[i][j] of item-kNN over counts [n_users, n_items]: the damped cosine of log(1 + count), of each item i the `neighbours`
-/// largest that are positive, the others 0; the diagonal 0.
+/// similarity[i][j] of item-kNN over counts [n_users, n_items]: the damped cosine of log(1 + count). Of each item i,
+/// the `neighbours` largest positive ones stay; the others and the diagonal are 0.
 Dense item_similarity(const Dense& counts, int64_t neighbours, double shrink);
 
 /// scores [n_users, n_items] = history * transpose(similarity).

@@ -71,7 +71,8 @@ struct Oracle {
     }
   }
 
-  // A conflict or a must-have passed over can never be mended by larger candidates; only where something feasible is known.
+  // Larger candidates can never repair a conflict or a must-have that was passed over. Only where something feasible is
+  // known.
   bool hopeless(int32_t j) const {
     if (best.violation > 0.0) return false;
     const int64_t n = cases.n_candidates;

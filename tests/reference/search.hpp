@@ -24,8 +24,8 @@ struct SearchCases {
 SearchCases plain_search_cases(int64_t n_problems, int32_t n_candidates, int32_t n_limits, int32_t min_size,
                                int32_t max_size, uint32_t seed);
 
-/// Every kind of constraint: two upper limits, a lower one, must-haves, forbidden candidates, ranges of categories, a least number of them,
-/// conflicts.
+/// Every kind of constraint: two upper limits, a lower one, must-haves, forbidden candidates, ranges of categories, a
+/// least number of categories, conflicts.
 SearchCases full_search_cases(int64_t n_problems, int32_t n_candidates, int32_t min_size, int32_t max_size,
                               uint32_t seed);
 

@@ -20,9 +20,10 @@ struct MinedSet {
   bool operator==(const MinedSet&) const = default;
 };
 
-/// The best `count` sets of min_size .. max_size items that some transaction holds, by utility, then items. Depth first over utility
-/// lists: a branch ends where what its transactions hold behind it cannot lift it to the worst of the best (Liu, Qu, 2012, "Mining high
-/// utility itemsets without candidate generation"; Tseng et al., 2016, for the rising threshold).
+/// The best `count` sets of min_size .. max_size items that some transaction holds, by utility, then items. Depth first
+/// over utility lists. A branch ends when the rest of its transactions cannot lift it to the worst of the best (Liu,
+/// Qu, 2012, "Mining high utility itemsets without candidate generation"; Tseng et al., 2016, for the rising
+/// threshold).
 std::vector<MinedSet> mine_utility(const UtilityRows& rows, size_t min_size, size_t max_size, size_t count);
 
 /// The same from all subsets of all transactions.

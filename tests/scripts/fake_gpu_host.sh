@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Stands in for the programs and tools of a GPU host under the name that it is started by. FAKE_<NAME>, the name in capitals, changes
-# what one does: `fail`, `hang`, `none` (no test ran), `miss` (a plant is not caught), `always` (a
-# clean program is reported), `refuse` (the tool does not know the device),
-# `unsteady` (another demo each time), `worse`, `lost`, `differ` (other metrics, counts, bundles on the GPU), `forbidden` (no counters).
+# Stands in for the programs and tools of a GPU host under the name that it is started by. FAKE_<NAME>, the name in
+# capitals, changes what one does: `fail`, `hang`, `none` (no test ran), `miss` (a plant is not caught), `always` (a
+# clean program is reported), `refuse` (the tool does not know the device), `unsteady` (another demo each time),
+# `worse`, `lost`, `differ` (other metrics, counts, bundles on the GPU), `forbidden` (no counters).
 name=$(basename "$0")
 variable=FAKE_$(tr 'a-z-' 'A-Z_' <<<"$name")
 way=${!variable:-}

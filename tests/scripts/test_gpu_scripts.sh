@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# gpu_check.sh and profile_nsight.sh on a GPU host made of fakes: what passes, fails, hangs or is missing must show as that.
+# gpu_check.sh and profile_nsight.sh on a GPU host made of fakes: what passes, fails, hangs or is missing must show as
+# that.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$(mktemp -d)
@@ -18,7 +19,8 @@ fault() {
   faults=$((faults + 1))
 }
 
-# check CASE CODE "NAME=VALUE..." ARG...: runs gpu_check with these fakes; its code is checked, its words are in $folder/log
+# check CASE CODE "NAME=VALUE..." ARG...: runs gpu_check with these fakes; its code is checked, its words are in
+# $folder/log
 check() {
   case=$1
   local code=0 settings

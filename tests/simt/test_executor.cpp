@@ -29,7 +29,7 @@ std::string plain_name(const ::testing::TestParamInfo<std::string>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Simt, InEveryOrder, ::testing::ValuesIn(all_orders()), plain_name);
 
-// --- Indices ----------------------------------------------------------------------------------------------------------------
+// --- Indices ---------------------------------------------------------------------------------------------------------
 
 __global__ void visit_kernel(int* visits) {
   const unsigned block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
@@ -44,7 +44,7 @@ TEST_P(InEveryOrder, EveryThreadOfEveryBlockRunsOnce) {
   for (size_t i = 0; i < visits.size(); ++i) ASSERT_EQ(visits[i], 1 + static_cast<int>(i % 30)) << i;
 }
 
-// --- Barriers ---------------------------------------------------------------------------------------------------------------
+// --- Barriers --------------------------------------------------------------------------------------------------------
 
 // Each round every thread adds its neighbour's value of the round before.
 __global__ void rounds_kernel(int n_rounds, int* out) {
@@ -109,7 +109,7 @@ TEST_P(InEveryOrder, WarpBarrier) {
   for (int t = 0; t < 64; ++t) EXPECT_EQ(out[static_cast<size_t>(t)], t ^ 31);
 }
 
-// --- Shuffles ---------------------------------------------------------------------------------------------------------------
+// --- Shuffles --------------------------------------------------------------------------------------------------------
 
 template <class T>
 __global__ void shuffles_kernel(int argument, int width, T* out) {
@@ -171,7 +171,7 @@ TEST_P(InEveryOrder, GroupsOfAWarpExchangeIndependently) {
   for (const int value : out) EXPECT_EQ(value, 120 + 31);
 }
 
-// --- Votes, matches, reductions ---------------------------------------------------------------------------------------------
+// --- Votes, matches, reductions --------------------------------------------------------------------------------------
 
 __global__ void votes_kernel(unsigned truth, unsigned* ballots, int* anys, int* alls) {
   const int predicate = static_cast<int>(truth >> threadIdx.x & 1u) * 8;
@@ -265,7 +265,7 @@ TEST_P(InEveryOrder, WarpReductions) {
   }
 }
 
-// --- Atomics ----------------------------------------------------------------------------------------------------------------
+// --- Atomics ---------------------------------------------------------------------------------------------------------
 
 struct Cells {
   int sum = 0, least = 1000, most = -1000, difference = 0;
@@ -320,7 +320,7 @@ TEST_P(InEveryOrder, Atomics) {
   EXPECT_EQ(c.guarded, kThreads);
 }
 
-// --- Shared memory ----------------------------------------------------------------------------------------------------------
+// --- Shared memory ---------------------------------------------------------------------------------------------------
 
 template <int kSize>
 __global__ void reads_before_writing_kernel(float* out_static, float* out_dynamic) {
@@ -352,7 +352,7 @@ TEST(Simt, DynamicSharedMemoryIsAlignedForVectors) {
   }
 }
 
-// --- Numbers ----------------------------------------------------------------------------------------------------------------
+// --- Numbers ---------------------------------------------------------------------------------------------------------
 
 TEST(Simt, Bits) {
   EXPECT_EQ(__popc(0xf0f00001u), 9);
@@ -388,7 +388,7 @@ TEST(Simt, FusedMultiplyAddRoundsOnceAndTheOthersTwice) {
   EXPECT_EQ(min(1.0f, std::numeric_limits<float>::quiet_NaN()), 1.0f);
 }
 
-// --- What is not a kernel's fault -------------------------------------------------------------------------------------------
+// --- What is not a kernel's fault ------------------------------------------------------------------------------------
 
 __global__ void throws_kernel(int thrower, int* out) {
   if (static_cast<int>(threadIdx.x) == thrower) throw std::domain_error("thrown in a kernel");

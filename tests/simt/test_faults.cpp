@@ -29,7 +29,7 @@ void expect_fault(const std::vector<std::string>& words, void (*kernel)(Paramete
   }
 }
 
-// --- Barriers ---------------------------------------------------------------------------------------------------------------
+// --- Barriers --------------------------------------------------------------------------------------------------------
 
 constexpr int kLineOfBarrierAfterExit = __LINE__ + 3;
 __global__ void barrier_after_exit_kernel(unsigned n_stay) {
@@ -73,7 +73,7 @@ TEST(SimtFault, AThreadWaitsAtABarrierWhileItsWarpShuffles) {
                barrier_against_shuffle_kernel, 1u, 32, out.data());
 }
 
-// --- Exchanges of a warp ----------------------------------------------------------------------------------------------------
+// --- Exchanges of a warp ---------------------------------------------------------------------------------------------
 
 __global__ void shuffle_after_exit_kernel(int* out) {
   if (threadIdx.x == 9) return;
@@ -139,13 +139,13 @@ TEST(SimtFault, TheWidthOfAShuffleIsNoPowerOfTwo) {
   expect_fault({"odd_width_kernel", "width"}, odd_width_kernel, 1u, 32, out.data());
 }
 
-// --- Others -----------------------------------------------------------------------------------------------------------------
+// --- Others ----------------------------------------------------------------------------------------------------------
 
 __global__ void trap_kernel() {
   if (blockIdx.y == 1 && threadIdx.x == 6) __trap();
 }
 
-// --- Products of warpgroups --------------------------------------------------------------------------------------------------
+// --- Products of warpgroups ------------------------------------------------------------------------------------------
 
 __global__ void product_without_fence_kernel() {
   float d[8][4] = {};
@@ -212,7 +212,7 @@ TEST(SimtFault, TheNextLaunchIsSound) {
   EXPECT_EQ(fault_of([] { run(barrier_after_exit_kernel, 1u, 256, 0, 256u); }), "");
 }
 
-// --- Memory faults end the program, with a word on what was running ---------------------------------------------------------
+// --- Memory faults end the program, with a word on what was running --------------------------------------------------
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 

@@ -1,4 +1,5 @@
-/// The program itself: raw purchases, training, association, search, scores and evaluation, every step of it on the executor.
+/// The program itself: raw purchases, training, association, search, scores and evaluation, every step of it on the
+/// executor.
 
 #include <cmath>
 #include <nlohmann/json.hpp>

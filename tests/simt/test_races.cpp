@@ -1,4 +1,4 @@
-/// Kernels with a race, each beside its sound twin. In one order of threads a race may well give the right result; over the
+/// Kernels with a race, each beside its sound twin. In one order of threads a race may give the right result. Over the
 /// orders of SHEAF_SIMT_ORDER it must not give the same result everywhere, and the sound twin must.
 
 #include <cstdint>
@@ -120,8 +120,8 @@ TEST(SimtRaceDeathTest, NoWarpBarrierBetweenLanes) {
   expect_found(Kind::unordered_accesses, lockstep_kernel<false>, lockstep_kernel<true>);
 }
 
-// Read, add, write without an atomic. The barrier-free halves run to their end one after the other unless something stands
-// between; the fence is such a place.
+// Read, add, write without an atomic. The halves without a barrier run to their ends one after the other unless
+// something stands between them. The fence is such a place.
 template <bool kSound>
 __global__ void count_kernel(int* out) {
   if (kSound) {

@@ -3,7 +3,7 @@
 ///
 ///   launch(row_sum_kernel, n_blocks, kBlock, shared_bytes, context, in, out);
 ///
-/// Dynamic shared memory is declared in the kernel as SHEAF_DYNAMIC_SHARED(bytes), a 16-byte aligned unsigned char array.
+/// A kernel declares dynamic shared memory as SHEAF_DYNAMIC_SHARED(bytes), a 16-byte aligned unsigned char array.
 
 #include <cuda_runtime.h>
 

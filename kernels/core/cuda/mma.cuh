@@ -1,6 +1,6 @@
 #pragma once
-/// Products of small matrices by tensor cores. All 32 lanes of a warp call together. Registers as in the PTX manual, "Matrix
-/// multiply-accumulate": lane 4 g + t holds of C and D rows g and g + 8, columns 2 t and 2 t + 1.
+/// Products of small matrices by tensor cores. All 32 lanes of a warp call together. Registers are as in the PTX
+/// manual, "Matrix multiply-accumulate": lane 4 g + t holds rows g and g + 8, columns 2 t and 2 t + 1 of C and D.
 
 #include <cuda_runtime.h>
 
@@ -47,8 +47,9 @@ __device__ inline uint32_t to_tf32(float x) {
 #endif
 }
 
-/// Matrices of 8 x 8 16-bit elements from shared memory, kMatrices (1, 2 or 4) at once. Lanes 8 i to 8 i + 7 give the addresses of the rows
-/// of matrix i, 16 bytes each and aligned to them; lane 4 r + c gets elements 2 c and 2 c + 1 of row r, transposed: of column r.
+/// Loads matrices of 8 x 8 16-bit elements from shared memory, kMatrices (1, 2 or 4) at once. Lanes 8 i to 8 i + 7 give
+/// the addresses of the rows of matrix i, 16 bytes each and aligned to 16. Lane 4 r + c gets elements 2 c and 2 c + 1
+/// of row r; if transposed, of column r.
 template <bool kTransposed, int kMatrices>
 __device__ inline void load_matrices(uint32_t (&registers)[kMatrices], const void* row) {
   static_assert(kMatrices == 1 || kMatrices == 2 || kMatrices == 4);

@@ -1,6 +1,7 @@
 #pragma once
-/// cp.async on the executor. The source is read at once and the destination is written by the wait, the latest moment that a device
-/// may choose for it; until then the destination is poison, which shows a use before the wait and a slower reader of what was there.
+/// cp.async on the executor. The source is read at once. The destination is written by the wait, the latest moment that
+/// a device may choose. Until then it is poison, which shows a use before the wait and a slow reader of the earlier
+/// content.
 
 #include <cstdint>
 #include <cstring>

@@ -1,5 +1,6 @@
 #pragma once
-/// What lanes of a warp compute together. Compiled without sanitizers: a lane's operand is no part of the kernel's memory.
+/// What lanes of a warp compute together. Compiled without sanitizers: a lane's operand is no part of the kernel's
+/// memory.
 
 #include <cstdint>
 

@@ -21,11 +21,11 @@
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 
-// One OS thread runs a block, so that its thread_local variables are the block's. The tag in their names tells the executor which
-// ones to poison; host code may have others.
+// One OS thread runs a block, so its thread_local variables belong to the block. The tag in their names tells the
+// executor which ones to poison; host code may have others.
 #define __shared__ [[gnu::abi_tag(SIMT_SHARED_TAG)]] static thread_local
 
-// --- Barriers -------------------------------------------------------------------------------------------------------------
+// --- Barriers --------------------------------------------------------------------------------------------------------
 
 inline void __syncthreads(simt::Where where = simt::Where::current()) { simt::block_barrier(false, where); }
 inline int __syncthreads_count(int predicate, simt::Where where = simt::Where::current()) {
@@ -41,7 +41,7 @@ inline void __syncwarp(unsigned mask = 0xffffffffu, simt::Where where = simt::Wh
   simt::warp_exchange(simt::kSyncWarp, mask, nullptr, where);
 }
 
-// --- Votes ----------------------------------------------------------------------------------------------------------------
+// --- Votes -----------------------------------------------------------------------------------------------------------
 
 inline unsigned __ballot_sync(unsigned mask, int predicate, simt::Where where = simt::Where::current()) {
   return static_cast<unsigned>(simt::exchange(simt::kVote, mask, predicate != 0, 0, where));
@@ -55,7 +55,7 @@ inline int __all_sync(unsigned mask, int predicate, simt::Where where = simt::Wh
 /// The lanes that run together are this one: always a possible answer, and the one that shows who relies on more.
 inline unsigned __activemask() { return 1u << simt::lane(); }
 
-// --- Shuffles -------------------------------------------------------------------------------------------------------------
+// --- Shuffles --------------------------------------------------------------------------------------------------------
 
 namespace simt::detail {
 
@@ -124,7 +124,7 @@ auto __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize
   return simt::detail::shuffle(mask, +value, source < end ? source : lane, width, where);
 }
 
-// --- Matches and reductions of a warp -------------------------------------------------------------------------------------
+// --- Matches and reductions of a warp --------------------------------------------------------------------------------
 
 template <simt::detail::Exchangeable T>
 unsigned __match_any_sync(unsigned mask, T value, simt::Where where = simt::Where::current()) {
@@ -170,7 +170,7 @@ inline unsigned __reduce_xor_sync(unsigned mask, unsigned value, simt::Where whe
   return simt::detail::reduce(simt::Reduction::exclusive_or, simt::Reduction::exclusive_or, mask, value, where);
 }
 
-// --- Atomics: one OS thread runs all and would need none, but ThreadSanitizer must see them as such ------------------------
+// --- Atomics: one OS thread runs all and would need none, but ThreadSanitizer must see them as such ------------------
 
 namespace simt::detail {
 
@@ -234,7 +234,7 @@ T atomicXor(T* address, simt::detail::Same<T> value) {
   return simt::detail::update(address, [=](T old) { return old ^ value; });
 }
 
-// --- Memory ---------------------------------------------------------------------------------------------------------------
+// --- Memory ----------------------------------------------------------------------------------------------------------
 
 inline void __threadfence() { simt::preempt(); }
 inline void __threadfence_block() { simt::preempt(); }
@@ -262,7 +262,7 @@ void __stcs(T* address, std::type_identity_t<T> value) {
   *address = value;
 }
 
-// --- Bits -----------------------------------------------------------------------------------------------------------------
+// --- Bits ------------------------------------------------------------------------------------------------------------
 
 inline int __popc(unsigned x) { return std::popcount(x); }
 inline int __popcll(unsigned long long x) { return std::popcount(x); }
@@ -298,7 +298,7 @@ inline float __int_as_float(int x) { return std::bit_cast<float>(x); }
 inline long long __double_as_longlong(double x) { return std::bit_cast<long long>(x); }
 inline double __longlong_as_double(long long x) { return std::bit_cast<double>(x); }
 
-// --- Arithmetic: the executor's sources are compiled without contraction, so plain operations round once -------------------
+// --- Arithmetic: the executor's sources are compiled without contraction, so plain operations round once -------------
 
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fsub_rn(float a, float b) { return a - b; }

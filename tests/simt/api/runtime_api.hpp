@@ -1,6 +1,6 @@
 #pragma once
-/// CUDA's runtime API on one device that is the executor: device memory is host memory, every call is done when it returns, but for
-/// what a stream captures: that is done by cudaGraphLaunch. A capture is of one stream; another one cannot join it.
+/// CUDA's runtime API on one device, the executor. Device memory is host memory. Every call is done when it returns,
+/// except what a stream captures: cudaGraphLaunch does that. A capture is of one stream; another one cannot join it.
 
 #include <cstddef>
 #include <cstring>
@@ -117,8 +117,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = 0);
 
-/// While a stream captures, cudaMalloc, copies that wait, and waiting for the stream or the device fail and spoil the capture, whatever
-/// the mode: they would on a device in the global one.
+/// While a stream captures, cudaMalloc, copies that wait, and waiting for the stream or the device fail and spoil the
+/// capture, whatever the mode. On a device they would in the global mode.
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status);
@@ -128,7 +128,8 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 namespace simt {
-/// Does the work now, or leaves it to the graph that the stream captures. What the work refers to must outlive that graph.
+/// Does the work now, or leaves it to the graph that the stream captures. What the work refers to must outlive that
+/// graph.
 void on_stream(cudaStream_t stream, std::function<void()> work);
 }  // namespace simt
 

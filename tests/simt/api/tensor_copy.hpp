@@ -1,7 +1,8 @@
 #pragma once
-/// Tensor copies (TMA) and the mbarriers that they report to, by the wrappers of kernels/core/cuda/tensor_copy.cuh. A box is poison from
-/// its copy's beginning until a waiting thread finds the barrier's phase complete, the latest moment that a device may choose: a read before or
-/// beside the wait shows. The swizzle of 128 bytes exchanges bits 4 to 6 of an address by its bits 7 to 9.
+/// Tensor copies (TMA) and the mbarriers that they report to, by the wrappers of kernels/core/cuda/tensor_copy.cuh. A
+/// box is poison from the start of its copy until a waiting thread finds the barrier's phase complete, the latest
+/// moment that a device may choose. So a read before the wait, or without it, shows. The swizzle of 128 bytes exchanges
+/// bits 4 to 6 of an address by its bits 7 to 9.
 
 #include <algorithm>
 #include <cstdint>

@@ -13,8 +13,9 @@ double from_tf32(uint32_t bits) { return std::bit_cast<float>(bits & 0xffffe000u
 
 MmaOperand& operand_of(void* const operands[32], int lane) { return *static_cast<MmaOperand*>(operands[lane]); }
 
-// Lane 4 g + t holds, of A: rows g and g + 8 in turn, columns from t on, then those half of k further; of B: column g and the
-// same k; of C: rows g and g + 8, columns 2 t and 2 t + 1. `element(registers, i)` is element i of a lane's k / 4 in a row.
+// Lane 4 g + t holds, of A: rows g and g + 8 in turn, columns from t on, then those half of k further; of B: column g
+// and the same k; of C: rows g and g + 8, columns 2 t and 2 t + 1. `element(registers, i)` is element i of a lane's k /
+// 4 in a row.
 template <int kDepth, class Element>
 void multiply(void* const operands[32], const Element& element) {
   constexpr int kEach = kDepth / 8;  // elements in a register

@@ -1,6 +1,7 @@
 #pragma once
-/// mma.sync and ldmatrix on the executor, for a whole warp: registers are laid out as in the PTX manual, section "Matrix
-/// multiply-accumulate". A product is summed in double and rounded once, which is nearer than a tensor core comes.
+/// mma.sync and ldmatrix on the executor, for a whole warp. Registers are laid out as in the PTX manual, section
+/// "Matrix multiply-accumulate". A product is summed in double and rounded once, which is more exact than a tensor
+/// core.
 
 #include <cstdint>
 #include <cstring>

@@ -47,8 +47,9 @@ double value_of(bool bf16, uint16_t bits) {
               : static_cast<double>(std::bit_cast<_Float16>(bits));
 }
 
-/// Element (k, n) of an operand, n being a column of B or a row of A. Offsets of the descriptor are in units of 16 bytes; bits 62 and 63 are
-/// 1 for the swizzle of 128 bytes, which exchanges bits 4 to 6 of an address by its bits 7 to 9.
+/// Element (k, n) of an operand, where n is a column of B or a row of A. Offsets of the descriptor are in units of 16
+/// bytes. Bits 62 and 63 are 1 for the swizzle of 128 bytes, which exchanges bits 4 to 6 of an address by its bits 7 to
+/// 9.
 double element_of(bool bf16, uint64_t descriptor, bool rows_are_k, unsigned k, unsigned n) {
   const auto field = [&](int at) { return static_cast<unsigned>(descriptor >> at & 0x3fff) * 16; };
   const unsigned start = field(0), leading = field(16), stride = field(32);

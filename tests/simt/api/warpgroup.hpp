@@ -1,7 +1,8 @@
 #pragma once
-/// wgmma on the executor, by the wrappers of kernels/core/cuda/wgmma.cuh. Each of the group's warps multiplies its own 16 rows, when the
-/// product is waited for; until then the results are NaN. Operands in shared memory are found by the matrix descriptor, as the PTX manual's canonical layouts of the 128-byte
-/// swizzle have it. A product without the fence before it is a Fault.
+/// wgmma on the executor, by the wrappers of kernels/core/cuda/wgmma.cuh. Each of the group's warps multiplies its own
+/// 16 rows when the product is waited for; until then the results are NaN. The matrix descriptor finds operands in
+/// shared memory, by the PTX manual's canonical layouts of the 128-byte swizzle. A product without the fence before it
+/// is a Fault.
 
 #include <cstdint>
 

@@ -95,8 +95,8 @@ std::string text_of_index(const Index& i) {
   return "(" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " + std::to_string(i.z) + ")";
 }
 
-/// Addresses that stand for orderings of memory in a block. Two of each kind: a thread that is let go late must not see what
-/// others have released at the next barrier meanwhile.
+/// Addresses that stand for orderings of memory in a block. There are two of each kind: a thread that leaves a barrier
+/// late must not see what others have released at the next one meanwhile.
 struct Keys {
   char barrier[2];
   char warp[kMaxThreads][2];
@@ -174,7 +174,7 @@ Executor& executor() {
   return instance;
 }
 
-// --- Memory faults ---------------------------------------------------------------------------------------------------------
+// --- Memory faults ---------------------------------------------------------------------------------------------------
 
 struct sigaction previous_segv, previous_bus;
 
@@ -216,7 +216,7 @@ std::string Executor::describe_crash(const void* address) const {
   return here() + what + "\n";
 }
 
-// --- Fibers ----------------------------------------------------------------------------------------------------------------
+// --- Fibers ----------------------------------------------------------------------------------------------------------
 
 void Executor::run_threads() {
   for (;;) {
@@ -295,7 +295,7 @@ void Executor::wake() {
 // Unwinds the thread that fails; run() raises it anew in the caller.
 void Executor::fail(const std::string& what) { throw Fault(here() + what); }
 
-// --- A launch --------------------------------------------------------------------------------------------------------------
+// --- A launch --------------------------------------------------------------------------------------------------------
 
 // ThreadSanitizer watches memset even here: it must see neither the block before nor this write.
 void refill(unsigned char* begin, size_t bytes) {
@@ -409,7 +409,7 @@ void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-// --- Barriers and exchanges -------------------------------------------------------------------------------------------------
+// --- Barriers and exchanges ------------------------------------------------------------------------------------------
 
 int Executor::block_barrier(bool predicate, const Where& where) {
   if (n_left_ > 0) {
@@ -504,7 +504,7 @@ void Executor::settle(unsigned warp_number, unsigned lane_number) {
   queue_.push_lanes(warp_number * kWarp, expected);
 }
 
-// --- Messages ---------------------------------------------------------------------------------------------------------------
+// --- Messages --------------------------------------------------------------------------------------------------------
 
 std::string Executor::here() const {
   return "simt: kernel " + function_name(launch_->kernel) + ", block " + text_of_index(blockIdx) + ", thread " +

@@ -1,6 +1,6 @@
 #pragma once
-/// Runs a CUDA kernel that g++ compiled: a fiber for each thread of a block, blocks one after the other, all on the calling
-/// OS thread. What it finds and what it cannot is in README.md beside this file.
+/// Runs a CUDA kernel that g++ compiled: one fiber for each thread of a block, blocks one after the other, all on the
+/// calling OS thread. README.md beside this file says what it finds and what it cannot find.
 
 #include <cstddef>
 #include <cstdint>
@@ -39,14 +39,16 @@ using Body = void (*)(const void* state);
 void run(const Launch& launch, Body body, const void* state);
 }  // namespace detail
 
-/// Calls body() once for every thread of the grid and returns when all have left. Throws Fault, or what the body throws.
+/// Calls body() once for every thread of the grid and returns when all have left. Throws Fault, or what the body
+/// throws.
 template <class Function>
 void launch(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, const Function& body) {
   detail::run(
       {kernel, grid, block, shared_bytes}, [](const void* state) { (*static_cast<const Function*>(state))(); }, &body);
 }
 
-/// The block's dynamic shared memory: 16-byte aligned, filled with 0xff before each block, an unmapped page behind its end.
+/// The block's dynamic shared memory: 16-byte aligned, filled with 0xff before each block, an unmapped page behind its
+/// end.
 unsigned char* dynamic_shared() noexcept;
 
 // What the device functions stand on; each is called by a running kernel only.

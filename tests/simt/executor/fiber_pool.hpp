@@ -35,7 +35,8 @@ class FiberPool {
   Fiber& take();
   /// The running fiber's thread is done; the fiber still has to switch.
   void finish();
-  /// All threads of a block are done. `renew`: their fibers begin a new life, unordered with the old one until end_launch().
+  /// All threads of a block are done. `renew`: their fibers begin a new life, unordered with the old one until
+  /// end_launch().
   void end_block(bool renew);
   void end_launch();
   /// Fibers whose threads are not done start anew, nothing on them is unwound.

@@ -10,7 +10,8 @@ namespace simt {
 /// Demangled name of the function at this address, local functions included; its number when the program is stripped.
 std::string function_name(const void* address);
 
-/// What marks the names of __shared__ variables: their ABI tag. A named section would too, but g++ ignores it in templates.
+/// The mark in the names of __shared__ variables: their ABI tag. A named section would do, too, but g++ ignores it in
+/// templates.
 #define SIMT_SHARED_TAG "simt_shared"
 
 /// Where the __shared__ variables of kernels stand, and the guards of their initialisation: offset in the block of

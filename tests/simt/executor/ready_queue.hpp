@@ -36,9 +36,9 @@ class Random {
   uint64_t state_;
 };
 
-/// In the forward order first in, first out. In the reverse order last in, first out, so that a warp that has been let go runs ahead
-/// of all others as far as it can. A shuffled order takes either any thread or, in half of the blocks, the last one in with
-/// the warps in random order. A thread stands in the queue at most once.
+/// Forward order: first in, first out. Reverse order: last in, first out, so that a released warp runs ahead of all
+/// others as far as it can. A shuffled order takes any thread or, in half of the blocks, the last one in, with the
+/// warps in random order. A thread is in the queue at most once.
 class ReadyQueue {
  public:
   void reset(Order::Kind order, uint64_t seed);
