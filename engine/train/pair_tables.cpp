@@ -6,7 +6,7 @@
 
 #include "kernels/core/error.hpp"
 #include "kernels/dense/linear.hpp"
-#include "kernels/embedding/bag.hpp"
+#include "kernels/embedding/table_bag.hpp"
 
 namespace sheaf {
 namespace {
@@ -88,15 +88,13 @@ std::vector<Parameter*> PairTables::parameters() {
 
 Buffer<float> PairTables::item_vectors(Context& context) const {
   Buffer<float> vectors(context, n_items_ * dim_);
-  const Buffer<int32_t> ids = all_ids(context, n_items_);
-  embedding::bag(context, {item_table.matrix(), item_bags(), ids.view(), vectors.matrix(n_items_, dim_)});
+  embedding::bag_sums(context, item_table.matrix(), embedding::bags_of(item_bags()), vectors.matrix(n_items_, dim_));
   return vectors;
 }
 
 Buffer<float> PairTables::item_biases(Context& context) const {
   Buffer<float> biases(context, n_items_);
-  const Buffer<int32_t> ids = all_ids(context, n_items_);
-  embedding::bag(context, {item_bias.matrix(), item_bags(), ids.view(), biases.matrix(n_items_, 1)});
+  embedding::bag_sums(context, item_bias.matrix(), embedding::bags_of(item_bags()), biases.matrix(n_items_, 1));
   return biases;
 }
 

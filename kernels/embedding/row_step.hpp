@@ -27,12 +27,24 @@ struct RowStep {
     return static_cast<T*>(args.tables.data) + r * args.tables.dim;
   }
 
-  /// Weight that entry e of bag b has in the gradient of its row.
-  SHEAF_HD float weight(int64_t b, int64_t e) const {
-    const float own = args.bags.weights ? args.bags.weights[e] : 1.0f;
-    if (args.pooling != Pooling::mean) return own;
-    const BagRange range = bag_range(args.bags, b);
-    return own * (1.0f / static_cast<float>(range.end - range.begin));
+  /// Place within bag b of the entry that slot `slot` stands for.
+  SHEAF_HD int32_t place(int64_t b, int64_t slot) const {
+    return static_cast<int32_t>(slot - (args.bags.entities ? b * args.bags.max_bag : bag_range(args.bags, b).begin));
+  }
+
+  /// Weight that it has in the gradient of its row.
+  SHEAF_HD float weight(int64_t b, int64_t slot) const {
+    const Bags& bags = args.bags;
+    const bool is_mean = args.pooling == Pooling::mean;
+    if (!bags.weights && !is_mean) return 1.0f;
+    int64_t e = slot;
+    float own = 1.0f;
+    if (is_mean || bags.entities) {
+      const BagRange range = bag_range(bags, b);
+      if (bags.entities) e = range.begin + slot - b * bags.max_bag;
+      if (is_mean) own = 1.0f / static_cast<float>(range.end - range.begin);
+    }
+    return bags.weights ? bags.weights[e] * own : own;
   }
 
   /// rowwise_adagrad: the new state of row r, and the factor of g.

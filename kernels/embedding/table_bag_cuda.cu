@@ -21,6 +21,7 @@ __global__ void __launch_bounds__(kBlock) bag_group_kernel(TableBagArgs args, in
   const int64_t dim = args.tables.dim;
   const bool is_max = args.pooling == Pooling::max;
   const auto size = entries.end - entries.begin;
+  if (active && lane == 0 && lacks_entity(args.bags, b)) note_fault(args.fault, args.bags.ids.size + b);
   const int64_t longest = warp_max(size);  // all lanes of a warp shuffle together
   for (int64_t column = static_cast<int64_t>(lane) * kVec; column - lane * kVec < dim;
        column += static_cast<int64_t>(lanes) * kVec) {
