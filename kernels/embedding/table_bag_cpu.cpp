@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kPrefetchAhead =
     16;  // rows; a bag of 20 then starts its successor's rows while it still adds its own
 constexpr int64_t kLineBytes = 64;
+constexpr int64_t kPrefetchBytes = 512;
 constexpr int64_t kPieceBags = 256;
 constexpr int64_t kPieceEntries = 1024;
 
@@ -39,7 +40,9 @@ void prefetch_row(const TableBagArgs& args, const TableRange& range, int64_t e, 
   const auto ahead = static_cast<uint64_t>(static_cast<int64_t>(args.bags.ids[e + kPrefetchAhead]));
   if (ahead >= static_cast<uint64_t>(range.n_rows)) return;
   const T* row = static_cast<const T*>(args.tables.data) + (range.first + static_cast<int64_t>(ahead)) * dim;
-  for (int64_t c = 0; c < dim; c += kLineBytes / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(row + c);
+  const int64_t most = kPrefetchBytes / static_cast<int64_t>(sizeof(T));  // the processor itself goes on from there
+  const int64_t n = std::min(dim, most);
+  for (int64_t c = 0; c < n; c += kLineBytes / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(row + c);
 }
 
 template <class T>

@@ -11,11 +11,34 @@ const float* gradient_at(const RowStep& step, const SortedEntries& sorted, int64
   return step.args.grad.row(sorted.bags[sorted.entries[i]]);
 }
 
+// What is smaller is in the cache anyway, and to ask for it costs more than to read it.
+constexpr int64_t kNearBytes = int64_t{1} << 18;
+
 void prefetch_gradient(const RowStep& step, const SortedEntries& sorted, int64_t i) {
   constexpr int64_t kAhead = 8;
-  if (i + kAhead >= sorted.rows.size) return;
+  if (i + kAhead >= sorted.rows.size || step.args.grad.size() * int64_t{sizeof(float)} <= kNearBytes) return;
   const float* next = gradient_at(step, sorted, i + kAhead);
   for (int64_t c = 0; c < step.args.tables.dim; c += 16) __builtin_prefetch(next + c);
+}
+
+// Sums without weights. One entry needs none; its gradient is the sum.
+const float* plain_segment(const RowStep& step, const SortedEntries& sorted, int64_t begin, int64_t end,
+                           float* __restrict sum) {
+  const int64_t dim = step.args.tables.dim;
+  prefetch_gradient(step, sorted, begin);
+  const float* __restrict first = gradient_at(step, sorted, begin);
+  if (end == begin + 1) return first;
+  prefetch_gradient(step, sorted, begin + 1);
+  const float* __restrict second = gradient_at(step, sorted, begin + 1);
+#pragma omp simd
+  for (int64_t c = 0; c < dim; ++c) sum[c] = first[c] + second[c];
+  for (int64_t i = begin + 2; i < end; ++i) {
+    prefetch_gradient(step, sorted, i);
+    const float* __restrict grad = gradient_at(step, sorted, i);
+#pragma omp simd
+    for (int64_t c = 0; c < dim; ++c) sum[c] += grad[c];
+  }
+  return sum;
 }
 
 void sum_segment(const RowStep& step, const SortedEntries& sorted, int64_t begin, int64_t end, float* sum) {
@@ -82,7 +105,7 @@ void step_values(const RowStep& step, int64_t at, int64_t n, const float* __rest
     case Optimizer::adam: {
       float* __restrict m = step.args.state1 + at;
       float* __restrict v = step.args.state2 + at;
-      const AdamStep adam = step.adam;
+      const AdamStep& adam = step.adam;
 #pragma omp simd
       for (int64_t c = 0; c < n; ++c) adam.apply(sum[c], p[c], m[c], v[c]);
       break;
@@ -164,7 +187,8 @@ void table_update(Context& context, const TableUpdateArgs& args) {
   float* heads = scratch.take<float>(n_tiles * dim);  // of the row that came from the tile before
   float* tails = scratch.take<float>(n_tiles * dim);  // of the row that begins here and goes on
   float* sums = scratch.take<float>(dim * context.n_threads());
-  const bool is_plain = args.pooling == Pooling::sum && !args.bags.weights;  // a row of one entry needs no sum
+  const bool is_plain = args.pooling == Pooling::sum && !args.bags.weights;
+  const bool is_far = dim > 1 && args.tables.n_rows * dim * bytes_of(args.tables.type) > kNearBytes;
   const auto with_type = [&](const auto& use) {
     with_element(args.tables.type, [&]<class T>(T element) {
       if constexpr (!std::is_same_v<T, int8_t>) use(element);
@@ -180,7 +204,7 @@ void table_update(Context& context, const TableUpdateArgs& args) {
         const int64_t tile_end = std::min(n, (tile + 1) * kSegment);
         end = begin + 1;
         while (end < tile_end && sorted.rows[end] == row) ++end;
-        if (dim > 1 && end + 4 < n) {
+        if (is_far && end + 4 < n) {
           const auto ahead = static_cast<int64_t>(sorted.rows[end + 4]);
           const T* next = step.row<T>(ahead);
           for (int64_t c = 0; c < dim; c += 16) {
@@ -196,9 +220,8 @@ void table_update(Context& context, const TableUpdateArgs& args) {
         const bool is_whole = !from_before && !goes_on;
         if (is_whole && dim == 1) {
           step_scalar<T>(step, row, scalar_sum(step, sorted, begin, end));
-        } else if (is_whole && is_plain && end == begin + 1) {
-          prefetch_gradient(step, sorted, begin);
-          step_row<T>(step, row, gradient_at(step, sorted, begin));
+        } else if (is_whole && is_plain) {
+          step_row<T>(step, row, plain_segment(step, sorted, begin, end, sums + thread * dim));
         } else {
           float* sum = from_before ? heads + tile * dim : goes_on ? tails + tile * dim : sums + thread * dim;
           sum_segment(step, sorted, begin, end, sum);
