@@ -15,6 +15,21 @@ inline EntriesByRow<uint32_t, int32_t> take_entries(ScratchScope& scratch, int64
   return {{scratch.take<uint32_t>(n), n}, {scratch.take<uint32_t>(n), n}, {scratch.take<int32_t>(n), n}};
 }
 
+/// Place within bag b of the entry that a slot stands for.
+SHEAF_HD inline int32_t slot_place(const Bags& bags, int64_t b, int64_t slot) {
+  return static_cast<int32_t>(slot - (bags.entities ? b * bags.max_bag : bag_range(bags, b).begin));
+}
+
+/// Weight that it has in the gradient of its row.
+SHEAF_HD inline float slot_weight(const TableUpdateArgs& args, int64_t b, int64_t slot) {
+  const Bags& bags = args.bags;
+  const bool is_mean = args.pooling == Pooling::mean;
+  if (!bags.weights && !is_mean) return 1.0f;
+  const BagRange range = bag_range(bags, b);
+  const float own = bags.weights ? bags.weights[bags.entities ? range.begin + slot - b * bags.max_bag : slot] : 1.0f;
+  return is_mean ? own * (1.0f / static_cast<float>(range.end - range.begin)) : own;
+}
+
 /// TableUpdateArgs with what a call computes once.
 struct RowStep {
   explicit RowStep(const Context& context, const TableUpdateArgs& update)
@@ -27,24 +42,12 @@ struct RowStep {
     return static_cast<T*>(args.tables.data) + r * args.tables.dim;
   }
 
-  /// Place within bag b of the entry that slot `slot` stands for.
-  SHEAF_HD int32_t place(int64_t b, int64_t slot) const {
-    return static_cast<int32_t>(slot - (args.bags.entities ? b * args.bags.max_bag : bag_range(args.bags, b).begin));
-  }
-
-  /// Weight that it has in the gradient of its row.
-  SHEAF_HD float weight(int64_t b, int64_t slot) const {
-    const Bags& bags = args.bags;
-    const bool is_mean = args.pooling == Pooling::mean;
-    if (!bags.weights && !is_mean) return 1.0f;
-    int64_t e = slot;
-    float own = 1.0f;
-    if (is_mean || bags.entities) {
-      const BagRange range = bag_range(bags, b);
-      if (bags.entities) e = range.begin + slot - b * bags.max_bag;
-      if (is_mean) own = 1.0f / static_cast<float>(range.end - range.begin);
-    }
-    return bags.weights ? bags.weights[e] * own : own;
+  /// Weight that entry e of bag b has in the gradient of its row, where no entities name the bags.
+  SHEAF_HD float weight(int64_t b, int64_t e) const {
+    const float own = args.bags.weights ? args.bags.weights[e] : 1.0f;
+    if (args.pooling != Pooling::mean) return own;
+    const BagRange range = range_of(args.bags, b);
+    return own * (1.0f / static_cast<float>(range.end - range.begin));
   }
 
   /// rowwise_adagrad: the new state of row r, and the factor of g.

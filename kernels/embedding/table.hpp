@@ -118,11 +118,14 @@ SHEAF_HD inline bool lacks_entity(const Bags& bags, int64_t b) {
 struct BagRange {
   int64_t begin, end;
 };
-SHEAF_HD inline BagRange bag_range(const Bags& bags, int64_t b) {
-  if (!bags.offsets) return {b, b + 1};
-  if (lacks_entity(bags, b)) return {0, 0};
-  const int64_t i = bags.entities ? bags.entities[b] : b;
+/// Of the entity i, or where no entities name the bags of bag i.
+SHEAF_HD inline BagRange range_of(const Bags& bags, int64_t i) {
+  if (!bags.offsets) return {i, i + 1};
   return {bags.offsets[i] - bags.first_entry, bags.offsets[i + 1] - bags.first_entry};
+}
+SHEAF_HD inline BagRange bag_range(const Bags& bags, int64_t b) {
+  if (!bags.entities) return range_of(bags, b);
+  return lacks_entity(bags, b) ? BagRange{0, 0} : range_of(bags, bags.entities[b]);
 }
 
 /// The rows [first, first + n_rows) of the storage that bag b picks from.

@@ -21,7 +21,6 @@ __global__ void __launch_bounds__(kBlock) bag_group_kernel(TableBagArgs args, in
   const int64_t dim = args.tables.dim;
   const bool is_max = args.pooling == Pooling::max;
   const auto size = entries.end - entries.begin;
-  if (active && lane == 0 && lacks_entity(args.bags, b)) note_fault(args.fault, args.bags.ids.size + b);
   const int64_t longest = warp_max(size);  // all lanes of a warp shuffle together
   for (int64_t column = static_cast<int64_t>(lane) * kVec; column - lane * kVec < dim;
        column += static_cast<int64_t>(lanes) * kVec) {
@@ -85,6 +84,12 @@ __global__ void __launch_bounds__(kBlock) bag_group_kernel(TableBagArgs args, in
   }
 }
 
+// Apart from the bags' kernel, which needs its registers.
+__global__ void note_entities_kernel(Bags bags, uint64_t* fault) {
+  const int64_t b = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  if (b < bags.n_bags && lacks_entity(bags, b)) note_fault(fault, bags.ids.size + b);
+}
+
 template <class T, int kVec>
 void launch_bag(Context& context, const TableBagArgs& args) {
   const int lanes = group_lanes(args.tables.dim, kVec);
@@ -95,6 +100,9 @@ void launch_bag(Context& context, const TableBagArgs& args) {
 
 void table_bag(Context& context, const TableBagArgs& args) {
   constexpr int kLoadBytes = 16;
+  if (args.bags.entities && args.fault) {
+    launch(note_entities_kernel, blocks_for(args.bags.n_bags, kBlock), kBlock, 0, context, args.bags, args.fault);
+  }
   with_element(args.tables.type, [&]<class T>(T) {
     constexpr int kVec = sizeof(T) == 1 ? 8 : kLoadBytes / static_cast<int>(sizeof(T));
     if (args.tables.dim % kVec == 0 && aligned(args.tables.data, kLoadBytes)) {

@@ -12,28 +12,28 @@ const float* gradient_at(const RowStep& step, const SortedEntries& sorted, int64
 }
 
 // What is smaller is in the cache anyway, and to ask for it costs more than to read it.
-constexpr int64_t kNearBytes = int64_t{1} << 18;
+constexpr int64_t kNearBytes = int64_t{1} << 20;
 
 void prefetch_gradient(const RowStep& step, const SortedEntries& sorted, int64_t i) {
   constexpr int64_t kAhead = 8;
-  if (i + kAhead >= sorted.rows.size || step.args.grad.size() * int64_t{sizeof(float)} <= kNearBytes) return;
+  if (i + kAhead >= sorted.rows.size) return;
   const float* next = gradient_at(step, sorted, i + kAhead);
   for (int64_t c = 0; c < step.args.tables.dim; c += 16) __builtin_prefetch(next + c);
 }
 
 // Sums without weights. One entry needs none; its gradient is the sum.
-const float* plain_segment(const RowStep& step, const SortedEntries& sorted, int64_t begin, int64_t end,
-                           float* __restrict sum) {
+inline const float* plain_segment(const RowStep& step, const SortedEntries& sorted, int64_t begin, int64_t end,
+                                  bool is_far, float* __restrict sum) {
   const int64_t dim = step.args.tables.dim;
-  prefetch_gradient(step, sorted, begin);
+  if (is_far) {
+    for (int64_t i = begin; i < end; ++i) prefetch_gradient(step, sorted, i);
+  }
   const float* __restrict first = gradient_at(step, sorted, begin);
   if (end == begin + 1) return first;
-  prefetch_gradient(step, sorted, begin + 1);
   const float* __restrict second = gradient_at(step, sorted, begin + 1);
 #pragma omp simd
   for (int64_t c = 0; c < dim; ++c) sum[c] = first[c] + second[c];
   for (int64_t i = begin + 2; i < end; ++i) {
-    prefetch_gradient(step, sorted, i);
     const float* __restrict grad = gradient_at(step, sorted, i);
 #pragma omp simd
     for (int64_t c = 0; c < dim; ++c) sum[c] += grad[c];
@@ -50,11 +50,11 @@ void sum_segment(const RowStep& step, const SortedEntries& sorted, int64_t begin
     const int64_t b = sorted.bags[slot];
     const float* grad = step.args.grad.row(b);
     if (step.args.pooling == Pooling::max) {
-      const int32_t place = step.place(b, slot);
+      const int32_t place = slot_place(step.args.bags, b, slot);
       const int32_t* winners = step.args.winners.row(b);
       for (int64_t c = 0; c < dim; ++c) sum[c] += winners[c] == place ? grad[c] : 0.0f;
     } else {
-      axpy(step.weight(b, slot), grad, sum, dim);
+      axpy(slot_weight(step.args, b, slot), grad, sum, dim);
     }
   }
 }
@@ -66,9 +66,9 @@ float scalar_sum(const RowStep& step, const SortedEntries& sorted, int64_t begin
     const int64_t slot = sorted.entries[i];
     const int64_t b = sorted.bags[slot];
     if (step.args.pooling == Pooling::max) {
-      sum += step.args.winners.data[b] == step.place(b, slot) ? step.args.grad.data[b] : 0.0f;
+      sum += step.args.winners.data[b] == slot_place(step.args.bags, b, slot) ? step.args.grad.data[b] : 0.0f;
     } else {
-      sum += step.weight(b, slot) * step.args.grad.data[b];
+      sum += slot_weight(step.args, b, slot) * step.args.grad.data[b];
     }
   }
   return sum;
@@ -92,7 +92,7 @@ constexpr int64_t kPiece = 64;  // columns that a narrow row is stepped by; a mu
 // The optimizer's choice stands outside the loops over the columns, so that each of them vectorises.
 void step_values(const RowStep& step, int64_t at, int64_t n, const float* __restrict sum, float scale,
                  float* __restrict p) {
-  const AdamParams o = step.args.params;
+  const AdamParams& o = step.args.params;
   switch (step.args.optimizer) {
     case Optimizer::sgd:
 #pragma omp simd
@@ -188,6 +188,7 @@ void table_update(Context& context, const TableUpdateArgs& args) {
   float* tails = scratch.take<float>(n_tiles * dim);  // of the row that begins here and goes on
   float* sums = scratch.take<float>(dim * context.n_threads());
   const bool is_plain = args.pooling == Pooling::sum && !args.bags.weights;
+  const bool is_grad_far = args.grad.size() * int64_t{sizeof(float)} > kNearBytes;
   const bool is_far = dim > 1 && args.tables.n_rows * dim * bytes_of(args.tables.type) > kNearBytes;
   const auto with_type = [&](const auto& use) {
     with_element(args.tables.type, [&]<class T>(T element) {
@@ -221,7 +222,7 @@ void table_update(Context& context, const TableUpdateArgs& args) {
         if (is_whole && dim == 1) {
           step_scalar<T>(step, row, scalar_sum(step, sorted, begin, end));
         } else if (is_whole && is_plain) {
-          step_row<T>(step, row, plain_segment(step, sorted, begin, end, sums + thread * dim));
+          step_row<T>(step, row, plain_segment(step, sorted, begin, end, is_grad_far, sums + thread * dim));
         } else {
           float* sum = from_before ? heads + tile * dim : goes_on ? tails + tile * dim : sums + thread * dim;
           sum_segment(step, sorted, begin, end, sum);

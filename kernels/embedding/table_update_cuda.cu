@@ -42,14 +42,18 @@ struct RowPart {
   }
 };
 
-// The columns [first, first + width) of all rows that a block works on: those of a grid row.
+// The columns [first, first + width) of all rows that a block works on: all, but of the widest rows those of a grid row.
 struct Columns {
   int64_t first, width;
 };
 
+constexpr int64_t kWidestRow = 1024;                               // that a group holds as a whole
+constexpr int sliced_passes(int vec) { return vec == 4 ? 3 : 8; }  // of wider rows, which have several grid rows
+
 template <int kVec, int kPasses>
 __device__ Columns block_columns(int64_t dim) {
-  constexpr int64_t kMost = static_cast<int64_t>(kWarp) * kVec * kPasses;
+  if constexpr (kPasses != sliced_passes(kVec)) return {0, dim};
+  constexpr int64_t kMost = int64_t{kWarp} * kVec * kPasses;
   const int64_t first = blockIdx.y * kMost;
   return {first, dim - first < kMost ? dim - first : kMost};
 }
@@ -107,12 +111,12 @@ __global__ void __launch_bounds__(kBlock)
     const int64_t last = tile_end < sorted.rows.size ? tile_end : sorted.rows.size;
     int64_t i = at;
     for (; i < last && sorted.rows[i] == row; ++i) {
-      const int64_t slot = sorted.entries[i];
-      const int64_t b = sorted.bags[slot];
+      const int64_t e = sorted.entries[i];
+      const int64_t b = sorted.bags[e];
       const int32_t* winners = step.args.winners.data ? step.args.winners.row(b) : nullptr;
-      sum.add(step.args.grad.row(b) + columns.first, winners ? 1.0f : step.weight(b, slot),
-              winners ? winners + columns.first : nullptr, winners ? step.place(b, slot) : 0, columns.width, lane,
-              lanes);
+      const auto place = static_cast<int32_t>(e - range_of(step.args.bags, b).begin);
+      sum.add(step.args.grad.row(b) + columns.first, winners ? 1.0f : step.weight(b, e),
+              winners ? winners + columns.first : nullptr, place, columns.width, lane, lanes);
     }
     goes_on = i == tile_end && i < sorted.rows.size && sorted.rows[i] == row;
     if (from_before || goes_on) {
@@ -158,24 +162,53 @@ void update_rows(Context& context, const RowStep& step, const SortedEntries& sor
   ScratchScope scratch(context);
   float* heads = scratch.take<float>(n_tiles * dim);
   float* tails = scratch.take<float>(n_tiles * dim);
-  const unsigned grid_rows = blocks_for(dim, static_cast<int64_t>(kWarp) * kVec * kPasses);
+  const unsigned grid_rows = blocks_for(dim, int64_t{kWarp} * kVec * kPasses);
   launch(segment_kernel<T, kVec, kPasses>, dim3(blocks_for(sorted.rows.size, kBlock / lanes), grid_rows), kBlock, 0,
          context, step, sorted, lanes, heads, tails);
   launch(join_segments_kernel<T, kVec, kPasses>, dim3(blocks_for(n_tiles, kBlock / lanes), grid_rows), kBlock, 0,
          context, step, sorted, lanes, heads, tails);
 }
 
-// The fewest passes that reach the row's end: registers for kVec * kPasses sums. Rows of more than 1024 have several grid rows.
+// The fewest passes that reach the row's end: registers for kVec * kPasses sums.
 template <class T>
 void update_rows_of_width(Context& context, const RowStep& step, const SortedEntries& sorted) {
   const int64_t dim = step.args.tables.dim;
   if (dim % 4 == 0 && aligned(step.args.grad.data, 16)) {
     if (dim <= 128) return update_rows<T, 4, 1>(context, step, sorted);
     if (dim <= 256) return update_rows<T, 4, 2>(context, step, sorted);
+    if (dim > kWidestRow) return update_rows<T, 4, sliced_passes(4)>(context, step, sorted);
     return update_rows<T, 4, 8>(context, step, sorted);
   }
   if (dim <= 128) return update_rows<T, 1, 4>(context, step, sorted);
+  if (dim > kWidestRow) return update_rows<T, 1, sliced_passes(1)>(context, step, sorted);
   update_rows<T, 1, 32>(context, step, sorted);
+}
+
+// What the kernels above need to know of bags named by entities, slot by slot: weights (may be null), and offsets of slots.
+__global__ void describe_slots_kernel(TableUpdateArgs args, float* weights, int64_t* offsets) {
+  const int64_t slot = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  if (slot >= n_slots(args.bags)) return;
+  const int64_t b = slot / args.bags.max_bag, first = b * args.bags.max_bag;
+  if (slot == first) offsets[b] = first;
+  const BagRange range = bag_range(args.bags, b);
+  if (weights) weights[slot] = range.begin + slot - first < range.end ? slot_weight(args, b, slot) : 0.0f;
+}
+
+// The same update, of bags without entities whose entries are the slots.
+TableUpdateArgs of_slots(Context& context, ScratchScope& scratch, const TableUpdateArgs& args) {
+  const int64_t n = n_slots(args.bags);
+  const bool has_weights = args.bags.weights || args.pooling == Pooling::mean;
+  const bool has_places = args.pooling == Pooling::max;
+  TableUpdateArgs plain = args;
+  plain.bags = {.ids = {nullptr, n}, .n_bags = args.bags.n_bags};
+  if (args.pooling == Pooling::mean) plain.pooling = Pooling::sum;
+  if (!has_weights && !has_places) return plain;
+  float* weights = has_weights ? scratch.take<float>(n) : nullptr;
+  int64_t* offsets = scratch.take<int64_t>(args.bags.n_bags + 1);
+  launch(describe_slots_kernel, blocks_for(n, kBlock), kBlock, 0, context, args, weights, offsets);
+  plain.bags.weights = weights;
+  plain.bags.offsets = offsets;
+  return plain;
 }
 
 }  // namespace
@@ -188,7 +221,7 @@ void table_update(Context& context, const TableUpdateArgs& args) {
     table_sort(context, {args.tables, args.bags, args.fault, own});
     sorted = {own.rows, own.entries, own.bags};
   }
-  const RowStep step(context, args);
+  const RowStep step(context, args.bags.entities ? of_slots(context, scratch, args) : args);
   with_element(args.tables.type, [&]<class T>(T) {
     if constexpr (!std::is_same_v<T, int8_t>) update_rows_of_width<T>(context, step, sorted);
   });

@@ -515,7 +515,7 @@ TEST_P(TableUpdateOfEntitiesTest, AgreesWithOracle) {
       const Case c = random_case(n_ids, 120, 400, 10, 4, weighted);
       expect_right(c, OnDevice(context(), c).update());
     }
-    for (const int64_t dim : {1, 16, 31, 33, 100, 1030, 2050}) {
+    for (const int64_t dim : {1, 16, 31, 33, 100, 1030, 2052}) {
       const Case c = random_case(50, 30, 40, dim, 3, weighted);
       expect_right(c, OnDevice(context(), c).update());
     }
