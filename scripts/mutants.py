@@ -48,7 +48,7 @@ FAULTS = [
     ("kernels/association/measure.hpp", "both / all - (i / all) * (j / all)", "both / all - i / all"),
     ("kernels/sparse/spmm_cpu.cpp", "static_cast<float>(args.n_in_mean + 1)", "static_cast<float>(args.n_in_mean + 2)"),
     ("kernels/sparse/spgemm_cpu.cpp", "std::copy_n(args.column_bias.data, args.out.cols, out);", "std::fill_n(out, args.out.cols, 0.0f);"),
-    ("kernels/embedding/row_step.hpp", "if (args.pooling != Pooling::mean) return own;", "return own;"),
+    ("kernels/embedding/row_step.hpp", "return own * (1.0f / static_cast<float>(range.end - range.begin));\n  }", "return own;\n  }"),
     ("kernels/dense/gather_scores_cpu.cpp", "item >= 0 && item < args.scores.cols", "item > 0 && item < args.scores.cols"),
     ("kernels/dense/activation_element.hpp", "kept > 0.0f ? d", "kept >= 0.0f ? d"),
     ("kernels/dense/scaled_add_element.hpp", "args.keep == 0.0f ? 0.0f : args.keep", "args.keep"),

@@ -6,6 +6,8 @@
 #include "bench/ops/ops.hpp"
 #include "kernels/embedding/bag.hpp"
 #include "kernels/embedding/sparse_update.hpp"
+#include "kernels/embedding/table_bag.hpp"
+#include "kernels/embedding/table_update.hpp"
 #include "tests/reference/optim.hpp"
 
 namespace sheaf::bench {
@@ -61,9 +63,11 @@ void export_bags(const ArrayFolder& folder, const test::HostCsr& bags, const std
   folder.write("bags", samples);
 }
 
-class Bag final : public Case {
+// By table_bag, or by the older bag.
+template <bool kByTables>
+class EntityBag final : public Case {
  public:
-  Bag(Context& context, const Shape& shape)
+  EntityBag(Context& context, const Shape& shape)
       : context_(context),
         dim_(shape["dim"]),
         host_bags_(entity_bags(shape)),
@@ -78,7 +82,13 @@ class Bag final : public Case {
               .ids = ids_.view(),
               .out = out_.matrix(ids_.size(), dim_)} {}
 
-  void run() override { embedding::bag(context_, args_); }
+  void run() override {
+    if (kByTables) {
+      embedding::table_bag(context_, table_args());
+    } else {
+      embedding::bag(context_, args_);
+    }
+  }
 
   std::string fault() override {
     std::vector<int32_t> ids;
@@ -91,7 +101,9 @@ class Bag final : public Case {
     return difference("out", got, ref::bag(to_double(host_table_), dim_, host_bags_, ids));
   }
 
-  OpCost cost() const override { return embedding::bag_cost(args_); }
+  OpCost cost() const override {
+    return kByTables ? embedding::table_bag_cost(table_args()) : embedding::bag_cost(args_);
+  }
   void export_arrays(const ArrayFolder& folder) const override {
     folder.write("table", host_table_, {args_.table.rows, dim_});
     export_bags(folder, host_bags_, host_ids_);
@@ -100,6 +112,12 @@ class Bag final : public Case {
   int64_t gathered_row_bytes() const override { return dim_ * static_cast<int64_t>(sizeof(float)); }
 
  private:
+  embedding::TableBagArgs table_args() const {
+    return {.tables = embedding::table_to_read(args_.table),
+            .bags = embedding::bags_of(args_.bags, args_.ids),
+            .out = args_.out};
+  }
+
   Context& context_;
   int64_t dim_;
   test::HostCsr host_bags_;
@@ -112,9 +130,11 @@ class Bag final : public Case {
   embedding::BagArgs args_;
 };
 
-class SparseUpdate final : public Case {
+// By table_update, or by the older sparse_update.
+template <bool kByTables>
+class EntityUpdate final : public Case {
  public:
-  SparseUpdate(Context& context, const Shape& shape)
+  EntityUpdate(Context& context, const Shape& shape)
       : context_(context),
         n_rows_(shape["n_rows"]),
         dim_(shape["dim"]),
@@ -137,7 +157,13 @@ class SparseUpdate final : public Case {
               .moment1 = moment1_.matrix(n_rows_, dim_),
               .moment2 = moment2_.matrix(n_rows_, dim_)} {}
 
-  void run() override { embedding::sparse_update(context_, args_); }
+  void run() override {
+    if (kByTables) {
+      embedding::table_update(context_, table_args());
+    } else {
+      embedding::sparse_update(context_, args_);
+    }
+  }
 
   std::string fault() override {
     const ref::Sums grad = ref::bag_backward(to_double(host_grad_), dim_, host_bags_, host_ids_);
@@ -164,6 +190,7 @@ class SparseUpdate final : public Case {
     const auto entries = static_cast<int64_t>(rows.size());
     std::sort(rows.begin(), rows.end());
     const int64_t touched = std::unique(rows.begin(), rows.end()) - rows.begin();
+    if (kByTables) return embedding::table_update_cost(table_args(), touched);
     const int64_t repeats = std::min(entries, n_rows_) - touched;
     OpCost cost = embedding::sparse_update_cost(args_);
     cost.bytes -= repeats * 6 * dim_ * static_cast<int64_t>(sizeof(float));
@@ -182,6 +209,16 @@ class SparseUpdate final : public Case {
   int64_t gathered_row_bytes() const override { return dim_ * static_cast<int64_t>(sizeof(float)); }
 
  private:
+  embedding::TableUpdateArgs table_args() const {
+    return {.grad = args_.grad,
+            .tables = embedding::table_of(args_.table),
+            .bags = embedding::bags_of(args_.bags, args_.ids, args_.max_bag),
+            .optimizer = embedding::Optimizer::adam,
+            .params = args_.adam,
+            .state1 = args_.moment1.data,
+            .state2 = args_.moment2.data};
+  }
+
   Context& context_;
   int64_t n_rows_, dim_;
   test::HostCsr host_bags_;
@@ -201,11 +238,16 @@ Shape shape(int64_t n_rows, int64_t dim, int64_t ids, int64_t bag) {
 }  // namespace
 
 void add_embedding(Suite& suite) {
-  const std::vector<Shape> quick{shape(100000, 64, 8192, 1), shape(100000, 64, 8192, 3)};
-  const std::vector<Shape> full{shape(1000000, 64, 1 << 20, 1), shape(1000000, 128, 1 << 20, 1),
-                                shape(1000000, 64, 1 << 20, 3), shape(1000000, 64, 4096, 20)};
-  suite.add<Bag>("embedding", "bag", quick, full);
-  suite.add<SparseUpdate>("embedding", "sparse_update", quick, full);
+  const std::vector<Shape> quick{shape(100000, 64, 8192, 1), shape(100000, 64, 8192, 3), shape(100000, 1, 8192, 3)};
+  const std::vector<Shape> full{
+      shape(1000000, 64, 1 << 20, 1), shape(1000000, 128, 1 << 20, 1), shape(1000000, 64, 1 << 20, 3),
+      shape(1000000, 64, 4096, 20),   shape(100000, 1, 8192, 1),       shape(100000, 16, 8192, 1),
+      shape(100000, 16, 8192, 3),     shape(100000, 32, 8192, 3),      shape(5000, 16, 2048, 1),
+      shape(5000, 1, 2048, 1),        shape(5000, 64, 2048, 3),        shape(5000, 1, 2048, 3)};
+  suite.add<EntityBag<false>>("embedding", "bag", quick, full);
+  suite.add<EntityBag<true>>("embedding", "table_bag_entities", quick, full);
+  suite.add<EntityUpdate<false>>("embedding", "sparse_update", quick, full);
+  suite.add<EntityUpdate<true>>("embedding", "table_update_entities", quick, full);
 }
 
 }  // namespace sheaf::bench

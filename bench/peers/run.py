@@ -87,7 +87,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sheaf", type=pathlib.Path, required=True, help="the program sheaf_bench")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="the folder to write")
-    parser.add_argument("--filter", default="^(bag|sparse_update|table_bag|table_update|adam|attention|attention_backward|attention_step|score_topk|full_softmax|cosine_topk|cooccurrence|spgemm|row_topk|mean_sigmoid|gather_scores|scaled_add|spd_inverse|activation|activation_backward)/")
+    parser.add_argument("--filter", default="^(table_bag|table_bag_entities|table_update|table_update_entities|adam|attention|attention_backward|attention_step|score_topk|full_softmax|cosine_topk|cooccurrence|spgemm|row_topk|mean_sigmoid|gather_scores|scaled_add|spd_inverse|activation|activation_backward)/")
     parser.add_argument("--suite", choices=["quick", "full", "large"], default="quick")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of every system; 0 takes all cores")

@@ -32,4 +32,5 @@ def table_update(arrays: Arrays, axes: dict) -> Work | None:
 
 
 if __name__ == "__main__":
-    peer_common.main("torch.optim.Adagrad", torch_common.VERSIONS, {"sparse_update": sparse_update, "table_update": table_update}, torch_common.prepare)
+    works = {"sparse_update": sparse_update, "table_update": table_update, "table_update_entities": sparse_update}
+    peer_common.main("torch.optim.Adagrad", torch_common.VERSIONS, works, torch_common.prepare)

@@ -88,7 +88,8 @@ def table_update(arrays: Arrays, axes: dict) -> Work | None:
     return sparse_update(arrays, axes) if axes["bits"] == 32 and axes["moments"] == 2 else None
 
 
-WORKS = {"bag": bag, "sparse_update": sparse_update, "table_bag": table_bag, "table_update": table_update}
+WORKS = {"bag": bag, "sparse_update": sparse_update, "table_bag": table_bag, "table_update": table_update,
+         "table_bag_entities": bag, "table_update_entities": sparse_update}
 
 if __name__ == "__main__":
     peer_common.main("torch", torch_common.VERSIONS, WORKS, torch_common.prepare)

@@ -13,7 +13,6 @@
 #include "kernels/dense/ease_weights.hpp"
 #include "kernels/dense/scaled_add.hpp"
 #include "kernels/dense/spd_inverse.hpp"
-#include "kernels/embedding/bag.hpp"
 #include "kernels/sparse/spgemm.hpp"
 
 namespace sheaf {

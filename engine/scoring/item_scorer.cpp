@@ -4,7 +4,7 @@
 
 #include "kernels/core/error.hpp"
 #include "kernels/dense/gather_scores.hpp"
-#include "kernels/embedding/bag.hpp"
+#include "kernels/embedding/table_bag.hpp"
 #include "kernels/sparse/spgemm.hpp"
 
 namespace sheaf {
@@ -35,7 +35,7 @@ void ItemScorer::scores_of_items(Context& context, const Queries& queries, const
   dense::gather_scores(context, {similarity_.dense.matrix(n_items(), n_items()), device_items.matrix(n_items(), width),
                                  columns.matrix(n_items(), width)});
   const CsrView weights = queries.are_known() ? weights_.view() : queries.device_purchases().view();
-  embedding::bag(context, {std::as_const(columns).matrix(n_items(), width), weights, queries.rows(), out});
+  embedding::bag_sums(context, columns.matrix(n_items(), width), embedding::bags_of(weights, queries.rows()), out);
   context.synchronize();  // `columns` ends here
 }
 
@@ -51,7 +51,7 @@ void ItemScorer::all_scores(Context& context, const Queries& queries, int64_t fi
     return;
   }
   // A sum of rows of the similarity: an embedding bag.
-  embedding::bag(context, {similarity_.dense.matrix(n_items(), n_items()), weights, rows, out});
+  embedding::bag_sums(context, similarity_.dense.matrix(n_items(), n_items()), embedding::bags_of(weights, rows), out);
 }
 
 }  // namespace sheaf

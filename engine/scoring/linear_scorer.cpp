@@ -11,7 +11,7 @@
 #include "kernels/dense/mean_probability.hpp"
 #include "kernels/dense/scaled_add.hpp"
 #include "kernels/dense/score_topk.hpp"
-#include "kernels/embedding/bag.hpp"
+#include "kernels/embedding/table_bag.hpp"
 
 namespace sheaf {
 namespace {
@@ -29,10 +29,7 @@ Buffer<float> or_zeros(Context& context, Buffer<float> values, int64_t size, con
 
 }  // namespace
 
-LinearScorer::LinearScorer(Context& context, LinearParts parts)
-    : parts_(std::move(parts)),
-      user_rows_(context, identity_csr(parts_.n_users)),
-      item_rows_(context, identity_csr(parts_.n_items)) {
+LinearScorer::LinearScorer(Context& context, LinearParts parts) : parts_(std::move(parts)) {
   parts_.user_bias = or_zeros(context, std::move(parts_.user_bias), parts_.n_users, "user_bias");
   parts_.item_bias = or_zeros(context, std::move(parts_.item_bias), parts_.n_items, "item_bias");
   parts_.bias = or_zeros(context, std::move(parts_.bias), 1, "bias");
@@ -55,8 +52,8 @@ LinearScorer::QueryRows LinearScorer::rows_of(Context& context, ScratchScope& sc
     return {all.row_block(first, n), {bias.data, n}};
   }
   const VectorView<const int32_t> users = queries.rows().subview(first, n);
-  embedding::bag(context, {user_matrix(), user_rows_.view(), users, vectors});
-  embedding::bag(context, {parts_.user_bias.matrix(n_users(), 1), user_rows_.view(), users, bias});
+  embedding::bag_sums(context, user_matrix(), embedding::lookup(users), vectors);
+  embedding::bag_sums(context, parts_.user_bias.matrix(n_users(), 1), embedding::lookup(users), bias);
   return {vectors, {bias.data, n}};
 }
 
@@ -85,8 +82,8 @@ void LinearScorer::scores(Context& context, const Queries& queries, MatrixView<c
     const MatrixView<float> item_vectors{scratch.take<float>(n * group * dim), n * group, dim};
     const MatrixView<float> item_bias{scratch.take<float>(n * group), n * group, 1};
     const VectorView<const int32_t> ids{items.row(first), n * group};
-    embedding::bag(context, {item_matrix(), item_rows_.view(), ids, item_vectors});
-    embedding::bag(context, {parts_.item_bias.matrix(n_items(), 1), item_rows_.view(), ids, item_bias});
+    embedding::bag_sums(context, item_matrix(), embedding::lookup(ids), item_vectors);
+    embedding::bag_sums(context, parts_.item_bias.matrix(n_items(), 1), embedding::lookup(ids), item_bias);
     dense::dot_scores(context, {.users = rows.vectors,
                                 .items = item_vectors,
                                 .user_bias = rows.bias,

@@ -46,7 +46,6 @@ class LinearScorer final : public Scorer {
   MatrixView<const float> item_matrix() const { return parts_.items.matrix(n_items(), parts_.dim); }
 
   LinearParts parts_;
-  DeviceCsr user_rows_, item_rows_;  // identity, for lookups
 };
 
 }  // namespace sheaf

@@ -11,7 +11,7 @@
 #include "kernels/core/top_k.hpp"
 #include "kernels/dense/linear.hpp"
 #include "kernels/dense/scaled_add.hpp"
-#include "kernels/embedding/bag.hpp"
+#include "kernels/embedding/table_bag.hpp"
 
 namespace sheaf {
 namespace {
@@ -33,9 +33,7 @@ Buffer<float> half_rows(Context& context, const Buffer<float>& rows, int64_t n, 
 NetworkScorer::NetworkScorer(Context& context, NetworkParts parts)
     : parts_(std::move(parts)),
       left_(half_rows(context, parts_.users, parts_.n_users, parts_.dim, false)),
-      right_(half_rows(context, parts_.items, parts_.n_items, parts_.dim, true)),
-      user_rows_(context, identity_csr(parts_.n_users)),
-      item_rows_(context, identity_csr(parts_.n_items)) {
+      right_(half_rows(context, parts_.items, parts_.n_items, parts_.dim, true)) {
   int64_t width = 2 * parts_.dim;
   for (const NetworkParts::Layer& layer : parts_.layers) {
     if (layer.n_in != width || layer.weight.size() != layer.n_in * layer.n_out || layer.bias.size() != layer.n_out) {
@@ -64,8 +62,8 @@ void NetworkScorer::score_pairs(Context& context, VectorView<const int32_t> user
   const auto take = [&](int64_t cols) { return MatrixView<float>{scratch.take<float>(n * cols), n, cols}; };
   MatrixView<float> x = take(width);
   const MatrixView<float> of_items = take(width);
-  embedding::bag(context, {left_.matrix(parts_.n_users, width), user_rows_.view(), users, x});
-  embedding::bag(context, {right_.matrix(parts_.n_items, width), item_rows_.view(), items, of_items});
+  embedding::bag_sums(context, left_.matrix(parts_.n_users, width), embedding::lookup(users), x);
+  embedding::bag_sums(context, right_.matrix(parts_.n_items, width), embedding::lookup(items), of_items);
   dense::scaled_add(context, {.x = of_items, .out = x});
   for (size_t l = 0; l < parts_.layers.size(); ++l) {
     const NetworkParts::Layer& layer = parts_.layers[l];

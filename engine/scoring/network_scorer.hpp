@@ -43,7 +43,6 @@ class NetworkScorer final : public Scorer {
   NetworkParts parts_;
   Buffer<float> left_,
       right_;  // [n_users, 2 dim] of [e_u, 0] and [n_items, 2 dim] of [0, e_i]: their sums are the inputs
-  DeviceCsr user_rows_, item_rows_;
 };
 
 }  // namespace sheaf

@@ -15,6 +15,21 @@ inline EntriesByRow<uint32_t, int32_t> take_entries(ScratchScope& scratch, int64
   return {{scratch.take<uint32_t>(n), n}, {scratch.take<uint32_t>(n), n}, {scratch.take<int32_t>(n), n}};
 }
 
+/// Place within bag b of the entry that a slot stands for.
+SHEAF_HD inline int32_t slot_place(const Bags& bags, int64_t b, int64_t slot) {
+  return static_cast<int32_t>(slot - (bags.entities ? b * bags.max_bag : bag_range(bags, b).begin));
+}
+
+/// Weight that it has in the gradient of its row.
+SHEAF_HD inline float slot_weight(const TableUpdateArgs& args, int64_t b, int64_t slot) {
+  const Bags& bags = args.bags;
+  const bool is_mean = args.pooling == Pooling::mean;
+  if (!bags.weights && !is_mean) return 1.0f;
+  const BagRange range = bag_range(bags, b);
+  const float own = bags.weights ? bags.weights[bags.entities ? range.begin + slot - b * bags.max_bag : slot] : 1.0f;
+  return is_mean ? own * (1.0f / static_cast<float>(range.end - range.begin)) : own;
+}
+
 /// TableUpdateArgs with what a call computes once.
 struct RowStep {
   explicit RowStep(const Context& context, const TableUpdateArgs& update)
@@ -27,11 +42,11 @@ struct RowStep {
     return static_cast<T*>(args.tables.data) + r * args.tables.dim;
   }
 
-  /// Weight that entry e of bag b has in the gradient of its row.
+  /// Weight that entry e of bag b has in the gradient of its row, where no entities name the bags.
   SHEAF_HD float weight(int64_t b, int64_t e) const {
     const float own = args.bags.weights ? args.bags.weights[e] : 1.0f;
     if (args.pooling != Pooling::mean) return own;
-    const BagRange range = bag_range(args.bags, b);
+    const BagRange range = range_of(args.bags, b);
     return own * (1.0f / static_cast<float>(range.end - range.begin));
   }
 

@@ -16,7 +16,7 @@ struct alignas(sizeof(T) * kVec) Pack {
 };
 
 __device__ inline void note_fault(uint64_t* fault, int64_t place) {
-  atomicMin(reinterpret_cast<unsigned long long*>(fault), static_cast<unsigned long long>(place));
+  if (fault) atomicMin(reinterpret_cast<unsigned long long*>(fault), static_cast<unsigned long long>(place));
 }
 
 /// Lanes of a group: enough for a row of `dim` in packs of `vec`, a power of two, at most a warp.

@@ -6,7 +6,7 @@ namespace sheaf::embedding {
 
 void table_bag(Context& context, const TableBagArgs& args) {
   constexpr const char* kOp = "embedding::table_bag";
-  check_tables(kOp, args.tables, args.bags, args.fault);
+  check_tables(kOp, args.tables, args.bags);
   check_argument(args.out.rows == args.bags.n_bags && args.out.cols == args.tables.dim, kOp,
                  "out must be [n_bags, dim]");
   check_argument(args.pooling != Pooling::max || !args.bags.weights, kOp, "max takes no weights");
@@ -22,11 +22,9 @@ void table_bag(Context& context, const TableBagArgs& args) {
 
 OpCost table_bag_cost(const TableBagArgs& args) {
   // A row is counted once a lookup, since caches are not promised.
-  const int64_t entries = args.bags.ids.size;
-  const int64_t entry_bytes =
-      args.tables.dim * bytes_of(args.tables.type) + 4 + (args.bags.weights ? 4 : 0) + (args.tables.scales ? 4 : 0);
-  return {.bytes = entries * entry_bytes + (args.bags.offsets ? 8 * (args.bags.n_bags + 1) : 0) +
-                   args.out.size() * 4 * (args.winners.data ? 2 : 1),
+  const int64_t entries = expected_entries(args.bags);
+  const int64_t row_bytes = args.tables.dim * bytes_of(args.tables.type) + (args.tables.scales ? 4 : 0);
+  return {.bytes = entries * row_bytes + index_bytes(args.bags) + args.out.size() * 4 * (args.winners.data ? 2 : 1),
           .flops = 2 * entries * args.tables.dim};
 }
 

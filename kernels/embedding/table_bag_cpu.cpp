@@ -14,8 +14,12 @@ namespace {
 constexpr int64_t kPrefetchAhead =
     16;  // rows; a bag of 20 then starts its successor's rows while it still adds its own
 constexpr int64_t kLineBytes = 64;
+constexpr int64_t kPrefetchBytes = 512;
+constexpr int64_t kPieceBags = 256;
+constexpr int64_t kPieceEntries = 1024;
 
 void note_fault(uint64_t* fault, int64_t place) {
+  if (!fault) return;
   std::atomic_ref<uint64_t> word(*fault);
   uint64_t lowest = word.load(std::memory_order_relaxed);
   while (static_cast<uint64_t>(place) < lowest &&
@@ -36,7 +40,9 @@ void prefetch_row(const TableBagArgs& args, const TableRange& range, int64_t e, 
   const auto ahead = static_cast<uint64_t>(static_cast<int64_t>(args.bags.ids[e + kPrefetchAhead]));
   if (ahead >= static_cast<uint64_t>(range.n_rows)) return;
   const T* row = static_cast<const T*>(args.tables.data) + (range.first + static_cast<int64_t>(ahead)) * dim;
-  for (int64_t c = 0; c < dim; c += kLineBytes / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(row + c);
+  const int64_t most = kPrefetchBytes / static_cast<int64_t>(sizeof(T));  // the processor itself goes on from there
+  const int64_t n = std::min(dim, most);
+  for (int64_t c = 0; c < n; c += kLineBytes / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(row + c);
 }
 
 template <class T>
@@ -148,15 +154,103 @@ void sum_bags(const TableBagArgs& args, SumRows sum_rows, int64_t begin, int64_t
   }
 }
 
+// Elements of a table of width 1, such as biases: nothing to vectorize, and no entities to write out.
+template <class T>
+void scalar_bags(const TableBagArgs& args, int64_t begin, int64_t end) {
+  const Tables& tables = args.tables;
+  const Bags& bags = args.bags;
+  const T* table = static_cast<const T*>(tables.data);
+  for (int64_t b = begin; b < end; ++b) {
+    const TableRange range = table_range(tables, bags, b);
+    const BagRange entries = bag_range(bags, b);
+    if (lacks_entity(bags, b)) note_fault(args.fault, bags.ids.size + b);
+    float sum = 0.0f;
+    for (int64_t e = entries.begin; e < entries.end; ++e) {
+      const int64_t id = bags.ids[e];
+      if (id < 0 || id >= range.n_rows) [[unlikely]] {
+        note_fault(args.fault, e);
+        continue;
+      }
+      const int64_t row = range.first + id;
+      const float weight = (bags.weights ? bags.weights[e] : 1.0f) * (tables.scales ? tables.scales[row] : 1.0f);
+      sum = __builtin_fmaf(weight, to_float(table[row]), sum);
+    }
+    const bool divides = args.pooling == Pooling::mean && entries.end > entries.begin;
+    args.out.data[b] = divides ? sum * (1.0f / static_cast<float>(entries.end - entries.begin)) : sum;
+  }
+}
+
+// Bags [begin, end) of the call, whose bags have no entities.
+template <class T>
+void pool_bags(const TableBagArgs& args, SumRows sum_rows, int64_t begin, int64_t end) {
+  if (sum_rows) return sum_bags<T>(args, sum_rows, begin, end);
+  for (int64_t b = begin; b < end; ++b) one_bag<T>(args, b);
+}
+
+// The wrong ids of bags [begin, end), which are named by entities.
+void note_wrong_ids(const TableBagArgs& args, int64_t begin, int64_t end) {
+  for (int64_t b = begin; b < end; ++b) {
+    const BagRange entries = bag_range(args.bags, b);
+    for (int64_t e = entries.begin; e < entries.end; ++e) {
+      if (args.bags.ids[e] < 0 || args.bags.ids[e] >= args.tables.n_rows) note_fault(args.fault, e);
+    }
+  }
+}
+
+// Calls use(part, n) for the bags [begin, end), n bags at a time, written out one after another: rows of the bags to
+// come are then known ahead, and use() needs to know nothing of entities. A bag beyond kPieceEntries stays where it is.
+template <class Use>
+void for_each_piece(const TableBagArgs& args, int64_t begin, int64_t end, const Use& use) {
+  int32_t ids[kPieceEntries];
+  float weights[kPieceEntries];
+  int64_t offsets[kPieceBags + 1];
+  const Bags& bags = args.bags;
+  for (int64_t first = begin, b = begin; b < end; first = b) {
+    int64_t n_entries = 0;
+    offsets[0] = 0;
+    BagRange range{0, 0};
+    for (; b < end && b - first < kPieceBags; ++b) {
+      range = bag_range(bags, b);
+      const int64_t size = range.end - range.begin;
+      if (size > kPieceEntries - n_entries) break;
+      if (lacks_entity(bags, b)) note_fault(args.fault, bags.ids.size + b);
+      for (int64_t i = 0; i < size; ++i) ids[n_entries + i] = bags.ids[range.begin + i];
+      if (bags.weights) std::copy_n(bags.weights + range.begin, size, weights + n_entries);
+      n_entries += size;
+      offsets[b - first + 1] = n_entries;
+    }
+    TableBagArgs part = args;
+    part.bags = {.ids = {ids, n_entries}, .weights = bags.weights ? weights : nullptr, .offsets = offsets};
+    if (b == first) {
+      offsets[1] = range.end - range.begin;
+      part.bags.ids = bags.ids.subview(range.begin, offsets[1]);
+      part.bags.weights = bags.weights ? bags.weights + range.begin : nullptr;
+      ++b;
+    }
+    part.bags.n_bags = b - first;
+    part.out = args.out.row_block(first, part.bags.n_bags);
+    if (args.winners.data) part.winners = args.winners.row_block(first, part.bags.n_bags);
+    uint64_t fault = kNoFault;
+    part.fault = &fault;
+    use(part, part.bags.n_bags);
+    if (fault != kNoFault) note_wrong_ids(args, first, b);
+  }
+}
+
 }  // namespace
 
 void table_bag(Context& context, const TableBagArgs& args) {
-  constexpr int64_t kGrain = 64;
-  const SumRows sum_rows = args.pooling == Pooling::max ? nullptr : choose_sum_rows(args.tables);
+  constexpr int64_t kGrain = 64, kScalarGrain = 1024;
+  const bool has_entities = args.bags.entities != nullptr;
+  const bool is_scalar = args.tables.dim == 1 && args.pooling != Pooling::max;
+  const SumRows sum_rows = args.pooling == Pooling::max || is_scalar ? nullptr : choose_sum_rows(args.tables);
+  const int64_t grain = is_scalar ? kScalarGrain : has_entities ? kPieceBags : kGrain;
   with_element(args.tables.type, [&]<class T>(T) {
-    parallel_for(context, args.bags.n_bags, kGrain, [&](int64_t begin, int64_t end) {
-      if (sum_rows) return sum_bags<T>(args, sum_rows, begin, end);
-      for (int64_t b = begin; b < end; ++b) one_bag<T>(args, b);
+    parallel_for(context, args.bags.n_bags, grain, [&](int64_t begin, int64_t end) {
+      if (is_scalar) return scalar_bags<T>(args, begin, end);
+      if (!has_entities) return pool_bags<T>(args, sum_rows, begin, end);
+      for_each_piece(args, begin, end,
+                     [&](const TableBagArgs& part, int64_t n) { pool_bags<T>(part, sum_rows, 0, n); });
     });
   });
 }

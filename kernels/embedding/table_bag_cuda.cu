@@ -84,6 +84,12 @@ __global__ void __launch_bounds__(kBlock) bag_group_kernel(TableBagArgs args, in
   }
 }
 
+// Apart from the bags' kernel, which needs its registers.
+__global__ void note_entities_kernel(Bags bags, uint64_t* fault) {
+  const int64_t b = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  if (b < bags.n_bags && lacks_entity(bags, b)) note_fault(fault, bags.ids.size + b);
+}
+
 template <class T, int kVec>
 void launch_bag(Context& context, const TableBagArgs& args) {
   const int lanes = group_lanes(args.tables.dim, kVec);
@@ -94,6 +100,9 @@ void launch_bag(Context& context, const TableBagArgs& args) {
 
 void table_bag(Context& context, const TableBagArgs& args) {
   constexpr int kLoadBytes = 16;
+  if (args.bags.entities && args.fault) {
+    launch(note_entities_kernel, blocks_for(args.bags.n_bags, kBlock), kBlock, 0, context, args.bags, args.fault);
+  }
   with_element(args.tables.type, [&]<class T>(T) {
     constexpr int kVec = sizeof(T) == 1 ? 8 : kLoadBytes / static_cast<int>(sizeof(T));
     if (args.tables.dim % kVec == 0 && aligned(args.tables.data, kLoadBytes)) {

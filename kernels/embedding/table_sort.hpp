@@ -9,19 +9,20 @@
 
 namespace sheaf::embedding {
 
-/// Entries e = 0 .. n_entries - 1 by (row, e).
+/// The slots of the bags (table.hpp) by (row, slot): without entities the entries e = 0 .. n_entries - 1.
 template <class Word, class Bag>
 struct EntriesByRow {
-  VectorView<Word> rows;     // [n_entries] ascending row of the storage; n_rows for an id out of range
-  VectorView<Word> entries;  // [n_entries]
-  VectorView<Bag> bags;      // [n_entries] the bag of entry e, at e
+  /// [n_slots] ascending row of the storage; n_rows for an id out of range and, last, for a slot past its bag's end
+  VectorView<Word> rows;
+  VectorView<Word> entries;  // [n_slots] slot; undefined past the bags' ends
+  VectorView<Bag> bags;      // [n_slots] the bag of slot s, at s; undefined past the bags' ends
 };
 using SortedEntries = EntriesByRow<const uint32_t, const int32_t>;
 
 struct TableSortArgs {
   Tables tables;                           // data is not read
-  Bags bags;                               // n_entries < 2^31
-  uint64_t* fault = nullptr;               // [1] on the device, see table.hpp
+  Bags bags;                               // fewer than 2^31 slots
+  uint64_t* fault = nullptr;               // [1] on the device, or null, see table.hpp
   EntriesByRow<uint32_t, int32_t> sorted;  // out
 };
 

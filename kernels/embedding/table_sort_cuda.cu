@@ -25,16 +25,41 @@ __global__ void expand_bags_kernel(TableSortArgs args, int lanes, uint32_t* rows
   }
 }
 
+// A thread a slot, for bags named by entities.
+__global__ void expand_slots_kernel(TableSortArgs args, uint32_t* rows, uint32_t* entries) {
+  const int64_t slot = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  if (slot >= n_slots(args.bags)) return;
+  const int64_t b = slot / args.bags.max_bag, place = slot % args.bags.max_bag;
+  if (place == 0 && lacks_entity(args.bags, b)) note_fault(args.fault, args.bags.ids.size + b);
+  const BagRange bag = bag_range(args.bags, b);
+  int64_t row = args.tables.n_rows;
+  if (bag.begin + place < bag.end) {
+    const int64_t id = args.bags.ids[bag.begin + place];
+    if (id >= 0 && id < args.tables.n_rows) {
+      row = id;
+    } else {
+      note_fault(args.fault, bag.begin + place);
+    }
+  }
+  rows[slot] = static_cast<uint32_t>(row);
+  entries[slot] = static_cast<uint32_t>(slot);
+  args.sorted.bags[slot] = static_cast<int32_t>(b);
+}
+
 }  // namespace
 
 void table_sort(Context& context, const TableSortArgs& args) {
-  const int64_t n = args.bags.ids.size;
+  const int64_t n = n_slots(args.bags);
   ScratchScope scratch(context);
   const VectorView<uint32_t> rows{scratch.take<uint32_t>(n), n};
   const VectorView<uint32_t> entries{scratch.take<uint32_t>(n), n};
-  const int lanes = args.bags.offsets ? kWarp : 1;
-  launch(expand_bags_kernel, blocks_for(args.bags.n_bags, kBlock / lanes), kBlock, 0, context, args, lanes, rows.data,
-         entries.data);
+  if (args.bags.entities) {
+    launch(expand_slots_kernel, blocks_for(n, kBlock), kBlock, 0, context, args, rows.data, entries.data);
+  } else {
+    const int lanes = args.bags.offsets ? kWarp : 1;
+    launch(expand_bags_kernel, blocks_for(args.bags.n_bags, kBlock / lanes), kBlock, 0, context, args, lanes, rows.data,
+           entries.data);
+  }
   const int key_bits = static_cast<int>(std::bit_width(static_cast<uint64_t>(args.tables.n_rows)));
   sheaf::sort_pairs(context, {rows, entries, key_bits < 1 ? 1 : key_bits, args.sorted.rows, args.sorted.entries});
 }

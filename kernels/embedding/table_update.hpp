@@ -11,13 +11,13 @@
 ///   adam             core/adam.hpp
 ///   rmsprop          v = decay v + (1 - decay) g^2;  p -= lr g / (sqrt(v) + eps) (as torch.optim.RMSprop, no momentum)
 ///
-/// Entries are sorted by row, stably. They are summed in segments that end where the row ends and at each multiple of
+/// Entries are sorted by row, stably: in the order of the bags, and of the entries in each. They are summed in segments that end where the row ends and at each multiple of
 /// 512 places of the sorted order. Then the sums of a row's segments are added in order. Thus several threads share a
 /// hot row, and every order is fixed: the same bits on every run and for any number of threads. Integer-valued
 /// gradients give equal sums on all backends.
 ///
 /// 16-bit tables: the new value is rounded stochastically by Philox (seed, Purpose::rounding, step, storage row,
-/// column), or to the nearest. i8 tables are for inference: UsageError.
+/// column), or to the nearest. i8 tables are for inference: UsageError. Row-wise Adagrad takes rows of up to 1024.
 
 #include "kernels/core/adam.hpp"
 #include "kernels/core/cost.hpp"
@@ -32,10 +32,10 @@ enum class Optimizer { sgd, rowwise_adagrad, adam, rmsprop };
 struct TableUpdateArgs {
   MatrixView<const float> grad;  // [n_bags, dim] f32: gradient of each bag's output
   Tables tables;                 // updated in place
-  Bags bags;                     // n_entries < 2^31
+  Bags bags;                     // fewer than 2^31 slots (table.hpp)
   Pooling pooling = Pooling::sum;
   MatrixView<const int32_t> winners = {};  // [n_bags, dim] of table_bag, for max
-  uint64_t* fault = nullptr;               // [1], see table.hpp
+  uint64_t* fault = nullptr;               // [1] or null, see table.hpp
   Optimizer optimizer = Optimizer::sgd;
   /// learning_rate, epsilon, weight_decay and step are for all optimizers; beta2 is rmsprop's decay
   AdamParams params = {};
@@ -46,7 +46,7 @@ struct TableUpdateArgs {
 };
 
 void table_update(Context& context, const TableUpdateArgs& args);
-/// `unique_rows`: rows that the entries touch.
+/// `unique_rows`: rows that the entries touch. Where entities name the bags, each counts at the mean size.
 OpCost table_update_cost(const TableUpdateArgs& args, int64_t unique_rows);
 
 SHEAF_BACKENDS(table_update, TableUpdateArgs);

@@ -273,7 +273,8 @@ TEST_P(TableBagTest, NanWinsAMaximum) {
 TEST_P(TableBagTest, RefusesWrongArguments) {
   Case c = random_case(4, TableType::f32, Pooling::max, true);
   EXPECT_THROW(OnDevice(context(), c).forward(), UsageError);
-  c = random_case(1025, TableType::f32, Pooling::sum, false);
+  c = random_case(4, TableType::f32, Pooling::sum, false);
+  c.dim = 0;
   EXPECT_THROW(OnDevice(context(), c).forward(), UsageError);
   c = random_case(4, TableType::f32, Pooling::sum, false);
   c.has_offsets = false;
