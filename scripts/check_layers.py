@@ -23,8 +23,6 @@ MAX_COLUMNS = 120
 # clang-format keeps code within the width, but neither comments nor text.
 LONG_LINES = (
     "host/report/html.cpp",  # the style sheet of the report, one rule a line
-    # For now:
-    "kernels/embedding/", "bench/ops/bench_embedding.cpp", "tests/ops/test_table.cpp",
 )
 
 

@@ -4,8 +4,6 @@
 #include "bench/common/inputs.hpp"
 #include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
-#include "kernels/embedding/bag.hpp"
-#include "kernels/embedding/sparse_update.hpp"
 #include "kernels/embedding/table_bag.hpp"
 #include "kernels/embedding/table_update.hpp"
 #include "tests/reference/optim.hpp"
@@ -25,7 +23,8 @@ test::HostCsr zipf_bags(int64_t n_rows, int64_t n_bags, int64_t bag) {
   return bags;
 }
 
-// bag 1: every entity has its own row. bag 3: its category's, its brand's and its own, as items of a shop have. More: zipf_bags().
+// bag 1: every entity has its own row. bag 3: its category's, its brand's and its own, as items of a shop have. More:
+// zipf_bags().
 test::HostCsr entity_bags(const Shape& shape) {
   const int64_t n_rows = shape["n_rows"], bag = shape["bag"];
   if (bag > 3) return zipf_bags(n_rows, shape["ids"], bag);
@@ -63,8 +62,6 @@ void export_bags(const ArrayFolder& folder, const test::HostCsr& bags, const std
   folder.write("bags", samples);
 }
 
-// By table_bag, or by the older bag.
-template <bool kByTables>
 class EntityBag final : public Case {
  public:
   EntityBag(Context& context, const Shape& shape)
@@ -77,18 +74,11 @@ class EntityBag final : public Case {
         bags_(context, host_bags_),
         ids_(context, host_ids_),
         out_(poisoned<float>(context, ids_.size() * dim_)),
-        args_{.table = table_.matrix(shape["n_rows"], dim_),
-              .bags = bags_.view(),
-              .ids = ids_.view(),
+        args_{.tables = embedding::table_of(table_.matrix(shape["n_rows"], dim_)),
+              .bags = embedding::bags_of(bags_.view(), ids_.view()),
               .out = out_.matrix(ids_.size(), dim_)} {}
 
-  void run() override {
-    if (kByTables) {
-      embedding::table_bag(context_, table_args());
-    } else {
-      embedding::bag(context_, args_);
-    }
-  }
+  void run() override { embedding::table_bag(context_, args_); }
 
   std::string fault() override {
     std::vector<int32_t> ids;
@@ -101,23 +91,15 @@ class EntityBag final : public Case {
     return difference("out", got, ref::bag(to_double(host_table_), dim_, host_bags_, ids));
   }
 
-  OpCost cost() const override {
-    return kByTables ? embedding::table_bag_cost(table_args()) : embedding::bag_cost(args_);
-  }
+  OpCost cost() const override { return embedding::table_bag_cost(args_); }
   void export_arrays(const ArrayFolder& folder) const override {
-    folder.write("table", host_table_, {args_.table.rows, dim_});
+    folder.write("table", host_table_, {args_.tables.n_rows, dim_});
     export_bags(folder, host_bags_, host_ids_);
     folder.write("out", out_.to_host(), {ids_.size(), dim_});
   }
   int64_t gathered_row_bytes() const override { return dim_ * static_cast<int64_t>(sizeof(float)); }
 
  private:
-  embedding::TableBagArgs table_args() const {
-    return {.tables = embedding::table_to_read(args_.table),
-            .bags = embedding::bags_of(args_.bags, args_.ids),
-            .out = args_.out};
-  }
-
   Context& context_;
   int64_t dim_;
   test::HostCsr host_bags_;
@@ -127,11 +109,9 @@ class EntityBag final : public Case {
   test::DeviceCsr bags_;
   Buffer<int32_t> ids_;
   Buffer<float> out_;
-  embedding::BagArgs args_;
+  embedding::TableBagArgs args_;
 };
 
-// By table_update, or by the older sparse_update.
-template <bool kByTables>
 class EntityUpdate final : public Case {
  public:
   EntityUpdate(Context& context, const Shape& shape)
@@ -149,21 +129,13 @@ class EntityUpdate final : public Case {
         moment1_(Buffer<float>::zeros(context, n_rows_ * dim_)),
         moment2_(Buffer<float>::zeros(context, n_rows_ * dim_)),
         args_{.grad = grad_.matrix(ids_.size(), dim_),
-              .bags = bags_.view(),
-              .max_bag = shape["bag"],
-              .ids = ids_.view(),
-              .adam = {},
-              .table = table_.matrix(n_rows_, dim_),
-              .moment1 = moment1_.matrix(n_rows_, dim_),
-              .moment2 = moment2_.matrix(n_rows_, dim_)} {}
+              .tables = embedding::table_of(table_.matrix(n_rows_, dim_)),
+              .bags = embedding::bags_of(bags_.view(), ids_.view(), shape["bag"]),
+              .optimizer = embedding::Optimizer::adam,
+              .state1 = moment1_.data(),
+              .state2 = moment2_.data()} {}
 
-  void run() override {
-    if (kByTables) {
-      embedding::table_update(context_, table_args());
-    } else {
-      embedding::sparse_update(context_, args_);
-    }
-  }
+  void run() override { embedding::table_update(context_, args_); }
 
   std::string fault() override {
     const ref::Sums grad = ref::bag_backward(to_double(host_grad_), dim_, host_bags_, host_ids_);
@@ -171,15 +143,15 @@ class EntityUpdate final : public Case {
     for (size_t i = 0; i < table.size(); ++i) {
       const ref::AdamElement before{host_table_[i], 0.0, 0.0};
       const bool touched = grad.n_terms[i] > 0;
-      const double expected = touched ? ref::adam(grad.value[i], args_.adam, before).parameter : before.parameter;
-      const double bound = touched ? ref::adam_bound(grad.value[i], grad.bound(i), args_.adam, before).parameter : 0.0;
+      const double expected = touched ? ref::adam(grad.value[i], args_.params, before).parameter : before.parameter;
+      const double bound =
+          touched ? ref::adam_bound(grad.value[i], grad.bound(i), args_.params, before).parameter : 0.0;
       const std::string fault = difference("table", static_cast<int64_t>(i), table[i], expected, bound);
       if (!fault.empty()) return fault;
     }
     return {};
   }
 
-  // sparse_update_cost() takes every entry for another row; here the rows are counted.
   OpCost cost() const override {
     std::vector<int32_t> rows;
     for (const int32_t id : host_ids_) {
@@ -187,38 +159,22 @@ class EntityUpdate final : public Case {
       rows.insert(rows.end(), host_bags_.columns.begin() + host_bags_.row_offsets[entity],
                   host_bags_.columns.begin() + host_bags_.row_offsets[entity + 1]);
     }
-    const auto entries = static_cast<int64_t>(rows.size());
     std::sort(rows.begin(), rows.end());
-    const int64_t touched = std::unique(rows.begin(), rows.end()) - rows.begin();
-    if (kByTables) return embedding::table_update_cost(table_args(), touched);
-    const int64_t repeats = std::min(entries, n_rows_) - touched;
-    OpCost cost = embedding::sparse_update_cost(args_);
-    cost.bytes -= repeats * 6 * dim_ * static_cast<int64_t>(sizeof(float));
-    cost.flops -= repeats * 14 * dim_;
-    return cost;
+    return embedding::table_update_cost(args_, std::unique(rows.begin(), rows.end()) - rows.begin());
   }
   void export_arrays(const ArrayFolder& folder) const override {
     folder.write("table", host_table_, {n_rows_, dim_});
     export_bags(folder, host_bags_, host_ids_);
     folder.write("grad", host_grad_, {ids_.size(), dim_});
-    folder.write("adam",
-                 std::vector<float>{args_.adam.learning_rate, args_.adam.beta1, args_.adam.beta2, args_.adam.epsilon},
-                 {4});
+    folder.write(
+        "adam",
+        std::vector<float>{args_.params.learning_rate, args_.params.beta1, args_.params.beta2, args_.params.epsilon},
+        {4});
     folder.write("table_after", table_.to_host(), {n_rows_, dim_});
   }
   int64_t gathered_row_bytes() const override { return dim_ * static_cast<int64_t>(sizeof(float)); }
 
  private:
-  embedding::TableUpdateArgs table_args() const {
-    return {.grad = args_.grad,
-            .tables = embedding::table_of(args_.table),
-            .bags = embedding::bags_of(args_.bags, args_.ids, args_.max_bag),
-            .optimizer = embedding::Optimizer::adam,
-            .params = args_.adam,
-            .state1 = args_.moment1.data,
-            .state2 = args_.moment2.data};
-  }
-
   Context& context_;
   int64_t n_rows_, dim_;
   test::HostCsr host_bags_;
@@ -228,7 +184,7 @@ class EntityUpdate final : public Case {
   test::DeviceCsr bags_;
   Buffer<int32_t> ids_;
   Buffer<float> table_, moment1_, moment2_;
-  embedding::SparseUpdateArgs args_;
+  embedding::TableUpdateArgs args_;
 };
 
 Shape shape(int64_t n_rows, int64_t dim, int64_t ids, int64_t bag) {
@@ -244,10 +200,8 @@ void add_embedding(Suite& suite) {
       shape(1000000, 64, 4096, 20),   shape(100000, 1, 8192, 1),       shape(100000, 16, 8192, 1),
       shape(100000, 16, 8192, 3),     shape(100000, 32, 8192, 3),      shape(5000, 16, 2048, 1),
       shape(5000, 1, 2048, 1),        shape(5000, 64, 2048, 3),        shape(5000, 1, 2048, 3)};
-  suite.add<EntityBag<false>>("embedding", "bag", quick, full);
-  suite.add<EntityBag<true>>("embedding", "table_bag_entities", quick, full);
-  suite.add<EntityUpdate<false>>("embedding", "sparse_update", quick, full);
-  suite.add<EntityUpdate<true>>("embedding", "table_update_entities", quick, full);
+  suite.add<EntityBag>("embedding", "table_bag_entities", quick, full);
+  suite.add<EntityUpdate>("embedding", "table_update_entities", quick, full);
 }
 
 }  // namespace sheaf::bench

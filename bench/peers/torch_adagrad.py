@@ -14,7 +14,7 @@ from torch_common import tensor
 from torch_embedding import backward_and_step, first_step_fault, gradients
 
 
-def sparse_update(arrays: Arrays, axes: dict) -> Work:
+def update_of_rows(arrays: Arrays, axes: dict) -> Work:
     table = torch.nn.Parameter(tensor(arrays["table"]))
     learning_rate, eps = float(arrays["adam"][0]), 1e-10
     optimizer = torch.optim.Adagrad([table], lr=learning_rate, eps=eps)
@@ -28,9 +28,9 @@ def sparse_update(arrays: Arrays, axes: dict) -> Work:
 
 
 def table_update(arrays: Arrays, axes: dict) -> Work | None:
-    return sparse_update(arrays, axes) if axes["bits"] == 32 and axes["moments"] == 1 else None
+    return update_of_rows(arrays, axes) if axes["bits"] == 32 and axes["moments"] == 1 else None
 
 
 if __name__ == "__main__":
-    works = {"sparse_update": sparse_update, "table_update": table_update, "table_update_entities": sparse_update}
+    works = {"table_update": table_update, "table_update_entities": update_of_rows}
     peer_common.main("torch.optim.Adagrad", torch_common.VERSIONS, works, torch_common.prepare)

@@ -65,7 +65,7 @@ def backward_and_step(arrays: Arrays, table: torch.nn.Parameter, optimizer: torc
     return run
 
 
-def sparse_update(arrays: Arrays, axes: dict) -> Work:
+def update_of_rows(arrays: Arrays, axes: dict) -> Work:
     """Backward of the bag and the optimizer's step. The forward pass, which Sheaf's op does not do either, is not timed."""
     table = torch.nn.Parameter(tensor(arrays["table"]))
     learning_rate, beta1, beta2, eps = (float(v) for v in arrays["adam"])
@@ -85,11 +85,11 @@ def table_bag(arrays: Arrays, axes: dict) -> Work | None:
 
 def table_update(arrays: Arrays, axes: dict) -> Work | None:
     """Adam alone has two moments; torch_adagrad has the others."""
-    return sparse_update(arrays, axes) if axes["bits"] == 32 and axes["moments"] == 2 else None
+    return update_of_rows(arrays, axes) if axes["bits"] == 32 and axes["moments"] == 2 else None
 
 
-WORKS = {"bag": bag, "sparse_update": sparse_update, "table_bag": table_bag, "table_update": table_update,
-         "table_bag_entities": bag, "table_update_entities": sparse_update}
+WORKS = {"table_bag": table_bag, "table_update": table_update, "table_bag_entities": bag,
+         "table_update_entities": update_of_rows}
 
 if __name__ == "__main__":
     peer_common.main("torch", torch_common.VERSIONS, WORKS, torch_common.prepare)

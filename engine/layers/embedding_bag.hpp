@@ -11,6 +11,8 @@
 
 #include "engine/data/csr.hpp"
 #include "engine/layers/parameter.hpp"
+#include "engine/layers/tensor.hpp"
+#include "kernels/embedding/table.hpp"
 
 namespace sheaf {
 
@@ -25,6 +27,8 @@ class EmbeddingBag {
 
   /// All bags: x [n_rows, dim] to out [n_bags, dim].
   void forward(Context& context, MatrixView<const float> x, MatrixView<float> out) const;
+  /// The same for a table of any element type; sums are in f32.
+  void forward_tensor(Context& context, const Tensor& x, MatrixView<float> out) const;
   /// d_out [n_bags, dim] to d_x [n_rows, dim], overwritten. UsageError for a bag without a backward pass.
   void backward(Context& context, MatrixView<const float> d_out, MatrixView<float> d_x) const;
 
@@ -36,12 +40,15 @@ class EmbeddingBag {
               Parameter& table) const;
 
  private:
+  embedding::Bags named(VectorView<const int32_t> ids) const;
+
   int64_t n_bags_ = 0;
   int64_t n_rows_ = 0;
   int64_t max_bag_ = 1;
+  bool is_lookup_ = false;  // bag n is row n
+  bool has_backward_ = false;
   DeviceCsr bags_;
   DeviceCsr readers_;  // [n_rows, n_bags]: the transpose
-  Buffer<int32_t> all_bags_, all_rows_;
 };
 
 /// Row r of the result is row rows[r] of x: a bag of one row each. [rows.size(), n_rows]

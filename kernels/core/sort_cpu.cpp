@@ -6,8 +6,8 @@
 
 namespace sheaf::cpu {
 
-// Least significant digit radix sort, ending in the sorted_ arrays. Digits are as wide as makes the passes fewest: up to
-// ten bits, or eight where so few pairs would not pay for a thousand counters.
+// Least significant digit radix sort, ending in the sorted_ arrays. Digits are as wide as makes the passes fewest: up
+// to ten bits, or eight where so few pairs would not pay for a thousand counters.
 void sort_pairs(Context& context, const SortPairsArgs& args) {
   constexpr int kWide = 10, kNarrow = 8;
   constexpr int64_t kFew = 2048;

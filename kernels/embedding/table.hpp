@@ -31,9 +31,9 @@ struct Tables {
 /// copy. There are three ways to say which entries a bag holds:
 ///   neither   (no offsets, no entities) entry b alone: a lookup
 ///   offsets   bag b holds the entries [offsets[b], offsets[b + 1])
-///   entities  bag b holds the entries [offsets[i], offsets[i + 1]) with i = entities[b]. Entities may share entries and
-///             be named many times, so the number of entries of all bags is known to the device alone. Where room for
-///             them is needed, bag b has the slots b * max_bag + j, one for the j-th entry of the bag.
+///   entities  bag b holds the entries [offsets[i], offsets[i + 1]) with i = entities[b]. Entities may share entries
+///             and be named many times, so the number of entries of all bags is known to the device alone. Where room
+///             for them is needed, bag b has the slots b * max_bag + j, one for the j-th entry of the bag.
 /// Without entities a slot is a place in ids.
 ///
 /// With several tables, bag b belongs to table b / (n_bags / n_tables). Entities name rows of one table only.
@@ -67,8 +67,8 @@ inline Bags bags_of(const CsrView& bags) {
           .n_columns = bags.n_columns};
 }
 
-/// Bag b is row entities[b] of `bags` [n_entities, n_rows of the table], none of which is longer than max_bag. table_bag
-/// does not need max_bag.
+/// Bag b is row entities[b] of `bags` [n_entities, n_rows of the table], none of which is longer than max_bag.
+/// table_bag does not need max_bag.
 inline Bags bags_of(const CsrView& bags, VectorView<const int32_t> entities, int64_t max_bag = 0) {
   Bags named = bags_of(bags);
   named.n_bags = entities.size;

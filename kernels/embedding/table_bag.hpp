@@ -6,8 +6,8 @@
 ///   max   out[b, c] = max over e of table[ids[e], c]; of equals the first; a NaN wins and stays. No weights.
 ///
 /// Sums are in float and run in bag order: the same bits on every run and for any number of threads. Integer-valued
-/// data with sums below 2^24 gives equal bits on all backends. Empty bags give zeros. Ids and entities out of range are left
-/// out and recorded in `fault`. In a mean such ids count as entries.
+/// data with sums below 2^24 gives equal bits on all backends. Empty bags give zeros. Ids and entities out of range are
+/// left out and recorded in `fault`. In a mean such ids count as entries.
 
 #include "kernels/core/cost.hpp"
 #include "kernels/core/dispatch.hpp"

@@ -102,7 +102,8 @@ RowElement element_of(TableType type) {
   return RowElement::f32;
 }
 
-/// The fastest that this machine runs, or the one that SHEAF_ROW_SUM=avx512|avx2|portable names (for tests); null: sum_bag().
+/// The fastest that this machine runs, or the one that SHEAF_ROW_SUM=avx512|avx2|portable names (for tests); null:
+/// sum_bag().
 SumRows choose_sum_rows(const Tables& tables) {
 #if defined(__x86_64__)
   const char* wanted = std::getenv("SHEAF_ROW_SUM");

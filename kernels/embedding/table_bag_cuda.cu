@@ -5,11 +5,13 @@ namespace sheaf::embedding::cuda {
 namespace {
 
 constexpr int kBlock = 256;
-// Rows that a lane has in flight: 4 x 16 bytes x 2048 threads are 128 KB an SM, above what latency times bandwidth asks for.
+// Rows that a lane has in flight: 4 x 16 bytes x 2048 threads are 128 KB an SM, above what latency times bandwidth asks
+// for.
 // Chosen by this arithmetic; not yet measured.
 constexpr int kInFlight = 4;
 
-// A group of lanes a bag, 32 / lanes bags a warp; a lane owns packs of kVec columns. The group loads its next ids and weights
+// A group of lanes a bag, 32 / lanes bags a warp; a lane owns packs of kVec columns. The group loads its next ids and
+// weights
 // coalesced, one a lane, and hands them round by shuffle.
 template <class T, int kVec>
 __global__ void __launch_bounds__(kBlock) bag_group_kernel(TableBagArgs args, int lanes) {

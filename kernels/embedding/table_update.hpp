@@ -11,9 +11,10 @@
 ///   adam             core/adam.hpp
 ///   rmsprop          v = decay v + (1 - decay) g^2;  p -= lr g / (sqrt(v) + eps) (as torch.optim.RMSprop, no momentum)
 ///
-/// Entries are sorted by row, stably: in the order of the bags, and of the entries in each. They are summed in segments that end where the row ends and at each multiple of
-/// 512 places of the sorted order. Then the sums of a row's segments are added in order. Thus several threads share a
-/// hot row, and every order is fixed: the same bits on every run and for any number of threads. Integer-valued
+/// Entries are sorted by row, stably: in the order of the bags, and of the entries in each. They are summed in segments
+/// that end where the row ends and at each multiple of 512 places of the sorted order. Then the sums of a row's
+/// segments are added in order. Thus several threads share a hot row, and every order is fixed: the same bits on every
+/// run and for any number of threads. Integer-valued
 /// gradients give equal sums on all backends.
 ///
 /// 16-bit tables: the new value is rounded stochastically by Philox (seed, Purpose::rounding, step, storage row,

@@ -42,7 +42,8 @@ struct RowPart {
   }
 };
 
-// The columns [first, first + width) of all rows that a block works on: all, but of the widest rows those of a grid row.
+// The columns [first, first + width) of all rows that a block works on: all, but of the widest rows those of a grid
+// row.
 struct Columns {
   int64_t first, width;
 };
@@ -58,7 +59,8 @@ __device__ Columns block_columns(int64_t dim) {
   return {first, dim - first < kMost ? dim - first : kMost};
 }
 
-// All lanes of the warp call; groups with step_it false only take part in the shuffles. Row-wise Adagrad has one grid row.
+// All lanes of the warp call; groups with step_it false only take part in the shuffles. Row-wise Adagrad has one grid
+// row.
 template <class T, int kVec, int kPasses>
 __device__ void step_row(const RowStep& step, bool step_it, int64_t r, const RowPart<kVec, kPasses>& sum,
                          const Columns& columns, int lane, int lanes) {
@@ -91,8 +93,10 @@ __device__ void step_row(const RowStep& step, bool step_it, int64_t r, const Row
   }
 }
 
-// A group of lanes a sorted place; those at the head of a segment sum it and step its row, or leave the sum of a row that has
-// several segments: heads[tile] of the row that came from the tile before, tails[tile] of the one that begins here and goes on.
+// A group of lanes a sorted place; those at the head of a segment sum it and step its row, or leave the sum of a row
+// that has
+// several segments: heads[tile] of the row that came from the tile before, tails[tile] of the one that begins here and
+// goes on.
 template <class T, int kVec, int kPasses>
 __global__ void __launch_bounds__(kBlock)
     segment_kernel(RowStep step, SortedEntries sorted, int lanes, float* heads, float* tails) {
@@ -184,7 +188,8 @@ void update_rows_of_width(Context& context, const RowStep& step, const SortedEnt
   update_rows<T, 1, 32>(context, step, sorted);
 }
 
-// What the kernels above need to know of bags named by entities, slot by slot: weights (may be null), and offsets of slots.
+// What the kernels above need to know of bags named by entities, slot by slot: weights (may be null), and offsets of
+// slots.
 __global__ void describe_slots_kernel(TableUpdateArgs args, float* weights, int64_t* offsets) {
   const int64_t slot = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
   if (slot >= n_slots(args.bags)) return;

@@ -354,6 +354,20 @@ TEST_P(LayerTest, EmbeddingBagAndPooling) {
     };
     check(what);
   }
+  // Tables of 16 bits hold small whole numbers as they are.
+  const EmbeddingBag bag(context(), test::sparse({{1, 0, 2, 0}, {0, 0, 0, 0}, {0, 1, 0, -3}}));
+  const std::vector<float> rows{1, -2, 3, 4, 5, 6, -7, 8, 9, 10, 11, -12};
+  const auto sums_of_16_bits = [&]<class Half16>(Half16, Element type) {
+    std::vector<Half16> narrowed;
+    for (const float v : rows) narrowed.push_back(nearest<Half16>(v));
+    Buffer<Half16> table(context(), narrowed);
+    Buffer<float> out(context(), 9);
+    bag.forward_tensor(context(), Tensor(table.data(), 4, 3, type), out.matrix(3, 3));
+    EXPECT_EQ(out.to_host(), (std::vector<float>{-13, 14, 21, 0, 0, 0, -26, -28, 42})) << to_string(type);
+  };
+  sums_of_16_bits(Half{}, Element::f16);
+  sums_of_16_bits(BFloat16{}, Element::bf16);
+
   // By definition: the last row, the mean, the sum; nothing of a sequence without rows.
   EXPECT_EQ(pooling_of(offsets, Pooling::last).columns, (std::vector<int32_t>{2, 3}));
   EXPECT_EQ(pooling_of(offsets, Pooling::mean).values, (std::vector<float>{1.0f / 3, 1.0f / 3, 1.0f / 3, 1}));

@@ -32,7 +32,7 @@ for path in import train 'train/training step' 'train/training step/bag' 'train/
   expect_path demo "$path"
 done
 heard steps train "$folder/out/data" --out "$folder/model" --set model.loss=bpr --set model.epochs=1
-for path in 'train/training step/batch' 'train/training step/bpr' 'train/training step/sparse_update'; do
+for path in 'train/training step/batch' 'train/training step/bpr' 'train/training step/table_update'; do
   expect_path steps "$path"
 done
 echo "$(grep -c '^+' "$folder/demo") ranges in the demo, $(grep -c '^+' "$folder/steps") in an epoch by steps"

@@ -296,7 +296,8 @@ struct State {
   std::vector<float> table, state1, state2;
 };
 
-// Runs forward (for the winners) and update; the state starts at 0.25 + 0.5 |random|, so that roots stay away from zero.
+// Runs forward (for the winners) and update; the state starts at 0.25 + 0.5 |random|, so that roots stay away from
+// zero.
 State update(Context& context, const Case& c, const std::vector<float>& grad, const Step& step,
              State* before = nullptr) {
   OnDevice device(context, c);
@@ -518,7 +519,8 @@ TEST_P(TableUpdateTest, WidestRows) {
   }
 }
 
-// Rows of 511 to 1600 occurrences: sums over one to four segments, next to rare rows; integers, so that every order is exact.
+// Rows of 511 to 1600 occurrences: sums over one to four segments, next to rare rows; integers, so that every order is
+// exact.
 TEST_P(TableUpdateTest, HotRowsAreExactOnIntegers) {
   Case c = random_case(6, TableType::f32, Pooling::sum, false, 1, 300, 400, 1);
   const std::vector<int64_t> repeats{511, 512, 1, 513, 2, 1024, 1600, 3};
@@ -559,7 +561,8 @@ TEST_P(TableUpdateTest, GradientAgreesWithFiniteDifferences) {
       return sum;
     };
     for (size_t i = 0; i < c.values.size(); ++i) {
-      // The forward is linear within 2^-20 of the drawn values; the difference of double sums below 100 over 2h errs below 1e-7.
+      // The forward is linear within 2^-20 of the drawn values; the difference of double sums below 100 over 2h errs
+      // below 1e-7.
       const double slope = test::central_difference(forward, worth(c), i, 0x1.0p-20);
       const double step = static_cast<double>(c.values[i]) - static_cast<double>(after.table[i]);
       EXPECT_NEAR(step, slope, sums.bound(i) + 2 * test::kRound * (sums.magnitude[i] + 1.0 + std::abs(slope)) + 1e-7)

@@ -1,4 +1,5 @@
-// Bags that are named by entities: table_bag, table_sort and table_update beside the same bags written out one after another.
+// Bags that are named by entities: table_bag, table_sort and table_update beside the same bags written out one after
+// another.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -334,7 +335,8 @@ TEST_P(TableBagOfEntitiesTest, OffsetsBeyond2To31) {
   EXPECT_TRUE(test::same_bits(table.to_host(), near.update().table));
 }
 
-// A case with a wrong id in the bag of entity 2, or with a wrong entity as bag 4; `without` is the case that should come out.
+// A case with a wrong id in the bag of entity 2, or with a wrong entity as bag 4; `without` is the case that should
+// come out.
 struct Wrong {
   Case c, without;
 };
