@@ -95,8 +95,9 @@ int64_t start_of_year(int64_t year) {
 
 std::string time_text(int64_t seconds) {
   if (seconds < start_of_year(0) || seconds >= start_of_year(10'000)) {
-    constexpr double kSecondsPerYear = 365.2425 * kSecondsPerDay;
-    return fmt::format("about the year {:.0f}", 1970.0 + std::floor(static_cast<double>(seconds) / kSecondsPerYear));
+    constexpr double kSecondsPerYear = 365.2425 * kSecondsPerDay;  // of the cycle of 400 years that begins with 2000
+    const double since = static_cast<double>(seconds) - static_cast<double>(start_of_year(2000));
+    return fmt::format("about the year {:.0f}", 2000.0 + std::floor(since / kSecondsPerYear));
   }
   const int64_t second = ((seconds % kSecondsPerDay) + kSecondsPerDay) % kSecondsPerDay;
   const std::chrono::year_month_day date{
