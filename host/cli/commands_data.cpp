@@ -28,6 +28,7 @@ void run_import(const Options& options) {
     summary["users"] = prepared.n_users;
     summary["items"] = prepared.n_items;
     summary["baskets"] = prepared.n_baskets;
+    summary["warnings"] = report.warnings;
     print(summary.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     return;
   }

@@ -4,12 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/io/file_io.hpp"
 #include "engine/io/folder.hpp"
 #include "engine/models/model_file.hpp"
 #include "host/app/bundle_quality.hpp"
 #include "host/app/joint.hpp"
+#include "host/app/learned_rows.hpp"
 #include "host/app/quality.hpp"
 #include "host/app/training.hpp"
 #include "host/cli/bundle_text.hpp"
@@ -64,8 +68,13 @@ void run_evaluate(const Options& options) {
   const Progress progress(options.quiet);
   if (!options.out.empty()) io::check_target(options.out, kEvaluationKind);
   Workspace work(options);
-  work.load_model(options.model);
+  const nlohmann::json learned = work.load_model(options.model);
   const app::Session& session = work.session;
+  std::vector<std::string> notes;
+  for (std::string note : {app::check_unseen(learned, session.prepared, {work.config.search.history == "train"}),
+                           work.known_validation(learned)}) {
+    if (!note.empty()) notes.push_back(std::move(note));
+  }
   const app::FoundBundles found = app::find_bundles(session);
   const app::Quality quality = app::evaluate(session, found.users);
   const app::BundleQuality bundles = app::measure_bundle_quality(session, found);
@@ -74,10 +83,11 @@ void run_evaluate(const Options& options) {
   nlohmann::json measured = app::to_json(quality);
   measured["bundles"] = app::to_json(bundles);
   measured["price_response"] = app::to_json(responses, used);
-  std::string learned;
+  measured["notes"] = notes;
+  std::string chances;
   if (app::ObjectiveTerms::parse(work.config.search.objective).is_joint()) {
     measured["chances"] = app::to_json(session.joint());
-    learned = app::joint_text(session.joint());
+    chances = app::joint_text(session.joint());
   }
   const std::string json = measured.dump(2) + "\n";
   if (!options.out.empty()) {
@@ -87,9 +97,11 @@ void run_evaluate(const Options& options) {
     progress.line("wrote " + options.out.string());
   }
   const std::string& currency = session.prepared.currency;
+  std::string noted;
+  for (const std::string& note : notes) noted += "note: " + note + "\n";
   print(options.json ? json
-                     : quality_text(quality, currency) + "\n" + bundle_quality_text(bundles, currency) + "\n" +
-                           app::response_text(responses, used) + "\n" + learned + reliability_text(quality));
+                     : noted + quality_text(quality, currency) + "\n" + bundle_quality_text(bundles, currency) + "\n" +
+                           app::response_text(responses, used) + "\n" + chances + reliability_text(quality));
 }
 
 }  // namespace sheaf::cli

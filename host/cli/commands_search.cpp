@@ -87,7 +87,8 @@ void run_search(const Options& options) {
   io::check_target(options.out, kBundlesKind);
   Workspace work(options);
   const std::vector<int32_t> users = work.named_users(options);
-  work.load_model(options.model);
+  const nlohmann::json learned = work.load_model(options.model);
+  note_known_validation(work, learned, progress);
   const auto& prepared = work.session.prepared;
   io::FolderWriter writer(options.out);
   std::string text, json;
@@ -133,7 +134,8 @@ void run_score(const Options& options) {
   Workspace work(options);
   std::vector<int32_t> users = work.named_users(options);
   if (users.empty()) users = app::all_ids(work.session.prepared.n_users);
-  work.load_model(options.model);
+  const nlohmann::json learned = work.load_model(options.model);
+  note_known_validation(work, learned, progress);
   const report::UserScores scores = score_users(work.session, users, progress, options.bound);
   const auto& prepared = work.session.prepared;
   io::FolderWriter writer(options.out);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "host/cli/console.hpp"
+#include "host/data/timestamp.hpp"
 #include "host/report/report.hpp"
 
 namespace sheaf::cli {
@@ -18,6 +19,33 @@ constexpr size_t kNameWidth = 44;
 
 std::string number(double value, int digits) {
   return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "–";
+}
+
+/// Rows, baskets and times of the parts of a split.
+std::string parts_text(const data::ImportReport& report) {
+  constexpr std::array<const char*, 3> kNames{"train", "validation", "test"};
+  std::vector<std::string> titles{"part", ">rows", ">baskets"};
+  if (report.has_times) titles.insert(titles.end(), {"first", "last"});
+  const bool temporal = report.test_after.has_value();
+  if (temporal) titles.emplace_back("baskets that begin");
+  Table table(titles);
+  for (size_t part = 0; part < kNames.size(); ++part) {
+    const data::ImportReport::Part& of = report.parts[part];
+    const bool any = report.split_rows[part] > 0;
+    std::vector<std::string> cells{kNames[part], with_commas(report.split_rows[part]), with_commas(of.baskets)};
+    if (report.has_times) {
+      cells.push_back(any ? data::time_text(of.first) : "–");
+      cells.push_back(any ? data::time_text(of.last) : "–");
+    }
+    if (temporal) {
+      cells.push_back(part == data::kTrain
+                          ? "until " + data::time_text(*report.validation_after)
+                          : "after " +
+                                data::time_text(part == data::kTest ? *report.test_after : *report.validation_after));
+    }
+    table.add(std::move(cells));
+  }
+  return table.str();
 }
 
 }  // namespace
@@ -35,14 +63,20 @@ std::string import_text(const data::Prepared& prepared, const data::ImportReport
         {rule.name, rule.meaning, with_commas(rule.breaks), rule.active ? with_commas(rule.dropped) : "off", examples});
   }
   out += table.str();
-  out += fmt::format("\n{} users, {} items, {} baskets; lines: train {}, validation {}, test {}\n",
-                     with_commas(report.n_users), with_commas(report.n_items), with_commas(report.n_baskets),
-                     with_commas(report.split_rows[0]), with_commas(report.split_rows[1]),
-                     with_commas(report.split_rows[2]));
-  if (report.categories.empty()) return out;
-  Table categories({"category by the words of names", ">items"});
-  for (const auto& [category, items] : report.categories) categories.add({category, with_commas(items)});
-  return out + "\n" + categories.str();
+  out += fmt::format("\n{} users, {} items, {} baskets{}\n\n", with_commas(report.n_users), with_commas(report.n_items),
+                     with_commas(report.n_baskets),
+                     report.has_times ? fmt::format(", from {} to {}", data::time_text(prepared.timestamp.front()),
+                                                    data::time_text(prepared.timestamp.back()))
+                                      : "");
+  out += parts_text(report);
+  if (!report.categories.empty()) {
+    Table categories({"category by the words of names", ">items"});
+    for (const auto& [category, items] : report.categories) categories.add({category, with_commas(items)});
+    out += "\n" + categories.str();
+  }
+  if (!report.warnings.empty()) out += "\n";
+  for (const std::string& warning : report.warnings) out += "warning: " + warning + "\n";
+  return out;
 }
 
 std::string epoch_text(const EpochReport& epoch) {

@@ -7,6 +7,8 @@
 
 #include "engine/io/file_io.hpp"
 #include "engine/models/model_file.hpp"
+#include "host/app/joint.hpp"
+#include "host/app/learned_rows.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
@@ -48,11 +50,19 @@ Workspace::Workspace(const Options& options)
       context(make_context(config)),
       session(*context, config, data::load_prepared(options.data)) {}
 
-void Workspace::load_model(const std::filesystem::path& folder) {
+nlohmann::json Workspace::load_model(const std::filesystem::path& folder) {
   io::LoadedModel loaded = io::load_model(*context, folder);
   refuse_other_settings(config, *loaded.model, folder);
   app::check_fits(*loaded.model, loaded.notes.value("data", std::string()), session.prepared);
   session.set_model(std::move(loaded.model));
+  return loaded.notes.value("learned_from", nlohmann::json());
+}
+
+std::string Workspace::known_validation(const nlohmann::json& learned) const {
+  if (!app::ObjectiveTerms::parse(config.search.objective).is_joint()) return {};
+  if (!app::knows_validation(learned, session.prepared)) return {};
+  return "the model was fitted to rows of the validation period, too: chances of items that are new to a user are "
+         "learned from purchases that it knows, and come out too high";
 }
 
 std::vector<int32_t> Workspace::find_users(const std::vector<std::string>& ids) const {
@@ -70,6 +80,11 @@ std::vector<int32_t> Workspace::named_users(const Options& options) const {
   return find_users(ids);
 }
 
+void note_known_validation(const Workspace& work, const nlohmann::json& learned, const Progress& progress) {
+  const std::string line = work.known_validation(learned);
+  if (!line.empty()) progress.line("note: " + line);
+}
+
 nlohmann::json training_notes(const config::Config& config, const data::Prepared& prepared, const TrainReport& report) {
   nlohmann::json epochs = nlohmann::json::array();
   for (const EpochReport& epoch : report.epochs) {
@@ -79,6 +94,7 @@ nlohmann::json training_notes(const config::Config& config, const data::Prepared
   }
   return {{"settings", config.show()},
           {"data", app::fingerprint(prepared)},
+          {"learned_from", app::learned_rows(prepared)},
           {"best_epoch", report.best_epoch},
           {"epochs", epochs}};
 }

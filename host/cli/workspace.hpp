@@ -7,6 +7,7 @@
 
 #include "host/app/session.hpp"
 #include "host/app/training.hpp"
+#include "host/cli/console.hpp"
 #include "host/cli/options.hpp"
 
 namespace sheaf::cli {
@@ -19,13 +20,19 @@ struct Workspace {
   std::unique_ptr<Context> context;
   app::Session session;
 
-  /// Into the session. UsageError if it does not fit the data.
-  void load_model(const std::filesystem::path& folder);
+  /// Into the session. UsageError if it does not fit the data. Gives what the model says of the rows that it learned
+  /// from (app/learned_rows.hpp); nothing if it was written by an earlier version.
+  nlohmann::json load_model(const std::filesystem::path& folder);
+  /// A line where chances are learned from a validation period that the model was fitted to; else empty.
+  std::string known_validation(const nlohmann::json& learned) const;
   /// Codes of ids; DataError for an unknown one, with the nearest known.
   std::vector<int32_t> find_users(const std::vector<std::string>& ids) const;
   /// Those of --user and of the file of --users.
   std::vector<int32_t> named_users(const Options& options) const;
 };
+
+/// The line of known_validation(), if there is one.
+void note_known_validation(const Workspace& work, const nlohmann::json& learned, const Progress& progress);
 
 /// For the manifest of a model: the settings and the course of the training.
 nlohmann::json training_notes(const config::Config& config, const data::Prepared& prepared, const TrainReport& report);

@@ -10,6 +10,8 @@
 #include "host/data/item_facts.hpp"
 #include "host/data/item_table.hpp"
 #include "host/data/rows.hpp"
+#include "host/data/times.hpp"
+#include "host/data/timestamp.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/range.hpp"
@@ -18,6 +20,7 @@ namespace sheaf::data {
 namespace {
 
 constexpr const char* kSplitKindNames[] = {"temporal", "random", "leave_last_out", "given"};
+constexpr const char* kPartNames[] = {"train", "validation", "test"};
 
 /// Ids and codes of users (or items): those that occur in `kept`, by the byte order of their ids.
 void encode_ids(const StringEncoder& encoder, const std::vector<int32_t>& codes, const std::vector<int64_t>& kept,
@@ -65,6 +68,17 @@ nlohmann::json summarize(const ImportReport& report, const std::filesystem::path
                      {"examples", examples}});
   }
   const auto [first, last] = std::ranges::minmax(prepared.timestamp);
+  nlohmann::json parts = nlohmann::json::object();
+  for (size_t part = 0; part < 3; ++part) {
+    const ImportReport::Part& of = report.parts[part];
+    nlohmann::json& json = parts[kPartNames[part]];
+    json = {{"rows", report.split_rows[part]}, {"baskets", of.baskets}};
+    if (report.split_rows[part] == 0 || !report.has_times) continue;
+    json["first_timestamp"] = of.first;
+    json["last_timestamp"] = of.last;
+  }
+  if (report.validation_after) parts["validation"]["after_timestamp"] = *report.validation_after;
+  if (report.test_after) parts["test"]["after_timestamp"] = *report.test_after;
   return {{"file", path.filename().string()},
           {"rows_read", report.rows_read},
           {"rows_kept", report.rows_kept},
@@ -74,6 +88,7 @@ nlohmann::json summarize(const ImportReport& report, const std::filesystem::path
            {{"train", report.split_rows[kTrain]},
             {"validation", report.split_rows[kValidation]},
             {"test", report.split_rows[kTest]}}},
+          {"parts", parts},
           {"first_timestamp", first},
           {"last_timestamp", last}};
 }
@@ -96,15 +111,25 @@ void count_categories(const ImportConfig::Categories& categories, const Prepared
 }
 
 /// Nothing left is an error that says where the rows went.
-void check_not_empty(const std::filesystem::path& path, const ImportReport& report) {
+void check_not_empty(const std::filesystem::path& path, const Rows& rows, const std::vector<int64_t>& kept,
+                     const ImportReport& report) {
   if (report.rows_kept > 0 && report.split_rows[kTrain] > 0) return;
   std::string where;
   for (const auto& rule : report.rules) {
     if (rule.dropped > 0) where += fmt::format("{}{} {}", where.empty() ? "" : ", ", rule.name, rule.dropped);
   }
+  std::string more;
+  for (int64_t row = 0; row < rows.size() && more.empty(); ++row) {
+    if (rows.is_malformed(row)) more = "; the first malformed row: " + rows.issue_message(row);
+  }
+  if (report.test_after && !kept.empty()) {
+    const auto time = [&](int64_t row) { return time_text(rows.timestamp[static_cast<size_t>(row)]); };
+    more += fmt::format("; the rows are from {} to {}, and train would end with {}", time(kept.front()),
+                        time(kept.back()), time_text(*report.validation_after));
+  }
   const char* what = report.rows_kept == 0 ? "no rows are left" : "no rows are left to train on";
-  throw DataError(fmt::format("{}: {} of {} read (dropped: {})", path.string(), what, report.rows_read,
-                              where.empty() ? "none" : where),
+  throw DataError(fmt::format("{}: {} of {} read (dropped: {}){}", path.string(), what, report.rows_read,
+                              where.empty() ? "none" : where, more),
                   "check [columns], [clean] and [split] of the import configuration");
 }
 
@@ -132,13 +157,16 @@ std::pair<Prepared, ImportReport> import_file(const std::filesystem::path& path,
   check_interrupt("import");
   std::vector<int64_t> kept = clean_rows(rows, table.get(), config, context, report);
   std::ranges::stable_sort(kept, {}, [&](int64_t row) { return rows.timestamp[static_cast<size_t>(row)]; });
+  if (!config.columns.timestamp.empty()) check_unit(rows, config, kept);
+  const int64_t last = kept.empty() ? 0 : rows.timestamp[static_cast<size_t>(kept.back())];
   std::vector<uint8_t> split = split_rows(rows, kept, config.split);
   check_interrupt("import");
   thin_rows(rows, config.clean, kept, split, report);
 
   report.rows_kept = static_cast<int64_t>(kept.size());
   for (const uint8_t part : split) ++report.split_rows[part];
-  check_not_empty(path, report);
+  judge_times(rows, config, kept, split, last, report);
+  check_not_empty(path, rows, kept, report);
   prepared.name = config.source.name.empty() ? path.filename().string() : config.source.name;
   prepared.currency = config.source.currency;
   fill_interactions(rows, config, kept, std::move(split), prepared);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,7 +28,10 @@ struct ImportConfig {
     std::string user, basket, item, timestamp, quantity, price, amount, item_name, category;
     std::vector<std::string> discount;  // summed
   } columns;
-  std::string timestamp_format = "%Y-%m-%d %H:%M:%S";
+  struct Timestamp {
+    std::string format = "%Y-%m-%d %H:%M:%S";
+    std::optional<int64_t> first_year, last_year;  // others are refused; 1900 and the next year if not given
+  } timestamp;
   struct Items {
     std::string file;  // relative to the transactions' folder; empty: no side table
     std::string key, category;
@@ -79,6 +83,15 @@ struct ImportReport {
   std::vector<Rule> rules;
   int64_t rows_kept = 0, n_users = 0, n_items = 0, n_baskets = 0;
   int64_t split_rows[3] = {0, 0, 0};  // train, validation, test
+  /// Of the same parts; the times mean nothing in a part without rows, and where the data has none.
+  struct Part {
+    int64_t baskets = 0, first = 0, last = 0;
+  };
+  Part parts[3];
+  bool has_times = false;
+  /// Of a temporal split: what is later than these is validation or test.
+  std::optional<int64_t> validation_after, test_after;
+  std::vector<std::string> warnings;  // one depends on today's date, so they are not part of what is saved
   /// Items of each category that the words of names made, in the order of the rules.
   std::vector<std::pair<std::string, int64_t>> categories;
   double seconds = 0.0;  // wall time; not part of what is saved

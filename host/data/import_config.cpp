@@ -8,6 +8,7 @@
 #include "engine/data/nearest.hpp"
 #include "host/config/toml.hpp"
 #include "host/data/import.hpp"
+#include "host/data/times.hpp"
 #include "host/data/timestamp.hpp"
 #include "kernels/core/error.hpp"
 
@@ -145,11 +146,26 @@ void read_columns(Section section, ImportConfig::Columns& columns) {
   section.finish();
 }
 
-void read_timestamp(Section section, std::string& format) {
+void read_timestamp(Section section, ImportConfig::Timestamp& timestamp) {
+  std::string& format = timestamp.format;
   section.read("format", format);
   const std::string problem = timestamp_format_problem(format);
   if (!problem.empty())
     section.fail("format", *section.find("format"), fmt::format("a format; '{}' {}", format, problem));
+  const auto year = [&](const char* key, std::optional<int64_t>& value) {
+    const toml::node* node = section.find(key);
+    if (node == nullptr) return;
+    value = node->value_exact<int64_t>();
+    if (!value || *value < 0 || *value > 9999) section.fail(key, *node, "a year from 0 to 9999");
+  };
+  year("first_year", timestamp.first_year);
+  year("last_year", timestamp.last_year);
+  const TimeLimits limits = time_limits(timestamp);
+  if (limits.first_year > limits.last_year) {
+    section.fail(timestamp.first_year ? "first_year" : "last_year",
+                 *section.find(timestamp.first_year ? "first_year" : "last_year"),
+                 fmt::format("years in order, not {} to {}", limits.first_year, limits.last_year));
+  }
   section.finish();
 }
 
@@ -284,7 +300,7 @@ ImportConfig load_import_config(const std::filesystem::path& toml_path) {
   ImportConfig config;
   read_source({toml_path, file, "source"}, config.source);
   read_columns({toml_path, file, "columns"}, config.columns);
-  read_timestamp({toml_path, file, "timestamp"}, config.timestamp_format);
+  read_timestamp({toml_path, file, "timestamp"}, config.timestamp);
   read_items({toml_path, file, "items"}, config.items);
   read_categories({toml_path, file, "categories"}, toml_path, config.categories);
   read_clean({toml_path, file, "clean"}, config.clean);

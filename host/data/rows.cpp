@@ -6,6 +6,7 @@
 #include <array>
 #include <functional>
 
+#include "host/data/times.hpp"
 #include "host/data/timestamp.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -18,7 +19,17 @@ constexpr int64_t kRowChunk = 8192;
 constexpr const char* kSplitNames[] = {"train", "validation", "test"};
 
 /// What can be wrong with a row; 0 is nothing.
-enum Issue : uint16_t { kNone, kWidth, kEmpty, kNotANumber, kNotFinite, kNoTimestamp, kNegativeDiscount, kNoSplit };
+enum Issue : uint16_t {
+  kNone,
+  kWidth,
+  kEmpty,
+  kNotANumber,
+  kNotFinite,
+  kNoTimestamp,
+  kOtherYears,
+  kNegativeDiscount,
+  kNoSplit
+};
 
 uint16_t pack(Issue issue, size_t column) {
   return static_cast<uint16_t>((issue << 8) | static_cast<uint16_t>(column));
@@ -49,7 +60,7 @@ Issue to_number(std::string_view text, double& value) {
 }  // namespace
 
 Rows::Rows(const std::filesystem::path& path, const ImportConfig& config, const Context& context)
-    : file(path, config.source.csv) {
+    : file(path, config.source.csv), timestamp_config_(config.timestamp) {
   std::vector<int64_t> positions;
   for (const std::string& column : needed_columns(config)) {
     columns_.push_back({column, positions.size()});
@@ -63,7 +74,10 @@ Rows::Rows(const std::filesystem::path& path, const ImportConfig& config, const 
     const auto bad = std::ranges::find_if(issues_, [](uint16_t issue) { return issue != 0; });
     if (bad != issues_.end()) {
       throw DataError(issue_message(bad - issues_.begin()),
-                      "mend the row, or set malformed = \"drop\" under [clean] to leave such rows out");
+                      *bad >> 8 == kOtherYears
+                          ? "mend the times or [timestamp]; first_year and last_year under [timestamp] allow other "
+                            "years, and malformed = \"drop\" under [clean] leaves such rows out"
+                          : "mend the row, or set malformed = \"drop\" under [clean] to leave such rows out");
     }
   }
   check_interrupt("import");
@@ -78,17 +92,30 @@ std::string_view Rows::text(const std::string& column, int64_t row) const {
   return column.empty() ? std::string_view() : parsed_.values[index_of(column)][static_cast<size_t>(row)];
 }
 
+bool Rows::has_wrong_time(int64_t row) const { return issues_[static_cast<size_t>(row)] >> 8 == kNoTimestamp; }
+
 std::string Rows::issue_message(int64_t row) const {
   const uint16_t packed = issues_[static_cast<size_t>(row)];
   if (packed >> 8 == kWidth) return file.width_message(row, parsed_.n_fields[static_cast<size_t>(row)]);
   const Column& column = columns_[packed & 0xff];
   const auto value = parsed_.values[column.index][static_cast<size_t>(row)];
+  const auto or_else = [&] {
+    const std::string meaning = likely_meaning(value, timestamp_config_.format);
+    return meaning.empty() ? meaning : "; " + meaning;
+  };
   const auto what = [&]() -> std::string {
     switch (packed >> 8) {
       case kEmpty: return "the value is missing";
       case kNotANumber: return fmt::format("'{}' is not a number", value);
       case kNotFinite: return fmt::format("'{}' is not a finite number", value);
-      case kNoTimestamp: return fmt::format("'{}' does not match the format of [timestamp]", value);
+      case kNoTimestamp: return fmt::format("'{}' does not match the format of [timestamp]", value) + or_else();
+      case kOtherYears: {
+        const TimeLimits limits = time_limits(timestamp_config_);
+        const std::string time = time_text(timestamp[static_cast<size_t>(row)]);
+        return fmt::format("'{}'{}: the years {} to {} are expected", value, value == time ? "" : " is " + time,
+                           limits.first_year, limits.last_year) +
+               or_else();
+      }
       case kNegativeDiscount:
         return fmt::format("a discount of {} is negative; what is taken off is written positive", value);
       default: return fmt::format("'{}' is none of train, validation, test", value);
@@ -108,6 +135,7 @@ void Rows::parse_values(const ImportConfig& config, const Context& context) {
   given_split.assign(n, kTrain);
   if (columns_.size() > 0xff) throw UsageError("more than 255 columns are named");
 
+  const TimeLimits limits = time_limits(config.timestamp);
   // One check a column: what is wrong with the field, and its value into its place.
   struct Check {
     size_t column;
@@ -122,7 +150,8 @@ void Rows::parse_values(const ImportConfig& config, const Context& context) {
   add(c.basket, must_have);
   add(c.timestamp, [&](std::string_view text, size_t row) {
     if (text.empty()) return kEmpty;
-    return parse_timestamp(text, config.timestamp_format, timestamp[row]) ? kNone : kNoTimestamp;
+    if (!parse_timestamp(text, config.timestamp.format, timestamp[row])) return kNoTimestamp;
+    return limits.contains(timestamp[row]) ? kNone : kOtherYears;
   });
   add(c.quantity, [&](std::string_view text, size_t row) { return to_number(text, quantity[row]); });
   add(c.price.empty() ? c.amount : c.price,

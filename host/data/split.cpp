@@ -14,9 +14,7 @@ std::vector<uint8_t> split_by_time(const Rows& rows, const std::vector<int64_t>&
                                    const ImportConfig::Split& split) {
   if (kept.empty()) return {};
   const std::vector<int32_t> baskets = number_baskets(rows, kept);
-  const int64_t last = rows.timestamp[static_cast<size_t>(kept.back())];
-  const int64_t test_after = last - std::llround(split.test_days * kSecondsPerDay);
-  const int64_t validation_after = test_after - std::llround(split.validation_days * kSecondsPerDay);
+  const auto [validation_after, test_after] = temporal_borders(rows.timestamp[static_cast<size_t>(kept.back())], split);
   std::vector<uint8_t> of_basket, splits;
   for (size_t i = 0; i < kept.size(); ++i) {
     const auto basket = static_cast<size_t>(baskets[i]);
@@ -64,6 +62,11 @@ std::vector<uint8_t> split_last_out(const Rows& rows, const std::vector<int64_t>
 }
 
 }  // namespace
+
+std::pair<int64_t, int64_t> temporal_borders(int64_t last, const ImportConfig::Split& split) {
+  const int64_t test_after = last - std::llround(split.test_days * kSecondsPerDay);
+  return {test_after - std::llround(split.validation_days * kSecondsPerDay), test_after};
+}
 
 std::vector<uint8_t> split_rows(const Rows& rows, const std::vector<int64_t>& kept, const ImportConfig::Split& split) {
   switch (split.kind) {

@@ -4,9 +4,12 @@
 
 #include <charconv>
 #include <chrono>
+#include <cmath>
 
 namespace sheaf::data {
 namespace {
+
+constexpr int64_t kSecondsPerDay = 86'400;
 
 /// Takes 1 to `max_digits` digits (exactly that many if `exact`) from the front.
 bool take_digits(std::string_view& text, size_t max_digits, bool exact, int64_t& value) {
@@ -82,6 +85,27 @@ bool parse_timestamp(std::string_view text, std::string_view format, int64_t& se
   const auto days = std::chrono::sys_days(date).time_since_epoch().count();
   seconds = ((static_cast<int64_t>(days) * 24 + hour) * 60 + minute) * 60 + second;
   return true;
+}
+
+int64_t start_of_year(int64_t year) {
+  const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(year)), std::chrono::January,
+                                         std::chrono::day(1)};
+  return kSecondsPerDay * static_cast<int64_t>(std::chrono::sys_days(date).time_since_epoch().count());
+}
+
+std::string time_text(int64_t seconds) {
+  if (seconds < start_of_year(0) || seconds >= start_of_year(10'000)) {
+    constexpr double kSecondsPerYear = 365.2425 * kSecondsPerDay;  // of the cycle of 400 years that begins with 2000
+    const double since = static_cast<double>(seconds) - static_cast<double>(start_of_year(2000));
+    return fmt::format("about the year {:.0f}", 2000.0 + std::floor(since / kSecondsPerYear));
+  }
+  const int64_t second = ((seconds % kSecondsPerDay) + kSecondsPerDay) % kSecondsPerDay;
+  const std::chrono::year_month_day date{
+      std::chrono::sys_days{std::chrono::days{static_cast<int>((seconds - second) / kSecondsPerDay)}}};
+  const std::string day = fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
+                                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+  if (second == 0) return day;
+  return fmt::format("{} {:02}:{:02}:{:02}", day, second / 3600, second / 60 % 60, second % 60);
 }
 
 }  // namespace sheaf::data

@@ -12,6 +12,12 @@ namespace sheaf::data {
 /// %m and %d.
 std::string timestamp_format_problem(std::string_view format);
 
+/// "2024-01-31 18:05:00", and "2024-01-31" at midnight; outside the years 0 to 9999 "about the year 55970".
+std::string time_text(int64_t seconds);
+
+/// Seconds of the beginning of a year.
+int64_t start_of_year(int64_t year);
+
 /// False if the whole of `text` does not match or is no date that exists.
 bool parse_timestamp(std::string_view text, std::string_view format, int64_t& seconds);
 
