@@ -21,7 +21,8 @@ struct Workspace {
 
   /// Into the session. UsageError if it does not fit the data.
   void load_model(const std::filesystem::path& folder);
-  /// Codes of ids; DataError for an unknown one, with the nearest known.
+  /// Codes of ids, each once, in the order in which they first come; DataError for an unknown one, with the nearest
+  /// known.
   std::vector<int32_t> find_users(const std::vector<std::string>& ids) const;
   /// Those of --user and of the file of --users.
   std::vector<int32_t> named_users(const Options& options) const;
