@@ -515,6 +515,8 @@ TEST_F(BenchTest, TheRealOne) {
   EXPECT_EQ(read("bpr.json"), done.out);
   EXPECT_TRUE(has(done.err, "bpr/n_batch:65536/group:5")) << "the table is progress";
   expect_failure({"bench", "--filter", "no such op"}, 2, "matches no benchmark");
+  expect_failure({"bench", "--filter", "^bpr/", "--out", "missing/b.json"}, 3, "cannot write missing/b.json");
+  expect_failure({"bench", "--filter", "^bpr/", "--markdown", "."}, 2, "is a folder, not a file");
   expect_failure({"bench", "--device", "cuda:99"}, 4, "cuda:99");
 }
 #endif
