@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <fstream>
 #include <new>
 #include <regex>
 
@@ -15,6 +13,8 @@
 #include "bench/common/measure.hpp"
 #include "bench/common/report.hpp"
 #include "bench/ops/ops.hpp"
+#include "engine/io/file_io.hpp"
+#include "engine/io/standard_streams.hpp"
 #include "kernels/core/device.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -55,26 +55,27 @@ std::vector<Benchmark> choose(const Options& options) {
   return chosen;
 }
 
+void check_target(const std::string& path) {
+  if (!path.empty()) io::check_file_target(path);
+}
+
 void write_file(const std::string& path, const std::string& text) {
-  if (path.empty()) return;
-  std::ofstream file(path);
-  file << text;
-  file.close();
-  if (!file) throw DataError("cannot write " + path, "does its folder exist?");
+  if (!path.empty()) io::replace_file(path, text);
 }
 
 int run(const Options& options) {
   const std::vector<Benchmark> chosen = choose(options);
   if (options.list) {
-    for (const Benchmark& benchmark : chosen) fmt::print("{}\n", benchmark.name());
+    std::string names;
+    for (const Benchmark& benchmark : chosen) names += benchmark.name() + "\n";
+    io::write_result(names);
     return 0;
   }
-  // With --json the table is progress.
-  std::FILE* table = options.json ? stderr : stdout;
+  check_target(options.out);
+  check_target(options.markdown);
   const auto show = [&](const std::string& text) {
     if (options.quiet) return;
-    fmt::print(table, "{}", text);
-    std::fflush(table);
+    options.json ? io::say(text) : io::write_result(text);  // with --json the table is progress
   };
   Context context(resolve_device(options.device), {.n_threads = options.threads});
   Report report{describe_machine(context), measure_ceilings(context), options.suite, false, {}};
@@ -83,7 +84,7 @@ int run(const Options& options) {
   const auto write = [&] {
     write_file(options.out, json_text(report));
     write_file(options.markdown, markdown_text(report));
-    if (options.json) fmt::print("{}", json_text(report));
+    if (options.json) io::write_result(json_text(report));
   };
   bool all_right = true;
   try {
@@ -113,8 +114,8 @@ void catch_signals() {
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
-  // `sheaf bench` hands over a process that ignores it; a closed pipe ends this one.
-  action.sa_handler = SIG_DFL;
+  // A closed pipe shows as a failed write, which is reported; on stderr it changes nothing.
+  action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
 }
 
@@ -123,6 +124,7 @@ void catch_signals() {
 
 int main(int argc, char** argv) {
   sheaf::prefer_passive_waiting(argv);
+  sheaf::io::hold_standard_streams();
   sheaf::bench::catch_signals();
   sheaf::bench::Options options;
   CLI::App app("Checks and times the ops of Sheaf.", "sheaf_bench");
@@ -156,11 +158,11 @@ int main(int argc, char** argv) {
   try {
     return sheaf::bench::run(options);
   } catch (const sheaf::Error& error) {
-    fmt::print(stderr, "sheaf_bench: {}\n", error.what());
-    if (!error.hint().empty()) fmt::print(stderr, "  {}\n", error.hint());
+    sheaf::io::say(fmt::format("sheaf_bench: {}\n{}", error.what(),
+                               error.hint().empty() ? std::string() : fmt::format("  {}\n", error.hint())));
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "sheaf_bench: out of memory\n  choose smaller shapes with --filter, or --suite quick\n");
+    sheaf::io::say("sheaf_bench: out of memory\n  choose smaller shapes with --filter, or --suite quick\n");
     return static_cast<int>(sheaf::ExitCode::device);
   }
 }

@@ -3,13 +3,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
 #include <system_error>
 
 #include "kernels/core/error.hpp"
 
 namespace sheaf::io {
+
+static constexpr size_t kMostOfStart = 256;  // bytes by which the kind of a file is known
 
 void throw_errno(const std::string& action, const std::filesystem::path& path) {
   const int code = errno;
@@ -17,6 +21,8 @@ void throw_errno(const std::string& action, const std::filesystem::path& path) {
   if (code == ENOSPC || code == EDQUOT) mend = "free space on the disk and run the same command again";
   if (code == EACCES || code == EROFS || code == EPERM) mend = "choose a folder that you may write to";
   if (code == ENOENT) mend = "check the path; folders above it must exist";
+  if (code == ENOTDIR) mend = "check the path; what stands before a slash must be a folder";
+  if (code == ENAMETOOLONG) mend = "give a shorter name";
   throw DataError(action + " " + path.string() + ": " + std::generic_category().message(code), mend);
 }
 
@@ -56,8 +62,12 @@ static std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
+static std::filesystem::path partial_of(const std::filesystem::path& path) {
+  return path.string() + ".partial-" + std::to_string(::getpid());
+}
+
 void replace_file(const std::filesystem::path& path, const std::string& text) {
-  const std::filesystem::path partial = path.string() + ".partial-" + std::to_string(::getpid());
+  const std::filesystem::path partial = partial_of(path);
   try {
     write_file(partial, text);
     if (::rename(partial.c_str(), path.c_str()) != 0) throw_errno("cannot write", path);
@@ -68,11 +78,32 @@ void replace_file(const std::filesystem::path& path, const std::string& text) {
   sync_folder(folder_of(path));
 }
 
-void check_file_target(const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) {
+/// Whether the file is empty or begins as one of `starts`.
+static bool begins_with_one_of(const std::filesystem::path& path, std::initializer_list<std::string_view> starts) {
+  std::ifstream file(path, std::ios::binary);
+  std::string begin(kMostOfStart, '\0');
+  file.read(begin.data(), std::ssize(begin));
+  begin.resize(static_cast<size_t>(file.gcount()));
+  return begin.empty() || std::ranges::any_of(starts, [&](std::string_view start) { return begin.starts_with(start); });
+}
+
+void check_file_target(const std::filesystem::path& path, std::initializer_list<std::string_view> starts) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored) || !path.has_filename()) {
     throw UsageError(path.string() + " is a folder, not a file", "give the name of a file");
   }
-  if (::access((folder_of(path) / ".").c_str(), W_OK) != 0) throw_errno("cannot write", path);
+  if (std::filesystem::exists(path, ignored)) {
+    const char* const mend = "choose another place, or move what is there away";
+    if (!std::filesystem::is_regular_file(path, ignored)) throw UsageError(path.string() + " is no plain file", mend);
+    if (starts.size() > 0 && !begins_with_one_of(path, starts)) {
+      throw UsageError(path.string() + " exists and is no earlier result of this kind", mend);
+    }
+  }
+  const std::filesystem::path partial = partial_of(path);
+  const int descriptor = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor < 0) throw_errno("cannot write", path);
+  ::close(descriptor);
+  ::unlink(partial.c_str());
 }
 
 void sync_folder(const std::filesystem::path& path) {

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <initializer_list>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace sheaf::io {
 
@@ -36,9 +38,10 @@ void write_file(const std::filesystem::path& path, const std::string& text);
 /// one.
 void replace_file(const std::filesystem::path& path, const std::string& text);
 
-/// Fails if `replace_file` would fail because of a missing folder or permission. Long runs call it first. UsageError if
-/// `path` is a folder.
-void check_file_target(const std::filesystem::path& path);
+/// Long runs call it first: fails if `replace_file` would. UsageError if `path` is no plain file, or one that is not
+/// empty and begins with none of `starts`: it is of another kind and stays as it is. Without `starts`, any file is
+/// replaced. DataError with the system's reason if no file can be made beside it, which is tried.
+void check_file_target(const std::filesystem::path& path, std::initializer_list<std::string_view> starts = {});
 
 /// fsync of a folder, so that the names in it are on the disk.
 void sync_folder(const std::filesystem::path& path);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,7 +68,57 @@ nlohmann::json seal_files(const fs::path& folder) {
   return sealed;
 }
 
-/// Puts `partial` at `target`, which check_target has approved, and removes what was there.
+/// "folder/" without its slash.
+fs::path without_slash(fs::path target) { return target.has_filename() ? target : target.parent_path(); }
+
+/// Such a folder cannot be renamed. A bind mount of the same file system is found only where the kernel says so.
+bool is_mount_point(const fs::path& folder) {
+#ifdef STATX_ATTR_MOUNT_ROOT
+  struct statx about {};
+  return ::statx(AT_FDCWD, folder.c_str(), AT_SYMLINK_NOFOLLOW, 0, &about) == 0 &&
+         (about.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+#else
+  return false;
+#endif
+}
+
+/// UsageError unless a folder of `kind` may take the place of what is at `target`.
+void check_replaceable(const fs::path& target, const std::string& kind) {
+  std::error_code ignored;
+  const std::string mend = "choose another place, or move what is there away";
+  const fs::path name = target.filename();
+  if (name.empty() || name == "." || name == "..") {
+    throw UsageError(fmt::format("'{}' names no folder of its own", target.string()),
+                     "give the folder a name, such as " + (target / kind).lexically_normal().string());
+  }
+  if (!fs::exists(fs::symlink_status(target, ignored))) return;
+  if (fs::is_symlink(fs::symlink_status(target, ignored)) || !fs::is_directory(target, ignored)) {
+    throw UsageError(target.string() + " exists and is not a folder", mend);
+  }
+  if (is_mount_point(target)) {
+    throw UsageError(target.string() + " is where a file system is mounted, and cannot be replaced",
+                     "give a folder in it, such as " + (target / kind).string());
+  }
+  if (fs::is_empty(target, ignored)) return;
+  const std::string found = kind_of(try_manifest(target));
+  if (found == kind) return;
+  throw UsageError(found.empty() ? fmt::format("{} exists and is not a folder of kind '{}'", target.string(), kind)
+                                 : fmt::format("{} holds kind '{}', not '{}'", target.string(), found, kind),
+                   mend);
+}
+
+fs::path partial_of(const fs::path& target) { return target.string() + fmt::format(".partial-{}", ::getpid()); }
+
+/// An error names the target: nobody has heard of the partial folder.
+void make_partial(const fs::path& partial, const fs::path& target) {
+  std::error_code error;
+  fs::remove_all(partial, error);  // left by a killed run that had the same process id
+  if (fs::create_directory(partial, error)) return;
+  errno = error.value();
+  throw_errno("cannot make folder", target);
+}
+
+/// Puts `partial` at `target`, which check_replaceable has approved, and removes what was there.
 void rename_into_place(const fs::path& partial, const fs::path& target) {
   if (!fs::exists(target) || fs::is_empty(target)) {
     if (std::rename(partial.c_str(), target.c_str()) != 0) throw_errno("cannot rename to", target);
@@ -114,30 +165,17 @@ std::string sha256_file(const fs::path& path) {
   return hex;
 }
 
-void check_target(const fs::path& target, const std::string& kind) {
+void check_target(const fs::path& path, const std::string& kind) {
+  const fs::path target = without_slash(path);
+  check_replaceable(target, kind);
+  const fs::path partial = partial_of(target);
+  make_partial(partial, target);
   std::error_code ignored;
-  if (!fs::exists(fs::symlink_status(target, ignored))) return;
-  const std::string mend = "choose another place, or move what is there away";
-  if (fs::is_symlink(fs::symlink_status(target, ignored)) || !fs::is_directory(target, ignored)) {
-    throw UsageError(target.string() + " exists and is not a folder", mend);
-  }
-  if (fs::is_empty(target, ignored)) return;
-  const std::string found = kind_of(try_manifest(target));
-  if (found == kind) return;
-  throw UsageError(found.empty() ? fmt::format("{} exists and is not a folder of kind '{}'", target.string(), kind)
-                                 : fmt::format("{} holds kind '{}', not '{}'", target.string(), found, kind),
-                   mend);
+  fs::remove(partial, ignored);
 }
 
-FolderWriter::FolderWriter(fs::path target) : target_(std::move(target)) {
-  if (!target_.has_filename()) target_ = target_.parent_path();  // "folder/"
-  partial_ = target_.string() + fmt::format(".partial-{}", ::getpid());
-  std::error_code error;
-  fs::remove_all(partial_, error);  // left by a killed run that had the same process id
-  if (!fs::create_directory(partial_, error)) {
-    errno = error.value();
-    throw_errno("cannot make folder", partial_);
-  }
+FolderWriter::FolderWriter(fs::path target) : target_(without_slash(std::move(target))), partial_(partial_of(target_)) {
+  make_partial(partial_, target_);
 }
 
 FolderWriter::~FolderWriter() {
@@ -146,7 +184,7 @@ FolderWriter::~FolderWriter() {
 }
 
 void FolderWriter::commit(const std::string& kind, nlohmann::json manifest) {
-  check_target(target_, kind);
+  check_replaceable(target_, kind);
   try {
     manifest["kind"] = kind;
     manifest["version"] = kFolderVersion;

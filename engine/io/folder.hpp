@@ -16,8 +16,9 @@ inline constexpr int64_t kFolderVersion = 1;
 /// Lower-case hex SHA-256 of a file's bytes. DataError if it cannot be read.
 std::string sha256_file(const std::filesystem::path& path);
 
-/// UsageError unless a folder of `kind` may be put at `target`: nothing is there, or an empty folder, or an older one
-/// of that kind. Called by commit; long runs call it first as well.
+/// Long runs call it first: fails if a FolderWriter for `target` would. UsageError unless a folder of `kind` may be put
+/// there: nothing is there, or an empty folder, or an older one of that kind. DataError with the system's reason if no
+/// folder can be made beside it, which is tried.
 void check_target(const std::filesystem::path& target, const std::string& kind);
 
 class FolderWriter {

@@ -1,5 +1,7 @@
 #include "engine/optimize/problem.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -26,10 +28,15 @@ void check_length(const char* field, size_t length, int64_t expected) {
   }
 }
 
-void check_numbers(const std::string& field, const std::vector<double>& values) {
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) wrong(field + "[" + std::to_string(i) + "] is not finite", "give a number");
+void check_number(const std::string& field, double value) {
+  if (!std::isfinite(value)) wrong(field + " is not finite", "give a number");
+  if (std::abs(value) > kMaxNumber) {
+    wrong(fmt::format("{} is {}, beyond {:g}", field, value, kMaxNumber), "give all numbers in a larger unit");
   }
+}
+
+void check_numbers(const std::string& field, const std::vector<double>& values) {
+  for (size_t i = 0; i < values.size(); ++i) check_number(field + "[" + std::to_string(i) + "]", values[i]);
 }
 
 void check_candidate(const char* field, int32_t id, int64_t n) {

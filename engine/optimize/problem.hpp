@@ -23,6 +23,8 @@ namespace sheaf {
 
 inline constexpr int64_t kMaxCandidates = 256;
 inline constexpr int64_t kMaxLimits = 8;
+/// No term or weight of a problem is beyond it: the search adds up to 33,000 terms in float32, which ends at 3e38.
+inline constexpr double kMaxNumber = 1e30;
 
 /// lower <= sum of weights over S <= upper. Weights may be negative.
 struct WeightLimit {
@@ -56,8 +58,9 @@ struct BundleProblem {
   std::vector<std::vector<int32_t>> exclusive_groups;        // at most one of each
   bool integral = false;  // all linear and pair terms are whole numbers, so values are exact; see is_integral()
 
-  /// UsageError, naming the field and the place, for wrong lengths, ids out of range, NaN, an asymmetric pair matrix,
-  /// empty ranges of sizes or of a category, repeated category ranges. A problem may be valid and have no feasible set.
+  /// UsageError, naming the field and the place, for wrong lengths, ids out of range, NaN, terms and weights beyond
+  /// kMaxNumber, an asymmetric pair matrix, empty ranges of sizes or of a category, repeated category ranges. A problem
+  /// may be valid and have no feasible set.
   void validate() const;
 };
 

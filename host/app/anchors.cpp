@@ -54,6 +54,10 @@ std::vector<int32_t> choose_anchors(const data::Prepared& prepared, const config
   for (size_t i = 0; i < wanted.size(); ++i) {
     if (left_out[i] == 0) items.push_back(static_cast<int32_t>(i));
   }
+  if (items.empty()) {
+    throw NoBundle("search.forbidden and search.categories leave no item for a bundle",
+                   "take items out of search.forbidden, or name more categories");
+  }
   std::ranges::stable_sort(items, std::ranges::greater{}, [&](int32_t i) { return wanted[static_cast<size_t>(i)]; });
 
   const auto& search = config.search;

@@ -15,7 +15,7 @@ namespace sheaf::app {
 /// - trending: by purchases in the last search.anchor_days minus purchases in as many days before; only items that
 ///   gained.
 /// - new: by `wanted`; only items whose first purchase of train lies in the last search.anchor_days.
-/// Throws NoBundle if no item is new or gained.
+/// Throws NoBundle if every item is forbidden, or none is new or gained.
 std::vector<int32_t> choose_anchors(const data::Prepared& prepared, const config::Config& config,
                                     const std::vector<float>& wanted, const std::vector<int32_t>& forbidden);
 

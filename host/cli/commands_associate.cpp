@@ -26,6 +26,7 @@ namespace {
 using association::Measure;
 
 constexpr const char* kAssociationKind = "association";
+constexpr const char* kPairsStart = "item_id,item_name,partner_id,partner_name";
 constexpr size_t kPairsShown = 20, kSeparateShown = 10;
 constexpr size_t kPartnerWidth = 36;
 constexpr std::array kMeasures{Measure::support,    Measure::confidence, Measure::lift,  Measure::leverage,
@@ -67,7 +68,7 @@ std::vector<PairFacts> pair_facts(const HostCsr& lists, const PairCounts& counts
 }
 
 std::string pairs_csv(const data::Prepared& prepared, const std::vector<PairFacts>& pairs) {
-  std::string out = "item_id,item_name,partner_id,partner_name,score,baskets,expected";
+  std::string out = std::string(kPairsStart) + ",score,baskets,expected";
   for (const Measure measure : kMeasures) out += std::string(",") + to_string(measure);
   out += "\n";
   for (const PairFacts& p : pairs) {
@@ -235,7 +236,8 @@ void print_pairs(const Workspace& work, const std::vector<PairFacts>& pairs, boo
 void run_associate(const Options& options) {
   const Progress progress(options.quiet);
   if (!options.out.empty()) {
-    is_csv(options.out) ? io::check_file_target(options.out) : io::check_target(options.out, kAssociationKind);
+    is_csv(options.out) ? io::check_file_target(options.out, {kPairsStart})
+                        : io::check_target(options.out, kAssociationKind);
   }
   Workspace work(options);
   const config::Config::Associate& settings = work.config.associate;

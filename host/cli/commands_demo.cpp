@@ -77,13 +77,38 @@ double peak_memory_bytes() {
   return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
+/// The catalog's bundles; none, and why in `missing`, where no bundle meets the constraints: the rest of the job does
+/// not need them.
+app::CatalogSearch find_catalog(const app::Session& session, std::string& missing) {
+  try {
+    return app::search_catalog(session);
+  } catch (const app::NoBundle& error) {
+    missing = error.what();
+    app::CatalogSearch none;
+    none.fewer = missing;
+    return none;
+  }
+}
+
+/// The users' bundles likewise; without items where there are none.
+SearchResult find_own(const app::Session& session, const std::vector<int32_t>& users, std::string& missing) {
+  try {
+    return app::search_users(session, users);
+  } catch (const app::NoBundle& error) {
+    missing = error.what();
+    SearchResult none;
+    for (const int32_t user : users) none.bundles.push_back(Bundle{user, {}, {}, 0.0f, 1.0f, 0.0f});
+    return none;
+  }
+}
+
 /// The best items and the bundle of every user, and the convergence of those searches.
-std::pair<report::UserScores, std::vector<double>> score_everyone(const app::Session& session) {
+std::pair<report::UserScores, std::vector<double>> score_everyone(const app::Session& session, std::string& missing) {
   const Range range("score");
   Context& context = session.context();
   report::UserScores scores;
   scores.users = app::all_ids(session.prepared.n_users);
-  SearchResult own = app::search_users(session, scores.users);
+  SearchResult own = find_own(session, scores.users, missing);
   scores.length = std::min(session.config().search.top_items, session.prepared.n_items);
   const Queries everyone = Queries::everyone(context, session.prepared.n_users);
   scores.items = session.scorer().top_k(context, everyone, scores.length).items.to_host();
@@ -128,17 +153,22 @@ void run_demo(const Options& options) {
                                        text::with_commas(static_cast<int64_t>(counts.counts.size()) / 2),
                                        text::with_commas(counts.n_baskets), partners.k, session.association_by()));
 
-  const app::CatalogSearch search = app::search_catalog(session);
-  phases.done("search", fmt::format("{} of {} searches feasible, {} bundles chosen", search.n_feasible,
-                                    search.n_anchors, search.offers.size()));
+  std::string catalog_missing, users_missing;
+  const app::CatalogSearch search = find_catalog(session, catalog_missing);
+  phases.done("search", catalog_missing.empty() ? fmt::format("{} of {} searches feasible, {} bundles chosen",
+                                                              search.n_feasible, search.n_anchors, search.offers.size())
+                                                : "no bundle for the catalog");
   if (!search.fewer.empty()) progress.line("             " + search.fewer);
 
-  auto [scores, convergence] = score_everyone(session);
-  phases.done("score",
-              fmt::format("{} users, each with a bundle of their own", text::with_commas(session.prepared.n_users)));
+  auto [scores, convergence] = score_everyone(session, users_missing);
+  phases.done("score", text::with_commas(session.prepared.n_users) + " users, " +
+                           (users_missing.empty() ? "each with a bundle of their own" : "none with a bundle"));
+  if (!users_missing.empty()) progress.line("             " + users_missing);
 
   const app::Quality quality = app::evaluate(session, scores.bundles);
-  const app::BundleQuality bundles = app::measure_bundle_quality(session, {scores.bundles, search.offers, {}, {}});
+  const app::BundleQuality bundles = app::measure_bundle_quality(
+      session,
+      {users_missing.empty() ? scores.bundles : std::vector<Bundle>(), search.offers, users_missing, catalog_missing});
   phases.done("evaluate",
               fmt::format("{} users with purchases in the test period", quality.ranked.front().at.front().n_users));
 
@@ -183,10 +213,12 @@ void run_demo(const Options& options) {
           "\n");
     return;
   }
-  print(offers_text(session.prepared, search.offers, kOffersShown) +
-        app::objective_text(config, search.period_days, session.prepared.currency) + "\n\n" +
-        app::verdict_text(search.offers, config) + "\n" + app::response_text(responses, used) + "\n" +
-        quality_text(quality, session.prepared.currency) + "\n" +
+  const std::string offers = search.offers.empty()
+                                 ? std::string()
+                                 : offers_text(session.prepared, search.offers, kOffersShown) +
+                                       app::objective_text(config, search.period_days, session.prepared.currency) +
+                                       "\n\n" + app::verdict_text(search.offers, config) + "\n";
+  print(offers + app::response_text(responses, used) + "\n" + quality_text(quality, session.prepared.currency) + "\n" +
         bundle_quality_short(bundles, session.prepared.currency) +
         "\nReport: " + fs::absolute(out / "report.html").string() + "\n");
 }

@@ -47,7 +47,10 @@ void check_one_problem(const Options& options) {
 
 void run_one_problem(const Options& options) {
   check_one_problem(options);
-  if (!options.write_problem.empty()) io::check_file_target(options.write_problem);
+  // A written problem begins with one of these.
+  if (!options.write_problem.empty()) {
+    io::check_file_target(options.write_problem, {"linear = [", "names = [", "min_size = "});
+  }
   Workspace work(options);
   const app::Audience audience{
       .users = work.named_users(options),

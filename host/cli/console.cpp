@@ -3,16 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 
+#include "engine/io/standard_streams.hpp"
 #include "host/text/format.hpp"
-#include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
 void Progress::line(const std::string& text) const {
-  if (quiet_) return;
-  fmt::print(stderr, "{}\n", text);
-  std::fflush(stderr);
+  if (!quiet_) io::say(text + "\n");
 }
 
 Table::Table(std::vector<std::string> titles) : titles_(std::move(titles)) {
@@ -60,10 +57,6 @@ std::string as_bytes(double bytes) {
   return fmt::format("{:.{}f} {}", bytes, unit == 0 || bytes >= 100 ? 0 : 1, units[unit]);
 }
 
-void print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw DataError("cannot write to the standard output", "free some space, or redirect it elsewhere");
-  }
-}
+void print(const std::string& text) { io::write_result(text); }
 
 }  // namespace sheaf::cli

@@ -6,7 +6,7 @@
 
 namespace sheaf::cli {
 
-/// Lines of progress; silent with --quiet and never on stdout.
+/// Lines of progress; silent with --quiet and never on stdout. A stderr that cannot be written changes nothing.
 class Progress {
  public:
   explicit Progress(bool quiet) : quiet_(quiet) {}
@@ -33,7 +33,7 @@ class Table {
 /// "1.5 GiB"
 std::string as_bytes(double bytes);
 
-/// Writes to stdout; DataError if that fails (a full disk behind a redirection).
+/// Writes to stdout; DataError that says why if that fails (a full disk behind a redirection, a closed pipe).
 void print(const std::string& text);
 
 }  // namespace sheaf::cli

@@ -6,16 +6,19 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <exception>
 #include <functional>
 #include <new>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "engine/data/nearest.hpp"
+#include "engine/io/standard_streams.hpp"
 #include "host/cli/commands.hpp"
+#include "host/cli/console.hpp"
 #include "host/cli/former.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -50,6 +53,17 @@ void add_users(CLI::App& app, Options& options) {
       ->type_name("ID")
       ->allow_extra_args(false);
   app.add_option("--users", options.users_file, "the users of this file, an id a line")->type_name("FILE");
+}
+
+/// Takes whole numbers from `low` on.
+CLI::Validator whole_number(int64_t low) {
+  return {[low](std::string& text) {
+            int64_t value = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+            const bool good = error == std::errc() && end == text.data() + text.size() && value >= low;
+            return good ? std::string() : fmt::format("{} is no whole number of {} or more", text, low);
+          },
+          ""};
 }
 
 /// An option that is short for --set.
@@ -130,15 +144,16 @@ std::vector<Command> make_commands() {
          app.add_flag("--maximize", o.maximize, "a QUBO file is maximised, not minimised");
          app.add_flag("--no-bound", o.no_bound, "no upper bound and no proof beside the answer");
          app.add_flag("--front", o.front, "several objectives (TOML): their front");
-         app.add_option("--population", o.population, "with --front: sets that NSGA-II keeps, 4 to 256");
-         app.add_option("--generations", o.generations, "with --front: generations of NSGA-II");
+         app.add_option("--population", o.population, "with --front: sets that NSGA-II keeps, 4 to 256")
+             ->check(whole_number(4));
+         app.add_option("--generations", o.generations, "with --front: generations of NSGA-II")->check(whole_number(0));
        }},
       {"mine", "the sets of items with the highest utility in a file of transactions",
        "sheaf mine transactions.txt --top 20", run_mine,
        [](CLI::App& app, Options& o) {
          app.add_option("FILE", o.file, "transactions with utilities, a line each: items:total:utility of each")
              ->required();
-         app.add_option("--top", o.top, "list so many sets")->check(CLI::PositiveNumber);
+         app.add_option("--top", o.top, "list so many sets")->check(whole_number(1));
        }},
       {"complete", "the items that best complete a started basket or bundle",
        "sheaf complete data --items \"BANANAS 40 LB,1127831\" --k 5", run_complete,
@@ -148,8 +163,8 @@ std::vector<Command> make_commands() {
          app.add_option("--items", o.items, "what is in it: ids or parts of names, with commas between")
              ->type_name("A,B");
          app.add_option("--user", o.users, "whose it is; --model says what the user wants");
-         app.add_option("--size", o.size, "fill it up to so many items")->check(CLI::PositiveNumber);
-         app.add_option("--k", o.k, "list so many single items")->check(CLI::PositiveNumber);
+         app.add_option("--size", o.size, "fill it up to so many items")->check(whole_number(1));
+         app.add_option("--k", o.k, "list so many single items")->check(whole_number(1));
          app.add_option("--like", o.like, "CSV bundle,item: learn from these bundles in place of the training baskets");
          app.add_option("--file", o.file, "CSV bundle,item[,user]: complete each of these; prints JSON lines");
        }},
@@ -191,7 +206,7 @@ void add_common(CLI::App& app, Options& options) {
   app.add_flag("--json", options.json, "print the result as JSON");
   app.add_flag("--quiet", options.quiet, "no progress on stderr");
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->type_name("DEVICE");
-  app.add_option("--seed", options.seed, "of all random numbers")->type_name("N");
+  app.add_option("--seed", options.seed, "of all random numbers")->type_name("N")->check(whole_number(0));
   app.add_option("--set", options.set,
                  "change a setting, section.key=value; may be given several times (sheaf config lists them)")
       ->type_name("KEY=VALUE")
@@ -201,8 +216,8 @@ void add_common(CLI::App& app, Options& options) {
 
 /// One message: what is wrong, and on a second line what to do.
 int report(const char* command, const std::string& what, const std::string& mend, ExitCode code) {
-  fmt::print(stderr, "sheaf{}{}: {}\n", *command ? " " : "", command, what);
-  if (!mend.empty()) fmt::print(stderr, "  {}\n", mend);
+  io::say(fmt::format("sheaf{}{}: {}\n{}", *command ? " " : "", command, what,
+                      mend.empty() ? std::string() : fmt::format("  {}\n", mend)));
   return static_cast<int>(code);
 }
 
@@ -233,6 +248,34 @@ std::string empty_option(const CLI::App& app) {
   return {};
 }
 
+/// What is written in place of a path that is a dash: elsewhere that is often the standard input or output.
+std::string dash_mend(const std::string& option) {
+  if (option == "DATA" || option == "--model") return "name a folder";
+  if (option == "--out" || option == "--write-problem" || option == "--markdown") {
+    return "name a file or folder; ./- if it is called so";
+  }
+  return "name a file; /dev/stdin is the standard input, ./- a file that is called so";
+}
+
+/// The first option that names a file or folder by a dash, or none.
+std::string dash_option(const CLI::App& app) {
+  for (const char* name : {"FILE", "DATA", "--config", "--model", "--users", "--like", "--file", "--settings", "--out",
+                           "--write-problem", "--markdown"}) {
+    const CLI::Option* option = app.get_option_no_throw(name);
+    if (option != nullptr && std::ranges::count(option->results(), "-") > 0) return name;
+  }
+  return {};
+}
+
+/// Who is named twice is named once.
+void drop_repeats(std::vector<std::string>& ids) {
+  std::vector<std::string> once;
+  for (std::string& id : ids) {
+    if (std::ranges::find(once, id) == once.end()) once.push_back(std::move(id));
+  }
+  ids = std::move(once);
+}
+
 /// CLI11 names an unknown subcommand only as an extra argument.
 std::string hint_for(int argc, char** argv, const std::vector<Command>& commands) {
   if (argc < 2 || argv[1][0] == '-') return "sheaf --help lists the subcommands";
@@ -242,10 +285,19 @@ std::string hint_for(int argc, char** argv, const std::vector<Command>& commands
   return fmt::format("did you mean '{}'? sheaf --help lists the subcommands", text::nearest(argv[1], names));
 }
 
-}  // namespace
+/// --help and --version: their text is a result like any other.
+int show_help(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream text;
+  app.exit(error, text, text);
+  try {
+    print(text.str());
+    return static_cast<int>(ExitCode::done);
+  } catch (const Error& failed) {
+    return report("", failed.what(), failed.hint(), failed.code());
+  }
+}
 
-int run_program(int argc, char** argv) {
-  catch_signals();
+int run_command(int argc, char** argv) {
   const std::vector<Command> commands = make_commands();
   Options options;
   CLI::App app{
@@ -263,32 +315,44 @@ int run_program(int argc, char** argv) {
     sub->footer(fmt::format("Example: {}\n{}", command.example, kExitCodes));
     sub->callback([&chosen, &command] { chosen = &command; });
   }
+  const char* name = "";
   try {
     app.parse(argc, argv);
+    name = chosen->name;
+    const CLI::App& sub = *app.get_subcommand(name);
+    if (const std::string empty = empty_option(sub); !empty.empty()) {
+      throw UsageError(empty + " is given, but its value is empty", "give a value, or leave it out");
+    }
+    if (const std::string dash = dash_option(sub); !dash.empty()) {
+      throw UsageError(dash + " is -, which is no path here", dash_mend(dash));
+    }
+    drop_repeats(options.users);
+    chosen->run(options);
+    return static_cast<int>(ExitCode::done);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    if (error.get_exit_code() == 0) return show_help(app, error);  // --help, --version
     const std::vector<std::string> words(argv + 1, argv + argc);
     if (const auto former = former_spelling(words)) {
       return report(words.front().c_str(), former->what, former->mend, ExitCode::usage);
     }
     return report("", error.what(), hint_for(argc, argv, commands), ExitCode::usage);
-  }
-  if (const std::string empty = empty_option(*app.get_subcommand(chosen->name)); !empty.empty()) {
-    return report(chosen->name, empty + " is given, but its value is empty", "give a value, or leave it out",
-                  ExitCode::usage);
-  }
-  try {
-    chosen->run(options);
-    return static_cast<int>(ExitCode::done);
   } catch (const Error& error) {
-    return report(chosen->name, error.what(), error.hint(), error.code());
+    return report(name, error.what(), error.hint(), error.code());
   } catch (const std::bad_alloc&) {
-    return report(chosen->name, "out of memory",
+    return report(name, "out of memory",
                   "close other programs, or lower model.dim, search.candidates or search.anchors", ExitCode::device);
   } catch (const std::exception& error) {
-    return report(chosen->name, fmt::format("internal error: {}", error.what()),
+    return report(name, fmt::format("internal error: {}", error.what()),
                   "this is a bug: please report it with the command and its input", ExitCode::internal);
   }
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  io::hold_standard_streams();
+  catch_signals();
+  return run_command(argc, argv);
 }
 
 }  // namespace sheaf::cli

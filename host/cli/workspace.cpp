@@ -2,25 +2,28 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
+#include <sstream>
 #include <utility>
 
-#include "engine/io/file_io.hpp"
 #include "engine/models/model_file.hpp"
 #include "host/app/joint.hpp"
 #include "host/app/learned_rows.hpp"
+#include "host/text/csv.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
 namespace {
 
 std::vector<std::string> read_ids(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  if (!file) io::throw_errno("cannot read", path);
+  constexpr const char* kByteOrderMark = "\xef\xbb\xbf";
+  std::string all = text::read_text(path);
+  if (all.starts_with(kByteOrderMark)) all.erase(0, 3);
   std::vector<std::string> ids;
-  for (std::string line; std::getline(file, line);) {
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    if (!line.empty()) ids.push_back(line);
+  std::istringstream lines(all);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    const std::string_view id = text::trim(line);
+    if (!id.empty()) ids.emplace_back(id);
   }
   if (ids.empty()) throw DataError(path.string() + ": the file names no user", "write one id a line");
   return ids;
@@ -67,7 +70,11 @@ std::string Workspace::known_validation(const nlohmann::json& learned) const {
 
 std::vector<int32_t> Workspace::find_users(const std::vector<std::string>& ids) const {
   std::vector<int32_t> users;
-  for (const std::string& id : ids) users.push_back(session.prepared.find_user(id));
+  std::vector<uint8_t> named(static_cast<size_t>(session.prepared.n_users), 0);
+  for (const std::string& id : ids) {
+    const int32_t user = session.prepared.find_user(id);
+    if (std::exchange(named[static_cast<size_t>(user)], uint8_t{1}) == 0) users.push_back(user);
+  }
   return users;
 }
 

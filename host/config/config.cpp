@@ -182,7 +182,13 @@ class Keys {
   }
   void ids(const char* name, std::vector<std::string> Section::*field, const char* help) {
     add(name, field, "a list of ids", help, true, [](const toml::node& node, std::vector<std::string>& values) {
-      return read_list(node, values, read_text_or_integer);
+      if (!read_list(node, values, read_text_or_integer)) return false;
+      std::vector<std::string> once;  // an id that is named twice is named once
+      for (std::string& value : values) {
+        if (std::ranges::find(once, value) == once.end()) once.push_back(std::move(value));
+      }
+      values = std::move(once);
+      return true;
     });
   }
 

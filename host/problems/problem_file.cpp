@@ -31,6 +31,9 @@ class Numbers {
       fail(fmt::format("'{}' is not a finite number ({})", word.substr(0, 40), what),
            "write a number such as 12 or 0.5");
     }
+    if (std::abs(value) > kMaxNumber) {
+      fail(fmt::format("{} is {}, beyond {:g}", what, value, kMaxNumber), "give all numbers in a larger unit");
+    }
     return value;
   }
 

@@ -43,6 +43,15 @@ class Fields {
     return *value;
   }
 
+  /// A number that is added up with others.
+  double term(const char* key, const toml::node& node) const {
+    const double value = real(key, node);
+    if (std::abs(value) > kMaxNumber) {
+      fail(node, fmt::format("{} holds {}, beyond {:g}", key, value, kMaxNumber), "give all numbers in a larger unit");
+    }
+    return value;
+  }
+
   int64_t whole(const char* key, const toml::node& node, int64_t low, int64_t high) const {
     const auto value = node.value_exact<int64_t>();
     if (!value)
@@ -53,6 +62,18 @@ class Fields {
     return *value;
   }
 
+  /// A text, or a whole number as text: ids often are numbers.
+  std::string text(const char* key, const toml::node& node) const {
+    if (const auto number = node.value_exact<int64_t>()) return std::to_string(*number);
+    const auto value = node.value_exact<std::string>();
+    if (!value) fail(node, fmt::format("{} holds something else than texts", key), "write it in quotes");
+    if (value->empty()) fail(node, fmt::format("{} holds an empty text", key), "write a name, or leave the key out");
+    return *value;
+  }
+
+  void read(const char* key, std::string& value) const {
+    if (const toml::node* node = find(key)) value = text(key, *node);
+  }
   void read(const char* key, int64_t low, int64_t high, int64_t& value) const {
     if (const toml::node* node = find(key)) value = whole(key, *node, low, high);
   }
@@ -63,7 +84,7 @@ class Fields {
     const toml::node* node = find(key);
     if (node == nullptr) return;
     values.clear();
-    for (const toml::node& one : array(key, *node)) values.push_back(real(key, one));
+    for (const toml::node& one : array(key, *node)) values.push_back(term(key, one));
     check_count(key, *node, values.size(), n);
   }
   void read(const char* key, std::vector<int32_t>& values, int64_t high) const {
@@ -111,7 +132,7 @@ std::vector<double> read_pairs(const Fields& fields, int64_t n_candidates) {
     if (i == j) fields.fail(entry, fmt::format("candidate {} is paired with itself", i), "add the value to linear");
     if (seen[i * n + j] != 0) fields.fail(entry, fmt::format("the pair {}, {} stands twice", i, j), "add the two up");
     seen[i * n + j] = seen[j * n + i] = 1;
-    pair[i * n + j] = pair[j * n + i] = fields.real("pairs", triple[2]);
+    pair[i * n + j] = pair[j * n + i] = fields.term("pairs", triple[2]);
   }
   return pair;
 }
@@ -133,7 +154,7 @@ void read_limits(const std::filesystem::path& path, const Fields& fields, Bundle
   for (const toml::node& one : *list) {
     const Fields entry(path, *one.as_table(), {"name", "weights", "lower", "upper"});
     WeightLimit limit;
-    if (const toml::node* name = entry.find("name")) limit.name = name->value<std::string>().value_or("");
+    entry.read("name", limit.name);
     entry.read("weights", limit.weights, problem.n);
     entry.read("lower", limit.lower);
     entry.read("upper", limit.upper);
@@ -180,7 +201,7 @@ int64_t count_candidates(const Fields& fields, const toml::node& linear) {
 void read_rules(const std::filesystem::path& path, const Fields& fields, BundleProblem& problem) {
   if (const toml::node* names = fields.find("names")) {
     for (const toml::node& name : fields.array("names", *names)) {
-      problem.names.push_back(name.value<std::string>().value_or(""));
+      problem.names.push_back(fields.text("names", name));
     }
     fields.check_count("names", *names, problem.names.size(), problem.n);
   }
@@ -205,10 +226,12 @@ void read_rules(const std::filesystem::path& path, const Fields& fields, BundleP
 
 Objective read_objective(const Fields& fields, int64_t n) {
   Objective objective;
-  if (const toml::node* name = fields.find("name")) objective.name = name->value<std::string>().value_or("");
+  fields.read("name", objective.name);
   fields.read("linear", objective.linear, n);
   objective.pair = read_pairs(fields, n);
-  fields.read("category_value", objective.category_value);
+  if (const toml::node* node = fields.find("category_value")) {
+    objective.category_value = fields.term("category_value", *node);
+  }
   fields.read("reference", objective.reference);
   if (const toml::node* node = fields.find("maximize")) {
     const auto value = node->value_exact<bool>();

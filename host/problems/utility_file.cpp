@@ -8,6 +8,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "engine/optimize/problem.hpp"
 #include "host/text/csv.hpp"
 #include "kernels/core/error.hpp"
 
@@ -61,6 +62,10 @@ double read_worth(const Line& line, std::string_view word) {
   const auto [end, error] = fast_float::from_chars(word.data(), word.data() + word.size(), worth);
   if (error != std::errc() || end != word.data() + word.size() || !std::isfinite(worth) || worth < 0.0) {
     line.fail(fmt::format("'{}' is no utility", word.substr(0, 40)), "utilities are numbers that are not negative");
+  }
+  if (worth > kMaxNumber) {
+    line.fail(fmt::format("the utility {} is beyond {:g}", word.substr(0, 40), kMaxNumber),
+              "give all utilities in a larger unit");
   }
   return worth;
 }

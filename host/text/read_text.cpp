@@ -17,6 +17,10 @@ constexpr const char* kGzipMagic = "\x1f\x8b";
 constexpr int kGzipWindow = 15 + 16;  // zlib: the largest window, gzip framing
 
 std::string read_bytes(const std::filesystem::path& path) {
+  if (path == "-") {
+    throw DataError("cannot read -: a dash is no path here",
+                    "name a file; /dev/stdin is the standard input, ./- a file that is called so");
+  }
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
   if (!file) io::throw_errno("cannot read", path);
   std::error_code unknown_size;

@@ -186,8 +186,56 @@ TEST_F(ProblemFileTest, BadFilesAreRefusedByLineAndValue) {
   expect_refused("linear = [1, 2]\n[[limit]]\nweights = [1]\n", ProblemFormat::toml, "line 3: weights has 1 values");
   expect_refused("linear = [1, 2]\nmin_size = 2\nmax_size = 1\n", ProblemFormat::toml, "sizes 2 .. 1");
   expect_refused("linear = [1\n", ProblemFormat::toml, "line");
+  // Sums of such numbers would not be finite.
+  const std::string mend = "beyond 1e+30 | give all numbers in a larger unit";
+  for (const char* huge : {"1e308", "-1e308", "1.1e30"}) {
+    expect_refused(std::string("linear = [1, 2,\n") + huge + "]\n", ProblemFormat::toml, "line 2: linear holds ");
+    expect_refused(std::string("linear = [") + huge + "]\n", ProblemFormat::toml, mend);
+    expect_refused(std::string("linear = [1, 2]\npairs = [[0, 1, ") + huge + "]]\n", ProblemFormat::toml,
+                   "line 2: pairs holds ");
+    expect_refused(std::string("linear = [1]\n[[limit]]\nupper = 1\nweights = [") + huge + "]\n", ProblemFormat::toml,
+                   "line 4: weights holds ");
+    expect_refused(std::string("2\n1 ") + huge + "\n8\n5\n2 3\n", ProblemFormat::qkp, "line 2: a linear term is ");
+    expect_refused(std::string("1 1\n1 1 ") + huge + "\n", ProblemFormat::qubo, mend);
+  }
+  // A name is a text, or a whole number as text.
+  for (const char* none : {"1.5", "true", "[1]", "''", "1979-05-27"}) {
+    expect_refused(std::string("linear = [1, 2]\nnames = [\"a\",\n") + none + "]\n", ProblemFormat::toml,
+                   "line 3: names holds ");
+    expect_refused(std::string("linear = [1]\n[[limit]]\nname = ") + none + "\nweights = [1]\nupper = 1\n",
+                   ProblemFormat::toml, "line 3: name holds ");
+  }
   EXPECT_THROW(problems::read_problem(folder_.path() / "none", ProblemFormat::qkp, false), DataError);
   EXPECT_THROW(read(kQkp, ProblemFormat::qkp, true), UsageError);
+}
+
+TEST_F(ProblemFileTest, NamesMayBeNumbers) {
+  const BundleProblem problem =
+      read("linear = [1, 2, 3]\nnames = [101, \"0102\", -3]\n[[limit]]\nname = 7\nweights = [1, 1, 1]\nupper = 2\n",
+           ProblemFormat::toml)
+          .problem;
+  EXPECT_EQ(problem.names, (std::vector<std::string>{"101", "0102", "-3"}));
+  EXPECT_EQ(problem.limits[0].name, "7");
+  const ParetoProblem front = problems::read_pareto(file("[[objective]]\nname = 4\nlinear = [1]\n"));
+  EXPECT_EQ(front.objectives[0].name, "4");
+}
+
+// The largest numbers that are allowed, in sums of all of them.
+TEST_F(ProblemFileTest, TheLargestNumbersHaveAFiniteValueAndBound) {
+  std::string text = "linear = [";
+  for (int i = 0; i < 40; ++i) text += i > 0 ? ", 1e30" : "1e30";
+  text += "]\npairs = [";
+  for (int i = 0; i < 40; ++i) {
+    for (int j = 0; j < i; ++j) text += "[" + std::to_string(i) + ", " + std::to_string(j) + ", 1e30],";
+  }
+  const auto done = test::Process(test::program_path(),
+                                  {"solve", file(text + "]\n").string(), "--json", "--device", "cpu"}, folder_.path())
+                        .finish();
+  ASSERT_EQ(done.code, 0) << done.err;
+  const auto json = nlohmann::json::parse(done.out);
+  EXPECT_NEAR(json["value"].get<double>() / 1e30, 820.0, 1e-9);  // 40 + 40 * 39 / 2
+  EXPECT_NEAR(json["bound"].get<double>() / 1e30, 820.0, 1e-3);
+  EXPECT_EQ(json["items"].size(), 40u);
 }
 
 TEST_F(ProblemFileTest, TheProgramPrintsValueItemsBoundAndGap) {
@@ -322,6 +370,7 @@ TEST_F(ProblemFileTest, ReadsTransactionsWithUtilities) {
   refused("1 x:3:1 2\n", "line 1: 'x' is no item");
   refused("1 2:3:4 -1\n", "line 1: '-1' is no utility");
   refused("2 2:3:1 2\n", "line 1: item 2 stands twice");
+  refused("1 2:2e39:1e39 1e39\n", "line 1: the utility 1e39 is beyond 1e+30");
   refused("\n", "no transactions");
 }
 
@@ -424,6 +473,8 @@ TEST_F(ProblemFileTest, BadObjectivesAreRefusedByLineAndValue) {
   refused("[[objective]]\nlinear = [1, 2]\n[[objective]]\nlinear = [1]\n", "line 4: linear has 1 values, not 2");
   refused("[[objective]]\nlinear = [1, 2]\npairs = [[0, 2, 1]]\n", "line 3: pairs is 2");
   refused("[[objective]]\nlinear = [1]\nmaximise = true\n", "did you mean 'maximize'");
+  refused("[[objective]]\nlinear = [1]\ncategory_value = 1e300\n", "line 3: category_value holds 1e+300, beyond");
+  refused("[[objective]]\nlinear = [1]\nname = 1.5\n", "line 3: name holds something else than texts");
   refused("[[objective]]\nlinear = [1]\nmaximize = 1\n", "line 3: maximize is neither true nor false");
   refused("[[objective]]\nlinear = [1]\ncategory_value = 1\n", "counts categories");
   refused("[[objective]]\nlinear = [1, 2]\n[[limit]]\nweights = [1]\n", "line 4: weights has 1 values");

@@ -98,6 +98,13 @@ TEST_F(ProgramTest, WithoutBundlesTheEvaluationSaysWhy) {
   EXPECT_TRUE(has(none.out, "Users: no bundles. no bundle meets the constraints")) << none.out;
   EXPECT_TRUE(has(none.out, "Catalog: no bundles. no bundle meets the constraints")) << none.out;
   EXPECT_TRUE(has(none.out, "budget")) << none.out;
+  // Not even an item to start from.
+  std::string all = "search.forbidden=p0";
+  for (int i = 1; i < 40; ++i) all += ",p" + std::to_string(i);
+  const Finished nothing = must_run(small({"evaluate", "data", "--model", "model", "--set", all}));
+  EXPECT_TRUE(has(nothing.out, "NDCG@K")) << nothing.out;
+  EXPECT_TRUE(has(nothing.out, "Catalog: no bundles. search.forbidden and search.categories leave no item"))
+      << nothing.out;
   // A wrong setting is still an error.
   expect_failure(small({"evaluate", "data", "--model", "model", "--set", "search.forbidden=p999"}), 3, "p999");
 }
@@ -508,6 +515,8 @@ TEST_F(BenchTest, TheRealOne) {
   EXPECT_EQ(read("bpr.json"), done.out);
   EXPECT_TRUE(has(done.err, "bpr/n_batch:65536/group:5")) << "the table is progress";
   expect_failure({"bench", "--filter", "no such op"}, 2, "matches no benchmark");
+  expect_failure({"bench", "--filter", "^bpr/", "--out", "missing/b.json"}, 3, "cannot write missing/b.json");
+  expect_failure({"bench", "--filter", "^bpr/", "--markdown", "."}, 2, "is a folder, not a file");
   expect_failure({"bench", "--device", "cuda:99"}, 4, "cuda:99");
 }
 #endif
@@ -522,6 +531,17 @@ TEST_F(DemoTest, FindsItsDataWhereTheEnvironmentSays) {
   setenv("SHEAF_DATASETS", (home() / "data sets").c_str(), 1);
   must_run({"demo", "--quiet", "--device", "cpu", "--set", "model.epochs=1"});
   unsetenv("SHEAF_DATASETS");
+}
+
+TEST_F(DemoTest, WithoutBundlesItStillMeasuresTheModel) {
+  const std::vector<std::string> words{
+      "demo", "--out", "demo", "--set", "model.epochs=1", "--set", "search.budget=0.01"};
+  const Finished text = must_run(words);
+  EXPECT_TRUE(has(text.out, "NDCG@K")) << text.out;
+  EXPECT_TRUE(has(text.out, "Users: no bundles. no bundle meets the constraints")) << text.out;
+  EXPECT_TRUE(has(text.out, "Catalog: no bundles. no bundle meets the constraints")) << text.out;
+  EXPECT_TRUE(fs::exists(home() / "demo" / "report.html"));
+  must_run({"evaluate", "demo/data", "--model", "demo/model", "--quiet", "--set", "search.budget=0.01"});
 }
 
 TEST_F(DemoTest, BeatsTheBaselinesAndRepeatsItself) {
