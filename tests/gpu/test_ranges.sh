@@ -26,7 +26,7 @@ expect_path() {
 }
 
 heard demo demo --out "$folder/out" --set model.epochs=2
-for path in import train 'train/training step' 'train/training step/bag' 'train/training step/full_softmax' \
+for path in import train 'train/training step' 'train/training step/table_bag' 'train/training step/full_softmax' \
   'train/training step/adam' 'associate/cooccurrence' 'associate/cosine_topk' search search/bundle_terms search/search \
   score score/search score/score_topk evaluate evaluate/ranking evaluate/binary report; do
   expect_path demo "$path"
