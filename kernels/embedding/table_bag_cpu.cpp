@@ -1,10 +1,10 @@
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "kernels/core/parallel.hpp"
+#include "kernels/embedding/fault_cpu.hpp"
 #include "kernels/embedding/row_sum.hpp"
 #include "kernels/embedding/table_bag.hpp"
 
@@ -17,15 +17,6 @@ constexpr int64_t kLineBytes = 64;
 constexpr int64_t kPrefetchBytes = 512;
 constexpr int64_t kPieceBags = 256;
 constexpr int64_t kPieceEntries = 1024;
-
-void note_fault(uint64_t* fault, int64_t place) {
-  if (!fault) return;
-  std::atomic_ref<uint64_t> word(*fault);
-  uint64_t lowest = word.load(std::memory_order_relaxed);
-  while (static_cast<uint64_t>(place) < lowest &&
-         !word.compare_exchange_weak(lowest, static_cast<uint64_t>(place), std::memory_order_relaxed)) {
-  }
-}
 
 template <class T>
 void add_row(float weight, const T* row, float* __restrict sum, int64_t dim) {

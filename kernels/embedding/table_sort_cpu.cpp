@@ -1,25 +1,16 @@
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <utility>
 
 #include "kernels/core/parallel.hpp"
 #include "kernels/core/sort.hpp"
+#include "kernels/embedding/fault_cpu.hpp"
 #include "kernels/embedding/table_sort.hpp"
 
 namespace sheaf::embedding::cpu {
 namespace {
 
 constexpr int64_t kGrain = 64;  // bags
-
-void note_fault(uint64_t* fault, int64_t place) {
-  if (!fault) return;
-  std::atomic_ref<uint64_t> word(*fault);
-  uint64_t lowest = word.load(std::memory_order_relaxed);
-  while (static_cast<uint64_t>(place) < lowest &&
-         !word.compare_exchange_weak(lowest, static_cast<uint64_t>(place), std::memory_order_relaxed)) {
-  }
-}
 
 // Entries that have a slot.
 int64_t n_used_slots(const Bags& bags, int64_t b) {
