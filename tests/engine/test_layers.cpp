@@ -98,13 +98,6 @@ Numbers relu(Numbers x) {
 
 Numbers attention_of(const Numbers& qkv, int64_t dim, int64_t heads, const std::vector<int64_t>& offsets, int64_t place,
                      const DropoutDraw& dropout) {
-  ref::AttentionInputs in;
-  for (auto at = qkv.begin(); at != qkv.end(); at += 3 * dim) {
-    in.q.insert(in.q.end(), at, at + dim);
-    in.k.insert(in.k.end(), at + dim, at + 2 * dim);
-    in.v.insert(in.v.end(), at + 2 * dim, at + 3 * dim);
-  }
-  in.d_out.assign(in.q.size(), 0.0);
   ref::AttentionProblem problem;
   problem.n_heads = problem.n_kv_heads = heads;
   problem.dim = dim / heads;
@@ -113,7 +106,7 @@ Numbers attention_of(const Numbers& qkv, int64_t dim, int64_t heads, const std::
   problem.dropout = dropout.rate;
   problem.key = dropout.key(Purpose::attention);
   problem.first_sequence = place << 24;
-  return ref::attention(problem, in, ref::Arithmetic::exact).out;
+  return ref::attention(problem, ref::split_heads(qkv, dim), ref::Arithmetic::exact).out;
 }
 
 ref::Dropout dropped_at(const DropoutDraw& dropout, int64_t place) {

@@ -129,14 +129,6 @@ struct Loss {
     for (int64_t l = 0; l < state.transformer.layers; ++l) {
       const std::string layer = "layer." + std::to_string(l) + ".";
       const auto qkv = ref::linear(dim, normed, t.at(layer + "qkv"), t.at(layer + "qkv_bias")).value;
-      ref::AttentionInputs in;
-      for (size_t token = 0; token < next.items.size(); ++token) {
-        const auto at = qkv.begin() + static_cast<int64_t>(token) * 3 * dim;
-        in.q.insert(in.q.end(), at, at + dim);
-        in.k.insert(in.k.end(), at + dim, at + 2 * dim);
-        in.v.insert(in.v.end(), at + 2 * dim, at + 3 * dim);
-      }
-      in.d_out.assign(in.q.size(), 0.0);
       ref::AttentionProblem problem;
       problem.n_heads = problem.n_kv_heads = heads;
       problem.dim = dim / heads;
@@ -145,8 +137,8 @@ struct Loss {
       problem.dropout = dropout.rate;
       problem.key = {dropout.seed, Purpose::attention, dropout.step};
       problem.first_sequence = l << 24;
-      branch = ref::linear(dim, ref::attention(problem, in, ref::Arithmetic::exact).out, t.at(layer + "out"),
-                           t.at(layer + "out_bias"))
+      branch = ref::linear(dim, ref::attention(problem, ref::split_heads(qkv, dim), ref::Arithmetic::exact).out,
+                           t.at(layer + "out"), t.at(layer + "out_bias"))
                    .value;
       norm();
       auto inner = ref::linear(dim, normed, t.at(layer + "inner"), t.at(layer + "inner_bias")).value;

@@ -151,6 +151,17 @@ double attention_keep(const AttentionProblem& problem, int64_t sequence, int64_t
   return byte >= dropped ? 256.0 / (256.0 - dropped) : 0.0;
 }
 
+AttentionInputs split_heads(const std::vector<double>& qkv, int64_t width) {
+  AttentionInputs in;
+  for (auto at = qkv.begin(); at != qkv.end(); at += 3 * width) {
+    in.q.insert(in.q.end(), at, at + width);
+    in.k.insert(in.k.end(), at + width, at + 2 * width);
+    in.v.insert(in.v.end(), at + 2 * width, at + 3 * width);
+  }
+  in.d_out.assign(in.q.size(), 0.0);
+  return in;
+}
+
 AttentionResults attention(const AttentionProblem& problem, const AttentionInputs& inputs, Arithmetic arithmetic) {
   return Computation(problem, inputs, arithmetic).run();
 }

@@ -35,6 +35,9 @@ struct AttentionInputs {
   std::vector<double> q, k, v, bias, d_out;  // contiguous
 };
 
+/// Queries, keys and values that stand beside each other, [n, 3 width]; no gradient comes from behind.
+AttentionInputs split_heads(const std::vector<double>& qkv, int64_t width);
+
 struct AttentionResults {
   std::vector<double> out, log_sum_exp, d_q, d_k, d_v, d_bias;
 };
