@@ -15,7 +15,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 ROOMS = ("kernels", "engine", "host", "bench", "tests")
 # Each folder sees itself and those behind it.
 FOLDERS = {
-    "engine": ("models", "train", "evaluate", "bundles", "scoring", "associate", "mining", "optimize", "io", "layers", "data"),
+    "engine": ("models", "train", "evaluate", "bundles", "demand", "scoring", "associate", "mining", "optimize", "io", "layers", "data"),
     "host": ("cli", "report", "app", "data", "problems", "config", "text"),
 }
 SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh", ".h"}

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/bundles/basket_chances.hpp"
-#include "engine/bundles/basket_dependence.hpp"
 #include "engine/data/catalog.hpp"
+#include "engine/demand/basket_chances.hpp"
+#include "engine/demand/basket_dependence.hpp"
 #include "engine/scoring/scorer.hpp"
 #include "kernels/genetic/search.hpp"
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/bundles/basket_chances.hpp"
-#include "engine/bundles/basket_dependence.hpp"
 #include "engine/bundles/bundle_search.hpp"
+#include "engine/demand/basket_chances.hpp"
+#include "engine/demand/basket_dependence.hpp"
 #include "host/app/campaign.hpp"
 #include "host/config/config.hpp"
 

@@ -1,13 +1,13 @@
 #pragma once
 /// How the purchases of a prepared set respond to discounts, and what the discount of each offer adds.
-/// engine/bundles/price_response.hpp and increment.hpp have the assumption and the method.
+/// engine/demand/price_response.hpp and increment.hpp have the assumption and the method.
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "engine/bundles/price_response.hpp"
+#include "engine/demand/price_response.hpp"
 #include "host/config/config.hpp"
 #include "host/data/prepared.hpp"
 

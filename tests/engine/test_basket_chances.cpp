@@ -3,8 +3,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "engine/bundles/basket_chances.hpp"
-#include "engine/bundles/habit_features.hpp"
+#include "engine/demand/basket_chances.hpp"
+#include "engine/demand/habit_features.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"

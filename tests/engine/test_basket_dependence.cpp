@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "engine/bundles/basket_dependence.hpp"
+#include "engine/demand/basket_dependence.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"
 

@@ -4,7 +4,7 @@
 #include <limits>
 #include <random>
 
-#include "engine/bundles/price_response.hpp"
+#include "engine/demand/price_response.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf {

@@ -1,4 +1,4 @@
-#include "engine/bundles/habit_features.hpp"
+#include "engine/demand/habit_features.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "engine/associate/association.hpp"
-#include "engine/bundles/basket_chances.hpp"
+#include "engine/demand/basket_chances.hpp"
 
 namespace sheaf {
 

@@ -1,4 +1,4 @@
-#include "engine/bundles/item_weeks.hpp"
+#include "engine/demand/item_weeks.hpp"
 
 #include <algorithm>
 #include <cmath>

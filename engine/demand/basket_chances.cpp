@@ -1,10 +1,10 @@
-#include "engine/bundles/basket_chances.hpp"
+#include "engine/demand/basket_chances.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "engine/bundles/habit_features.hpp"
+#include "engine/demand/habit_features.hpp"
 #include "engine/scoring/calibration.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/bundles/price_response.hpp"
+#include "engine/demand/price_response.hpp"
 
 namespace sheaf {
 

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/bundles/basket_chances.hpp"
+#include "engine/demand/basket_chances.hpp"
 
 namespace sheaf {
 

@@ -1,11 +1,11 @@
-#include "engine/bundles/price_response.hpp"
+#include "engine/demand/price_response.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "engine/bundles/item_weeks.hpp"
+#include "engine/demand/item_weeks.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf {

@@ -1,4 +1,4 @@
-#include "engine/bundles/basket_dependence.hpp"
+#include "engine/demand/basket_dependence.hpp"
 
 #include <algorithm>
 #include <array>
