@@ -5,7 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <string>
+#include <cstdio>
+#include <new>
 #include <system_error>
 
 #include "kernels/core/error.hpp"
@@ -27,6 +28,34 @@ int write_all(int descriptor, std::string_view text) noexcept {
     }
   }
   return 0;
+}
+
+/// Bytes of the character at the beginning of `text`, well-formed or not.
+size_t length_of_character(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text.front());
+  const size_t length = lead >= 0xf0 && lead <= 0xf4  ? 4
+                        : lead >= 0xe0 && lead < 0xf0 ? 3
+                        : lead >= 0xc2 && lead < 0xe0 ? 2
+                                                      : 1;
+  if (length > text.size()) return 1;
+  for (size_t b = 1; b < length; ++b) {
+    if ((static_cast<unsigned char>(text[b]) & 0xc0) != 0x80) return 1;
+  }
+  return length;
+}
+
+/// The code point; that of a byte which begins no character is the byte.
+unsigned code_of(std::string_view character) {
+  const auto byte = [&](size_t b) { return static_cast<unsigned>(static_cast<unsigned char>(character[b])); };
+  unsigned code = byte(0);
+  if (character.size() > 1) code &= 0x7fu >> character.size();
+  for (size_t b = 1; b < character.size(); ++b) code = code << 6 | (byte(b) & 0x3f);
+  return code;
+}
+
+bool steers_terminal(unsigned code) {
+  const bool control = code < 0x20 ? code != '\n' && code != '\t' : code >= 0x7f && code < 0xa0;
+  return control || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
 const char* mend_of(int code) {
@@ -51,10 +80,32 @@ void hold_standard_streams() noexcept {
   }
 }
 
-void say(std::string_view text) noexcept { write_all(STDERR_FILENO, text); }
+std::string printable(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::string_view character = text.substr(0, length_of_character(text));
+    if (const unsigned code = code_of(character); steers_terminal(code)) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", code);
+      out += escape;
+    } else {
+      out += character;
+    }
+    text.remove_prefix(character.size());
+  }
+  return out;
+}
+
+void say(std::string_view text) noexcept {
+  try {
+    write_all(STDERR_FILENO, printable(text));
+  } catch (const std::bad_alloc&) {
+    write_all(STDERR_FILENO, text);
+  }
+}
 
 void write_result(std::string_view text) {
-  const int code = write_all(STDOUT_FILENO, text);
+  const int code = write_all(STDOUT_FILENO, printable(text));
   if (code == 0) return;
   const std::string why = code == EPIPE   ? "the reader closed the pipe"
                           : code == EBADF ? "it is closed"

@@ -33,16 +33,14 @@ struct KnownLine {
   }
 };
 
-std::vector<int32_t> items_of(const nlohmann::json& bundle, const data::Prepared& prepared, const KnownLine& line) {
+/// Ascending; empty if an item is unknown.
+std::vector<int32_t> items_of(const nlohmann::json& bundle, data::IdLookup& ids, const KnownLine& line) {
   std::vector<int32_t> items;
   for (const nlohmann::json& item : bundle.at("items")) {
-    try {
-      items.push_back(prepared.find_item(item.at("id").get<std::string>()));
-    } catch (const DataError& error) {
-      line.fail(error.what());
-    }
+    items.push_back(ids.item(item.at("id").get<std::string>(), line.number));
   }
   std::ranges::sort(items);
+  if (!items.empty() && items.front() < 0) items.clear();
   return items;
 }
 
@@ -60,7 +58,7 @@ std::vector<float> discount_levels(const config::Config::Discount& d) {
 
 }  // namespace
 
-RunFacts read_run_facts(const std::filesystem::path& path, const data::Prepared& prepared, const Context& context) {
+RunFacts read_run_facts(const std::filesystem::path& path, const Context& context, data::IdLookup& ids) {
   const text::CsvFile file(path);
   const bool has_stock = has_column(file, "stock"), has_cost = has_column(file, "cost");
   if (!has_stock && !has_cost) {
@@ -72,9 +70,10 @@ RunFacts read_run_facts(const std::filesystem::path& path, const data::Prepared&
   if (has_cost) positions.push_back(file.column("cost"));
   const text::CsvColumns columns = file.parse(positions, context);
   RunFacts facts;
-  if (has_stock) facts.stock.assign(static_cast<size_t>(prepared.n_items), kUnlimited);
-  if (has_cost) facts.cost.assign(static_cast<size_t>(prepared.n_items), kUnknownCost);
-  std::vector<bool> seen(static_cast<size_t>(prepared.n_items));
+  const auto n_items = static_cast<size_t>(ids.prepared().n_items);
+  if (has_stock) facts.stock.assign(n_items, kUnlimited);
+  if (has_cost) facts.cost.assign(n_items, kUnknownCost);
+  std::vector<bool> seen(n_items);
   for (int64_t row = 0; row < file.n_rows(); ++row) {
     const auto at = static_cast<size_t>(row);
     const auto fail = [&](const std::string& what, const std::string& mend) {
@@ -83,12 +82,8 @@ RunFacts read_run_facts(const std::filesystem::path& path, const data::Prepared&
     if (columns.n_fields[at] != static_cast<int32_t>(file.header().size())) {
       throw DataError(file.width_message(row, columns.n_fields[at]), "mend the row");
     }
-    int32_t item = -1;
-    try {
-      item = prepared.find_item(columns.values[0][at]);
-    } catch (const DataError& error) {
-      fail(error.what(), "leave the line out, or mend the id");
-    }
+    const int32_t item = ids.item(columns.values[0][at], file.line(row));
+    if (item < 0) continue;
     if (seen[static_cast<size_t>(item)])
       fail(fmt::format("item '{}' is there twice", columns.values[0][at]), "every item has one line");
     seen[static_cast<size_t>(item)] = true;
@@ -106,10 +101,11 @@ RunFacts read_run_facts(const std::filesystem::path& path, const data::Prepared&
     if (has_stock) read(1, "stock", facts.stock[static_cast<size_t>(item)]);
     if (has_cost) read(has_stock ? 2 : 1, "cost", facts.cost[static_cast<size_t>(item)]);
   }
+  ids.require_any();
   return facts;
 }
 
-KnownBundles read_known_bundles(const std::filesystem::path& given, const data::Prepared& prepared) {
+KnownBundles read_known_bundles(const std::filesystem::path& given, data::IdLookup& ids) {
   std::filesystem::path path = given;
   if (std::filesystem::is_directory(given)) {
     path = given / (std::filesystem::exists(given / "bundles.jsonl") ? "bundles.jsonl" : "users.jsonl");
@@ -123,22 +119,19 @@ KnownBundles read_known_bundles(const std::filesystem::path& given, const data::
     try {
       const nlohmann::json object = nlohmann::json::parse(row);
       if (!object.contains("user")) {
-        known.any.push_back(items_of(object, prepared, line));
+        std::vector<int32_t> items = items_of(object, ids, line);
+        if (!items.empty()) known.any.push_back(std::move(items));
         continue;
       }
-      int32_t user = -1;
-      try {
-        user = prepared.find_user(object.at("user").get<std::string>());
-      } catch (const DataError& error) {
-        line.fail(error.what());
-      }
-      std::vector<int32_t> items = items_of(object.at("bundle"), prepared, line);
-      if (!items.empty()) known.of_user[user].push_back(std::move(items));
+      const int32_t user = ids.user(object.at("user").get<std::string>(), line.number);
+      std::vector<int32_t> items = items_of(object.at("bundle"), ids, line);
+      if (user >= 0 && !items.empty()) known.of_user[user].push_back(std::move(items));
     } catch (const nlohmann::json::exception&) {
       line.fail("no bundle");
     }
   }
   if (known.any.empty() && known.of_user.empty()) {
+    ids.require_any();
     throw DataError(path.string() + ": the file has no bundles", "give the bundles.jsonl or users.jsonl of a search");
   }
   return known;
@@ -156,8 +149,17 @@ Campaign::Campaign(const Session& session) {
     levels = discount_levels(config.discount);
     uplift = used_uplift(session);
   }
-  if (!config.search.item_facts.empty()) facts = read_run_facts(config.search.item_facts, prepared, session.context());
-  if (!config.search.warm_start.empty()) known = read_known_bundles(config.search.warm_start, prepared);
+  const data::UnknownPolicy policy = data::unknown_policy(config.run.unknown_ids);
+  if (!config.search.item_facts.empty()) {
+    data::IdLookup ids(config.search.item_facts, prepared, policy);
+    facts = read_run_facts(config.search.item_facts, session.context(), ids);
+    session.note(ids.note());
+  }
+  if (!config.search.warm_start.empty()) {
+    data::IdLookup ids(config.search.warm_start, prepared, policy);
+    known = read_known_bundles(config.search.warm_start, ids);
+    session.note(ids.note());
+  }
 }
 
 void Campaign::apply(SearchParams& params, const data::Prepared& prepared, const config::Config& config) const {

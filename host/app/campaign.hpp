@@ -11,28 +11,31 @@
 #include "engine/bundles/column_generation.hpp"
 #include "host/config/config.hpp"
 #include "host/data/prepared.hpp"
+#include "host/data/unknown_ids.hpp"
 
 namespace sheaf::app {
 
 class Session;
 
-/// Of the file search.item_facts; items that it does not name may be sold without end, at no known cost.
+/// Of the file search.item_facts; items that it does not name may be sold without end, at no known cost. Lines of
+/// unknown items are left out, or refused (run.unknown_ids).
 struct RunFacts {
   std::vector<double> stock;  // [n_items] units, infinity for any; empty: the file has no such column
   std::vector<double> cost;   // [n_items] of a unit in the currency of the data, NaN for unknown; empty: no such column
 };
 
-/// DataError, with file and line, for an unknown item, an item that occurs twice, a value that is no number or
-/// negative, and a file with neither column.
-RunFacts read_run_facts(const std::filesystem::path& path, const data::Prepared& prepared, const Context& context);
+/// DataError, with file and line, for an item that occurs twice, a value that is no number or negative, a file with
+/// neither column, and one that names no known item.
+RunFacts read_run_facts(const std::filesystem::path& path, const Context& context, data::IdLookup& ids);
 
 /// Bundles of an earlier result: a folder of `sheaf search` or `sheaf score`, or its bundles.jsonl or users.jsonl.
+/// Bundles of unknown users or with unknown items are left out, or refused.
 struct KnownBundles {
   std::vector<std::vector<int32_t>> any;                         // of the catalog
   std::map<int64_t, std::vector<std::vector<int32_t>>> of_user;  // by user
 };
-/// DataError, with file and line, for what is no such file and for users and items that the data does not have.
-KnownBundles read_known_bundles(const std::filesystem::path& path, const data::Prepared& prepared);
+/// DataError, with file and line, for what is no such file, and for one without a bundle that is known.
+KnownBundles read_known_bundles(const std::filesystem::path& path, data::IdLookup& ids);
 
 /// The settings of a run, read once.
 struct Campaign {

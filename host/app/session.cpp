@@ -6,6 +6,7 @@
 
 #include "engine/associate/graph_vectors.hpp"
 #include "host/app/joint.hpp"
+#include "host/app/needed_data.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/range.hpp"
 
@@ -26,9 +27,15 @@ Session::Session(Context& context, const config::Config& config, data::Prepared 
       catalog(make_catalog(prepared)),
       purchases(make_purchases(prepared, config.model.recency_days)),
       context_(context),
-      config_(config) {}
+      config_(config) {
+  refuse_meaningless(prepared, config);
+}
 
 Session::~Session() = default;
+
+void Session::note(const std::string& line) const {
+  if (on_note && !line.empty() && notes_.insert(line).second) on_note(line);
+}
 
 void Session::set_model(std::unique_ptr<Recommender> model) {
   model_ = std::move(model);

@@ -3,8 +3,10 @@
 /// first asked for.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "engine/associate/association.hpp"
@@ -20,7 +22,7 @@ struct JointModel;
 
 class Session {
  public:
-  /// `context` outlives the session.
+  /// `context` outlives the session. UsageError for a setting that the data gives no meaning (needed_data.hpp).
   Session(Context& context, const config::Config& config, data::Prepared prepared_set);
   ~Session();
   Session(const Session&) = delete;
@@ -28,6 +30,11 @@ class Session {
 
   Context& context() const { return context_; }
   const config::Config& config() const { return config_; }
+
+  /// A line for people, such as what was left out; said once however often it comes. Empty ones are not said.
+  void note(const std::string& line) const;
+  /// Takes the lines; none by default.
+  std::function<void(const std::string&)> on_note;
 
   const data::Prepared prepared;
   const Catalog catalog;
@@ -78,6 +85,7 @@ class Session {
   mutable std::optional<HostCsr> substitutes_;
   mutable std::unique_ptr<JointModel> joint_;
   mutable Made made_;
+  mutable std::set<std::string> notes_;
 };
 
 /// A number that tells apart sets of other users or items (FNV-1a over all ids), as 16 hex digits.

@@ -67,15 +67,15 @@ std::vector<PairFacts> pair_facts(const HostCsr& lists, const PairCounts& counts
   return pairs;
 }
 
-std::string pairs_csv(const data::Prepared& prepared, const std::vector<PairFacts>& pairs) {
+std::string pairs_csv(const data::Prepared& prepared, const std::vector<PairFacts>& pairs,
+                      const report::CsvCells& cells) {
   std::string out = std::string(kPairsStart) + ",score,baskets,expected";
   for (const Measure measure : kMeasures) out += std::string(",") + to_string(measure);
   out += "\n";
   for (const PairFacts& p : pairs) {
-    out += fmt::format("{},{},{},{},{:.6g},{},{:.6g}", report::csv_field(std::string(prepared.item_ids[p.item])),
-                       report::csv_field(std::string(prepared.item_names[p.item])),
-                       report::csv_field(std::string(prepared.item_ids[p.partner])),
-                       report::csv_field(std::string(prepared.item_names[p.partner])), p.score, p.baskets, p.expected);
+    out += fmt::format("{},{},{},{},{:.6g},{},{:.6g}", cells.text(prepared.item_ids[p.item]),
+                       cells.text(prepared.item_names[p.item]), cells.text(prepared.item_ids[p.partner]),
+                       cells.text(prepared.item_names[p.partner]), p.score, p.baskets, p.expected);
     for (const double value : p.measures) out += fmt::format(",{:.6g}", value);
     out += "\n";
   }
@@ -202,7 +202,7 @@ void print_item(const Workspace& work, const std::vector<PairFacts>& pairs, int3
 bool is_csv(const std::filesystem::path& path) { return path.extension() == ".csv"; }
 
 void write_pairs(const Workspace& work, const std::filesystem::path& out, const std::vector<PairFacts>& pairs) {
-  const std::string csv = pairs_csv(work.session.prepared, pairs);
+  const std::string csv = pairs_csv(work.session.prepared, pairs, report::CsvCells(work.config.run.guard_formulas));
   if (is_csv(out)) {
     io::replace_file(out, csv);
     return;

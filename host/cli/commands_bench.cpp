@@ -26,7 +26,7 @@ std::vector<std::string> bench_arguments(const Options& options) {
     refuse_given({{"--out", !options.out.empty()}, {"--markdown", !options.markdown.empty()}}, "with --list",
                  "leave it out: nothing is measured");
   }
-  const config::Config config = load_settings(options);
+  const config::Config config = load_settings(options, {"run"});
   std::vector<std::string> arguments{"--device", config.run.device, "--threads", std::to_string(config.run.threads)};
   const auto add = [&](const char* option, const std::string& value) {
     if (!value.empty()) arguments.insert(arguments.end(), {option, value});

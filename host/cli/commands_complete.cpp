@@ -96,6 +96,7 @@ class Completer {
   const data::Prepared& prepared() const { return work_.session.prepared; }
   const CompletionScorer& scorer() const { return *scorer_; }
   const Context& context() const { return *work_.context; }
+  const config::Config& config() const { return work_.config; }
   const std::string& source() const { return source_; }
   bool has_model() const { return work_.session.has_model(); }
 
@@ -196,7 +197,9 @@ void run_complete(const Options& options) {
   const Range range("complete");
   const data::Prepared& prepared = completer.prepared();
   if (!options.file.empty()) {
-    const data::GivenBundles partial = data::read_partial_bundles(options.file, prepared, completer.context());
+    data::IdLookup ids(options.file, prepared, data::unknown_policy(completer.config().run.unknown_ids));
+    const data::GivenBundles partial = data::read_partial_bundles(options.file, completer.context(), ids);
+    if (!ids.note().empty()) progress.line("note: " + ids.note());
     if (!partial.users.empty() && !completer.has_model()) {
       progress.line("the column user is not looked at without --model");
     }

@@ -17,7 +17,7 @@ namespace sheaf::cli {
 
 void run_import(const Options& options) {
   const Progress progress(options.quiet);
-  const config::Config config = load_settings(options);
+  const config::Config config = load_settings(options, {"run"});
   io::check_target(options.out, data::kPreparedKind);
   const auto [prepared, report] = data::import_file(options.file, data::load_import_config(options.import_config),
                                                     static_cast<int>(config.run.threads));
@@ -36,7 +36,7 @@ void run_import(const Options& options) {
 }
 
 void run_devices(const Options& options) {
-  const config::Config config = load_settings(options);
+  const config::Config config = load_settings(options, {"run"});
   std::vector<std::string> notes;
   const std::vector<DeviceInfo> devices = list_devices(!options.no_measure, &notes);
   const Device chosen = resolve_device(config.run.device);

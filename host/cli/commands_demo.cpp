@@ -195,9 +195,10 @@ void run_demo(const Options& options) {
     measured["chances"] = app::to_json(session.joint());
   }
   const std::string metrics = measured.dump(2) + "\n";
-  io::write_file(writer.path() / "bundles.csv", report::bundles_csv(session.prepared, search.offers));
+  const report::CsvCells cells(config.run.guard_formulas);
+  io::write_file(writer.path() / "bundles.csv", report::bundles_csv(session.prepared, search.offers, cells));
   io::write_file(writer.path() / "bundles.jsonl", report::bundles_jsonl(session.prepared, search.offers));
-  io::write_file(writer.path() / "users.csv", report::users_csv(session.prepared, scores));
+  io::write_file(writer.path() / "users.csv", report::users_csv(session.prepared, scores, cells));
   io::write_file(writer.path() / "metrics.json", metrics);
   io::write_file(writer.path() / "report.html", report::report_html(page));
   writer.commit(kDemoKind, {{"settings", config.show()}, {"program", version_text()}});

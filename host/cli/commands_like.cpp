@@ -34,27 +34,20 @@ void refuse_other_searches(const Options& options) {
   if (options.out.empty()) throw UsageError("--like needs --out", "sheaf search data --like bundles.csv --out like");
 }
 
-/// f(item) of all items, separated by "; ".
-template <class F>
-std::string joined(const app::LikeBundle& bundle, F&& f) {
-  std::string out;
-  for (const int32_t item : bundle.items) out += (out.empty() ? "" : "; ") + std::string(f(item));
-  return out;
-}
-
 std::string_view category_of(const data::Prepared& prepared, int32_t item) {
   return prepared.category_names[prepared.item_category[static_cast<size_t>(item)]];
 }
 
-std::string like_csv(const data::Prepared& prepared, const std::vector<app::LikeBundle>& bundles) {
+std::string like_csv(const data::Prepared& prepared, const std::vector<app::LikeBundle>& bundles,
+                     const report::CsvCells& cells) {
   std::string out = "rank,item_ids,item_names,categories,size,price,currency,affinity,known_pairs\n";
   for (size_t r = 0; r < bundles.size(); ++r) {
     const app::LikeBundle& bundle = bundles[r];
     out += fmt::format("{},{},{},{},{},{:.2f},{},{:.6g},{}\n", r + 1,
-                       report::csv_field(joined(bundle, [&](int32_t i) { return prepared.item_ids[i]; })),
-                       report::csv_field(joined(bundle, [&](int32_t i) { return prepared.item_names[i]; })),
-                       report::csv_field(joined(bundle, [&](int32_t i) { return category_of(prepared, i); })),
-                       bundle.items.size(), bundle.price, report::csv_field(prepared.currency), bundle.affinity,
+                       cells.list_of(bundle.items, [&](int32_t i) { return prepared.item_ids[i]; }),
+                       cells.list_of(bundle.items, [&](int32_t i) { return prepared.item_names[i]; }),
+                       cells.list_of(bundle.items, [&](int32_t i) { return category_of(prepared, i); }),
+                       bundle.items.size(), bundle.price, cells.text(prepared.currency), bundle.affinity,
                        bundle.known_pairs);
   }
   return out;
@@ -112,7 +105,8 @@ void run_like(const Options& options) {
                             found.n_searches, found.n_copies, found.bundles.size(), found.seconds));
   io::FolderWriter writer(options.out);
   const std::string json = like_jsonl(prepared, found.bundles);
-  io::write_file(writer.path() / "bundles.csv", like_csv(prepared, found.bundles));
+  io::write_file(writer.path() / "bundles.csv",
+                 like_csv(prepared, found.bundles, report::CsvCells(work.config.run.guard_formulas)));
   io::write_file(writer.path() / "bundles.jsonl", json);
   writer.commit(kLikeKind, {{"settings", work.config.show()}});
   progress.line("wrote " + options.out.string());

@@ -49,8 +49,9 @@ std::string sets_text(const problems::UtilityFile& file, const std::vector<Utili
 }  // namespace
 
 void run_mine(const Options& options) {
+  const config::Config config =
+      load_settings(options, {"run", "search.min_size", "search.max_size", "search.candidates"});
   const problems::UtilityFile file = problems::read_utility(options.file);
-  const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);
   const std::vector<UtilitySet> sets = high_utility_sets(*context, file.transactions, utility_params(config, options));
   print(options.json ? sets_json(file, sets) : sets_text(file, sets));

@@ -90,6 +90,7 @@ void run_search(const Options& options) {
   const nlohmann::json learned = work.load_model(options.model);
   note_known_validation(work, learned, progress);
   const auto& prepared = work.session.prepared;
+  const report::CsvCells cells(work.config.run.guard_formulas);
   io::FolderWriter writer(options.out);
   std::string text, json;
   if (users.empty()) {
@@ -114,13 +115,13 @@ void run_search(const Options& options) {
            app::objective_text(work.config, found.period_days, prepared.currency) + "\n\n" +
            app::verdict_text(found.offers, work.config) + "\n" +
            app::response_text(work.session.price_responses(), app::used_response(work.session));
-    io::write_file(writer.path() / "bundles.csv", report::bundles_csv(prepared, found.offers));
+    io::write_file(writer.path() / "bundles.csv", report::bundles_csv(prepared, found.offers, cells));
     io::write_file(writer.path() / "bundles.jsonl", json);
   } else {
     const report::UserScores scores = score_users(work.session, users, progress, options.bound);
     json = report::users_jsonl(prepared, scores);
     for (size_t u = 0; u < users.size(); ++u) text += user_bundle_text(prepared, scores.bundles[u], scores.reasons[u]);
-    io::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
+    io::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores, cells));
     io::write_file(writer.path() / "users.jsonl", json);
   }
   writer.commit(kBundlesKind, {{"settings", work.config.show()}});
@@ -138,9 +139,10 @@ void run_score(const Options& options) {
   note_known_validation(work, learned, progress);
   const report::UserScores scores = score_users(work.session, users, progress, options.bound);
   const auto& prepared = work.session.prepared;
+  const report::CsvCells cells(work.config.run.guard_formulas);
   io::FolderWriter writer(options.out);
   const std::string json = report::users_jsonl(prepared, scores);
-  io::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores));
+  io::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores, cells));
   io::write_file(writer.path() / "users.jsonl", json);
   writer.commit(kScoresKind, {{"users", users.size()}, {"settings", work.config.show()}});
   progress.line("wrote " + options.out.string());

@@ -59,8 +59,8 @@ std::vector<int32_t> known_set(const std::string& path, const problems::ProblemF
 }
 
 void solve_front_file(const Options& options) {
+  const config::Config config = load_settings(options, {"run"});
   const ParetoProblem problem = problems::read_pareto(options.file);
-  const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);
   print_front(*context, problem, options, options.file.string(), static_cast<uint64_t>(config.run.seed));
 }
@@ -73,9 +73,10 @@ void run_solve(const Options& options) {
     solve_front_file(options);
     return;
   }
+  const config::Config config =
+      load_settings(options, {"run", "search.islands", "search.migrate_every", "search.warm_start"});
   const problems::ProblemFile file =
       problems::read_problem(options.file, problems::problem_format(options.format.value_or("toml")), options.maximize);
-  const config::Config config = load_settings(options);
   const std::unique_ptr<Context> context = make_context(config);
   print_answer(*context, file, options, config, known_set(config.search.warm_start, file), options.file.string());
 }

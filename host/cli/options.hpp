@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/config/config.hpp"
@@ -62,8 +63,10 @@ struct GivenOption {
 /// UsageError "NAME has no effect WHERE" for the first that is given.
 void refuse_given(std::initializer_list<GivenOption> options, const std::string& where, const std::string& mend);
 
-/// Defaults, the settings file, SHEAF_DEVICE, --set, then --device and --seed.
-config::Config load_settings(const Options& options);
+/// Defaults, the settings file, SHEAF_DEVICE, --set, then --device and --seed. `reads`: the sections ("run") and
+/// settings ("search.islands") that the subcommand heeds; UsageError for another one after --set. A settings file may
+/// have others: it can serve several subcommands. Empty: all.
+config::Config load_settings(const Options& options, std::initializer_list<std::string_view> reads = {});
 /// A context on the device that the settings name.
 std::unique_ptr<Context> make_context(const config::Config& config);
 /// "0.1.0 (revision)"

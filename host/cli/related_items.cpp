@@ -98,14 +98,15 @@ std::string relations_csv(const app::Session& session) {
   const PairRelations& relations = session.relations();
   std::string out =
       "item_id,item_name,partner_id,partner_name,kind,together,expected,ratio,lower,upper,switches,expected_switches\n";
-  const auto field = [](std::string_view text) { return report::csv_field(std::string(text)); };
+  const report::CsvCells cells(session.config().run.guard_formulas);
   for (int32_t i = 0; i < relations.n_items(); ++i) {
     for (const int32_t j : relations.partners(i)) {
       const PairRelation pair = relations.find(i, j);
       if (j < i || pair.kind == PairKind::neither) continue;
-      out += fmt::format("{},{},{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},", field(prepared.item_ids[i]),
-                         field(prepared.item_names[i]), field(prepared.item_ids[j]), field(prepared.item_names[j]),
-                         to_string(pair.kind), pair.together, pair.expected, pair.ratio, pair.lower, pair.upper);
+      out += fmt::format("{},{},{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},", cells.text(prepared.item_ids[i]),
+                         cells.text(prepared.item_names[i]), cells.text(prepared.item_ids[j]),
+                         cells.text(prepared.item_names[j]), to_string(pair.kind), pair.together, pair.expected,
+                         pair.ratio, pair.lower, pair.upper);
       out +=
           pair.kind == PairKind::substitute ? fmt::format("{},{:.6g}\n", pair.switches, pair.expected_switches) : ",\n";
     }

@@ -8,25 +8,31 @@
 #include "engine/models/model_file.hpp"
 #include "host/app/joint.hpp"
 #include "host/app/learned_rows.hpp"
+#include "host/data/unknown_ids.hpp"
 #include "host/text/csv.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
 namespace {
 
-std::vector<std::string> read_ids(const std::filesystem::path& path) {
+/// Codes of the users that a file names, one id a line.
+std::vector<int32_t> read_users(const std::filesystem::path& path, data::IdLookup& ids) {
   constexpr const char* kByteOrderMark = "\xef\xbb\xbf";
   std::string all = text::read_text(path);
   if (all.starts_with(kByteOrderMark)) all.erase(0, 3);
-  std::vector<std::string> ids;
+  std::vector<int32_t> users;
   std::istringstream lines(all);
+  int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
+    ++number;
     if (line.ends_with('\r')) line.pop_back();
     const std::string_view id = text::trim(line);
-    if (!id.empty()) ids.emplace_back(id);
+    const int32_t user = id.empty() ? -1 : ids.user(id, number);
+    if (user >= 0) users.push_back(user);
   }
-  if (ids.empty()) throw DataError(path.string() + ": the file names no user", "write one id a line");
-  return ids;
+  ids.require_any();
+  if (users.empty()) throw DataError(path.string() + ": the file names no user", "write one id a line");
+  return users;
 }
 
 /// A trained model keeps its settings: others that were asked for would have no effect.
@@ -51,7 +57,9 @@ void refuse_other_settings(const config::Config& config, Recommender& model, con
 Workspace::Workspace(const Options& options)
     : config(load_settings(options)),
       context(make_context(config)),
-      session(*context, config, data::load_prepared(options.data)) {}
+      session(*context, config, data::load_prepared(options.data)) {
+  session.on_note = [progress = Progress(options.quiet)](const std::string& line) { progress.line("note: " + line); };
+}
 
 nlohmann::json Workspace::load_model(const std::filesystem::path& folder) {
   io::LoadedModel loaded = io::load_model(*context, folder);
@@ -68,23 +76,18 @@ std::string Workspace::known_validation(const nlohmann::json& learned) const {
          "learned from purchases that it knows, and come out too high";
 }
 
-std::vector<int32_t> Workspace::find_users(const std::vector<std::string>& ids) const {
-  std::vector<int32_t> users;
-  std::vector<uint8_t> named(static_cast<size_t>(session.prepared.n_users), 0);
-  for (const std::string& id : ids) {
-    const int32_t user = session.prepared.find_user(id);
-    if (std::exchange(named[static_cast<size_t>(user)], uint8_t{1}) == 0) users.push_back(user);
-  }
-  return users;
-}
-
 std::vector<int32_t> Workspace::named_users(const Options& options) const {
-  std::vector<std::string> ids = options.users;
+  std::vector<int32_t> users;
+  for (const std::string& id : options.users) users.push_back(session.prepared.find_user(id));
   if (!options.users_file.empty()) {
-    const std::vector<std::string> more = read_ids(options.users_file);
-    ids.insert(ids.end(), more.begin(), more.end());
+    data::IdLookup ids(options.users_file, session.prepared, data::unknown_policy(config.run.unknown_ids));
+    const std::vector<int32_t> more = read_users(options.users_file, ids);
+    users.insert(users.end(), more.begin(), more.end());
+    session.note(ids.note());
   }
-  return find_users(ids);
+  std::vector<uint8_t> named(static_cast<size_t>(session.prepared.n_users), 0);
+  std::erase_if(users, [&](int32_t user) { return std::exchange(named[static_cast<size_t>(user)], uint8_t{1}) != 0; });
+  return users;
 }
 
 void note_known_validation(const Workspace& work, const nlohmann::json& learned, const Progress& progress) {

@@ -25,10 +25,8 @@ struct Workspace {
   nlohmann::json load_model(const std::filesystem::path& folder);
   /// A line where chances are learned from a validation period that the model was fitted to; else empty.
   std::string known_validation(const nlohmann::json& learned) const;
-  /// Codes of ids, each once, in the order in which they first come; DataError for an unknown one, with the nearest
-  /// known.
-  std::vector<int32_t> find_users(const std::vector<std::string>& ids) const;
-  /// Those of --user and of the file of --users.
+  /// Codes of --user and of the file of --users, each once, in the order in which they first come. DataError for an
+  /// unknown one of --user, with the nearest known; those of the file as run.unknown_ids says.
   std::vector<int32_t> named_users(const Options& options) const;
 };
 

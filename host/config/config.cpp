@@ -394,6 +394,11 @@ std::vector<Key> make_registry() {
   run.integer("threads", &R::threads, 0, 4096, "CPU threads; 0: all cores");
   run.integer("seed", &R::seed, 0, kAny, "of all random numbers");
   run.text("device", &R::device, "auto, cpu, cuda or cuda:N");
+  run.choice("unknown_ids", &R::unknown_ids, {"skip", "refuse"},
+             "users and items of a list (--users, search.item_facts, search.warm_start, bundles to complete) that the "
+             "data does not have: leave them out and say so, or end with an error");
+  run.boolean("guard_formulas", &R::guard_formulas,
+              "CSV files: a text that a spreadsheet would run (it begins with = + - @) gets a ' before it");
   // clang-format on
   return all;
 }

@@ -94,6 +94,8 @@ struct Config {
     int64_t threads = 0;  // 0: all cores
     int64_t seed = 1;
     std::string device = "auto";
+    std::string unknown_ids = "skip";
+    bool guard_formulas = true;
   } run;
 
   /// Takes over the settings of a TOML file. UsageError with file and line for an unknown key, a wrong type or a value

@@ -87,16 +87,6 @@ class Grouped {
   std::unordered_map<std::string, size_t> places_;
 };
 
-/// The code of an id; DataError with the line.
-template <class Find>
-int32_t found_or_fail(const BundleLines& lines, int64_t number, Find&& find) {
-  try {
-    return find();
-  } catch (const DataError& error) {
-    lines.fail(number, error.what(), error.hint());
-  }
-}
-
 }  // namespace
 
 HostCsr GivenBundles::matrix(int64_t n_catalog, size_t min_size) const {
@@ -144,20 +134,23 @@ GivenBundles read_given_bundles(const std::filesystem::path& path, const Prepare
   return given;
 }
 
-GivenBundles read_partial_bundles(const std::filesystem::path& path, const Prepared& prepared, const Context& context) {
+GivenBundles read_partial_bundles(const std::filesystem::path& path, const Context& context, IdLookup& ids) {
   const BundleLines lines(path, context);
   Grouped grouped;
   for (int64_t row = 0; row < lines.size(); ++row) {
     const BundleLine line = lines[row];
+    const int32_t item = ids.item(line.item, line.number);
+    const int32_t user = lines.has_user() ? ids.user(line.user, line.number) : 0;
+    if (item < 0 || user < 0) continue;
     const size_t at = grouped.place(line.bundle, line.number);
-    grouped.given.items[at].push_back(found_or_fail(lines, line.number, [&] { return prepared.find_item(line.item); }));
+    grouped.given.items[at].push_back(item);
     if (!lines.has_user()) continue;
-    const int32_t user = found_or_fail(lines, line.number, [&] { return prepared.find_user(line.user); });
     if (at == grouped.given.users.size()) grouped.given.users.push_back(user);
     if (grouped.given.users[at] != user) {
       lines.fail(line.number, fmt::format("bundle '{}' is of two users", line.bundle), "give each a bundle of its own");
     }
   }
+  ids.require_any();
   return grouped.take();
 }
 

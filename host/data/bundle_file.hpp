@@ -10,6 +10,7 @@
 
 #include "engine/data/csr.hpp"
 #include "host/data/prepared.hpp"
+#include "host/data/unknown_ids.hpp"
 #include "kernels/core/context.hpp"
 
 namespace sheaf::data {
@@ -30,8 +31,8 @@ struct GivenBundles {
 /// empty field, a row of a wrong width, a bundle of one item, and a file without a bundle of two known items.
 GivenBundles read_given_bundles(const std::filesystem::path& path, const Prepared& prepared, const Context& context);
 
-/// Baskets to complete: one item is enough. DataError as above, also for an unknown item or user, with the nearest
-/// known, and for a bundle of two users.
-GivenBundles read_partial_bundles(const std::filesystem::path& path, const Prepared& prepared, const Context& context);
+/// Baskets to complete: one item is enough. Lines with an unknown item or user are left out, or refused, by `ids`.
+/// DataError as above, also for a bundle of two users and a file without a known item.
+GivenBundles read_partial_bundles(const std::filesystem::path& path, const Context& context, IdLookup& ids);
 
 }  // namespace sheaf::data

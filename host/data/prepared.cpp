@@ -128,6 +128,19 @@ void read_manifest(const nlohmann::json& manifest, Prepared& p) {
 
 }  // namespace
 
+bool Prepared::has_prices() const {
+  return std::ranges::any_of(item_price, [](float p) { return p > 0.0f; });
+}
+bool Prepared::has_times() const {
+  return std::ranges::any_of(timestamp, [](int64_t time) { return time != 0; });
+}
+bool Prepared::has_categories() const {
+  for (int64_t c = 0; c < category_names.size(); ++c) {
+    if (category_names[c] != kNoValue) return true;
+  }
+  return false;
+}
+
 int32_t Prepared::find_user(std::string_view id) const { return find_id(user_ids, id, "user", name); }
 int32_t Prepared::find_item(std::string_view id) const { return find_id(item_ids, id, "item", name); }
 int32_t Prepared::find_category(std::string_view id) const { return find_id(category_names, id, "category", name); }

@@ -52,6 +52,10 @@ struct Prepared {
   nlohmann::json import_summary;
 
   int64_t n_interactions() const noexcept { return static_cast<int64_t>(user.size()); }
+  /// Whether the source had such a column. Without it every price is 0, every time 1970-01-01, every category kNoValue.
+  bool has_prices() const;
+  bool has_times() const;
+  bool has_categories() const;
   /// Code of an id; DataError that names the nearest known id if there is none.
   int32_t find_user(std::string_view id) const;
   int32_t find_item(std::string_view id) const;

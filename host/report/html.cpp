@@ -14,9 +14,13 @@ namespace {
 constexpr size_t kHeatName = 34;  // characters
 
 constexpr const char* kStyle = R"(
-:root { color-scheme: light; --ink: #1b1f24; --soft: #5b6570; --line: #dfe4e9; --a: #1f6feb; --b: #d97706; --c: #2da44e; }
+:root { color-scheme: light dark; --page: #fff; --ink: #1b1f24; --soft: #5b6570; --line: #dfe4e9; --back: #f1f4f7; --a: #1f6feb; --b: #d97706; --c: #2da44e; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #14181d; --ink: #e6e9ed; --soft: #a3adb8; --line: #343c45; --back: #1f262d; --a: #6aa5ff; --b: #f0a34a; --c: #56d07a; }
+}
 * { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); margin: 0 auto; max-width: 1180px; padding: 24px; background: #fff; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); margin: 0 auto; max-width: 1180px; padding: 24px; background: var(--page); }
+p, h1, figcaption, .fact { overflow-wrap: anywhere; } a { color: var(--a); }
 h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 36px 0 8px; } h3 { font-size: 16px; margin: 18px 0 4px; }
 p, figcaption { color: var(--soft); max-width: 80ch; margin: 4px 0 12px; }
 .facts { display: flex; flex-wrap: wrap; gap: 12px; margin: 18px 0; }
@@ -27,13 +31,18 @@ td:first-child:not(.n) { min-width: 150px; } td.n + td:not(.n):nth-child(2) { mi
 th, td { text-align: left; padding: 6px 10px; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.model td { font-weight: 600; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 20px; }
-figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; padding: 10px; } figure.wide { grid-column: 1 / -1; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(440px, 100%), 1fr)); gap: 20px; }
+figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; padding: 10px; overflow-x: auto; min-width: 0; } figure.wide { grid-column: 1 / -1; }
 svg { width: 100%; height: auto; font-family: inherit; }
 .title { font-size: 14px; font-weight: 600; fill: var(--ink); } .label { font-size: 11px; fill: var(--soft); } .small { font-size: 10px; fill: var(--soft); }
-.grid { stroke: var(--line); } .axis { stroke: var(--soft); } .back { fill: #f1f4f7; }
+.grid { stroke: var(--line); } .axis { stroke: var(--soft); } .back { fill: var(--back); }
 .line0, .line1, .line2 { fill: none; stroke-width: 2; } .line0 { stroke: var(--a); } .line1 { stroke: var(--b); } .line2 { stroke: var(--c); }
 .fill0 { fill: var(--a); } .fill1 { fill: var(--b); } .fill2 { fill: var(--c); } .half { fill-opacity: 0.55; } .cell { fill: var(--a); }
+@media (max-width: 640px) {
+  body { padding: 14px; } h1 { font-size: 21px; } .fact { min-width: 0; flex: 1 1 40%; padding: 8px 10px; } .fact b { font-size: 18px; }
+  th, td { padding: 5px 7px; } td:first-child:not(.n) { min-width: 110px; } td.n + td:not(.n):nth-child(2) { min-width: 200px; }
+  svg { min-width: 420px; }
+}
 )";
 
 std::string number(double value, int digits) {
@@ -219,7 +228,7 @@ std::string report_html(const Page& page) {
                 "Test purchases against as many drawn items.");
   out += search_chart(page);
   out += figure(heat_map("Association A(i, j) of the items that are wanted most", names, page.heat_values),
-                "Darker pairs belong together more.", true);
+                "Pairs of a fuller colour belong together more.", true);
   out += coverage_chart(page);
   out += "</div>\n<h2>What the import did</h2>\n" + cleaning_table(page);
   return out + "</body>\n</html>\n";

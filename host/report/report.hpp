@@ -10,12 +10,13 @@
 #include "host/app/quality.hpp"
 #include "host/app/searches.hpp"
 #include "host/app/session.hpp"
+#include "host/report/csv_cells.hpp"
 #include "host/text/format.hpp"
 
 namespace sheaf::report {
 
-/// One line an offer. Text is quoted as in RFC 4180; lists inside a field are separated by "; ".
-std::string bundles_csv(const data::Prepared& prepared, const std::vector<app::Offer>& offers);
+/// One line an offer.
+std::string bundles_csv(const data::Prepared& prepared, const std::vector<app::Offer>& offers, const CsvCells& cells);
 /// One JSON object a line, the same facts with lists as lists.
 std::string bundles_jsonl(const data::Prepared& prepared, const std::vector<app::Offer>& offers,
                           const std::vector<double>& bounds = {});
@@ -30,7 +31,7 @@ struct UserScores {
   std::vector<std::vector<app::Reason>> reasons;  // one an item of each bundle
   std::vector<double> bounds;                     // one a bundle (app::bounds_of), or empty
 };
-std::string users_csv(const data::Prepared& prepared, const UserScores& scores);
+std::string users_csv(const data::Prepared& prepared, const UserScores& scores, const CsvCells& cells);
 std::string users_jsonl(const data::Prepared& prepared, const UserScores& scores);
 
 /// Everything that the page shows.
@@ -54,8 +55,5 @@ std::string report_html(const Page& page);
 
 /// Foreseen against found, for the page.
 std::string reliability_tables(const app::Quality& quality);
-
-/// A field of CSV, quoted where it must be (RFC 4180).
-std::string csv_field(const std::string& text);
 
 }  // namespace sheaf::report

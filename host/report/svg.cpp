@@ -187,7 +187,7 @@ std::string heat_map(const std::string& title, const std::vector<std::string>& n
           values[i * n + j]);
     }
   }
-  out += text(kNames, kHead + side + 18, fmt::format("white 0, full colour {:.4f}", largest), "start", "small");
+  out += text(kNames, kHead + side + 18, fmt::format("no colour 0, full colour {:.4f}", largest), "start", "small");
   return out + "</svg>\n";
 }
 

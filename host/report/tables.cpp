@@ -11,17 +11,6 @@ namespace {
 
 using data::Prepared;
 
-/// f(member) of all members, separated by "; ".
-template <class F>
-std::string joined(const std::vector<int32_t>& members, F&& f) {
-  std::string out;
-  for (const int32_t member : members) {
-    if (!out.empty()) out += "; ";
-    out += f(member);
-  }
-  return out;
-}
-
 std::string item_id(const Prepared& prepared, int32_t item) { return std::string(prepared.item_ids[item]); }
 std::string item_name(const Prepared& prepared, int32_t item) { return std::string(prepared.item_names[item]); }
 std::string user_id(const Prepared& prepared, int32_t user) { return std::string(prepared.user_ids[user]); }
@@ -48,17 +37,7 @@ std::string dump(const nlohmann::json& json) {
 
 }  // namespace
 
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"') out.push_back('"');
-    out.push_back(c);
-  }
-  return out + "\"";
-}
-
-std::string bundles_csv(const Prepared& prepared, const std::vector<app::Offer>& offers) {
+std::string bundles_csv(const Prepared& prepared, const std::vector<app::Offer>& offers, const CsvCells& cells) {
   std::string out =
       "rank,item_ids,item_names,categories,size,price,discount,offer_price,currency,expected_value,turnover,turnover_"
       "low,turnover_high,"
@@ -69,18 +48,19 @@ std::string bundles_csv(const Prepared& prepared, const std::vector<app::Offer>&
   for (size_t r = 0; r < offers.size(); ++r) {
     const app::Offer& offer = offers[r];
     const auto& items = offer.bundle.items;
+    const auto id = [&](int32_t i) { return prepared.item_ids[i]; };
+    const auto name = [&](int32_t i) { return prepared.item_names[i]; };
     const auto category = [&](int32_t item) {
-      return std::string(prepared.category_names[prepared.item_category[static_cast<size_t>(item)]]);
+      return prepared.category_names[prepared.item_category[static_cast<size_t>(item)]];
     };
     out += fmt::format(
         "{},{},{},{},{},{:.2f},{:.2f},{:.2f},{},{:.2f},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.2f},{},{}\n", r + 1,
-        csv_field(joined(items, [&](int32_t i) { return item_id(prepared, i); })),
-        csv_field(joined(items, [&](int32_t i) { return item_name(prepared, i); })), csv_field(joined(items, category)),
-        items.size(), offer.price, offer.discount, offer.offer_price, csv_field(prepared.currency),
-        offer.expected_value, interval_csv(offer.increment.turnover), interval_csv(offer.increment.revenue),
+        cells.list_of(items, id), cells.list_of(items, name), cells.list_of(items, category), items.size(), offer.price,
+        offer.discount, offer.offer_price, cells.text(prepared.currency), offer.expected_value,
+        interval_csv(offer.increment.turnover), interval_csv(offer.increment.revenue),
         interval_csv(offer.increment.margin), offer.association, offer.lift, offer.cohesion, offer.bundle.value,
         offer.audience, std::isnan(offer.expected_baskets) ? "" : fmt::format("{:.2f}", offer.expected_baskets),
-        csv_field(joined(offer.users, [&](int32_t u) { return user_id(prepared, u); })));
+        cells.list_of(offer.users, [&](int32_t u) { return prepared.user_ids[u]; }));
   }
   return out;
 }
@@ -134,7 +114,7 @@ std::string bundles_jsonl(const Prepared& prepared, const std::vector<app::Offer
   return out;
 }
 
-std::string users_csv(const Prepared& prepared, const UserScores& scores) {
+std::string users_csv(const Prepared& prepared, const UserScores& scores, const CsvCells& cells) {
   std::string out = "user,top_items,bundle_items,bundle_names,bundle_price,bundle_value,discount,feasible\n";
   for (size_t u = 0; u < scores.users.size(); ++u) {
     const Bundle& bundle = scores.bundles[u];
@@ -146,10 +126,10 @@ std::string users_csv(const Prepared& prepared, const UserScores& scores) {
     double price = 0;
     for (const int32_t item : bundle.items)
       price += static_cast<double>(prepared.item_price[static_cast<size_t>(item)]);
-    const auto id = [&](int32_t i) { return item_id(prepared, i); };
-    out += fmt::format("{},{},{},{},{:.2f},{:.6g},{:.2f},{}\n", csv_field(user_id(prepared, scores.users[u])),
-                       csv_field(joined(top, id)), csv_field(joined(bundle.items, id)),
-                       csv_field(joined(bundle.items, [&](int32_t i) { return item_name(prepared, i); })), price,
+    const auto id = [&](int32_t i) { return prepared.item_ids[i]; };
+    out += fmt::format("{},{},{},{},{:.2f},{:.6g},{:.2f},{}\n", cells.text(prepared.user_ids[scores.users[u]]),
+                       cells.list_of(top, id), cells.list_of(bundle.items, id),
+                       cells.list_of(bundle.items, [&](int32_t i) { return prepared.item_names[i]; }), price,
                        bundle.value, bundle.discount, bundle.violation == 0.0f ? "yes" : "no");
   }
   return out;

@@ -39,7 +39,10 @@ class BundleFile : public ::testing::Test {
     return folder_.path() / "b.csv";
   }
   GivenBundles given(const std::string& text) const { return read_given_bundles(write(text), shop_, context_); }
-  GivenBundles partial(const std::string& text) const { return read_partial_bundles(write(text), shop_, context_); }
+  GivenBundles partial(const std::string& text, UnknownPolicy policy = UnknownPolicy::refuse) const {
+    IdLookup ids(write(text), shop_, policy);
+    return read_partial_bundles(write(text), context_, ids);
+  }
   template <class F>
   std::string message(F&& f) const {
     try {
@@ -92,6 +95,10 @@ TEST_F(BundleFile, ReadsBasketsToComplete) {
   EXPECT_EQ(baskets.items, (std::vector<std::vector<int32_t>>{{0, 2}, {3}}));
   EXPECT_EQ(baskets.users, (std::vector<int32_t>{1, 0}));
   EXPECT_TRUE(partial("bundle,item\n7,cola\n").users.empty());
+  // Skipped: the unknown item, and the bundle of a user that nobody knows.
+  const GivenBundles known = partial("bundle,item,user\n7,cola,bob\n7,rope,bob\n8,dip,eve\n", UnknownPolicy::skip);
+  EXPECT_EQ(known.names, (std::vector<std::string>{"7"}));
+  EXPECT_EQ(known.items, (std::vector<std::vector<int32_t>>{{2}}));
   const std::string file = (folder_.path() / "b.csv").string();
   const auto of = [&](const std::string& text) { return message([&] { partial(text); }); };
   EXPECT_NE(of("bundle,item\n7,cola\n7,coal\n").find(file + " line 3: "), std::string::npos);

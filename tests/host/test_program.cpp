@@ -567,6 +567,10 @@ TEST_F(DemoTest, BeatsTheBaselinesAndRepeatsItself) {
   EXPECT_TRUE(has(html, "own most frequent"));
   EXPECT_FALSE(has(html, "<script")) << "self-contained";
   EXPECT_FALSE(has(html, "src=")) << "self-contained";
+  // It follows a dark scheme, with no colour of its own beside the variables, and fits a telephone.
+  EXPECT_TRUE(has(html, "@media (prefers-color-scheme: dark)"));
+  EXPECT_TRUE(has(html, "background: var(--page)"));
+  EXPECT_FALSE(has(html, "minmax(440px")) << "wider than a telephone";
 
   must_run({"demo", "--out", "again", "--quiet", "--set", "run.threads=1"});
   auto first = test::read_tree(home() / "demo"), second = test::read_tree(home() / "again");

@@ -107,6 +107,25 @@ std::set<std::string> listed(const std::string& text, const std::string& start) 
   return found;
 }
 
+// A setting that the subcommand does not heed is refused, not forgotten.
+TEST_F(ProgramTest, SettingsWithoutEffectAreRefused) {
+  write_bytes(home() / "problem.toml", "linear = [3, 1, 2]\nmax_size = 2\n");
+  const auto refused = [&](std::vector<std::string> words, const std::string& setting) {
+    words.insert(words.end(), {"--set", setting});
+    expect_failure(words, 2, "--set " + setting + " has no effect here");
+  };
+  refused({"solve", "problem.toml"}, "search.budget=5");
+  refused({"solve", "problem.toml", "--front"}, "search.islands=2");
+  refused({"mine", "problem.toml"}, "search.budget=5");
+  refused({"import", "shop.csv", "--config", "shop.toml", "--out", "d"}, "model.dim=8");
+  refused({"devices"}, "search.budget = 5");
+  must_run({"solve", "problem.toml", "--set", "search.islands=2", "--set", "run.seed = 3"});
+  // A settings file may serve several subcommands.
+  write_bytes(home() / "settings.toml", "[search]\nbudget = 5.0\n");
+  must_run({"solve", "problem.toml", "--settings", "settings.toml"});
+  expect_failure({"solve", "problem.toml", "--set", "search.buget=5"}, 2, "did you mean 'search.budget'?");
+}
+
 TEST_F(ProgramTest, EveryOptionIsHeededOrRefused) {
   prepare_model();
   write_bytes(home() / "problem.toml", "linear = [1, 2]\n");

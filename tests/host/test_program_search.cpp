@@ -286,6 +286,35 @@ TEST_F(ProgramTest, ProblemsOfADataSetAreSolvedWithABound) {
   expect_failure(with({"--user", "c3", "--write-problem", "no/such/folder.toml"}), 3, "no/such");
 }
 
+// A shop's lists name what the import dropped: it is counted and left out, or refused if that is asked.
+TEST_F(ProgramTest, UnknownIdsOfListsAreLeftOutAndCounted) {
+  prepare_model();
+  write_bytes(home() / "users.txt", "c3\nnobody\nc4\nc3\n");
+  write_bytes(home() / "stock.csv", "item,stock\np1,5\nold,3\np2,1\n");
+  const auto score = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = small({"score", "data", "--model", "model", "--out", "s", "--json", "--users",
+                                                "users.txt", "--set", "search.item_facts=stock.csv"});
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  const Finished found = must_run(score({}));
+  EXPECT_EQ(std::ranges::count(found.out, '\n'), 2);
+  const auto once = [&](const std::string& line) {
+    const size_t at = found.err.find(line);
+    return at != std::string::npos && found.err.find(line, at + 1) == std::string::npos;
+  };
+  EXPECT_TRUE(once("note: users.txt: 1 of 4 users are not in Corner shop and are left out: 'nobody' (line 2)\n"))
+      << found.err;
+  EXPECT_TRUE(once("note: stock.csv: 1 of 3 items are not in Corner shop and are left out: 'old' (line 3)\n"))
+      << found.err;
+  expect_failure(score({"--set", "run.unknown_ids=refuse"}), 3, "users.txt line 2: no user 'nobody' in Corner shop");
+  write_bytes(home() / "users.txt", "c3\n");
+  expect_failure(score({"--set", "run.unknown_ids=refuse"}), 3, "stock.csv line 3: no item 'old' in Corner shop");
+  write_bytes(home() / "users.txt", "nobody\nno one\n");
+  expect_failure(score({}), 3, "users.txt: none of its 2 users is known");
+  expect_failure(score({"--user", "nobody"}), 3, "no user 'nobody'");  // typed, not from a list
+}
+
 TEST_F(ProgramTest, WrongFactsAndEarlierResultsAreNamed) {
   prepare_model();
   const auto refused = [&](const std::string& setting, const std::string& text, const std::string& message) {
@@ -296,15 +325,16 @@ TEST_F(ProgramTest, WrongFactsAndEarlierResultsAreNamed) {
   refused("search.item_facts", "item,price\np1,2\n", "neither a column stock nor a column cost");
   refused("search.item_facts", "product,stock\np1,2\n", "item");
   refused("search.item_facts", "item,stock\np1,2\np1,3\n", "file line 3: item 'p1' is there twice");
-  refused("search.item_facts", "item,stock\nq1,2\n", "file line 2: ");
+  refused("search.item_facts", "item,stock\nq1,2\n",
+          "file: none of its 1 items is known in Corner shop: 'q1' (line 2)");
   refused("search.item_facts", "item,stock,cost\np1,2,nan\n",
           "file line 2: column 'cost': 'nan' is not a number of at least 0");
   refused("search.item_facts", "item,stock\np1,-2\n", "'-2' is not a number of at least 0");
   refused("search.item_facts", "item,stock\np1\n", "file line 2");
   refused("search.warm_start", "", "the file has no bundles");
-  refused("search.warm_start", "{\"items\": [{\"id\": \"q9\"}]}\n", "file line 1: ");
+  refused("search.warm_start", "{\"items\": [{\"id\": \"q9\"}]}\n", "file: none of its 1 items is known");
   refused("search.warm_start", "{\"items\": 3\n", "file line 1: no bundle");
-  refused("search.warm_start", "{\"user\": \"x\", \"bundle\": {\"items\": []}}\n", "file line 1: ");
+  refused("search.warm_start", "{\"user\": \"x\", \"bundle\": {\"items\": []}}\n", "file: none of its 1 users");
   expect_failure(
       small({"search", "data", "--model", "model", "--out", "b", "--quiet", "--set", "search.item_facts=none.csv"}), 3,
       "none.csv");

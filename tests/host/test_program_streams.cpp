@@ -34,6 +34,31 @@ class StreamsTest : public ProgramTest {
 const Words kTrain{"train",       "data",  "--out",           "m",     "--set",
                    "model.dim=8", "--set", "model.epochs=30", "--set", "model.validate_every=1"};
 
+// Names and ids come from other people's files: they cannot steer the terminal that shows them, and as JSON they are
+// what they were.
+TEST_F(StreamsTest, NamesDoNotSteerTheTerminal) {
+  const std::string evil =
+      "\x1b]0;owned\x07 tea \xc2\x9b"
+      "31m\xe2\x80\xae";
+  std::string csv = corner_shop();
+  for (size_t at = 0; (at = csv.find("Product, no. 1\"", at)) != std::string::npos;) csv.replace(at, 14, evil);
+  write_bytes(home() / "shop.csv", csv);
+  prepare();
+  const Words search{"associate", "data", "--by", "lift", "--item", "p1"};
+  const Finished text = must_run(search);
+  EXPECT_TRUE(has(text.out, "\\u001b]0;owned\\u0007 tea \\u009b31m\\u202e")) << text.out;
+  Words as_json = search;
+  as_json.push_back("--json");
+  const Finished json = must_run(as_json);
+  EXPECT_EQ(nlohmann::json::parse(json.out)["item_name"], evil) << json.out;
+  const Finished error = run({"associate", "data", "--by", "lift", "--item", "\x1b[2J"});
+  EXPECT_EQ(error.code, 3);
+  for (const std::string& out : {text.out, json.out, error.err}) {
+    EXPECT_EQ(out.find('\x1b'), std::string::npos) << out;
+    EXPECT_EQ(out.find("\xc2\x9b"), std::string::npos) << out;
+  }
+}
+
 TEST_F(StreamsTest, AStderrThatCannotBeWrittenChangesNothing) {
   prepare();
   for (const char* script : {"\"$0\" \"$@\" 2>/dev/full", "\"$0\" \"$@\" 2>&-",
