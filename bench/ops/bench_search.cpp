@@ -195,8 +195,7 @@ class Pareto final : public Case {
       const genetic::ParetoSet& set = sets[static_cast<size_t>(place)];
       const ref::Point expected = ref::objectives(host_, place / population_, ref::ids_of(set));
       for (size_t m = 0; m < expected.size(); ++m) {
-        const std::string fault =
-            difference("objective", place, static_cast<double>(set.objective[m]), expected[m], 0.0);
+        const std::string fault = difference("objective", place, set.objective[m], expected[m], 0.0);
         if (!fault.empty()) return fault;
       }
     }

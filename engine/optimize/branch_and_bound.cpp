@@ -6,13 +6,13 @@
 #include <map>
 #include <set>
 
+#include "engine/optimize/limit_sum.hpp"
 #include "kernels/core/interrupt.hpp"
 
 namespace sheaf {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kSlack = 1e-8;      // of max(|bound|, 1): pruning is laxer than violation_of(), which decides
 constexpr double kRounding = 1e-11;  // of all terms' sizes: what rounding may hide is searched
 constexpr int64_t kNodesBetweenClocks = 2048;
 
@@ -28,9 +28,10 @@ class Branches {
       : problem_(problem),
         params_(params),
         n_(static_cast<size_t>(problem.n)),
+        limits_(limit_sums(problem)),
         start_(std::chrono::steady_clock::now()) {
     best_ = -kInfinity;
-    if (!params.start.empty() && !(violation_of(problem, params.start) > 0.0)) {
+    if (!params.start.empty() && !(violation_of(problem, limits_, params.start) > 0.0)) {
       best_items_ = params.start;
       std::ranges::sort(best_items_);
       best_ = value_of(problem, best_items_);
@@ -69,7 +70,7 @@ class Branches {
     answer.method = SearchMethod::exact;
     answer.items = best_items_;
     answer.value = value_of(problem_, best_items_);
-    answer.violation = violation_of(problem_, best_items_);
+    answer.violation = violation_of(problem_, limits_, best_items_);
     answer.feasible = found_;
     answer.evaluations = nodes_;
     answer.proven = !late_;
@@ -214,7 +215,6 @@ class Branches {
     }
     if (distinct_ + std::min(more, room) < problem_.min_categories) return false;
     for (size_t r = 0; r < load_.size(); ++r) {
-      const WeightLimit& limit = problem_.limits[r];
       const Rest& rest = rest_[r * places + place];
       double low = rest.low, high = rest.high;
       if (room > 0) {
@@ -224,10 +224,8 @@ class Branches {
         low = std::max(low, with(rest.least < 0.0 ? room : least, rest.least));
         high = std::min(high, with(rest.most > 0.0 ? room : least, rest.most));
       }
-      if (std::isfinite(limit.upper) && load_[r] + low > limit.upper + kSlack * std::max(1.0, std::abs(limit.upper))) {
-        return false;
-      }
-      if (std::isfinite(limit.lower) && load_[r] + high < limit.lower - kSlack * std::max(1.0, std::abs(limit.lower))) {
+      // Sums in double precision prune only what is broken for certain; violation_of() decides.
+      if (load_[r] + low > limits_[r].upper_for_certain() || load_[r] + high < limits_[r].lower_for_certain()) {
         return false;
       }
     }
@@ -264,7 +262,7 @@ class Branches {
     if (found_ && value() + margin_ <= best_) return;
     std::vector<int32_t> items(items_);
     std::ranges::sort(items);
-    if (violation_of(problem_, items) > 0.0) return;
+    if (violation_of(problem_, limits_, items) > 0.0) return;
     const double exact = value_of(problem_, items);
     if (found_ && exact <= best_) return;
     found_ = true;
@@ -308,6 +306,7 @@ class Branches {
   const BundleProblem& problem_;
   const ExactParams& params_;
   size_t n_;
+  std::vector<LimitSum> limits_;
   std::chrono::steady_clock::time_point start_;
   std::vector<int32_t> order_;                   // candidates that are neither fixed nor out
   std::vector<std::vector<int32_t>> conflicts_;  // [n]

@@ -7,6 +7,8 @@
 #include <functional>
 
 #include "engine/optimize/branch_and_bound.hpp"
+#include "engine/optimize/limit_sum.hpp"
+#include "kernels/core/interrupt.hpp"
 
 namespace sheaf {
 namespace {
@@ -139,10 +141,11 @@ bool relax(const BundleProblem& bare, const Constraint& constraint, int64_t node
   if (constraint.upper) {
     for (double& count : without.linear) count = -count;
   }
+  without.integral = is_integral(without);
   const BundleAnswer nearest = solve_exact(without, {.node_limit = node_limit});
   if (!nearest.feasible || !nearest.proven) return false;
   relaxation.from = constraint.number;
-  relaxation.to = constraint.upper ? -nearest.value : nearest.value;
+  relaxation.to = LimitSum({.weights = constraint.counts}).of(nearest.items);
   relaxation.size = std::abs(relaxation.to - relaxation.from) / std::max(std::abs(relaxation.from), 1.0);
   return true;
 }
@@ -162,6 +165,7 @@ Conflict find_conflict(const BundleProblem& problem, int64_t node_limit, int32_t
   conflict.irreducible = true;
   std::vector<Constraint> kept;
   for (Constraint& constraint : Constraints(problem, first).take()) {
+    check_interrupt("the search for what clashes");
     BundleProblem fewer(rest);
     constraint.drop(fewer);
     const BundleAnswer answer = decide(fewer);
@@ -173,6 +177,7 @@ Conflict find_conflict(const BundleProblem& problem, int64_t node_limit, int32_t
     kept.push_back(std::move(constraint));
   }
   for (const Constraint& constraint : kept) {
+    check_interrupt("the search for what clashes");
     conflict.constraints.push_back(constraint.text);
     Relaxation relaxation;
     if (relax(bare, constraint, node_limit, relaxation)) conflict.relaxations.push_back(std::move(relaxation));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "engine/optimize/limit_sum.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
 
@@ -12,10 +13,9 @@ namespace sheaf {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kLimitTolerance = 1e-9;  // as violation_of() has it
-constexpr double kRounding = 1e-10;       // of the sum of all terms' sizes: far above what 2^16 additions lose
-constexpr int64_t kGrain = 32;            // inner problems a thread takes: fewer cost less than waking another
-constexpr int64_t kPatience = 15;         // steps without progress before they are halved
+constexpr double kRounding = 1e-10;  // of the sum of all terms' sizes: far above what 2^16 additions lose
+constexpr int64_t kGrain = 32;       // inner problems a thread takes: fewer cost less than waking another
+constexpr int64_t kPatience = 15;    // steps without progress before they are halved
 
 /// sum of weight <= upper.
 struct Knapsack {
@@ -35,12 +35,13 @@ class Relaxation {
     for (const WeightLimit& limit : problem.limits) {
       const auto add = [&](double sign, double bound) {
         if (!std::isfinite(bound)) return;
-        Knapsack knapsack{limit.weights, sign * bound + 2.0 * kLimitTolerance * std::max(1.0, std::abs(bound))};
+        Knapsack knapsack{limit.weights, sign * bound};
         for (double& w : knapsack.weight) w *= sign;
         knapsacks_.push_back(std::move(knapsack));
       };
-      add(1.0, limit.upper);
-      add(-1.0, limit.lower);
+      const LimitSum sum(limit);
+      add(1.0, sum.upper_for_certain());
+      add(-1.0, sum.lower_for_certain());
     }
     set_categories(problem);
     must_.assign(n_, 0);

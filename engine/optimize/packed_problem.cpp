@@ -3,60 +3,69 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
+#include <optional>
+
+#include "engine/optimize/limit_sum.hpp"
 
 namespace sheaf {
 namespace {
 
-constexpr double kExact = 0x1.0p24;         // float32 holds whole numbers below it
-constexpr double kSameNumber = 1e-9;        // relative; decimals of the input
-constexpr double kMaxDecimals = 1000000.0;  // weights with at most six decimals become whole numbers
+constexpr int64_t kMostExact = int64_t{1} << 24;  // float32 holds all whole numbers up to it
 
-/// sum of weight <= upper in numbers that sums of float32 terms in double precision keep exactly.
+/// sum of weight <= upper, in whole numbers that sums of float32 terms in double precision keep exactly.
 struct UpperLimit {
   std::vector<float> weight;  // [n]
   double upper = 0.0;
+  bool exact = true;  // the same sets as the problem's limit, else only some of them
 };
 
-/// The power of ten that makes all weights whole and exact in float32, or 0.
-double whole_scale(const std::vector<double>& weights) {
-  for (double scale = 1.0; scale <= kMaxDecimals; scale *= 10.0) {
-    const bool whole = std::ranges::all_of(weights, [&](double w) {
-      const double scaled = w * scale;
-      return std::abs(scaled) < kExact &&
-             std::abs(scaled - std::round(scaled)) <= kSameNumber * std::max(1.0, std::abs(scaled));
-    });
-    if (whole) return scale;
+/// An exact limit over its weights' greatest common divisor. The sum is `sign` times the weights'.
+std::optional<UpperLimit> whole_limit(const LimitSum& sum, int64_t sign) {
+  const std::vector<int64_t>& whole = sum.whole_weights();
+  if (whole.empty()) return std::nullopt;
+  int64_t divisor = 0;
+  for (const int64_t w : whole) divisor = std::gcd(divisor, w);
+  divisor = std::max<int64_t>(divisor, 1);
+  UpperLimit limit;
+  for (const int64_t w : whole) {
+    if (std::abs(w / divisor) > kMostExact) return std::nullopt;
+    limit.weight.push_back(static_cast<float>(sign * (w / divisor)));
   }
-  return 0.0;
+  const int64_t upper = sign > 0 ? sum.whole_upper() : -sum.whole_lower();
+  limit.upper = static_cast<double>(upper / divisor - (upper % divisor < 0 ? 1 : 0));
+  return limit;
 }
 
-/// Whole numbers where decimals allow it; else rounded up to 22 bits, so that what fits here fits in double precision.
-UpperLimit upper_limit(const std::vector<double>& weights, double upper) {
+/// Weights rounded up and the bound down to the 24 bits of the heaviest: what fits here fits the problem's limit.
+UpperLimit rounded_limit(const std::vector<double>& weights, double sign, double upper) {
   UpperLimit limit;
-  double scale = whole_scale(weights);
-  const bool whole = scale > 0.0;
-  if (!whole) {
-    double most = 0.0;
-    for (const double w : weights) most = std::max(most, std::abs(w));
-    scale = std::exp2(22.0 - std::ceil(std::log2(most)));
-  }
-  for (const double w : weights) {
-    limit.weight.push_back(static_cast<float>(whole ? std::round(w * scale) : std::ceil(w * scale - kSameNumber)));
-  }
-  limit.upper = std::floor(upper * scale + kSameNumber * std::max(1.0, std::abs(upper) * scale));
+  limit.exact = false;
+  double most = 0.0;
+  for (const double w : weights) most = std::max(most, std::abs(w));
+  const double scale = std::exp2(std::min(24.0 - std::ceil(std::log2(most)), 1000.0));
+  for (const double w : weights) limit.weight.push_back(static_cast<float>(std::ceil(sign * w * scale)));
+  limit.upper = std::floor(sign * upper * scale);
   return limit;
 }
 
 std::vector<UpperLimit> upper_limits(const BundleProblem& problem) {
   std::vector<UpperLimit> limits;
   for (const WeightLimit& limit : problem.limits) {
-    if (std::isfinite(limit.upper)) limits.push_back(upper_limit(limit.weights, limit.upper));
-    if (!std::isfinite(limit.lower)) continue;
-    std::vector<double> negative(limit.weights);
-    for (double& w : negative) w = -w;
-    limits.push_back(upper_limit(negative, -limit.lower));
+    const LimitSum sum(limit);
+    const auto add = [&](int64_t sign, double bound) {
+      if (!std::isfinite(bound)) return;
+      const std::optional<UpperLimit> whole = whole_limit(sum, sign);
+      limits.push_back(whole ? *whole : rounded_limit(limit.weights, static_cast<double>(sign), bound));
+    };
+    add(1, limit.upper);
+    add(-1, limit.lower);
   }
   return limits;
+}
+
+bool are_floats(const std::vector<double>& values) {
+  return std::ranges::all_of(values, [](double x) { return x == static_cast<double>(static_cast<float>(x)); });
 }
 
 std::vector<float> to_floats(const std::vector<double>& values) { return {values.begin(), values.end()}; }
@@ -64,7 +73,10 @@ std::vector<float> to_floats(const std::vector<double>& values) { return {values
 }  // namespace
 
 PackedProblem::PackedProblem(Context& context, const BundleProblem& problem)
-    : n_(problem.n), linear_(context, to_floats(problem.linear)), pair_(context, to_floats(problem.pair)) {
+    : n_(problem.n),
+      is_exact_(are_floats(problem.linear) && are_floats(problem.pair)),
+      linear_(context, to_floats(problem.linear)),
+      pair_(context, to_floats(problem.pair)) {
   view_.n_problems = 1;
   view_.n_candidates = static_cast<int32_t>(n_);
   view_.min_size = static_cast<int32_t>(std::min(problem.min_size, n_ + 1));
@@ -85,6 +97,7 @@ void PackedProblem::set_limits(Context& context, const BundleProblem& problem) {
   for (const UpperLimit& limit : limits) {
     weight.insert(weight.end(), limit.weight.begin(), limit.weight.end());
     upper.push_back(limit.upper);
+    is_exact_ = is_exact_ && limit.exact;
   }
   weight_ = Buffer<float>(context, weight);
   upper_ = Buffer<double>(context, upper);

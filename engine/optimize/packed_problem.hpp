@@ -9,12 +9,16 @@
 
 namespace sheaf {
 
-/// All limits become upper limits in numbers whose sums are exact; groups become conflicts.
+/// All limits become upper limits in whole numbers of at most 24 bits, whose sums are exact; groups become conflicts. A
+/// limit whose weights have more bits is tightened: weights are rounded up and the bound down, so that each set that
+/// keeps it keeps the problem's.
 class PackedProblem {
  public:
   PackedProblem(Context& context, const BundleProblem& problem);
 
   const genetic::SearchProblems& view() const { return view_; }
+  /// No weight and no term was rounded.
+  bool is_exact() const { return is_exact_; }
 
  private:
   void set_limits(Context& context, const BundleProblem& problem);
@@ -23,6 +27,7 @@ class PackedProblem {
   void set_conflicts(Context& context, const BundleProblem& problem);
 
   int64_t n_;
+  bool is_exact_;
   genetic::SearchProblems view_;
   Buffer<float> linear_, pair_, weight_;
   Buffer<double> upper_;

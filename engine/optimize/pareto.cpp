@@ -7,6 +7,7 @@
 #include <set>
 
 #include "engine/optimize/hypervolume.hpp"
+#include "engine/optimize/limit_sum.hpp"
 #include "engine/optimize/packed_problem.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/genetic/pareto.hpp"
@@ -53,18 +54,19 @@ std::vector<double> signed_values(const ParetoProblem& problem, const std::vecto
   return result;
 }
 
-std::vector<genetic::ParetoSet> search(Context& context, const ParetoProblem& problem, const FrontParams& params,
-                                       int64_t& front_size) {
-  std::vector<float> linear, pair, category_value;
+/// The last population: the front in the search's own view, then sets that are dominated or seem to break a limit.
+std::vector<genetic::ParetoSet> search(Context& context, const ParetoProblem& problem, const FrontParams& params) {
+  std::vector<double> linear, pair, category_value;
   for (const Objective& objective : problem.objectives) {
     const BundleProblem terms = with_terms(problem.rules, objective);
     const double sign = objective.maximize ? 1.0 : -1.0;
-    for (const double x : terms.linear) linear.push_back(static_cast<float>(sign * x));
-    for (const double x : terms.pair) pair.push_back(static_cast<float>(sign * x));
-    category_value.push_back(static_cast<float>(sign * objective.category_value));
+    for (const double x : terms.linear) linear.push_back(sign * x);
+    for (const double x : terms.pair) pair.push_back(sign * x);
+    category_value.push_back(sign * objective.category_value);
   }
   const PackedProblem rules(context, problem.rules);
-  const Buffer<float> device_linear(context, linear), device_pair(context, pair), device_value(context, category_value);
+  const Buffer<double> device_linear(context, linear), device_pair(context, pair),
+      device_value(context, category_value);
   const Buffer<int64_t> ids(context, std::vector<int64_t>{params.problem_id});
   Buffer<genetic::ParetoSet> sets(context, params.population);
   Buffer<int32_t> size(context, 1);
@@ -80,11 +82,10 @@ std::vector<genetic::ParetoSet> search(Context& context, const ParetoProblem& pr
                            .sets = sets.matrix(1, params.population),
                            .front_size = size.view()};
   genetic::pareto(context, args);
-  front_size = size.to_host().front();
   return sets.to_host();
 }
 
-/// Rounded to float32 two sets may seem to be of one front that are not.
+/// Each set once.
 void keep_not_dominated(const ParetoProblem& problem, std::vector<FrontSet>& sets) {
   std::vector<std::vector<double>> points;
   for (const FrontSet& set : sets) points.push_back(signed_values(problem, set.values));
@@ -98,6 +99,8 @@ void keep_not_dominated(const ParetoProblem& problem, std::vector<FrontSet>& set
     const std::vector<double> x = signed_values(problem, a.values), y = signed_values(problem, b.values);
     return x != y ? x > y : a.items < b.items;
   });
+  const auto repeated = std::ranges::unique(kept, {}, &FrontSet::items);
+  kept.erase(repeated.begin(), repeated.end());
   sets = std::move(kept);
 }
 
@@ -146,13 +149,12 @@ Front find_front(Context& context, const ParetoProblem& problem, const FrontPara
   problem.validate();
   check(params);
   const auto start = std::chrono::steady_clock::now();
-  int64_t front_size = 0;
-  const std::vector<genetic::ParetoSet> sets = search(context, problem, params, front_size);
   Front front;
   front.violation = std::numeric_limits<double>::infinity();
-  for (int64_t k = 0; k < front_size; ++k) {
-    FrontSet set{items_of(sets[static_cast<size_t>(k)]), {}};
-    const double violation = violation_of(problem.rules, set.items);
+  const std::vector<LimitSum> limits = limit_sums(problem.rules);
+  for (const genetic::ParetoSet& found : search(context, problem, params)) {
+    FrontSet set{items_of(found), {}};
+    const double violation = violation_of(problem.rules, limits, set.items);
     front.violation = std::min(front.violation, violation);
     if (violation > 0.0) continue;
     for (const Objective& objective : problem.objectives) {

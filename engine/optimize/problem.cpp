@@ -8,12 +8,11 @@
 #include <map>
 #include <set>
 
+#include "engine/optimize/limit_sum.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf {
 namespace {
-
-constexpr double kLimitTolerance = 1e-9;  // of max(|bound|, 1)
 
 constexpr std::array<const char*, 6> kMethodNames{"portfolio", "genetic", "anneal", "greedy", "relaxed", "exact"};
 
@@ -129,7 +128,7 @@ bool is_integral(const BundleProblem& problem) {
   };
   if (!std::ranges::all_of(problem.linear, whole)) return false;
   if (!std::ranges::all_of(problem.pair, whole)) return false;
-  return total < 0x1.0p24;
+  return total < 0x1.0p52;
 }
 
 double value_of(const BundleProblem& problem, const std::vector<int32_t>& items) {
@@ -142,6 +141,11 @@ double value_of(const BundleProblem& problem, const std::vector<int32_t>& items)
 }
 
 double violation_of(const BundleProblem& problem, const std::vector<int32_t>& items) {
+  return violation_of(problem, limit_sums(problem), items);
+}
+
+double violation_of(const BundleProblem& problem, const std::vector<LimitSum>& limits,
+                    const std::vector<int32_t>& items) {
   std::vector<char> chosen(static_cast<size_t>(problem.n), 0);
   for (const int32_t id : items) chosen[static_cast<size_t>(id)] = 1;
   const auto has = [&](int32_t id) { return chosen[static_cast<size_t>(id)] != 0; };
@@ -167,16 +171,7 @@ double violation_of(const BundleProblem& problem, const std::vector<int32_t>& it
     wrong_items += std::max<int64_t>(0, std::ranges::count_if(group, has) - 1);
   }
   double violation = static_cast<double>(wrong_items);
-  for (const WeightLimit& limit : problem.limits) {
-    double load = 0.0;
-    for (const int32_t id : items) load += limit.weights[static_cast<size_t>(id)];
-    const auto beyond = [](double over, double bound) {
-      const double scale = std::max(std::abs(bound), 1.0);
-      return over > kLimitTolerance * scale ? over / scale : 0.0;
-    };
-    if (std::isfinite(limit.upper)) violation += beyond(load - limit.upper, limit.upper);
-    if (std::isfinite(limit.lower)) violation += beyond(limit.lower - load, limit.lower);
-  }
+  for (const LimitSum& limit : limits) violation += limit.violation(items);
   return violation;
 }
 

@@ -8,8 +8,9 @@
 ///
 /// Violation of S, 0 when feasible: surplus or missing members, missing must-haves, forbidden members, items over or
 /// under the range of each category, missing categories, forbidden pairs inside S; for each exclusive group its members
-/// beyond the first, one each; and for each limit the excess or shortfall divided by max(|bound|, 1). A limit is kept
-/// within 1e-9 * max(|bound|, 1), so that decimals such as 2.99 + 7.01 fit 10.
+/// beyond the first, one each; and for each limit the excess or shortfall divided by max(|bound|, 1). Limits of whole
+/// numbers and decimals are exact; the definition for all limits is in limit_sum.hpp.
+/// Values are added in double precision: whole numbers are exact while their sums are below 2^53.
 
 #include <cstdint>
 #include <limits>
@@ -25,6 +26,8 @@ inline constexpr int64_t kMaxCandidates = 256;
 inline constexpr int64_t kMaxLimits = 8;
 /// No term or weight of a problem is beyond it: the search adds up to 33,000 terms in float32, which ends at 3e38.
 inline constexpr double kMaxNumber = 1e30;
+
+class LimitSum;
 
 /// lower <= sum of weights over S <= upper. Weights may be negative.
 struct WeightLimit {
@@ -64,12 +67,15 @@ struct BundleProblem {
   void validate() const;
 };
 
-/// Are all linear and pair terms whole numbers, with sums below 2^24 (exact in float32)?
+/// Are all linear and pair terms whole numbers, with sums below 2^52 (exact in double precision, halves of them too)?
 bool is_integral(const BundleProblem& problem);
 
 /// In double precision, summed from zero; `items` without repetition, in any order.
 double value_of(const BundleProblem& problem, const std::vector<int32_t>& items);
 double violation_of(const BundleProblem& problem, const std::vector<int32_t>& items);
+/// The same with limit_sums(problem) at hand, for many sets.
+double violation_of(const BundleProblem& problem, const std::vector<LimitSum>& limits,
+                    const std::vector<int32_t>& items);
 
 enum class SearchMethod { portfolio, genetic, anneal, greedy, relaxed, exact };
 
@@ -107,7 +113,9 @@ struct BundleAnswer {
   bool interrupted = false;  // an interrupt ended it
 };
 
-/// The best set found. If nothing feasible was found, it is the one with the least violation. Validates the problem.
+/// The best set found, judged by value_of() and violation_of(): the search in float32 only proposes sets. Where float32
+/// cannot hold a term or a weight, exchanges in exact arithmetic improve them. If nothing feasible was found, it is the
+/// set with the least violation. Validates the problem.
 /// SearchMethod::exact is enumeration by branch and bound, for small problems only.
 BundleAnswer solve(Context& context, const BundleProblem& problem, const SolveParams& params);
 

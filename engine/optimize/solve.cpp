@@ -1,7 +1,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
+#include <limits>
 
+#include "engine/optimize/exact_descent.hpp"
+#include "engine/optimize/limit_sum.hpp"
 #include "engine/optimize/packed_problem.hpp"
 #include "engine/optimize/problem.hpp"
 #include "kernels/core/buffer.hpp"
@@ -25,7 +29,9 @@ genetic::SearchSet set_of(const BundleProblem& problem, const std::vector<int32_
   genetic::SearchSet set{};
   for (const int32_t id : items) set.mask[id / 32] |= 1u << (id % 32);
   set.value = static_cast<float>(value_of(problem, items));
-  set.violation = static_cast<float>(violation_of(problem, items));
+  const double violation = violation_of(problem, items);
+  set.violation = static_cast<float>(violation);
+  if (violation > 0.0) set.violation = std::max(set.violation, std::numeric_limits<float>::min());
   return set;
 }
 
@@ -104,7 +110,13 @@ class Rounds {
     put(island_pools_);
   }
 
-  genetic::SearchSet best() const { return pool_.to_host().front(); }
+  /// The sets of the pool, the best in float32 first.
+  std::vector<std::vector<int32_t>> sets() const {
+    std::vector<std::vector<int32_t>> sets;
+    for (const genetic::SearchSet& set : pool_.to_host()) sets.push_back(items_of(set));
+    return sets;
+  }
+  bool is_exact() const { return device_.is_exact(); }
   int64_t evaluations() const { return evaluations_.to_host().front(); }
   int64_t done() const { return search_.first_round; }
 
@@ -115,6 +127,35 @@ class Rounds {
   Buffer<int64_t> ids_, evaluations_;
   Buffer<genetic::SearchSet> pool_, island_pools_;
   genetic::SearchParams search_;
+};
+
+/// What `sets` are worth in exact arithmetic; the first of equal ones wins.
+class Judge {
+ public:
+  explicit Judge(const BundleProblem& problem) : problem_(problem), limits_(limit_sums(problem)) {}
+
+  JudgedSet best_of(const std::vector<std::vector<int32_t>>& sets) const {
+    JudgedSet best;
+    for (const std::vector<int32_t>& items : sets) {
+      JudgedSet set = judge(problem_, limits_, items);
+      if (set.is_better_than(best)) best = std::move(set);
+    }
+    return best;
+  }
+
+  /// The sets improved by exchanges, until `stop`.
+  JudgedSet improved(const std::vector<std::vector<int32_t>>& sets, const std::function<bool()>& stop) const {
+    JudgedSet best = best_of(sets);
+    for (const std::vector<int32_t>& items : sets) {
+      JudgedSet set = descend(problem_, limits_, judge(problem_, limits_, items), stop);
+      if (set.is_better_than(best)) best = std::move(set);
+    }
+    return best;
+  }
+
+ private:
+  const BundleProblem& problem_;
+  std::vector<LimitSum> limits_;
 };
 
 }  // namespace
@@ -129,10 +170,11 @@ BundleAnswer solve(Context& context, const BundleProblem& problem, const SolvePa
   };
   Rounds rounds(context, problem, params);
   const bool timed = params.time_limit > 0.0;
-  const bool whole = !timed && params.start.empty() && !std::isfinite(params.target);
+  const bool whole = !timed && params.start.empty() && !std::isfinite(params.target) && !params.keep_on_interrupt;
   int64_t left = params.rounds > 0 ? params.rounds : std::numeric_limits<int32_t>::max();
   double longest = 0.0, before = 0.0;
   bool interrupted = false;
+  const Judge judge(problem);
   while (left > 0) {
     const int64_t step = whole ? left : 1;
     try {
@@ -151,18 +193,23 @@ BundleAnswer solve(Context& context, const BundleProblem& problem, const SolvePa
     before = now;
     if (timed && now + longest > params.time_limit) break;
     if (std::isfinite(params.target)) {
-      const genetic::SearchSet best = rounds.best();
-      if (best.violation <= 0.0f && static_cast<double>(best.value) >= params.target) break;
+      const JudgedSet best = judge.best_of(rounds.sets());
+      if (!(best.violation > 0.0) && best.value >= params.target) break;
     }
   }
+  std::vector<std::vector<int32_t>> sets = rounds.sets();
+  if (!params.start.empty()) sets.push_back(params.start);
+  const auto stop = [&] { return interrupt_requested() || (timed && seconds() > params.time_limit); };
+  const JudgedSet best = rounds.is_exact() ? judge.best_of(sets) : judge.improved(sets, stop);
   BundleAnswer answer;
-  answer.items = items_of(rounds.best());
-  answer.value = value_of(problem, answer.items);
-  answer.violation = violation_of(problem, answer.items);
+  answer.items = best.items;
+  std::ranges::sort(answer.items);
+  answer.value = best.value;
+  answer.violation = best.violation;
   answer.feasible = !(answer.violation > 0.0);
   answer.evaluations = rounds.evaluations();
   answer.method = params.method;
-  answer.interrupted = interrupted;
+  answer.interrupted = interrupted || (params.keep_on_interrupt && interrupt_requested());
   answer.seconds = seconds();
   return answer;
 }

@@ -55,7 +55,7 @@ std::string front_text(const ParetoProblem& problem, const Front& front) {
   Table table(headings);
   for (const FrontSet& set : front.sets) {
     std::vector<std::string> row;
-    for (const double value : set.values) row.push_back(fmt::format("{:.6g}", value));
+    for (const double value : set.values) row.push_back(fmt::format("{}", value + 0.0));
     std::string items;
     for (const int32_t item : set.items) items += (items.empty() ? "" : " ") + candidate_name(problem, item);
     row.push_back(items);

@@ -33,7 +33,7 @@ void pareto(Context& context, const ParetoArgs& args) {
 OpCost pareto_cost(const ParetoArgs& args) {
   const int64_t n = args.rules.n_problems, c = args.rules.n_candidates, m = args.n_objectives;
   const int64_t both = 2 * int64_t{args.params.population};
-  return {.bytes = rules_bytes(args.rules) + 4 * n * m * (c * c + c + (args.category_value ? 1 : 0)) + 12 * n +
+  return {.bytes = rules_bytes(args.rules) + 8 * n * m * (c * c + c + (args.category_value ? 1 : 0)) + 12 * n +
                    args.sets.size() * static_cast<int64_t>(sizeof(ParetoSet)),
           .flops = n * (int64_t{args.params.generations} + 1) * both * both * m};
 }

@@ -6,7 +6,8 @@
 /// Objective m of a set S, maximised:
 ///   f_m(S) = sum over i in S of linear[m, i]  +  sum over i < j in S of pair[m, i, j]  +
 ///       category_value[m] * (different categories in S)
-/// in float32, members ascending. The constraints and the violation are those of problem.hpp.
+/// in double precision, members ascending: in float32 100000001 would tie with 100000000 and seem dominated. The
+/// constraints and the violation are those of problem.hpp.
 ///
 /// a dominates b if a violates less, or if neither violates anything and a is at least as good in all objectives and
 /// better in one (constraint-domination). In a generation, each of N children has two parents, each the better of two
@@ -16,7 +17,8 @@
 /// the next population. Of equal sets one counts and the others come last.
 /// Draws are keyed by (seed, problem_ids[p], generation, child). All steps are element by element and without fused
 /// multiply-add: all backends, numbers of threads and batches give the same bits.
-/// A set with an objective that is not finite is infeasible.
+/// A set with an objective that is not finite is infeasible. On the CPU an interrupt ends it between two generations
+/// (Interrupted); a launch on a device ends first.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -31,7 +33,7 @@ inline constexpr int32_t kMaxMembers = 64;
 
 struct ParetoSet {
   uint32_t mask[kMaskWords];  // bit j: candidate j is chosen
-  float objective[kMaxObjectives];
+  double objective[kMaxObjectives];
   float violation;
 };
 
@@ -44,12 +46,12 @@ struct ParetoParams {
 struct ParetoArgs {
   SearchProblems rules;  // the constraints; linear and pair are not read, max_size is at most 64
   ParetoParams params;
-  int32_t n_objectives = 0;               // M, 1 .. 4
-  const float* linear = nullptr;          // [n_problems, M, C] f32
-  const float* pair = nullptr;            // [n_problems, M, C, C] f32, symmetric, diagonal ignored
-  const float* category_value = nullptr;  // [n_problems, M] f32, or null: none; needs rules.category
-  VectorView<const int64_t> problem_ids;  // [n_problems] keys of the random draws
-  MatrixView<ParetoSet> sets;             // [n_problems, population] by front, then crowding
+  int32_t n_objectives = 0;                // M, 1 .. 4
+  const double* linear = nullptr;          // [n_problems, M, C] f64
+  const double* pair = nullptr;            // [n_problems, M, C, C] f64, symmetric, diagonal ignored
+  const double* category_value = nullptr;  // [n_problems, M] f64, or null: none; needs rules.category
+  VectorView<const int64_t> problem_ids;   // [n_problems] keys of the random draws
+  MatrixView<ParetoSet> sets;              // [n_problems, population] by front, then crowding
   /// [n_problems] the number of `sets` that are different and that no other set dominates
   VectorView<int32_t> front_size;
 };

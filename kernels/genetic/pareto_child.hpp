@@ -196,18 +196,18 @@ SHEAF_HD inline void evaluate(const ParetoArgs& args, const ParetoView& view, Pa
   }
   set.violation = set_violation(args.rules, view.problem, view.tally, ids, size);
   for (int32_t m = 0; m < kMaxObjectives; ++m) {
-    float value = 0.0f;
+    double value = 0.0;
     if (m < args.n_objectives) {
       const int64_t at = view.problem * args.n_objectives + m;
       for (int32_t a = 0; a < size; ++a) {
-        const float* row = args.pair + (at * n + ids[a]) * n;
+        const double* row = args.pair + (at * n + ids[a]) * n;
         value += args.linear[at * n + ids[a]];
         for (int32_t b = 0; b < a; ++b) value += row[ids[b]];
       }
       for (int32_t k = 0; k < different; ++k) value += args.category_value[at];
     }
-    const bool finite = value - value == 0.0f;
-    set.objective[m] = finite ? value : 0.0f;
+    const bool finite = value - value == 0.0;
+    set.objective[m] = finite ? value : 0.0;
     if (!finite) set.violation += kBroken;
   }
 }

@@ -1,3 +1,4 @@
+#include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
 #include "kernels/genetic/pareto_sort.hpp"
 
@@ -21,7 +22,7 @@ void run_pareto(const ParetoArgs& args, int64_t p, const ParetoState& state) {
   const ParetoView view = pareto_view(args, p);
   for (int32_t i = 0; i < state.n_slots; ++i) random_set(args, view, i, state.sets[i]);
   sort_slots(state, args.n_objectives, population);
-  for (int32_t generation = 1; generation <= args.params.generations; ++generation) {
+  for (int32_t generation = 1; generation <= args.params.generations && !interrupt_requested(); ++generation) {
     for (int32_t c = 0; c < population; ++c) {
       make_child(args, view, static_cast<uint32_t>(generation), c, state.sets, state.order,
                  state.sets[state.order[population + c]]);
@@ -46,6 +47,7 @@ void pareto(Context& context, const ParetoArgs& args) {
     const ParetoState state = pareto_state(memory + thread * bytes, args.params.population);
     for (int64_t p = begin; p < end; ++p) run_pareto(args, p, state);
   });
+  check_interrupt("the search for the front");
 }
 
 }  // namespace sheaf::genetic::cpu

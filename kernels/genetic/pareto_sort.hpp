@@ -94,15 +94,15 @@ SHEAF_HD inline void join_front(const ParetoState& state, int32_t level, int32_t
 
 /// Step 4, for each slot: the crowding distance in its front, neighbours of equal objectives in the order of the slots.
 SHEAF_HD inline float crowding_of(const ParetoState& state, int32_t n_objectives, int32_t i) {
-  constexpr float kInfinity = __builtin_huge_valf();
+  constexpr double kInfinity = __builtin_huge_val();
   if (state.level[i] >= kUnsorted) return 0.0f;
   float distance = 0.0f;
   for (int32_t m = 0; m < n_objectives; ++m) {
-    const float own = state.sets[i].objective[m];
-    float least = own, most = own, below = -kInfinity, above = kInfinity;
+    const double own = state.sets[i].objective[m];
+    double least = own, most = own, below = -kInfinity, above = kInfinity;
     for (int32_t j = 0; j < state.n_slots; ++j) {
       if (j == i || state.level[j] != state.level[i]) continue;
-      const float value = state.sets[j].objective[m];
+      const double value = state.sets[j].objective[m];
       least = value < least ? value : least;
       most = value > most ? value : most;
       if (value < own || (value == own && j < i)) {
@@ -111,8 +111,8 @@ SHEAF_HD inline float crowding_of(const ParetoState& state, int32_t n_objectives
         above = value < above ? value : above;
       }
     }
-    if (below == -kInfinity || above == kInfinity) return kInfinity;
-    if (most > least) distance += (above - below) / (most - least);
+    if (below == -kInfinity || above == kInfinity) return __builtin_huge_valf();
+    if (most > least) distance += static_cast<float>((above - below) / (most - least));
   }
   return distance >= 0.0f ? distance : 0.0f;  // differences of huge numbers
 }

@@ -108,6 +108,22 @@ TEST_P(FrontTest, HypervolumeIsTheExactFronts) {
   }
 }
 
+// Values that are one number in float32, of sets that do not beat each other.
+TEST_P(FrontTest, ValuesThatFloat32CannotTellApartAreKept) {
+  ParetoProblem problem;
+  problem.rules.n = 12;
+  problem.rules.min_size = problem.rules.max_size = 1;
+  problem.objectives = {{.name = "big"}, {.name = "small"}};
+  for (int i = 0; i < 12; ++i) {
+    problem.objectives[0].linear.push_back(100000000.0 + i);
+    problem.objectives[1].linear.push_back(12.0 - i);
+  }
+  const Front front = find_front(context(), problem, {.population = 16, .generations = 4});
+  ASSERT_EQ(front.sets.size(), 12u);
+  EXPECT_EQ(front.sets[0].values, (std::vector<double>{100000011.0, 1.0}));
+  EXPECT_EQ(front.sets[11].values, (std::vector<double>{100000000.0, 12.0}));
+}
+
 TEST_P(FrontTest, SaysWhenNothingIsFeasible) {
   ParetoProblem problem = shop(6, 1);
   problem.rules.must_have = {0, 1};

@@ -200,6 +200,27 @@ TEST_P(SolveTest, DecimalsFitTheirLimit) {
   EXPECT_TRUE(answer.feasible);
 }
 
+// The device works in float32; what it finds is judged in 64 bits.
+TEST_P(SolveTest, WholeNumbersBeyondFloat32AreExact) {
+  BundleProblem problem = small_problem();
+  problem.linear = {1.0, 1.0, 1.0};
+  problem.pair.assign(9, 0.0);
+  problem.limits = {{.name = "", .weights = {1e9, 1.0, 1e9 + 1.0}, .upper = 1e9}};
+  EXPECT_EQ(solve(context(), problem, params()).value, 1.0);
+  problem.limits[0].upper = 1e9 + 2.0;
+  EXPECT_EQ(solve(context(), problem, params()).value, 2.0);
+  // An equation that the rounded weights cannot meet.
+  problem.limits[0] = {.name = "", .weights = {1e12 + 7, 1e12 - 5, 3.0}, .lower = 2e12 + 5, .upper = 2e12 + 5};
+  EXPECT_EQ(solve(context(), problem, params()).items, (std::vector<int32_t>{0, 1, 2}));
+  // Terms that are one number in float32.
+  problem.limits.clear();
+  problem.max_size = 1;
+  problem.linear = {16777216.0, 16777217.0, 16777215.0};
+  EXPECT_EQ(solve(context(), problem, params()).items, (std::vector<int32_t>{1}));
+  problem.linear = {100000000.0, 100000001.0, 100000002.0};
+  EXPECT_EQ(solve(context(), problem, params()).items, (std::vector<int32_t>{2}));
+}
+
 TEST_P(SolveTest, LowerBoundsHold) {
   BundleProblem problem = small_problem();
   problem.linear = {-1.0, -2.0, -4.0};
@@ -270,6 +291,8 @@ TEST(BundleProblem, KnowsWholeNumbers) {
   problem.linear[0] = 0.5;
   EXPECT_FALSE(is_integral(problem));
   problem.linear[0] = 0x1.0p24;
+  EXPECT_TRUE(is_integral(problem));
+  problem.linear[0] = 0x1.0p52;
   EXPECT_FALSE(is_integral(problem));
 }
 

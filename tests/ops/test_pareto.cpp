@@ -84,7 +84,7 @@ void expect_true(const ref::ParetoCases& host, const Result& result) {
       const std::vector<int32_t> ids = ref::ids_of(set);
       const ref::Point expected = ref::objectives(host, p, ids);
       for (int32_t m = 0; m < host.n_objectives; ++m) {
-        EXPECT_EQ(static_cast<double>(set.objective[m]), expected[static_cast<size_t>(m)]);
+        EXPECT_EQ(set.objective[m], expected[static_cast<size_t>(m)]);
       }
       const double violation = ref::score(host.rules, p, ids).violation;
       EXPECT_NEAR(static_cast<double>(set.violation), violation, violation * 0x1.0p-23);
@@ -173,10 +173,25 @@ TEST_P(ParetoTest, BatchThreadsAndRunsDoNotMatter) {
 TEST_P(ParetoTest, BackendsAgreeToTheLastBit) {
   Context cpu;
   ref::ParetoCases host = full_cases(2, 40, 6, 4, 53);
-  for (float& x : host.linear) x *= 0.3f;
-  for (float& x : host.pair) x *= 0.7f;
+  for (double& x : host.linear) x *= 0.3;
+  for (double& x : host.pair) x *= 0.7;
   const ParetoParams params{.population = kSlow ? 8 : 24, .generations = kSlow ? 1 : 5, .seed = 7};
   EXPECT_EQ(run(context(), host, params), run(cpu, host, params));
+}
+
+// One number in float32, so that item 0 would dominate all others.
+TEST_P(ParetoTest, ObjectivesAreInDoublePrecision) {
+  ref::ParetoCases host = plain_cases(1, 8, 1, 2, 53);
+  host.rules.min_size = 1;
+  host.rules.upper.assign(host.rules.upper.size(), 1e9);
+  host.pair.assign(host.pair.size(), 0.0);
+  for (size_t i = 0; i < 8; ++i) {
+    host.linear[i] = 100000000.0 + static_cast<double>(i);
+    host.linear[8 + i] = 8.0 - static_cast<double>(i);
+  }
+  const Result result = run(context(), host, {.population = 16, .generations = 2});
+  EXPECT_EQ(result.front_size[0], 8);
+  expect_true(host, result);
 }
 
 TEST_P(ParetoTest, InfeasibleProblemsEndAtTheLeastViolation) {
@@ -211,8 +226,8 @@ TEST_P(ParetoTest, SmallestAndLargestShapes) {
 
 TEST_P(ParetoTest, ObjectivesThatAreNotFiniteAreInfeasible) {
   ref::ParetoCases host = plain_cases(1, 10, 3, 2, 58);
-  for (size_t i = 0; i < 5; ++i) host.linear[i] = std::numeric_limits<float>::quiet_NaN();
-  host.linear[5] = std::numeric_limits<float>::infinity();
+  for (size_t i = 0; i < 5; ++i) host.linear[i] = std::numeric_limits<double>::quiet_NaN();
+  host.linear[5] = std::numeric_limits<double>::infinity();
   const Result result = run(context(), host, params());
   for (int64_t k = 0; k < result.front_size[0]; ++k) {
     EXPECT_EQ(result.set(0, k).violation, 0.0f);
@@ -266,7 +281,7 @@ struct Slots {
         continue;
       }
       set.mask[0] = static_cast<uint32_t>(i + 1);
-      for (int32_t m = 0; m < n_objectives; ++m) set.objective[m] = static_cast<float>(dice(values));
+      for (int32_t m = 0; m < n_objectives; ++m) set.objective[m] = dice(values);
       set.violation = dice(5) == 0 ? static_cast<float>(dice(2)) : 0.0f;
     }
     for (int32_t i = 0; i < state.n_slots; ++i) genetic::compare_slot(state, n_objectives, i);
@@ -329,13 +344,13 @@ TEST(ParetoSort, CrowdingIsTheTextbooks) {
       for (int32_t k = 0; k < m && !front.empty(); ++k) {
         const auto value = [&](int32_t i) { return state.sets[i].objective[k]; };
         std::ranges::stable_sort(front, std::ranges::less{}, value);
-        const float range = value(front.back()) - value(front.front());
+        const double range = value(front.back()) - value(front.front());
         for (size_t at = 0; at < front.size(); ++at) {
           float& sum = expected[static_cast<size_t>(front[at])];
           if (at == 0 || at + 1 == front.size()) {
             sum = std::numeric_limits<float>::infinity();
-          } else if (range > 0.0f) {
-            sum += (value(front[at + 1]) - value(front[at - 1])) / range;
+          } else if (range > 0.0) {
+            sum += static_cast<float>((value(front[at + 1]) - value(front[at - 1])) / range);
           }
         }
         std::ranges::sort(front);

@@ -13,16 +13,16 @@ ParetoCases pareto_cases(const SearchCases& rules, int32_t n_objectives, uint32_
   const auto n = static_cast<size_t>(rules.n_candidates);
   for (int64_t p = 0; p < rules.n_problems; ++p) {
     for (int32_t m = 0; m < n_objectives; ++m) {
-      for (size_t i = 0; i < n; ++i) cases.linear.push_back(static_cast<float>(gain(engine)));
+      for (size_t i = 0; i < n; ++i) cases.linear.push_back(gain(engine));
       const size_t first = cases.pair.size();
       cases.pair.resize(first + n * n);
       for (size_t i = 0; i < n; ++i) {
         for (size_t j = 0; j < i; ++j) {
-          const float value = share(engine) == 0 ? static_cast<float>(bond(engine)) : 0.0f;
+          const double value = share(engine) == 0 ? bond(engine) : 0.0;
           cases.pair[first + i * n + j] = cases.pair[first + j * n + i] = value;
         }
       }
-      if (!rules.category.empty()) cases.category_value.push_back(m + 1 == n_objectives ? 25.0f : 0.0f);
+      if (!rules.category.empty()) cases.category_value.push_back(m + 1 == n_objectives ? 25.0 : 0.0);
     }
   }
   return cases;
@@ -30,8 +30,8 @@ ParetoCases pareto_cases(const SearchCases& rules, int32_t n_objectives, uint32_
 
 ParetoCases pick(const ParetoCases& cases, int64_t p) {
   const int64_t m = cases.n_objectives, n = cases.rules.n_candidates;
-  const auto part = [&](const std::vector<float>& all, int64_t size) {
-    return all.empty() ? all : std::vector<float>(all.begin() + p * size, all.begin() + (p + 1) * size);
+  const auto part = [&](const std::vector<double>& all, int64_t size) {
+    return all.empty() ? all : std::vector<double>(all.begin() + p * size, all.begin() + (p + 1) * size);
   };
   return {pick(cases.rules, p), cases.n_objectives, part(cases.linear, m * n), part(cases.pair, m * n * n),
           part(cases.category_value, m)};
@@ -48,14 +48,13 @@ Point objectives(const ParetoCases& cases, int64_t p, const std::vector<int32_t>
     const int64_t at = p * cases.n_objectives + m;
     double value = 0.0;
     for (const int32_t i : set) {
-      value += static_cast<double>(cases.linear[static_cast<size_t>(at * n + i)]);
+      value += cases.linear[static_cast<size_t>(at * n + i)];
       for (const int32_t j : set) {
-        if (j < i) value += static_cast<double>(cases.pair[static_cast<size_t>((at * n + i) * n + j)]);
+        if (j < i) value += cases.pair[static_cast<size_t>((at * n + i) * n + j)];
       }
     }
     if (!cases.category_value.empty()) {
-      value +=
-          static_cast<double>(cases.category_value[static_cast<size_t>(at)]) * static_cast<double>(categories.size());
+      value += cases.category_value[static_cast<size_t>(at)] * static_cast<double>(categories.size());
     }
     point.push_back(value);
   }

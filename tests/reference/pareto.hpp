@@ -13,7 +13,7 @@ namespace sheaf::ref {
 struct ParetoCases {
   SearchCases rules;
   int32_t n_objectives = 0;
-  std::vector<float> linear{}, pair{}, category_value{};
+  std::vector<double> linear{}, pair{}, category_value{};
 };
 
 /// Whole-numbered objectives of both signs under `rules`; the last one counts categories too, where the rules have any.
@@ -45,7 +45,7 @@ class DeviceParetoCases {
 
  private:
   DeviceSearchCases rules_;
-  Buffer<float> linear_, pair_, category_value_;
+  Buffer<double> linear_, pair_, category_value_;
   genetic::ParetoArgs args_;
 };
 
