@@ -26,7 +26,7 @@ struct RunFacts {
 /// negative, and a file with neither column.
 RunFacts read_run_facts(const std::filesystem::path& path, const data::Prepared& prepared, const Context& context);
 
-/// Bundles of an earlier result: a folder of `sheaf search` or `sheaf score`, or its bundles.jsonl or users.jsonl.
+/// Bundles of an earlier result: its folder, which must be whole by its checksums, or a bundles.jsonl or users.jsonl.
 struct KnownBundles {
   std::vector<std::vector<int32_t>> any;                         // of the catalog
   std::map<int64_t, std::vector<std::vector<int32_t>>> of_user;  // by user
