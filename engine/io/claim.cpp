@@ -84,16 +84,18 @@ fs::path behind_link(const fs::path& path) {
   const fs::path target = path.has_filename() ? path : path.parent_path();
   std::error_code error;
   if (!fs::is_symlink(fs::symlink_status(target, error))) return target;
-  const fs::path behind = fs::canonical(target, error);
-  if (error) {
-    throw UsageError(target.string() + " is a symbolic link that leads nowhere", "make what it names, or remove it");
-  }
-  return behind;
+  fs::path behind = fs::canonical(target, error);
+  if (!error) return behind;
+  behind = folder_of(target) / fs::read_symlink(target, error);
+  if (!partials_of(behind, /*aside=*/true).empty()) return behind;  // a claim brings it back
+  throw UsageError(target.string() + " is a symbolic link that leads nowhere", "make what it names, or remove it");
 }
 
 fs::path aside_of(const fs::path& partial) { return partial.string() + std::string(kAside); }
 
-void restore_aside(const fs::path& target) {
+void restore_aside(const fs::path& path) {
+  std::error_code error;
+  const fs::path target = fs::is_symlink(path, error) ? folder_of(path) / fs::read_symlink(path, error) : path;
   if (!partials_of(target, /*aside=*/true).empty()) const Claim clears_up(target, Claim::Busy::refuse, "cannot read");
 }
 
@@ -150,7 +152,9 @@ bool Claim::try_lock(const char* action) {
 
 Claim::~Claim() {
   if (descriptor_ < 0) return;
-  ::unlink(lock_.c_str());  // before the lock is free: whoever waits for this file sees that its name is gone
+  struct stat about {};
+  // Before the lock is free: whoever has opened the file sees then that its name is gone. Ours is empty.
+  if (::fstat(descriptor_, &about) == 0 && about.st_size == 0) ::unlink(lock_.c_str());
   ::close(descriptor_);
 }
 

@@ -38,9 +38,9 @@ std::filesystem::path behind_link(const std::filesystem::path& target);
 /// Where the former folder stands while `partial` takes its place, on a file system that cannot exchange the two.
 std::filesystem::path aside_of(const std::filesystem::path& partial);
 
-/// Where `target` is missing because a run was killed while it replaced it: brings the folder that was set aside back.
-/// For whoever reads `target`.
-void restore_aside(const std::filesystem::path& target);
+/// Where `path`, or what a link there names, is missing because a run was killed while it replaced it: brings the
+/// folder that was set aside back. For whoever reads it.
+void restore_aside(const std::filesystem::path& path);
 
 /// Removes a folder that Sheaf wrote. If it holds a file that its manifest does not list, everything stays, because
 /// that file is somebody's; gives the file's name, else an empty text. Errors are ignored: the next claim tries again.

@@ -211,6 +211,19 @@ TEST(Folder, OneWriterAtATime) {
   EXPECT_EQ(names_in(temp.path()), (std::vector<std::string>{"link", "model", "other"}));
 }
 
+TEST(Claim, NamesAreRandomAndTheLockFileGoes) {
+  const TempFolder temp;
+  {
+    const Claim claim(temp.path() / "x", Claim::Busy::refuse, "cannot write");
+    EXPECT_NE(claim.partial(), claim.partial());
+    EXPECT_EQ(names_in(temp.path()), std::vector<std::string>{"x.sheaf-lock"});
+  }
+  EXPECT_TRUE(names_in(temp.path()).empty());
+  write_bytes(temp.path() / "x.sheaf-lock", "a file of somebody");
+  { const Claim claim(temp.path() / "x", Claim::Busy::refuse, "cannot write"); }
+  EXPECT_EQ(test::read_bytes(temp.path() / "x.sheaf-lock"), "a file of somebody");
+}
+
 TEST(Folder, TheNextWriterClearsUpWhatAKilledOneLeft) {
   const TempFolder temp;
   const fs::path target = temp.path() / "model";
@@ -257,6 +270,16 @@ TEST(Folder, WhatWasSetAsideComesBack) {
   const std::string message = said([&] { EXPECT_EQ(read_folder(target, "model")["seed"], 7); });
   EXPECT_NE(message.find("is back"), std::string::npos) << message;
   EXPECT_EQ(names_in(temp.path()), std::vector<std::string>{"model"});
+  // Behind a link, too: for a writer and for a reader.
+  const fs::path link = temp.path() / "link";
+  fs::create_directory_symlink("model", link);
+  kill_between_the_renames();
+  make(link, "model", "newer");
+  EXPECT_EQ(read_tree(target)["data.bin"], "newer");
+  kill_between_the_renames();
+  EXPECT_EQ(read_folder(link, "model")["seed"], 7);
+  EXPECT_EQ(read_tree(target)["data.bin"], "old");
+  fs::remove(link);
   // If something has its place, it was only not removed yet.
   fs::create_directory(aside);
   make(target, "model", "new");
