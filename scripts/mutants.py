@@ -67,7 +67,7 @@ FAULTS = [
     ("engine/models/choose.cpp", ": now.validation_ndcg > best", ": now.validation_ndcg < best"),
     ("engine/models/tensors.cpp", "has_rows != rows || has_cols != cols", "has_rows != rows"),
     ("engine/models/model_file.cpp", "apply_settings(model.settings(), values);", ""),
-    ("engine/models/model_file.cpp", 'model.calibration.offset = manifest.at("calibration").at("offset").get<double>();', ""),
+    ("engine/models/model_file.cpp", 'model.calibration.offset = number_at(manifest.at("calibration"), "offset");', ""),
     ("engine/scoring/scorer.cpp", "sum / static_cast<double>(queries.n())", "sum"),
     ("engine/scoring/scorer.cpp", "view.row_offsets += first;", "view.row_offsets += 0 * first;"),
     ("engine/scoring/linear_scorer.cpp", ".offset = static_cast<float>(calibration.offset),", ""),

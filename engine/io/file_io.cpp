@@ -1,19 +1,22 @@
 #include "engine/io/file_io.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <fstream>
+#include <memory>
 #include <system_error>
 
+#include "engine/io/claim.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::io {
 
 static constexpr size_t kMostOfStart = 256;  // bytes by which the kind of a file is known
+static constexpr size_t kBlock = size_t{1} << 16;
 
 void throw_errno(const std::string& action, const std::filesystem::path& path) {
   const int code = errno;
@@ -23,7 +26,19 @@ void throw_errno(const std::string& action, const std::filesystem::path& path) {
   if (code == ENOENT) mend = "check the path; folders above it must exist";
   if (code == ENOTDIR) mend = "check the path; what stands before a slash must be a folder";
   if (code == ENAMETOOLONG) mend = "give a shorter name";
+  if (code == ENOMEM) throw DeviceError(action + " " + path.string() + ": out of memory", "close other programs");
   throw DataError(action + " " + path.string() + ": " + std::generic_category().message(code), mend);
+}
+
+std::string read_file(const std::filesystem::path& path, size_t most) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  if (!file) throw_errno("cannot read", path);
+  std::string text, block(std::min(kBlock, most), '\0');
+  for (size_t n; text.size() < most && (n = std::fread(block.data(), 1, block.size(), file.get())) > 0;) {
+    text.append(block, 0, std::min(n, most - text.size()));
+  }
+  if (std::ferror(file.get()) != 0) throw_errno("cannot read", path);
+  return text;
 }
 
 OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
@@ -58,39 +73,35 @@ void write_file(const std::filesystem::path& path, const std::string& text) {
   file.finish();
 }
 
-static std::filesystem::path folder_of(const std::filesystem::path& path) {
+std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
-static std::filesystem::path partial_of(const std::filesystem::path& path) {
-  return path.string() + ".partial-" + std::to_string(::getpid());
-}
-
 void replace_file(const std::filesystem::path& path, const std::string& text) {
-  const std::filesystem::path partial = partial_of(path);
+  const std::filesystem::path target = behind_link(path);
+  const Claim claim(target, Claim::Busy::wait, "cannot write");
+  const std::filesystem::path partial = claim.partial();
   try {
     write_file(partial, text);
-    if (::rename(partial.c_str(), path.c_str()) != 0) throw_errno("cannot write", path);
+    if (::rename(partial.c_str(), target.c_str()) != 0) throw_errno("cannot write", path);
   } catch (...) {
     ::unlink(partial.c_str());
     throw;
   }
-  sync_folder(folder_of(path));
+  confirm_on_disk(path, target);
 }
 
 /// Whether the file is empty or begins as one of `starts`.
 static bool begins_with_one_of(const std::filesystem::path& path, std::initializer_list<std::string_view> starts) {
-  std::ifstream file(path, std::ios::binary);
-  std::string begin(kMostOfStart, '\0');
-  file.read(begin.data(), std::ssize(begin));
-  begin.resize(static_cast<size_t>(file.gcount()));
+  const std::string begin = read_file(path, kMostOfStart);
   return begin.empty() || std::ranges::any_of(starts, [&](std::string_view start) { return begin.starts_with(start); });
 }
 
-void check_file_target(const std::filesystem::path& path, std::initializer_list<std::string_view> starts) {
+void check_file_target(const std::filesystem::path& given, std::initializer_list<std::string_view> starts) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored) || !path.has_filename()) {
-    throw UsageError(path.string() + " is a folder, not a file", "give the name of a file");
+  const std::filesystem::path path = behind_link(given);
+  if (std::filesystem::is_directory(path, ignored) || !given.has_filename()) {
+    throw UsageError(given.string() + " is a folder, not a file", "give the name of a file");
   }
   if (std::filesystem::exists(path, ignored)) {
     const char* const mend = "choose another place, or move what is there away";
@@ -99,7 +110,8 @@ void check_file_target(const std::filesystem::path& path, std::initializer_list<
       throw UsageError(path.string() + " exists and is no earlier result of this kind", mend);
     }
   }
-  const std::filesystem::path partial = partial_of(path);
+  const Claim claim(path, Claim::Busy::wait, "cannot write");
+  const std::filesystem::path partial = claim.partial();
   const int descriptor = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor < 0) throw_errno("cannot write", path);
   ::close(descriptor);
@@ -114,6 +126,16 @@ void sync_folder(const std::filesystem::path& path) {
   ::close(descriptor);
   errno = code;
   if (failed) throw_errno("cannot sync folder", path);
+}
+
+void confirm_on_disk(const std::filesystem::path& given, const std::filesystem::path& target) {
+  try {
+    sync_folder(folder_of(target));
+  } catch (const Error& error) {
+    throw DataError(fmt::format("{} is written, but the system cannot say that it is on the disk: {}", given.string(),
+                                error.what()),
+                    "look at the disk; the result is lost only if the machine stops now");
+  }
 }
 
 }  // namespace sheaf::io

@@ -4,14 +4,22 @@
 #include <cstddef>
 #include <filesystem>
 #include <initializer_list>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace sheaf::io {
 
-/// Throws DataError("<action> <path>: <text of errno>"). Reads errno: call right after the failure.
+/// Throws DataError("<action> <path>: <text of errno>"), or DeviceError where memory is short. Reads errno: call right
+/// after the failure.
 [[noreturn]] void throw_errno(const std::string& action, const std::filesystem::path& path);
+
+/// The bytes of a file, `most` of them at most.
+std::string read_file(const std::filesystem::path& path, size_t most = std::numeric_limits<size_t>::max());
+
+/// The folder that holds `path`.
+std::filesystem::path folder_of(const std::filesystem::path& path);
 
 /// A file being written: create (or truncate), append, then finish() once. Without finish() its content is undefined.
 class OutputFile {
@@ -35,7 +43,7 @@ class OutputFile {
 void write_file(const std::filesystem::path& path, const std::string& text);
 
 /// The same, but written beside the target and renamed: a reader sees the old file or the new one, never a half-written
-/// one.
+/// one. A symbolic link stays, and the file behind it is replaced. A writer waits for another one of the same file.
 void replace_file(const std::filesystem::path& path, const std::string& text);
 
 /// Long runs call it first: fails if `replace_file` would. UsageError if `path` is no plain file, or one that is not
@@ -45,5 +53,8 @@ void check_file_target(const std::filesystem::path& path, std::initializer_list<
 
 /// fsync of a folder, so that the names in it are on the disk.
 void sync_folder(const std::filesystem::path& path);
+/// The same for the folder that holds `target`, which has been renamed into place: an error says so. Users know the
+/// place as `given`.
+void confirm_on_disk(const std::filesystem::path& given, const std::filesystem::path& target);
 
 }  // namespace sheaf::io

@@ -2,40 +2,23 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <fstream>
-#include <memory>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "engine/io/file_io.hpp"
+#include "engine/io/standard_streams.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::io {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr const char* kManifest = "manifest.json";
-
-/// The manifest as JSON, or a discarded value if there is none or it does not parse.
-nlohmann::json try_manifest(const fs::path& folder) {
-  std::ifstream file(folder / kManifest, std::ios::binary);
-  return file ? nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false)
-              : nlohmann::json(nlohmann::json::value_t::discarded);
-}
-
-std::string kind_of(const nlohmann::json& manifest) {
-  return manifest.is_object() && manifest.contains("kind") && manifest["kind"].is_string()
-             ? manifest["kind"].get<std::string>()
-             : std::string();
-}
 
 /// A name that stays inside the folder.
 bool is_inside(const fs::path& name) {
@@ -68,9 +51,6 @@ nlohmann::json seal_files(const fs::path& folder) {
   return sealed;
 }
 
-/// "folder/" without its slash.
-fs::path without_slash(fs::path target) { return target.has_filename() ? target : target.parent_path(); }
-
 /// Such a folder cannot be renamed. A bind mount of the same file system is found only where the kernel says so.
 bool is_mount_point(const fs::path& folder) {
 #ifdef STATX_ATTR_MOUNT_ROOT
@@ -82,8 +62,8 @@ bool is_mount_point(const fs::path& folder) {
 #endif
 }
 
-/// UsageError unless a folder of `kind` may take the place of what is at `target`.
-void check_replaceable(const fs::path& target, const std::string& kind) {
+/// UsageError unless nothing, an empty folder or a folder of `kind` is at `target`.
+void check_kind(const fs::path& target, const std::string& kind) {
   std::error_code ignored;
   const std::string mend = "choose another place, or move what is there away";
   const fs::path name = target.filename();
@@ -91,10 +71,8 @@ void check_replaceable(const fs::path& target, const std::string& kind) {
     throw UsageError(fmt::format("'{}' names no folder of its own", target.string()),
                      "give the folder a name, such as " + (target / kind).lexically_normal().string());
   }
-  if (!fs::exists(fs::symlink_status(target, ignored))) return;
-  if (fs::is_symlink(fs::symlink_status(target, ignored)) || !fs::is_directory(target, ignored)) {
-    throw UsageError(target.string() + " exists and is not a folder", mend);
-  }
+  if (!fs::exists(target, ignored)) return;
+  if (!fs::is_directory(target, ignored)) throw UsageError(target.string() + " exists and is not a folder", mend);
   if (is_mount_point(target)) {
     throw UsageError(target.string() + " is where a file system is mounted, and cannot be replaced",
                      "give a folder in it, such as " + (target / kind).string());
@@ -107,103 +85,98 @@ void check_replaceable(const fs::path& target, const std::string& kind) {
                    mend);
 }
 
-fs::path partial_of(const fs::path& target) { return target.string() + fmt::format(".partial-{}", ::getpid()); }
-
-/// An error names the target: nobody has heard of the partial folder.
-void make_partial(const fs::path& partial, const fs::path& target) {
-  std::error_code error;
-  fs::remove_all(partial, error);  // left by a killed run that had the same process id
-  if (fs::create_directory(partial, error)) return;
-  errno = error.value();
-  throw_errno("cannot make folder", target);
+/// The same, and UsageError if a file is there that the manifest does not list.
+void check_replaceable(const fs::path& target, const std::string& kind) {
+  check_kind(target, kind);
+  if (!fs::exists(target) || fs::is_empty(target)) return;
+  if (const std::string foreign = foreign_file(target, try_manifest(target)); !foreign.empty()) {
+    throw UsageError(fmt::format("{} holds {}, which its manifest does not list", target.string(), foreign),
+                     "it would be lost with the older result: move it away, or choose another place");
+  }
 }
 
-/// Puts `partial` at `target`, which check_replaceable has approved, and removes what was there.
-void rename_into_place(const fs::path& partial, const fs::path& target) {
+/// The place that `given` names, if it has a name and may be replaced.
+fs::path checked_target(const fs::path& given, const std::string& kind) {
+  const fs::path target = behind_link(given);
+  check_replaceable(target, kind);
+  return target;
+}
+
+/// An error names the target: nobody has heard of the partial folder.
+fs::path make_partial(const Claim& claim, const fs::path& target) {
+  for (;;) {
+    const fs::path partial = claim.partial();
+    if (::mkdir(partial.c_str(), 0777) == 0) return partial;
+    if (errno != EEXIST) throw_errno("cannot make folder", target);
+  }
+}
+
+/// Puts `partial` at `target`, which check_kind has approved; gives the place of what was there, or nothing.
+fs::path rename_into_place(const fs::path& partial, const fs::path& target) {
   if (!fs::exists(target) || fs::is_empty(target)) {
     if (std::rename(partial.c_str(), target.c_str()) != 0) throw_errno("cannot rename to", target);
-    return;
+    return {};
   }
-  if (::renameat2(AT_FDCWD, partial.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0) {
-    fs::remove_all(partial);
-    return;
-  }
+  if (::renameat2(AT_FDCWD, partial.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0) return partial;
   if (errno != EINVAL && errno != ENOSYS) throw_errno("cannot replace", target);
-  // Some network file systems cannot exchange: two renames, and the older folder comes back if the second fails.
-  const fs::path old = partial.string() + ".old";
-  if (std::rename(target.c_str(), old.c_str()) != 0) throw_errno("cannot replace", target);
+  // Some network file systems cannot exchange: two renames, and the older folder comes back if the second fails. If the
+  // process ends between the two, the next claim brings it back.
+  const fs::path aside = aside_of(partial);
+  if (std::rename(target.c_str(), aside.c_str()) != 0) throw_errno("cannot replace", target);
   if (std::rename(partial.c_str(), target.c_str()) != 0) {
     const int code = errno;
-    std::rename(old.c_str(), target.c_str());
+    std::rename(aside.c_str(), target.c_str());
     errno = code;
     throw_errno("cannot replace", target);
   }
-  fs::remove_all(old);
+  return aside;
 }
 
 }  // namespace
 
-std::string sha256_file(const fs::path& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) throw_errno("cannot read", path);
-  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> digest(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-  bool good = digest && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1;
-  std::vector<unsigned char> block(size_t{1} << 20);
-  while (good) {
-    const size_t n = std::fread(block.data(), 1, block.size(), file.get());
-    if (n == 0) break;
-    good = EVP_DigestUpdate(digest.get(), block.data(), n) == 1;
-  }
-  if (std::ferror(file.get()) != 0) throw_errno("cannot read", path);
-  unsigned char hash[EVP_MAX_MD_SIZE];
-  unsigned int length = 0;
-  if (!good || EVP_DigestFinal_ex(digest.get(), hash, &length) != 1) {
-    throw DataError("cannot compute the sha256 of " + path.string());
-  }
-  std::string hex;
-  for (unsigned int i = 0; i < length; ++i) hex += fmt::format("{:02x}", hash[i]);
-  return hex;
-}
-
-void check_target(const fs::path& path, const std::string& kind) {
-  const fs::path target = without_slash(path);
-  check_replaceable(target, kind);
-  const fs::path partial = partial_of(target);
-  make_partial(partial, target);
-  std::error_code ignored;
-  fs::remove(partial, ignored);
-}
-
-FolderWriter::FolderWriter(fs::path target) : target_(without_slash(std::move(target))), partial_(partial_of(target_)) {
-  make_partial(partial_, target_);
+FolderWriter::FolderWriter(const fs::path& target, std::string kind) try
+    : given_(target),
+      target_(checked_target(target, kind)),
+      kind_(std::move(kind)),
+      claim_(target_, Claim::Busy::refuse, "cannot make folder") {
+  check_replaceable(target_, kind_);  // once more: the claim may have brought an older folder back
+  partial_ = make_partial(claim_, target_);
+} catch (const fs::filesystem_error& error) {
+  throw DataError(fmt::format("cannot write {}: {}", target.string(), error.code().message()));
 }
 
 FolderWriter::~FolderWriter() {
-  std::error_code ignored;
-  if (!committed_) fs::remove_all(partial_, ignored);
+  if (committed_) return;
+  try {
+    fs::remove_all(partial_);
+  } catch (const std::exception&) {  // the next claim tries again
+  }
 }
 
-void FolderWriter::commit(const std::string& kind, nlohmann::json manifest) {
-  check_replaceable(target_, kind);
+void FolderWriter::commit(nlohmann::json manifest) {
+  fs::path former;
   try {
-    manifest["kind"] = kind;
+    check_kind(target_, kind_);
+    manifest["kind"] = kind_;
     manifest["version"] = kFolderVersion;
     manifest["files"] = seal_files(partial_);
-    OutputFile file(partial_ / kManifest);
-    file.append(manifest.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-    file.finish();
+    write_file(partial_ / kManifest, sealed_text(std::move(manifest)));
     sync_folder(partial_);
-    rename_into_place(partial_, target_);
-    const fs::path parent = target_.parent_path();
-    sync_folder(parent.empty() ? fs::path(".") : parent);
+    former = rename_into_place(partial_, target_);
   } catch (const fs::filesystem_error& error) {
-    throw DataError(fmt::format("cannot write {}: {}", target_.string(), error.code().message()));
+    throw DataError(fmt::format("cannot write {}: {}", given_.string(), error.code().message()));
   }
   committed_ = true;
+  confirm_on_disk(given_, target_);
+  if (const std::string foreign = former.empty() ? "" : discard_folder(former); !foreign.empty()) {
+    say(fmt::format("note: {} came into {} while it was being replaced; it is now in {}\n", foreign, given_.string(),
+                    former.string()));
+  }
 }
 
-nlohmann::json read_folder(const fs::path& path, const std::string& kind) {
+nlohmann::json read_folder(const fs::path& path, const std::string& kind, std::initializer_list<const char*> required) {
   std::error_code error;
+  if (!fs::is_directory(path, error)) restore_aside(path);
   if (!fs::is_directory(path, error)) {
     throw DataError(fmt::format("{} is not a folder", path.string()),
                     fmt::format("make it first, or give the folder of a '{}'", kind));
@@ -212,15 +185,21 @@ nlohmann::json read_folder(const fs::path& path, const std::string& kind) {
     throw DataError(fmt::format("{}: {}", path.string(), message), "make the folder again");
   };
   if (!fs::exists(path / kManifest, error)) fail("no manifest.json");
-  nlohmann::json manifest = try_manifest(path);
+  const std::string text = read_file(path / kManifest);
+  const nlohmann::json manifest = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   const std::string found = kind_of(manifest);
   if (found.empty()) fail("manifest.json is damaged");
-  if (found != kind) fail(fmt::format("holds kind '{}', expected '{}'", found, kind));
+  if (!kind.empty() && found != kind) fail(fmt::format("holds kind '{}', expected '{}'", found, kind));
   if (!manifest.contains("version") || manifest["version"] != kFolderVersion) {
-    fail(fmt::format("version {}, this program reads {}", manifest.value("version", nlohmann::json()).dump(),
-                     kFolderVersion));
+    const std::string version = manifest.value("version", nlohmann::json()).dump();
+    throw DataError(fmt::format("{}: version {}, this program reads {}", path.string(), version, kFolderVersion),
+                    "another version of Sheaf wrote it: run the command that made it again (import, train, ..)");
   }
+  if (const std::string fault = seal_fault(text, manifest); !fault.empty()) fail("manifest.json " + fault);
   if (!manifest.contains("files") || !manifest["files"].is_object()) fail("manifest.json lists no files");
+  for (const char* name : required) {
+    if (!manifest["files"].contains(name)) fail(fmt::format("manifest.json does not list {}", name));
+  }
   for (const auto& [name, sealed] : manifest["files"].items()) {
     if (!is_inside(name) || !sealed.is_object() || !sealed.contains("bytes") || !sealed["bytes"].is_number_unsigned() ||
         !sealed.contains("sha256") || !sealed["sha256"].is_string()) {
@@ -237,6 +216,11 @@ nlohmann::json read_folder(const fs::path& path, const std::string& kind) {
     }
   }
   return manifest;
+}
+
+void check_same(const fs::path& path, const nlohmann::json& manifest) {
+  if (try_manifest(path) == manifest) return;
+  throw DataError(path.string() + " was replaced while it was being read", "run the same command again");
 }
 
 }  // namespace sheaf::io

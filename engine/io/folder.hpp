@@ -1,30 +1,29 @@
 #pragma once
-/// A prepared data set and a checkpoint are each a folder of files with a manifest.json that is written last. A folder
-/// is written beside its target and then renamed, so a reader sees the old one or the new one, never a half-written
-/// one.
+/// What the program writes is a folder of files with a manifest.json that is written last (manifest.hpp). A folder is
+/// written beside its target and then renamed, so a reader sees the old one or the new one, never a half-written one.
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "engine/io/claim.hpp"
+#include "engine/io/manifest.hpp"
+
 namespace sheaf::io {
 
-/// Version of the folder's layout; a folder of another version is refused.
-inline constexpr int64_t kFolderVersion = 1;
-
-/// Lower-case hex SHA-256 of a file's bytes. DataError if it cannot be read.
-std::string sha256_file(const std::filesystem::path& path);
-
-/// Long runs call it first: fails if a FolderWriter for `target` would. UsageError unless a folder of `kind` may be put
-/// there: nothing is there, or an empty folder, or an older one of that kind. DataError with the system's reason if no
-/// folder can be made beside it, which is tried.
-void check_target(const std::filesystem::path& target, const std::string& kind);
+/// Version of the folder's layout; a folder of another version is refused. Version 1 had no checksum of the manifest.
+inline constexpr int64_t kFolderVersion = 2;
 
 class FolderWriter {
  public:
-  /// Makes `<target>.partial-<pid>`. DataError with the path and the system's reason if that fails.
-  explicit FolderWriter(std::filesystem::path target);
+  /// Long runs make it first: it fails if the commit would. Claims the place (claim.hpp) until it is destroyed, and
+  /// makes the partial folder. UsageError unless a folder of `kind` may be put there: nothing is there, or an empty
+  /// folder, or an older one of that kind that holds nothing but what its manifest lists. A symbolic link to a folder
+  /// stays; the folder behind it is meant. DataError with the system's reason if nothing can be made there, or if
+  /// another process is writing it.
+  FolderWriter(const std::filesystem::path& target, std::string kind);
   /// Removes the partial folder unless it was committed.
   ~FolderWriter();
   FolderWriter(const FolderWriter&) = delete;
@@ -33,17 +32,26 @@ class FolderWriter {
   /// The partial folder: write the files here, then commit.
   const std::filesystem::path& path() const noexcept { return partial_; }
 
-  /// Adds kind, version and the size and sha256 of every file to `manifest` (an object), writes it, fsyncs all and
-  /// renames the folder to the target. An older folder of the same kind is replaced; anything else there is a
-  /// UsageError and stays as it is.
-  void commit(const std::string& kind, nlohmann::json manifest);
+  /// Adds kind, version, the size and sha256 of every file and its own checksum to `manifest` (an object), writes it,
+  /// fsyncs all and renames the folder to the target. The older folder is removed, but not a file that somebody has put
+  /// there since: a line on stderr then names what is left.
+  void commit(nlohmann::json manifest);
 
  private:
-  std::filesystem::path target_, partial_;
+  std::filesystem::path given_, target_;
+  std::string kind_;
+  Claim claim_;
+  std::filesystem::path partial_;
   bool committed_ = false;
 };
 
-/// The manifest of a folder whose kind, version, and every listed file's size and sha256 are right; else DataError.
-nlohmann::json read_folder(const std::filesystem::path& path, const std::string& kind);
+/// The manifest of a folder whose kind, version, checksum, and every listed file's size and sha256 are right, and that
+/// lists all `required` files; else DataError. An empty `kind` takes any.
+nlohmann::json read_folder(const std::filesystem::path& path, const std::string& kind,
+                           std::initializer_list<const char*> required = {});
+
+/// Call when all is read from the folder that `manifest` is of. DataError if another one has taken its place meanwhile:
+/// then the parts may be of both.
+void check_same(const std::filesystem::path& path, const nlohmann::json& manifest);
 
 }  // namespace sheaf::io

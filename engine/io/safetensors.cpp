@@ -12,6 +12,9 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -90,6 +93,34 @@ HeaderEntry parse_entry(const std::filesystem::path& path, const std::string& na
                      fmt::join(entry.shape, ", ")));
   }
   return entry;
+}
+
+/// The header, a JSON object, as the format wants it: it begins with '{', nothing but spaces follows it, and no object
+/// has a key twice.
+nlohmann::json parse_header(const std::filesystem::path& path, std::string_view text) {
+  const size_t last = text.find_last_not_of(' ');
+  if (!text.starts_with('{') || text[last] != '}' || text.find('\0') != std::string_view::npos) {
+    fail(path, "the header is not a JSON object from its first byte on, with nothing but spaces after it");
+  }
+  std::vector<std::set<std::string>> open;  // the keys of the objects around
+  std::optional<std::string> repeated;
+  const auto watch = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+    using Event = nlohmann::json::parse_event_t;
+    if (event == Event::object_start) open.emplace_back();
+    if (event == Event::object_end) open.pop_back();
+    if (event == Event::key && !open.back().insert(value.get<std::string>()).second)
+      repeated = value.get<std::string>();
+    return true;
+  };
+  nlohmann::json header = nlohmann::json::parse(text, watch, /*allow_exceptions=*/false);
+  if (!header.is_object()) fail(path, "the header is not a JSON object");
+  if (repeated) fail(path, fmt::format("the header has the key '{}' twice", *repeated));
+  const auto about = header.find("__metadata__");
+  if (about != header.end() &&
+      (!about->is_object() || !std::ranges::all_of(*about, [](const auto& value) { return value.is_string(); }))) {
+    fail(path, "__metadata__ is not an object of texts");
+  }
+  return header;
 }
 
 }  // namespace
@@ -187,10 +218,8 @@ void SafetensorsFile::parse() {
   if (header_bytes > kMaxHeaderBytes || header_bytes > size_ - kLengthBytes) {
     fail(path_, fmt::format("header: expected {} bytes, found {}", header_bytes, size_ - kLengthBytes));
   }
-  const char* text = reinterpret_cast<const char*>(data_ + kLengthBytes);
-  const auto header = nlohmann::json::parse(text, text + header_bytes, nullptr, /*allow_exceptions=*/false);
-  if (!header.is_object()) fail(path_, "the header is not a JSON object");
-
+  const nlohmann::json header =
+      parse_header(path_, {reinterpret_cast<const char*>(data_ + kLengthBytes), static_cast<size_t>(header_bytes)});
   std::map<std::string, HeaderEntry, std::less<>> entries;
   for (const auto& [name, value] : header.items()) {
     if (name != "__metadata__") entries.emplace(name, parse_entry(path_, name, value));

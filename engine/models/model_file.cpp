@@ -71,15 +71,18 @@ auto in_folder(const std::filesystem::path& folder, F&& f) {
 }  // namespace
 
 void save_model(Recommender& model, const nlohmann::json& notes, const std::filesystem::path& folder) {
-  FolderWriter writer(folder);
+  FolderWriter writer(folder, kModelKind);
+  save_model(model, notes, writer);
+}
+
+void save_model(Recommender& model, const nlohmann::json& notes, FolderWriter& writer) {
   SafetensorsWriter tensors;
   const std::vector<NamedTensor> learned = model.tensors();  // the writer keeps views
   for (const NamedTensor& tensor : learned) {
     std::visit([&](const auto& values) { tensors.add(tensor.name, tensor.shape, values); }, tensor.values);
   }
   tensors.write(writer.path() / kTensors);
-  writer.commit(kModelKind,
-                {{"model", std::string(model.name())},
+  writer.commit({{"model", std::string(model.name())},
                  {"settings", to_json(values_of(model.settings()))},
                  {"n_users", model.n_users()},
                  {"n_items", model.n_items()},
@@ -88,12 +91,8 @@ void save_model(Recommender& model, const nlohmann::json& notes, const std::file
 }
 
 LoadedModel load_model(Context& context, const std::filesystem::path& folder) {
-  const nlohmann::json manifest = read_folder(folder, kModelKind);
+  const nlohmann::json manifest = read_folder(folder, kModelKind, {kTensors});
   return in_folder(folder, [&] {
-    if (manifest.contains("preference") && !manifest.contains("model")) {
-      throw DataError("the model was written by an earlier version");
-    }
-    if (!manifest.at("files").contains(kTensors)) throw DataError("model.safetensors is not listed");
     LoadedModel loaded{make_recommender(manifest.at("model").get<std::string>()), manifest.at("notes")};
     Recommender& model = *loaded.model;
     if (!manifest.at("settings").is_object()) throw DataError("the settings are no object");
@@ -105,14 +104,13 @@ LoadedModel load_model(Context& context, const std::filesystem::path& folder) {
       if (const auto* integer = std::get_if<int64_t>(&at->second)) at->second = static_cast<double>(*integer);
     }
     apply_settings(model.settings(), values);
-    const auto n_users = manifest.at("n_users").get<int64_t>(), n_items = manifest.at("n_items").get<int64_t>();
-    if (n_users <= 0 || n_items <= 0) throw DataError("the model has no users or no items");
-    model.set_size(n_users, n_items);
-    model.calibration.slope = manifest.at("calibration").at("slope").get<double>();
-    model.calibration.offset = manifest.at("calibration").at("offset").get<double>();
+    model.set_size(count_at(manifest, "n_users", 1), count_at(manifest, "n_items", 1));
+    model.calibration.slope = number_at(manifest.at("calibration"), "slope");
+    model.calibration.offset = number_at(manifest.at("calibration"), "offset");
     const SafetensorsFile file(folder / kTensors);
     std::vector<NamedTensor> tensors;
     for (const std::string& name : file.names()) tensors.push_back(read_tensor(file, name));
+    check_same(folder, manifest);
     model.restore(context, Tensors(std::move(tensors)));
     return loaded;
   });

@@ -15,6 +15,8 @@ inline constexpr const char* kModelKind = "model";
 
 /// `notes` (an object: how it was trained) goes into the manifest under "notes".
 void save_model(Recommender& model, const nlohmann::json& notes, const std::filesystem::path& folder);
+/// The same into a place that was claimed before the work; `writer` is of kModelKind.
+void save_model(Recommender& model, const nlohmann::json& notes, FolderWriter& writer);
 
 struct LoadedModel {
   std::unique_ptr<Recommender> model;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "engine/io/folder.hpp"
 #include "host/app/session.hpp"
 #include "host/text/csv.hpp"
 #include "kernels/core/error.hpp"
@@ -108,7 +109,12 @@ RunFacts read_run_facts(const std::filesystem::path& path, const Context& contex
 KnownBundles read_known_bundles(const std::filesystem::path& given, data::IdLookup& ids) {
   std::filesystem::path path = given;
   if (std::filesystem::is_directory(given)) {
-    path = given / (std::filesystem::exists(given / "bundles.jsonl") ? "bundles.jsonl" : "users.jsonl");
+    const nlohmann::json files = io::read_folder(given, "")["files"];
+    path = given / (files.contains("bundles.jsonl") ? "bundles.jsonl" : "users.jsonl");
+    if (!files.contains(path.filename().string())) {
+      throw DataError(given.string() + " holds neither bundles.jsonl nor users.jsonl",
+                      "give the folder of `sheaf search`, `sheaf score` or `sheaf demo`");
+    }
   }
   std::istringstream text(text::read_text(path));
   KnownBundles known;

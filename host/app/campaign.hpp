@@ -28,7 +28,7 @@ struct RunFacts {
 /// neither column, and one that names no known item.
 RunFacts read_run_facts(const std::filesystem::path& path, const Context& context, data::IdLookup& ids);
 
-/// Bundles of an earlier result: a folder of `sheaf search` or `sheaf score`, or its bundles.jsonl or users.jsonl.
+/// Bundles of an earlier result: its folder, which must be whole by its checksums, or a bundles.jsonl or users.jsonl.
 /// Bundles of unknown users or with unknown items are left out, or refused.
 struct KnownBundles {
   std::vector<std::vector<int32_t>> any;                         // of the catalog

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -201,16 +202,17 @@ void print_item(const Workspace& work, const std::vector<PairFacts>& pairs, int3
 
 bool is_csv(const std::filesystem::path& path) { return path.extension() == ".csv"; }
 
-void write_pairs(const Workspace& work, const std::filesystem::path& out, const std::vector<PairFacts>& pairs) {
+/// Into the folder of `writer`, or without one into the file `out`.
+void write_pairs(const Workspace& work, const std::filesystem::path& out, std::optional<io::FolderWriter>& writer,
+                 const std::vector<PairFacts>& pairs) {
   const std::string csv = pairs_csv(work.session.prepared, pairs, report::CsvCells(work.config.run.guard_formulas));
-  if (is_csv(out)) {
+  if (!writer) {
     io::replace_file(out, csv);
     return;
   }
-  io::FolderWriter writer(out);
-  io::write_file(writer.path() / "pairs.csv", csv);
-  io::write_file(writer.path() / "relations.csv", relations_csv(work.session));
-  writer.commit(kAssociationKind, {{"by", work.session.association_by()}, {"pairs", pairs.size()}});
+  io::write_file(writer->path() / "pairs.csv", csv);
+  io::write_file(writer->path() / "relations.csv", relations_csv(work.session));
+  writer->commit({{"by", work.session.association_by()}, {"pairs", pairs.size()}});
 }
 
 void print_pairs(const Workspace& work, const std::vector<PairFacts>& pairs, bool as_json) {
@@ -235,9 +237,11 @@ void print_pairs(const Workspace& work, const std::vector<PairFacts>& pairs, boo
 
 void run_associate(const Options& options) {
   const Progress progress(options.quiet);
-  if (!options.out.empty()) {
-    is_csv(options.out) ? io::check_file_target(options.out, {kPairsStart})
-                        : io::check_target(options.out, kAssociationKind);
+  std::optional<io::FolderWriter> writer;
+  if (is_csv(options.out)) {
+    io::check_file_target(options.out, {kPairsStart});
+  } else if (!options.out.empty()) {
+    writer.emplace(options.out, kAssociationKind);
   }
   Workspace work(options);
   const config::Config::Associate& settings = work.config.associate;
@@ -274,7 +278,7 @@ void run_associate(const Options& options) {
   if (settings.symmetric) lists = symmetrised(lists);
   std::vector<PairFacts> pairs = pair_facts(lists, counts);
   if (!options.out.empty()) {
-    write_pairs(work, options.out, pairs);
+    write_pairs(work, options.out, writer, pairs);
     progress.line("wrote " + options.out.string());
   }
   if (item < 0) {

@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/io/folder.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/console.hpp"
 #include "host/cli/present.hpp"
 #include "host/data/import.hpp"
-#include "host/data/prepared.hpp"
+#include "host/data/prepared_file.hpp"
 #include "kernels/core/device.hpp"
 
 namespace sheaf::cli {
@@ -18,10 +17,10 @@ namespace sheaf::cli {
 void run_import(const Options& options) {
   const Progress progress(options.quiet);
   const config::Config config = load_settings(options, {"run"});
-  io::check_target(options.out, data::kPreparedKind);
+  io::FolderWriter writer(options.out, data::kPreparedKind);
   const auto [prepared, report] = data::import_file(options.file, data::load_import_config(options.import_config),
                                                     static_cast<int>(config.run.threads));
-  data::save_prepared(prepared, options.out);
+  data::save_prepared(prepared, writer);
   progress.line(fmt::format("wrote {} in {:.2f} s", options.out.string(), report.seconds));
   if (options.json) {
     nlohmann::json summary = prepared.import_summary;

@@ -123,8 +123,7 @@ void run_demo(const Options& options) {
   const Progress progress(options.quiet);
   const config::Config config = load_settings(options);
   const fs::path out = options.out.empty() ? fs::path(kDefaultOut) : options.out;
-  io::check_target(out, kDemoKind);
-  io::FolderWriter writer(out);
+  io::FolderWriter writer(out, kDemoKind);
   const std::unique_ptr<Context> context = make_context(config);
   progress.line(fmt::format(
       "Sheaf {} on {}, seed {}", version_text(),
@@ -201,7 +200,7 @@ void run_demo(const Options& options) {
   io::write_file(writer.path() / "users.csv", report::users_csv(session.prepared, scores, cells));
   io::write_file(writer.path() / "metrics.json", metrics);
   io::write_file(writer.path() / "report.html", report::report_html(page));
-  writer.commit(kDemoKind, {{"settings", config.show()}, {"program", version_text()}});
+  writer.commit({{"settings", result_settings(config)}, {"program", version_text()}});
   phases.done("report", "bundles.csv, bundles.jsonl, users.csv, metrics.json, report.html");
   progress.line(fmt::format("{:.1f} s in all, peak memory {}\n", phases.total(), as_bytes(peak_memory_bytes())));
 

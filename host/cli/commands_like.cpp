@@ -94,7 +94,7 @@ std::string like_text(const data::Prepared& prepared, const std::vector<app::Lik
 void run_like(const Options& options) {
   refuse_other_searches(options);
   const Progress progress(options.quiet);
-  io::check_target(options.out, kLikeKind);
+  io::FolderWriter writer(options.out, kLikeKind);
   Workspace work(options);
   const data::Prepared& prepared = work.session.prepared;
   const data::GivenBundles given = data::read_given_bundles(options.like, prepared, *work.context);
@@ -103,12 +103,11 @@ void run_like(const Options& options) {
   const app::LikeSearch found = app::search_like(work.session, scorer, given.matrix(prepared.n_items, 2));
   progress.line(fmt::format("{} searches, {} sets were given ones or lie within one, {} bundles taken, in {:.2f} s",
                             found.n_searches, found.n_copies, found.bundles.size(), found.seconds));
-  io::FolderWriter writer(options.out);
   const std::string json = like_jsonl(prepared, found.bundles);
   io::write_file(writer.path() / "bundles.csv",
                  like_csv(prepared, found.bundles, report::CsvCells(work.config.run.guard_formulas)));
   io::write_file(writer.path() / "bundles.jsonl", json);
-  writer.commit(kLikeKind, {{"settings", work.config.show()}});
+  writer.commit({{"settings", result_settings(work.config)}});
   progress.line("wrote " + options.out.string());
   print(options.json ? json : like_text(prepared, found.bundles));
 }

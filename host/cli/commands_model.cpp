@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,12 +34,12 @@ constexpr const char* kEvaluationKind = "evaluation";
 
 void run_train(const Options& options) {
   const Progress progress(options.quiet);
-  io::check_target(options.out, io::kModelKind);
+  io::FolderWriter writer(options.out, io::kModelKind);
   Workspace work(options);
   const app::Training trained = app::train_model(work.session, [&](const EpochReport& epoch) {
     if (std::isfinite(epoch.validation_ndcg) || epoch.epoch == 1) progress.line(epoch_text(epoch));
   });
-  io::save_model(work.session.model(), training_notes(work.config, work.session.prepared, trained.report), options.out);
+  io::save_model(work.session.model(), training_notes(work.config, work.session.prepared, trained.report), writer);
   if (trained.held_back_baskets > 0) {
     progress.line(
         fmt::format("no validation period: choices and chances are those of a model that did not see the newest {} "
@@ -66,7 +67,8 @@ void run_train(const Options& options) {
 
 void run_evaluate(const Options& options) {
   const Progress progress(options.quiet);
-  if (!options.out.empty()) io::check_target(options.out, kEvaluationKind);
+  std::optional<io::FolderWriter> writer;
+  if (!options.out.empty()) writer.emplace(options.out, kEvaluationKind);
   Workspace work(options);
   const nlohmann::json learned = work.load_model(options.model);
   const app::Session& session = work.session;
@@ -90,10 +92,9 @@ void run_evaluate(const Options& options) {
     chances = app::joint_text(session.joint());
   }
   const std::string json = measured.dump(2) + "\n";
-  if (!options.out.empty()) {
-    io::FolderWriter writer(options.out);
-    io::write_file(writer.path() / "metrics.json", json);
-    writer.commit(kEvaluationKind, nlohmann::json::object());
+  if (writer) {
+    io::write_file(writer->path() / "metrics.json", json);
+    writer->commit(nlohmann::json::object());
     progress.line("wrote " + options.out.string());
   }
   const std::string& currency = session.prepared.currency;

@@ -84,14 +84,13 @@ void run_search(const Options& options) {
                      "sheaf search --help shows an example; one --user, --item and --together answer without --out");
   }
   const Progress progress(options.quiet);
-  io::check_target(options.out, kBundlesKind);
+  io::FolderWriter writer(options.out, kBundlesKind);
   Workspace work(options);
   const std::vector<int32_t> users = work.named_users(options);
   const nlohmann::json learned = work.load_model(options.model);
   note_known_validation(work, learned, progress);
   const auto& prepared = work.session.prepared;
   const report::CsvCells cells(work.config.run.guard_formulas);
-  io::FolderWriter writer(options.out);
   std::string text, json;
   if (users.empty()) {
     const app::CatalogSearch found = app::search_catalog(work.session);
@@ -124,14 +123,14 @@ void run_search(const Options& options) {
     io::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores, cells));
     io::write_file(writer.path() / "users.jsonl", json);
   }
-  writer.commit(kBundlesKind, {{"settings", work.config.show()}});
+  writer.commit({{"settings", result_settings(work.config)}});
   progress.line("wrote " + options.out.string());
   print(options.json ? json : text);
 }
 
 void run_score(const Options& options) {
   const Progress progress(options.quiet);
-  io::check_target(options.out, kScoresKind);
+  io::FolderWriter writer(options.out, kScoresKind);
   Workspace work(options);
   std::vector<int32_t> users = work.named_users(options);
   if (users.empty()) users = app::all_ids(work.session.prepared.n_users);
@@ -140,11 +139,10 @@ void run_score(const Options& options) {
   const report::UserScores scores = score_users(work.session, users, progress, options.bound);
   const auto& prepared = work.session.prepared;
   const report::CsvCells cells(work.config.run.guard_formulas);
-  io::FolderWriter writer(options.out);
   const std::string json = report::users_jsonl(prepared, scores);
   io::write_file(writer.path() / "users.csv", report::users_csv(prepared, scores, cells));
   io::write_file(writer.path() / "users.jsonl", json);
-  writer.commit(kScoresKind, {{"users", users.size()}, {"settings", work.config.show()}});
+  writer.commit({{"users", users.size()}, {"settings", result_settings(work.config)}});
   progress.line("wrote " + options.out.string());
   if (options.json) {
     print(json);

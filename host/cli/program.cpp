@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <new>
 #include <sstream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "engine/data/nearest.hpp"
@@ -233,6 +235,9 @@ void catch_signals() {
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+  // A closed terminal ends the work like Ctrl-C; under nohup it goes on.
+  struct sigaction before {};
+  if (sigaction(SIGHUP, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
   // A closed pipe shows as a failed write, which is reported.
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
@@ -297,7 +302,8 @@ int show_help(const CLI::App& app, const CLI::ParseError& error) {
   }
 }
 
-int run_command(int argc, char** argv) {
+/// `name` gets the name of the subcommand, for messages.
+int run_command(int argc, char** argv, const char*& name) {
   const std::vector<Command> commands = make_commands();
   Options options;
   CLI::App app{
@@ -315,20 +321,8 @@ int run_command(int argc, char** argv) {
     sub->footer(fmt::format("Example: {}\n{}", command.example, kExitCodes));
     sub->callback([&chosen, &command] { chosen = &command; });
   }
-  const char* name = "";
   try {
     app.parse(argc, argv);
-    name = chosen->name;
-    const CLI::App& sub = *app.get_subcommand(name);
-    if (const std::string empty = empty_option(sub); !empty.empty()) {
-      throw UsageError(empty + " is given, but its value is empty", "give a value, or leave it out");
-    }
-    if (const std::string dash = dash_option(sub); !dash.empty()) {
-      throw UsageError(dash + " is -, which is no path here", dash_mend(dash));
-    }
-    drop_repeats(options.users);
-    chosen->run(options);
-    return static_cast<int>(ExitCode::done);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return show_help(app, error);  // --help, --version
     const std::vector<std::string> words(argv + 1, argv + argc);
@@ -336,15 +330,58 @@ int run_command(int argc, char** argv) {
       return report(words.front().c_str(), former->what, former->mend, ExitCode::usage);
     }
     return report("", error.what(), hint_for(argc, argv, commands), ExitCode::usage);
-  } catch (const Error& error) {
-    return report(name, error.what(), error.hint(), error.code());
-  } catch (const std::bad_alloc&) {
-    return report(name, "out of memory",
-                  "close other programs, or lower model.dim, search.candidates or search.anchors", ExitCode::device);
-  } catch (const std::exception& error) {
-    return report(name, fmt::format("internal error: {}", error.what()),
-                  "this is a bug: please report it with the command and its input", ExitCode::internal);
   }
+  name = chosen->name;
+  const CLI::App& sub = *app.get_subcommand(name);
+  if (const std::string empty = empty_option(sub); !empty.empty()) {
+    throw UsageError(empty + " is given, but its value is empty", "give a value, or leave it out");
+  }
+  if (const std::string dash = dash_option(sub); !dash.empty()) {
+    throw UsageError(dash + " is -, which is no path here", dash_mend(dash));
+  }
+  drop_repeats(options.users);
+  chosen->run(options);
+  return static_cast<int>(ExitCode::done);
+}
+
+constexpr const char* kOutOfMemory =
+    ": out of memory\n  close other programs, or lower model.dim, search.candidates or search.anchors\n";
+constinit const char* running = "";  // the subcommand, for the last words
+constinit bool finished = false;     // run_program() is over
+constinit bool no_memory = false;    // `new` has failed
+
+void on_failed_new() {
+  no_memory = true;
+  throw std::bad_alloc();
+}
+
+/// Says that memory is short, and takes none for it.
+void say_out_of_memory() noexcept {
+  io::say("sheaf");
+  io::say(*running ? " " : "");
+  io::say(running);
+  io::say(kOutOfMemory);
+}
+
+/// Memory may run out where nothing may be thrown, such as in a destructor. The exception is not always known then.
+[[noreturn]] void on_terminate() {
+  try {
+    if (std::current_exception()) throw;
+    if (no_memory) throw std::bad_alloc();
+  } catch (const std::bad_alloc&) {
+    say_out_of_memory();
+    _exit(static_cast<int>(ExitCode::device));
+  } catch (const std::exception& error) {
+    io::say(error.what());
+  } catch (...) {
+  }
+  io::say("\nsheaf: internal error\n  this is a bug: please report it with the command and its input\n");
+  _exit(static_cast<int>(ExitCode::internal));
+}
+
+/// OpenMP and BLAS end the program themselves, with 1, where they get no memory or threads. They have said so.
+void on_exit() {
+  if (!finished) _exit(static_cast<int>(ExitCode::device));
 }
 
 }  // namespace
@@ -352,7 +389,30 @@ int run_command(int argc, char** argv) {
 int run_program(int argc, char** argv) {
   io::hold_standard_streams();
   catch_signals();
-  return run_command(argc, argv);
+  std::set_new_handler(on_failed_new);
+  std::set_terminate(on_terminate);
+  std::atexit(on_exit);
+  const auto run = [&] {
+    try {
+      return run_command(argc, argv, running);
+    } catch (const Error& error) {
+      return report(running, error.what(), error.hint(), error.code());
+    } catch (const std::bad_alloc&) {
+      say_out_of_memory();
+      return static_cast<int>(ExitCode::device);
+    } catch (const std::system_error& error) {
+      const bool memory =
+          error.code() == std::errc::not_enough_memory || error.code() == std::errc::resource_unavailable_try_again;
+      return report(running, error.what(), memory ? "close other programs" : "look at the file or the disk",
+                    memory ? ExitCode::device : ExitCode::data);
+    } catch (const std::exception& error) {
+      return report(running, fmt::format("internal error: {}", error.what()),
+                    "this is a bug: please report it with the command and its input", ExitCode::internal);
+    }
+  };
+  const int code = run();
+  finished = true;
+  return code;
 }
 
 }  // namespace sheaf::cli

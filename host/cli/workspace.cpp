@@ -95,6 +95,13 @@ void note_known_validation(const Workspace& work, const nlohmann::json& learned,
   if (!line.empty()) progress.line("note: " + line);
 }
 
+std::string result_settings(const config::Config& config) {
+  std::string text = config.show();
+  const size_t at = text.find("\nthreads = ");
+  const size_t begin = text.rfind('\n', at - 1), end = text.find('\n', at + 1);  // with the line of help above it
+  return text.erase(begin, end - begin);
+}
+
 nlohmann::json training_notes(const config::Config& config, const data::Prepared& prepared, const TrainReport& report) {
   nlohmann::json epochs = nlohmann::json::array();
   for (const EpochReport& epoch : report.epochs) {
@@ -102,7 +109,7 @@ nlohmann::json training_notes(const config::Config& config, const data::Prepared
         {"epoch", epoch.epoch}, {"train_loss", epoch.train_loss}, {"validation_ndcg", epoch.validation_ndcg}});
     if (!epoch.what.empty()) one["what"] = epoch.what;
   }
-  return {{"settings", config.show()},
+  return {{"settings", result_settings(config)},
           {"data", app::fingerprint(prepared)},
           {"learned_from", app::learned_rows(prepared)},
           {"best_epoch", report.best_epoch},

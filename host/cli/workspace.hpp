@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "host/app/session.hpp"
@@ -32,6 +33,9 @@ struct Workspace {
 
 /// The line of known_validation(), if there is one.
 void note_known_validation(const Workspace& work, const nlohmann::json& learned, const Progress& progress);
+
+/// All settings as TOML but run.threads, which changes no result: for manifests.
+std::string result_settings(const config::Config& config);
 
 /// For the manifest of a model: the settings and the course of the training.
 nlohmann::json training_notes(const config::Config& config, const data::Prepared& prepared, const TrainReport& report);

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "engine/data/nearest.hpp"
-#include "engine/io/folder.hpp"
 #include "engine/io/safetensors.hpp"
+#include "host/data/prepared_file.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::data {
@@ -108,6 +108,10 @@ void check_prepared(const Prepared& p, const Checker& checker) {
   checker.codes("user", p.user, p.n_users);
   checker.codes("item", p.item, p.n_items);
   checker.codes("basket", p.basket, p.n_baskets);
+  // Whoever counts baskets takes memory for so many.
+  const int64_t n_baskets = p.basket.empty() ? 0 : int64_t{*std::ranges::max_element(p.basket)} + 1;
+  checker.require(n_baskets == p.n_baskets,
+                  fmt::format("n_baskets is {}, but the lines are of {} baskets", p.n_baskets, n_baskets));
   checker.codes("item_category", p.item_category, p.category_names.size());
   for (const auto& field : p.categorical) checker.codes(field.name, field.codes, field.values.size());
   checker.require(std::ranges::is_sorted(p.timestamp), "the timestamps are not in order");
@@ -118,9 +122,9 @@ void check_prepared(const Prepared& p, const Checker& checker) {
 void read_manifest(const nlohmann::json& manifest, Prepared& p) {
   p.name = manifest.at("name").get<std::string>();
   p.currency = manifest.at("currency").get<std::string>();
-  p.n_users = manifest.at("n_users").get<int64_t>();
-  p.n_items = manifest.at("n_items").get<int64_t>();
-  p.n_baskets = manifest.at("n_baskets").get<int64_t>();
+  p.n_users = io::count_at(manifest, "n_users", 0);
+  p.n_items = io::count_at(manifest, "n_items", 0);
+  p.n_baskets = io::count_at(manifest, "n_baskets", 0);
   for (const auto& name : manifest.at("categorical")) p.categorical.push_back({name.get<std::string>(), {}, {}});
   p.numeric_names = manifest.at("numeric").get<std::vector<std::string>>();
   p.import_summary = manifest.at("import");
@@ -146,8 +150,11 @@ int32_t Prepared::find_item(std::string_view id) const { return find_id(item_ids
 int32_t Prepared::find_category(std::string_view id) const { return find_id(category_names, id, "category", name); }
 
 void save_prepared(const Prepared& prepared, const std::filesystem::path& folder) {
-  io::check_target(folder, kPreparedKind);
-  io::FolderWriter writer(folder);
+  io::FolderWriter writer(folder, kPreparedKind);
+  save_prepared(prepared, writer);
+}
+
+void save_prepared(const Prepared& prepared, io::FolderWriter& writer) {
   io::SafetensorsWriter tensors;
   visit_vectors(prepared, prepared.n_interactions(), [&](const std::string& name, const auto& values, int64_t) {
     tensors.add(name, {static_cast<int64_t>(values.size())}, values);
@@ -161,27 +168,29 @@ void save_prepared(const Prepared& prepared, const std::filesystem::path& folder
 
   nlohmann::json categorical = nlohmann::json::array();
   for (const auto& field : prepared.categorical) categorical.push_back(field.name);
-  writer.commit(kPreparedKind, {{"name", prepared.name},
-                                {"currency", prepared.currency},
-                                {"n_users", prepared.n_users},
-                                {"n_items", prepared.n_items},
-                                {"n_baskets", prepared.n_baskets},
-                                {"n_interactions", prepared.n_interactions()},
-                                {"categorical", categorical},
-                                {"numeric", prepared.numeric_names},
-                                {"import", prepared.import_summary}});
+  writer.commit({{"name", prepared.name},
+                 {"currency", prepared.currency},
+                 {"n_users", prepared.n_users},
+                 {"n_items", prepared.n_items},
+                 {"n_baskets", prepared.n_baskets},
+                 {"n_interactions", prepared.n_interactions()},
+                 {"categorical", categorical},
+                 {"numeric", prepared.numeric_names},
+                 {"import", prepared.import_summary}});
 }
 
 Prepared load_prepared(const std::filesystem::path& folder) {
-  const nlohmann::json manifest = io::read_folder(folder, kPreparedKind);
+  const nlohmann::json manifest = io::read_folder(folder, kPreparedKind, {kTensors});
   const Checker checker(folder);
   Prepared prepared;
   int64_t n_interactions = 0;
   try {
     read_manifest(manifest, prepared);
-    n_interactions = manifest.at("n_interactions").get<int64_t>();
+    n_interactions = io::count_at(manifest, "n_interactions", 0);
   } catch (const nlohmann::json::exception& error) {
     checker.require(false, fmt::format("manifest.json: {}", error.what()));
+  } catch (const DataError& error) {
+    checker.require(false, error.what());
   }
   const io::SafetensorsFile tensors(folder / kTensors);
   visit_vectors(prepared, n_interactions, [&]<class T>(const std::string& name, std::vector<T>& values, int64_t n) {
@@ -196,6 +205,7 @@ Prepared load_prepared(const std::filesystem::path& folder) {
     table.offsets.assign(offsets.begin(), offsets.end());
     checker.table(name, table);
   });
+  io::check_same(folder, manifest);
   check_prepared(prepared, checker);
   return prepared;
 }

@@ -24,13 +24,16 @@ class ModelFileTest : public test::OpTest {
     return model;
   }
   LoadedModel load() { return load_model(context(), folder_); }
+  int64_t model_size(const char* key) const {
+    return nlohmann::json::parse(test::read_bytes(folder_ / "manifest.json"))[key].get<int64_t>();
+  }
   /// Changes the manifest of the saved model, which then must not load.
   void expect_found(const std::function<void(nlohmann::json&)>& change, const std::string& what) {
     const fs::path file = folder_ / "manifest.json";
     const std::string text = test::read_bytes(file);
     nlohmann::json manifest = nlohmann::json::parse(text);
     change(manifest);
-    test::write_bytes(file, manifest.dump());
+    test::write_bytes(file, sealed_text(manifest));  // what a checksum does not find
     EXPECT_THROW(load(), DataError) << what;
     test::write_bytes(file, text);
   }
@@ -87,6 +90,16 @@ TEST_P(ModelFileTest, EveryChangedByteOfTheTensorsIsFound) {
   EXPECT_THROW(load(), DataError);
 }
 
+TEST_P(ModelFileTest, AChangedDigitOfTheCalibrationIsFound) {
+  save_model(*fitted("factorization"), {}, folder_);
+  std::string text = test::read_bytes(folder_ / "manifest.json");
+  const size_t at = text.find("\"slope\": 0.3");
+  ASSERT_NE(at, std::string::npos);
+  text[at + 11] = '4';
+  test::write_bytes(folder_ / "manifest.json", text);
+  EXPECT_THROW(load(), DataError);
+}
+
 TEST_P(ModelFileTest, ADamagedManifestIsFound) {
   for (const std::string& name : model_names()) {
     save_model(*fitted(name), {{"seed", 7}}, folder_);
@@ -103,7 +116,15 @@ TEST_P(ModelFileTest, ADamagedManifestIsFound) {
     for (const char* key : {"slope", "offset"}) {
       expect_found([&](nlohmann::json& m) { m["calibration"][key] = nullptr; }, std::string(key) + " is null");
     }
+    for (const char* key : {"n_users", "n_items"}) {
+      const int64_t n = model_size(key);
+      for (const nlohmann::json& other : {nlohmann::json(static_cast<double>(n) + 0.5), nlohmann::json(n + 1),
+                                          nlohmann::json(2147483647), nlohmann::json(int64_t{1} << 62)}) {
+        expect_found([&](nlohmann::json& m) { m[key] = other; }, std::string(key) + " is " + other.dump());
+      }
+    }
     expect_found([](nlohmann::json& m) { m["files"].erase("model.safetensors"); }, "no tensors listed");
+    expect_found([](nlohmann::json& m) { m["files"] = nlohmann::json::object(); }, "no files listed");
     for (const std::string& other : model_names()) {
       if (other == name) continue;
       expect_found([&](nlohmann::json& m) { m["model"] = other; }, name + " as " + other);
@@ -127,9 +148,11 @@ TEST_P(ModelFileTest, SettingsThatDoNotFitTheTensorsAreFound) {
 }
 
 TEST_P(ModelFileTest, AnotherKindOfFolderIsNoModel) {
-  FolderWriter writer(folder_);
-  test::write_bytes(writer.path() / "model.safetensors", "");
-  writer.commit("prepared", {});
+  {
+    FolderWriter writer(folder_, "prepared");
+    test::write_bytes(writer.path() / "model.safetensors", "");
+    writer.commit({});
+  }
   EXPECT_THROW(load(), DataError);
   EXPECT_THROW(load_model(context(), temp_.path() / "nowhere"), DataError);
 }

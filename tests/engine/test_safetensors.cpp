@@ -158,6 +158,20 @@ struct BadHeader {
 TEST(Safetensors, MalformedHeadersSayWhatIsWrong) {
   const BadHeader cases[] = {
       {"[1, 2]", "", "not a JSON object"},
+      {" {}", "", "not a JSON object from its first byte on"},
+      {"{}\n", "", "nothing but spaces after it"},
+      {"{} \t ", "", "nothing but spaces after it"},
+      {"{}{}", "", "not a JSON object"},
+      {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+       "1", "the header has the key 'a' twice"},
+      {R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "1", "has the key 'dtype' twice"},
+      {R"({"__metadata__":{},"__metadata__":{}})", "", "has the key '__metadata__' twice"},
+      {R"({"__metadata__":{"x":"1","x":"2"}})", "", "has the key 'x' twice"},
+      {R"({"":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+       "1", "has the key '' twice"},
+      {R"({"__metadata__":{"x":1}})", "", "__metadata__ is not an object of texts"},
+      {R"({"__metadata__":["x"]})", "", "__metadata__ is not an object of texts"},
+      {R"({"__metadata__":null})", "", "__metadata__ is not an object of texts"},
       {"{\"a\":", "", "not a JSON object"},
       {R"({"a":5})", "", "tensor 'a': the header entry is not"},
       {R"({"a":{"dtype":"F32","shape":[1]}})", "", "tensor 'a': the header entry is not"},
@@ -178,7 +192,19 @@ TEST(Safetensors, MalformedHeadersSayWhatIsWrong) {
     const std::string message = open_message(folder.path() / "bad", frame(bad.header, bad.data));
     EXPECT_NE(message.find(bad.expected), std::string::npos) << bad.header << "\n" << message;
   }
+  const std::string nul = std::string("{}") + '\0' + " }";  // for a JSON parser the text ends at the zero
+  EXPECT_NE(open_message(folder.path() / "bad", frame(nul, "")).find("nothing but spaces after it"), std::string::npos);
   EXPECT_NE(open_message(folder.path() / "bad", std::string(8, '\xff')).find("header: expected"), std::string::npos);
+}
+
+TEST(Safetensors, MetadataAndSpacesAreRead) {
+  const TempFolder folder;
+  EXPECT_EQ(open_message(folder.path() / "a", frame(R"({"__metadata__":{"format":"pt","x":"1"},)"
+                                                    R"("a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},)"
+                                                    R"("b":{"shape":[1],"data_offsets":[2,3],"dtype":"U8"}}   )",
+                                                    "123")),
+            "opened without an error");
+  EXPECT_EQ(open_message(folder.path() / "b", frame("{}", "")), "opened without an error");
 }
 
 TEST(Safetensors, AMisalignedTensorIsRefused) {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/io/manifest.hpp"
 #include "host/data/import.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/host/program_test.hpp"
@@ -148,7 +149,7 @@ TEST_F(LearnedRowsTest, AModelThatDoesNotSayWhatItKnowsIsNotJudged) {
   train("data", "model");
   nlohmann::json manifest = nlohmann::json::parse(read("model/manifest.json"));
   ASSERT_EQ(manifest["notes"].erase("learned_from"), 1u);
-  write_bytes(home() / "model" / "manifest.json", manifest.dump());
+  write_bytes(home() / "model" / "manifest.json", io::sealed_text(manifest));
   expect_failure(evaluate("data", "model"), 3, "does not say which rows it learned from");
   must_run({"complete", "data", "--model", "model", "--user", "u1", "--items", "a", "--quiet"});
 }

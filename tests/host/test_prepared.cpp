@@ -111,8 +111,8 @@ TEST(Prepared, FindsIdsAndNamesTheNearest) {
 TEST(Prepared, DoesNotReplaceAnotherKind) {
   const TempFolder folder;
   {
-    io::FolderWriter writer(folder.path() / "model");
-    writer.commit("model", nlohmann::json::object());
+    io::FolderWriter writer(folder.path() / "model", "model");
+    writer.commit(nlohmann::json::object());
   }
   EXPECT_THROW(save_prepared(sample(), folder.path() / "model"), UsageError);
   EXPECT_THROW((void)load_prepared(folder.path() / "model"), DataError);
@@ -128,6 +128,11 @@ TEST(Prepared, PartsThatDoNotFitAreRefused) {
       {"user holds 2 at 3, expected 0 to 1", [](Prepared& p) { p.user[3] = 2; }},
       {"item holds -1 at 0", [](Prepared& p) { p.item[0] = -1; }},
       {"basket holds 9", [](Prepared& p) { p.basket[1] = 9; }},
+      // Memory is taken for so many baskets.
+      {"n_baskets is 2147483647, but the lines are of 2 baskets", [](Prepared& p) { p.n_baskets = 2147483647; }},
+      {"n_baskets is 3, but", [](Prepared& p) { p.n_baskets = 3; }},
+      {"user_ids has 2 entries, expected 2147483647", [](Prepared& p) { p.n_users = 2147483647; }},
+      {"n_users is 4294967296, expected a whole number", [](Prepared& p) { p.n_users = int64_t{1} << 32; }},
       {"item has 3 entries, expected 4", [](Prepared& p) { p.item.pop_back(); }},
       {"timestamps are not in order", [](Prepared& p) { p.timestamp[0] = 99; }},
       {"split holds unknown parts", [](Prepared& p) { p.split[0] = 3; }},
@@ -160,6 +165,34 @@ TEST(Prepared, PartsThatDoNotFitAreRefused) {
       EXPECT_NE(std::string(error.what()).find(bad.expected), std::string::npos) << error.what();
     }
   }
+}
+
+TEST(Prepared, DamageOfTheManifestIsFound) {
+  const TempFolder folder;
+  save_prepared(sample(), folder.path() / "p");
+  const fs::path file = folder.path() / "p" / "manifest.json";
+  const std::string whole = test::read_bytes(file);
+  const auto message = [&](const std::string& text) {
+    test::write_bytes(file, text);
+    try {
+      (void)load_prepared(folder.path() / "p");
+    } catch (const DataError& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  std::string other = whole;
+  EXPECT_NE(message(other.replace(other.find("EUR"), 3, "USD")).find("manifest.json was changed"), std::string::npos);
+  const auto resealed = [&](const char* key, const nlohmann::json& value) {
+    nlohmann::json manifest = nlohmann::json::parse(whole);
+    manifest[key] = value;
+    return message(io::sealed_text(manifest));
+  };
+  EXPECT_NE(resealed("n_users", 2.5).find("n_users is 2.5, expected a whole number"), std::string::npos);
+  EXPECT_NE(resealed("n_interactions", 4.5).find("n_interactions is 4.5"), std::string::npos);
+  EXPECT_NE(resealed("n_items", "3").find("n_items is \"3\""), std::string::npos);
+  EXPECT_NE(resealed("files", nlohmann::json::object()).find("does not list prepared.safetensors"), std::string::npos);
+  EXPECT_EQ(message(whole), "no error");
 }
 
 TEST(Prepared, DamageIsFound) {

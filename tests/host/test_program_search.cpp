@@ -335,6 +335,21 @@ TEST_F(ProgramTest, WrongFactsAndEarlierResultsAreNamed) {
   refused("search.warm_start", "{\"items\": [{\"id\": \"q9\"}]}\n", "file: none of its 1 items is known");
   refused("search.warm_start", "{\"items\": 3\n", "file line 1: no bundle");
   refused("search.warm_start", "{\"user\": \"x\", \"bundle\": {\"items\": []}}\n", "file: none of its 1 users");
+  // A folder must be whole; a file by itself may be edited.
+  const auto warm = [](const std::string& place) {
+    return small(
+        {"search", "data", "--model", "model", "--out", "b", "--quiet", "--set", "search.warm_start=" + place});
+  };
+  must_run(small({"search", "data", "--model", "model", "--out", "found", "--quiet"}));
+  std::string found = read("found/bundles.jsonl");
+  found.insert(found.find('\n'), " ");
+  write_bytes(home() / "found" / "bundles.jsonl", found);
+  expect_failure(warm("found"), 3, "found: bundles.jsonl: expected");
+  must_run(warm("found/bundles.jsonl"));
+  fs::remove(home() / "found" / "manifest.json");
+  fs::remove_all(home() / "b");
+  expect_failure(warm("found"), 3, "found: no manifest.json");
+  expect_failure(warm("data"), 3, "data holds neither bundles.jsonl nor users.jsonl");
   expect_failure(
       small({"search", "data", "--model", "model", "--out", "b", "--quiet", "--set", "search.item_facts=none.csv"}), 3,
       "none.csv");
