@@ -19,25 +19,9 @@
 namespace sheaf::app {
 namespace {
 
-/// Whether some basket has two different items.
-bool has_pairs(const data::Prepared& prepared) {
-  std::vector<int32_t> first(static_cast<size_t>(prepared.n_baskets), -1);
-  for (size_t i = 0; i < prepared.basket.size(); ++i) {
-    int32_t& item = first[static_cast<size_t>(prepared.basket[i])];
-    if (item >= 0 && item != prepared.item[i]) return true;
-    item = prepared.item[i];
-  }
-  return false;
-}
-
 [[noreturn]] void throw_infeasible(const std::vector<Bundle>& bundles, const Session& session, SearchParams params) {
-  const bool by_users = session.config().search.objective == "affinity" && is_learned(session.association_by());
-  if (!by_users && !has_pairs(session.prepared)) {
-    throw NoBundle(
-        fmt::format("no bundle can be made: no basket of {} has two items, so nothing is bought together",
-                    session.prepared.name),
-        "search.objective = affinity with associate.by = cosine or gcn goes by what the same users buy; or import "
-        "again with baskets that hold what a user buys at one visit (columns.basket, columns.timestamp)");
+  if (const std::string why = no_pairs(session); !why.empty()) {
+    throw NoBundle("no bundle can be made: " + why, kNoPairsMend);
   }
   const Bundle& nearest = *std::ranges::min_element(bundles, {}, &Bundle::violation);
   params.discount = nearest.discount;

@@ -148,20 +148,6 @@ void warn_of_blanks(const ImportConfig& config, ImportReport& report) {
   }
 }
 
-/// Baskets of one item have no pairs to learn from.
-void warn_of_single_items(const std::vector<int32_t>& baskets, const std::vector<int32_t>& items,
-                          ImportReport& report) {
-  std::vector<int32_t> first(baskets.size(), -1);
-  for (size_t i = 0; i < baskets.size(); ++i) {
-    int32_t& item = first[static_cast<size_t>(baskets[i])];
-    if (item >= 0 && item != items[i]) return;
-    item = items[i];
-  }
-  report.warnings.emplace_back(
-      "no basket has two items, so nothing is bought together: check columns.basket and columns.timestamp; bundles "
-      "then need search.objective = affinity and associate.by = cosine or gcn, which go by what the same users buy");
-}
-
 void count_formats(const Rows& rows, const ImportConfig& config, ImportReport& report) {
   const std::vector<std::string>& formats = config.timestamp.formats;
   if (formats.size() == 1 || config.columns.timestamp.empty()) return;
@@ -258,7 +244,11 @@ std::pair<Prepared, ImportReport> import_files(const std::vector<std::filesystem
   prepared.name = config.source.name.empty() ? name_of(paths, false) : config.source.name;
   prepared.currency = config.source.currency;
   fill_interactions(rows, config, kept, std::move(split), prepared);
-  warn_of_single_items(prepared.basket, prepared.item, report);
+  if (!prepared.has_pairs()) {
+    report.warnings.emplace_back(
+        "no basket has two items, so nothing is bought together: check columns.basket and columns.timestamp; bundles "
+        "then need search.objective = affinity and associate.by = cosine or gcn, which go by what the same users buy");
+  }
   check_interrupt("import");
   fill_item_facts(rows, table.get(), config, kept, prepared);
   report.n_users = prepared.n_users;

@@ -128,6 +128,16 @@ void read_manifest(const nlohmann::json& manifest, Prepared& p) {
 
 }  // namespace
 
+bool Prepared::has_pairs() const {
+  std::vector<int32_t> first(static_cast<size_t>(n_baskets), -1);
+  for (size_t i = 0; i < basket.size(); ++i) {
+    int32_t& own = first[static_cast<size_t>(basket[i])];
+    if (own >= 0 && own != item[i]) return true;
+    own = item[i];
+  }
+  return false;
+}
+
 int32_t Prepared::find_user(std::string_view id) const { return find_id(user_ids, id, "user", name); }
 int32_t Prepared::find_item(std::string_view id) const { return find_id(item_ids, id, "item", name); }
 int32_t Prepared::find_category(std::string_view id) const { return find_id(category_names, id, "category", name); }

@@ -63,6 +63,9 @@ std::string hint_for(int issue) {
           kLeaveOut);
     case kEmpty:
       return fmt::format("mend the row, or {}; missing under [clean] lists what stands for a missing value", kLeaveOut);
+    case kWidth:
+      return fmt::format("mend the row, or {}; layout = \"baskets\" under [source] reads a line as a basket of items",
+                         kLeaveOut);
     default: return fmt::format("mend the row, or {}", kLeaveOut);
   }
 }

@@ -179,6 +179,7 @@ TEST_F(SourceTest, WithoutAHeaderColumnsHaveNumbers) {
   EXPECT_EQ(prepared.n_baskets, 2);
   expect_has(error_of("u1;x;b1\nu1;;b1\n", kNumbered), "rows.csv line 2: column '2': the value is missing");
   expect_has(error_of("u1;x;b1\nu1;x\n", kNumbered), "rows.csv line 2: 2 fields, expected 3");
+  expect_has(error_of("u1;x;b1\nu1;x\n", kNumbered), "layout = \"baskets\" under [source]");
   expect_has(error_of("u1;x\n", kNumbered), "no column '3'; it has: 1, 2 | count columns from 1");
   expect_has(error_of("u1;x;b1\n", "[source]\nheader = false\n[columns]\nuser = \"u\"\n"),
              "line 4: columns.user: expected the number of a column, from 1, because the file has no header");
@@ -203,7 +204,7 @@ const std::string kBaskets =
 
 TEST_F(SourceTest, ALineIsABasket) {
   // As retail.dat: blanks at the ends and in a row, a line of nothing, another end of a line.
-  const auto [prepared, report] = import_text("1 2 3 \n2  3\n \n\n7 \r\n2 3", kBaskets);
+  const auto [prepared, report] = import_text("1 2 3 \n2  3\n \n\n7 \r\n2  3", kBaskets);
   EXPECT_EQ(report.rows_read, 8);
   EXPECT_EQ(report.rule("duplicate").breaks, 0) << "equal baskets are two";
   EXPECT_EQ(prepared.basket, (std::vector<int32_t>{0, 0, 0, 1, 1, 2, 3, 3}));
@@ -381,6 +382,13 @@ TEST_F(SourceTest, BasketsOfOneItemNeedASearchByUsers) {
   };
   expect_has(by("lift").err, "no bundle can be made: no basket of rows.csv has two items");
   for (const char* measure : {"cosine", "gcn"}) EXPECT_EQ(by(measure).code, 0) << measure;
+  const Finished around = run({"search", "data", "--model", "model", "--item", "i1"});
+  EXPECT_EQ(around.code, 3);
+  expect_has(around.err, "no set meets all constraints; no basket of rows.csv has two items");
+  expect_has(around.err, "search.objective = affinity with associate.by = cosine or gcn");
+  expect_has(must_run({"associate", "data", "--by", "lift"}).err,
+             "note: no basket of rows.csv has two items, so nothing is bought together; --by cosine or gcn");
+  EXPECT_EQ(must_run({"associate", "data", "--model", "model", "--by", "cosine"}).err, "");
   // Two items in one basket: another reason is given.
   const auto [pairs, more_report] = import_text(text + "u1,b1-10,i5,2024-01-10\n", kColumns);
   EXPECT_FALSE(has(nlohmann::json(more_report.warnings).dump(), "no basket has two items"));
