@@ -37,6 +37,12 @@ std::pair<std::string, std::string> both_sides(const std::string& pair, const ch
 
 bool is_learned(const std::string& by) { return by == "cosine" || by == "gcn"; }
 
+std::string no_pairs(const Session& session) {
+  const bool by_users = session.config().search.objective == "affinity" && is_learned(session.association_by());
+  if (by_users || session.prepared.has_pairs()) return {};
+  return fmt::format("no basket of {} has two items, so nothing is bought together", session.prepared.name);
+}
+
 float association_scale(int64_t dim, const config::Config& config) {
   return config.associate.scale == "dim" ? 1.0f / static_cast<float>(dim) : 1.0f;
 }

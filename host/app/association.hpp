@@ -13,6 +13,13 @@ namespace sheaf::app {
 /// Whether `by` compares learned vectors (cosine, gcn) instead of counting baskets.
 bool is_learned(const std::string& by);
 
+/// "no basket of shop has two items, so nothing is bought together"; empty where one has, or where a search goes by
+/// what users buy: affinity by a learned measure.
+std::string no_pairs(const Session& session);
+inline constexpr const char* kNoPairsMend =
+    "search.objective = affinity with associate.by = cosine or gcn goes by what the same users buy; or import again "
+    "with baskets that hold what a user buys at one visit (columns.basket, columns.timestamp)";
+
 /// Of the learned cosines of vectors of `dim`: 1 / dim, or 1 for associate.scale = none.
 float association_scale(int64_t dim, const config::Config& config);
 

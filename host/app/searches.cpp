@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "host/app/anchors.hpp"
+#include "host/app/association.hpp"
 #include "host/app/joint.hpp"
 #include "host/app/search_setup.hpp"
 #include "kernels/core/range.hpp"
@@ -19,6 +20,9 @@ namespace sheaf::app {
 namespace {
 
 [[noreturn]] void throw_infeasible(const std::vector<Bundle>& bundles, const Session& session, SearchParams params) {
+  if (const std::string why = no_pairs(session); !why.empty()) {
+    throw NoBundle("no bundle can be made: " + why, kNoPairsMend);
+  }
   const Bundle& nearest = *std::ranges::min_element(bundles, {}, &Bundle::violation);
   params.discount = nearest.discount;
   throw NoBundle("no bundle meets the constraints; of the nearest one: " +

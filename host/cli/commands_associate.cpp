@@ -277,6 +277,10 @@ void run_associate(const Options& options) {
   HostCsr lists = app::associate(work.session, counts, settings.k).to_csr();
   if (settings.symmetric) lists = symmetrised(lists);
   std::vector<PairFacts> pairs = pair_facts(lists, counts);
+  if (pairs.empty() && !work.session.prepared.has_pairs()) {
+    progress.line("note: " + app::no_pairs(work.session) +
+                  "; --by cosine or gcn, with --model, goes by what the same users buy");
+  }
   if (!options.out.empty()) {
     write_pairs(work, options.out, writer, pairs);
     progress.line("wrote " + options.out.string());

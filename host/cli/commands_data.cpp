@@ -18,8 +18,8 @@ void run_import(const Options& options) {
   const Progress progress(options.quiet);
   const config::Config config = load_settings(options, {"run"});
   io::FolderWriter writer(options.out, data::kPreparedKind);
-  const auto [prepared, report] = data::import_file(options.file, data::load_import_config(options.import_config),
-                                                    static_cast<int>(config.run.threads));
+  const auto [prepared, report] = data::import_files(options.files, data::load_import_config(options.import_config),
+                                                     static_cast<int>(config.run.threads));
   data::save_prepared(prepared, writer);
   progress.line(fmt::format("wrote {} in {:.2f} s", options.out.string(), report.seconds));
   if (options.json) {

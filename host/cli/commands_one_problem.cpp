@@ -1,6 +1,7 @@
 // search DATA for one problem: solved with a bound, its front, or written to a file.
 
 #include "engine/io/file_io.hpp"
+#include "host/app/association.hpp"
 #include "host/app/single_problem.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/solve_problem.hpp"
@@ -68,7 +69,13 @@ void run_one_problem(const Options& options) {
   }
   const app::SingleProblem one = app::build_problem(work.session, audience);
   if (options.write_problem.empty()) {
-    print_answer(*work.context, {one.built.problem}, options, work.config, one.start, source);
+    try {
+      print_answer(*work.context, {one.built.problem}, options, work.config, one.start, source);
+    } catch (const DataError& error) {
+      const std::string why = app::no_pairs(work.session);
+      if (why.empty()) throw;
+      throw DataError(std::string(error.what()) + "; " + why, app::kNoPairsMend);
+    }
   } else {
     io::replace_file(options.write_problem, problems::problem_toml(one.built.problem));
   }

@@ -25,7 +25,9 @@ struct Options {
   std::vector<std::string> flags;  // the same, from options that stand for a setting
   std::filesystem::path settings;  // a TOML file
 
-  std::filesystem::path file;           // import, mine: the transactions; solve: the problem; complete: the started
+  std::vector<std::filesystem::path> files;  // import: the transactions
+
+  std::filesystem::path file;           // mine: the transactions; solve: the problem; complete: the started
   std::filesystem::path import_config;  // import: how to read them
   std::filesystem::path data;           // a prepared set
   std::filesystem::path model;          // a trained model

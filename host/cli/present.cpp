@@ -48,6 +48,26 @@ std::string parts_text(const data::ImportReport& report) {
   return table.str();
 }
 
+/// "7", "march.csv 7"
+std::string place_of(const data::ImportReport::Example& example) {
+  return fmt::format("{}{}{}", example.file, example.file.empty() ? "" : " ", example.line);
+}
+
+/// Values that were read as something else than they say; empty if there are none.
+std::string values_text(const std::vector<data::ImportReport::ValueCount>& values) {
+  using Kind = data::ImportReport::ValueKind;
+  if (values.empty()) return {};
+  Table table({"column", "values", ">number", "first line"});
+  for (const auto& count : values) {
+    const std::string what = count.kind == Kind::trimmed  ? "blanks at an end, taken off"
+                             : count.kind == Kind::padded ? "blanks at an end, kept"
+                             : count.marker.empty()       ? "missing: only blanks"
+                                                          : "missing: " + count.marker;
+    table.add({count.column, what, with_commas(count.values), place_of(count.first)});
+  }
+  return "\n" + table.str();
+}
+
 }  // namespace
 
 std::string import_text(const data::Prepared& prepared, const data::ImportReport& report) {
@@ -57,12 +77,19 @@ std::string import_text(const data::Prepared& prepared, const data::ImportReport
   for (const auto& rule : report.rules) {
     std::string examples;
     for (const auto& example : rule.examples) {
-      examples += fmt::format("{}{}: {}", examples.empty() ? "" : ", ", example.line, shortened(example.value, 14));
+      examples +=
+          fmt::format("{}{}: {}", examples.empty() ? "" : ", ", place_of(example), shortened(example.value, 14));
     }
     table.add(
         {rule.name, rule.meaning, with_commas(rule.breaks), rule.active ? with_commas(rule.dropped) : "off", examples});
   }
   out += table.str();
+  out += values_text(report.values);
+  if (!report.time_formats.empty()) {
+    Table formats({"format of times", ">rows"});
+    for (const auto& [format, rows] : report.time_formats) formats.add({format, with_commas(rows)});
+    out += "\n" + formats.str();
+  }
   out += fmt::format("\n{} users, {} items, {} baskets{}\n\n", with_commas(report.n_users), with_commas(report.n_items),
                      with_commas(report.n_baskets),
                      report.has_times ? fmt::format(", from {} to {}", data::time_text(prepared.timestamp.front()),

@@ -84,7 +84,8 @@ std::vector<Command> make_commands() {
       {"import", "read, clean, split and encode a file of purchases",
        "sheaf import purchases.csv.gz --config datasets/online_retail.toml --out data", run_import,
        [](CLI::App& app, Options& o) {
-         app.add_option("FILE", o.file, "purchases as CSV or TSV, plain or gzip")->required();
+         app.add_option("FILE", o.files, "purchases as CSV or TSV, plain or gzip; several files are read as one")
+             ->required();
          app.add_option("--config", o.import_config, "TOML: which column is what, the cleaning rules, the split")
              ->required();
          add_out(app, o, true);

@@ -32,18 +32,6 @@ std::string shortened(std::string_view text) {
   return std::string(text.substr(0, end)) + "...";
 }
 
-/// Whether each row's text stands in an earlier row.
-std::vector<uint8_t> find_duplicates(const text::CsvFile& file) {
-  StringEncoder seen;
-  std::vector<uint8_t> duplicate(static_cast<size_t>(file.n_rows()), 0);
-  for (int64_t row = 0; row < file.n_rows(); ++row) {
-    const int64_t before = seen.size();
-    seen.encode(file.raw(row));
-    duplicate[static_cast<size_t>(row)] = seen.size() == before;
-  }
-  return duplicate;
-}
-
 bool contains(const std::vector<std::string>& list, std::string_view value) {
   return std::ranges::find(list, value) != list.end();
 }
@@ -86,7 +74,7 @@ std::vector<RowRule> make_rules(const Rows& rows, const ImportConfig& config, co
   const auto field = [&rows](const std::string& column) {
     return [&rows, &column](int64_t row) { return std::string(rows.text(column, row)); };
   };
-  const auto raw = [&rows](int64_t row) { return std::string(rows.file.raw(row)); };
+  const auto raw = [&rows](int64_t row) { return std::string(rows.source.raw(row)); };
   const auto item_code = [&rows, at](int64_t row) { return static_cast<size_t>(rows.item[at(row)]); };
   const bool has_price = !columns.price.empty() || !columns.amount.empty();
 
@@ -135,7 +123,7 @@ std::vector<RowRule> make_rules(const Rows& rows, const ImportConfig& config, co
 
 std::vector<int64_t> clean_rows(const Rows& rows, const ItemTable* items, const ImportConfig& config,
                                 const Context& context, ImportReport& report) {
-  const std::vector<uint8_t> duplicate = find_duplicates(rows.file);
+  const std::vector<uint8_t> duplicate = rows.source.find_duplicates();
   check_interrupt("import");
   const ItemFlags flags = flag_items(rows, items, config);
   const std::vector<RowRule> rules = make_rules(rows, config, flags, duplicate);
@@ -161,7 +149,7 @@ std::vector<int64_t> clean_rows(const Rows& rows, const ItemTable* items, const 
       ++malformed.breaks;
       ++malformed.dropped;
       if (malformed.examples.size() < kMaxExamples) {
-        malformed.examples.push_back({rows.file.line(row), shortened(rows.file.raw(row))});
+        malformed.examples.push_back(rows.source.example(row, shortened(rows.source.raw(row))));
       }
       continue;
     }
@@ -170,7 +158,7 @@ std::vector<int64_t> clean_rows(const Rows& rows, const ItemTable* items, const 
       if ((broken[static_cast<size_t>(row)] >> r & 1u) == 0) continue;
       ++counted[r].breaks;
       if (counted[r].examples.size() < kMaxExamples) {
-        counted[r].examples.push_back({rows.file.line(row), shortened(rules[r].value(row))});
+        counted[r].examples.push_back(rows.source.example(row, shortened(rules[r].value(row))));
       }
       if (rules[r].active && !dropped) {
         ++counted[r].dropped;

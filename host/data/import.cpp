@@ -20,6 +20,7 @@ namespace sheaf::data {
 namespace {
 
 constexpr const char* kSplitKindNames[] = {"temporal", "random", "leave_last_out", "given"};
+constexpr const char* kValueKindNames[] = {"missing", "trimmed", "padded"};
 constexpr const char* kPartNames[] = {"train", "validation", "test"};
 
 /// Ids and codes of users (or items): those that occur in `kept`, by the byte order of their ids.
@@ -54,12 +55,26 @@ void fill_interactions(const Rows& rows, const ImportConfig& config, const std::
   prepared.n_baskets = kept.empty() ? 0 : *std::ranges::max_element(prepared.basket) + 1;
 }
 
-nlohmann::json summarize(const ImportReport& report, const std::filesystem::path& path, const ImportConfig& config,
-                         const Prepared& prepared) {
+/// "march.csv", "january.csv and 2 more files"
+std::string name_of(const std::vector<std::filesystem::path>& paths, bool whole) {
+  const std::string first = whole ? paths.front().string() : paths.front().filename().string();
+  return paths.size() == 1
+             ? first
+             : fmt::format("{} and {} more file{}", first, paths.size() - 1, paths.size() == 2 ? "" : "s");
+}
+
+nlohmann::json as_json(const ImportReport::Example& example) {
+  nlohmann::json json{{"line", example.line}, {"value", example.value}};
+  if (!example.file.empty()) json["file"] = example.file;
+  return json;
+}
+
+nlohmann::json summarize(const ImportReport& report, const std::vector<std::filesystem::path>& paths,
+                         const ImportConfig& config, const Prepared& prepared) {
   nlohmann::json rules = nlohmann::json::array();
   for (const auto& rule : report.rules) {
     nlohmann::json examples = nlohmann::json::array();
-    for (const auto& example : rule.examples) examples.push_back({{"line", example.line}, {"value", example.value}});
+    for (const auto& example : rule.examples) examples.push_back(as_json(example));
     rules.push_back({{"name", rule.name},
                      {"meaning", rule.meaning},
                      {"active", rule.active},
@@ -79,7 +94,22 @@ nlohmann::json summarize(const ImportReport& report, const std::filesystem::path
   }
   if (report.validation_after) parts["validation"]["after_timestamp"] = *report.validation_after;
   if (report.test_after) parts["test"]["after_timestamp"] = *report.test_after;
-  return {{"file", path.filename().string()},
+  nlohmann::json files = nlohmann::json::array();
+  for (const std::filesystem::path& path : paths) files.push_back(path.filename().string());
+  nlohmann::json values = nlohmann::json::array();
+  for (const ImportReport::ValueCount& count : report.values) {
+    values.push_back({{"kind", kValueKindNames[static_cast<size_t>(count.kind)]},
+                      {"column", count.column},
+                      {"values", count.values},
+                      {"first", as_json(count.first)}});
+    if (count.kind == ImportReport::ValueKind::missing) values.back()["marker"] = count.marker;
+  }
+  nlohmann::json formats = nlohmann::json::object();
+  for (const auto& [format, rows] : report.time_formats) formats[format] = rows;
+  return {{"file", name_of(paths, false)},
+          {"files", files},
+          {"values", values},
+          {"time_formats", formats},
           {"rows_read", report.rows_read},
           {"rows_kept", report.rows_kept},
           {"rules", rules},
@@ -91,6 +121,40 @@ nlohmann::json summarize(const ImportReport& report, const std::filesystem::path
           {"parts", parts},
           {"first_timestamp", first},
           {"last_timestamp", last}};
+}
+
+void check_named_once(const std::vector<std::filesystem::path>& paths) {
+  if (paths.empty()) throw UsageError("no file is named", "name at least one file of transactions");
+  for (auto path = paths.begin(); path != paths.end(); ++path) {
+    const bool again = std::any_of(paths.begin(), path, [&](const std::filesystem::path& earlier) {
+      std::error_code not_there;
+      return earlier == *path || std::filesystem::equivalent(earlier, *path, not_there);
+    });
+    if (again) throw UsageError(path->string() + ": the file is named twice", "name each file once");
+  }
+}
+
+/// Ids that differ in blanks alone are different ids.
+void warn_of_blanks(const ImportConfig& config, ImportReport& report) {
+  for (const ImportReport::ValueCount& count : report.values) {
+    const auto& columns = config.columns;
+    const bool is_id = count.column == columns.user || count.column == columns.basket || count.column == columns.item;
+    if (count.kind != ImportReport::ValueKind::padded || !is_id) continue;
+    report.warnings.push_back(
+        fmt::format("with blanks at an end, and so other ids than without: {} value{} of column '{}', such as '{}' "
+                    "({}line {}); trim = true under [clean] takes the blanks off",
+                    count.values, count.values == 1 ? "" : "s", count.column, count.first.value,
+                    count.first.file.empty() ? "" : count.first.file + " ", count.first.line));
+  }
+}
+
+void count_formats(const Rows& rows, const ImportConfig& config, ImportReport& report) {
+  const std::vector<std::string>& formats = config.timestamp.formats;
+  if (formats.size() == 1 || config.columns.timestamp.empty()) return;
+  for (const std::string& format : formats) report.time_formats.emplace_back(format, 0);
+  for (int64_t row = 0; row < rows.size(); ++row) {
+    if (!rows.is_malformed(row)) ++report.time_formats[rows.time_format(row)].second;
+  }
 }
 
 /// Items of each category of the rules, the empty ones too: a rule that takes nothing is likely a slip.
@@ -111,7 +175,7 @@ void count_categories(const ImportConfig::Categories& categories, const Prepared
 }
 
 /// Nothing left is an error that says where the rows went.
-void check_not_empty(const std::filesystem::path& path, const Rows& rows, const std::vector<int64_t>& kept,
+void check_not_empty(const std::string& name, const Rows& rows, const std::vector<int64_t>& kept,
                      const ImportReport& report) {
   if (report.rows_kept > 0 && report.split_rows[kTrain] > 0) return;
   std::string where;
@@ -128,7 +192,7 @@ void check_not_empty(const std::filesystem::path& path, const Rows& rows, const 
                         time(kept.back()), time_text(*report.validation_after));
   }
   const char* what = report.rows_kept == 0 ? "no rows are left" : "no rows are left to train on";
-  throw DataError(fmt::format("{}: {} of {} read (dropped: {}){}", path.string(), what, report.rows_read,
+  throw DataError(fmt::format("{}: {} of {} read (dropped: {}){}", name, what, report.rows_read,
                               where.empty() ? "none" : where, more),
                   "check [columns], [clean] and [split] of the import configuration");
 }
@@ -143,16 +207,26 @@ const ImportReport::Rule& ImportReport::rule(const std::string& name) const {
 
 std::pair<Prepared, ImportReport> import_file(const std::filesystem::path& path, const ImportConfig& config,
                                               int n_threads) {
+  return import_files({path}, config, n_threads);
+}
+
+std::pair<Prepared, ImportReport> import_files(const std::vector<std::filesystem::path>& paths,
+                                               const ImportConfig& config, int n_threads) {
+  check_named_once(paths);
   const Range range("import");
   const auto start = std::chrono::steady_clock::now();
   const Context context(Device{}, ContextOptions{0, n_threads, false});
   std::pair<Prepared, ImportReport> result;
   auto& [prepared, report] = result;
 
-  const Rows rows(path, config, context);
+  const Rows rows(paths, config, context);
+  rows.source.report_values(report);
+  warn_of_blanks(config, report);
+  count_formats(rows, config, report);
   std::unique_ptr<ItemTable> table;
   if (!config.items.file.empty()) {
-    table = std::make_unique<ItemTable>(path.parent_path() / config.items.file, config, context);
+    table = std::make_unique<ItemTable>(paths.front().parent_path() / config.items.file, config, context);
+    table->report_values(report);
   }
   check_interrupt("import");
   std::vector<int64_t> kept = clean_rows(rows, table.get(), config, context, report);
@@ -166,17 +240,22 @@ std::pair<Prepared, ImportReport> import_file(const std::filesystem::path& path,
   report.rows_kept = static_cast<int64_t>(kept.size());
   for (const uint8_t part : split) ++report.split_rows[part];
   judge_times(rows, config, kept, split, last, report);
-  check_not_empty(path, rows, kept, report);
-  prepared.name = config.source.name.empty() ? path.filename().string() : config.source.name;
+  check_not_empty(name_of(paths, true), rows, kept, report);
+  prepared.name = config.source.name.empty() ? name_of(paths, false) : config.source.name;
   prepared.currency = config.source.currency;
   fill_interactions(rows, config, kept, std::move(split), prepared);
+  if (!prepared.has_pairs()) {
+    report.warnings.emplace_back(
+        "no basket has two items, so nothing is bought together: check columns.basket and columns.timestamp; bundles "
+        "then need search.objective = affinity and associate.by = cosine or gcn, which go by what the same users buy");
+  }
   check_interrupt("import");
   fill_item_facts(rows, table.get(), config, kept, prepared);
   report.n_users = prepared.n_users;
   report.n_items = prepared.n_items;
   report.n_baskets = prepared.n_baskets;
   count_categories(config.categories, prepared, report);
-  prepared.import_summary = summarize(report, path, config, prepared);
+  prepared.import_summary = summarize(report, paths, config, prepared);
   for (const auto& [category, items] : report.categories) {
     prepared.import_summary["categories"].push_back({{"category", category}, {"items", items}});
   }

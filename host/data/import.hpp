@@ -1,5 +1,5 @@
 #pragma once
-/// From a file of transactions to a prepared data set: read, clean, split, thin, encode. README.md of this folder
+/// From files of transactions to a prepared data set: read, clean, split, thin, encode. README.md of this folder
 /// explains each key of the import configuration.
 
 #include <cstdint>
@@ -19,18 +19,22 @@ namespace sheaf::data {
 enum class SplitKind { temporal, random, leave_last_out, given };
 
 struct ImportConfig {
+  /// What a line of the transactions is: one item of a basket, or a basket with all its items.
+  enum class Layout { rows, baskets };
   struct Source {
     std::string name, currency;
+    Layout layout = Layout::rows;
     text::CsvOptions csv;
   } source;
-  /// Names of columns; an empty one is not there.
+  /// Names of columns, or numbers from 1 where there is no header; an empty one is not there.
   struct Columns {
     std::string user, basket, item, timestamp, quantity, price, amount, item_name, category;
     std::vector<std::string> discount;  // summed
+    std::vector<std::string> ignore;    // of the layout "baskets": neither named above nor items
   } columns;
   struct Timestamp {
-    std::string format = "%Y-%m-%d %H:%M:%S";
-    std::optional<int64_t> first_year, last_year;  // others are refused; 1900 and the next year if not given
+    std::vector<std::string> formats{"%Y-%m-%d %H:%M:%S"};  // tried in this order
+    std::optional<int64_t> first_year, last_year;           // others are refused; 1900 and the next year if not given
   } timestamp;
   struct Items {
     std::string file;  // relative to the transactions' folder; empty: no side table
@@ -43,6 +47,9 @@ struct ImportConfig {
     std::string other = "other";  // of items that no rule takes
   } categories;
   struct Clean {
+    /// What stands for a missing value in any column, besides nothing and blanks.
+    std::vector<std::string> missing{"NA", "N/A", "#N/A", "<NA>", "n/a", "NaN", "nan", "NULL", "null", "None", "\\N"};
+    bool trim = false;                    // whether blanks are taken off the ends of values
     std::string cancelled_basket_prefix;  // empty: no such rule
     bool drop_duplicates = true;
     bool require_user = true;
@@ -71,6 +78,7 @@ struct ImportReport {
   struct Example {
     int64_t line = 0;  // of the source file, from 1
     std::string value;
+    std::string file;  // its name, where there are several
   };
   struct Rule {
     std::string name, meaning;
@@ -79,7 +87,17 @@ struct ImportReport {
     int64_t dropped = 0;            // rows dropped by it: the first rule in order takes the row
     std::vector<Example> examples;  // the first 3 that break it
   };
+  /// Values that are read as something else than they say, or may be.
+  enum class ValueKind { missing, trimmed, padded };
+  struct ValueCount {
+    ValueKind kind = ValueKind::missing;
+    std::string column, marker;  // empty: nothing but blanks; of the kind `missing`
+    int64_t values = 0;
+    Example first;
+  };
   int64_t rows_read = 0;
+  std::vector<ValueCount> values;
+  std::vector<std::pair<std::string, int64_t>> time_formats;  // rows of each, where there are several formats
   std::vector<Rule> rules;
   int64_t rows_kept = 0, n_users = 0, n_items = 0, n_baskets = 0;
   int64_t split_rows[3] = {0, 0, 0};  // train, validation, test
@@ -100,7 +118,12 @@ struct ImportReport {
   const Rule& rule(const std::string& name) const;
 };
 
-/// Imports one file of transactions (plain or .gz). The result does not depend on the number of threads (0: all cores).
+/// Imports files of transactions (plain or .gz) as if they were one: the same id means the same in all of them. The
+/// side table of items is looked for beside the first. UsageError for a file that is named twice. The result does not
+/// depend on the number of threads (0: all cores).
+std::pair<Prepared, ImportReport> import_files(const std::vector<std::filesystem::path>& paths,
+                                               const ImportConfig& config, int n_threads = 0);
+/// Imports one file.
 std::pair<Prepared, ImportReport> import_file(const std::filesystem::path& path, const ImportConfig& config,
                                               int n_threads = 0);
 

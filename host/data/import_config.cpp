@@ -8,6 +8,7 @@
 #include "engine/data/nearest.hpp"
 #include "host/config/toml.hpp"
 #include "host/data/import.hpp"
+#include "host/data/source.hpp"
 #include "host/data/times.hpp"
 #include "host/data/timestamp.hpp"
 #include "kernels/core/error.hpp"
@@ -55,6 +56,28 @@ class Section {
   void read(const char* key, std::vector<std::string>& values) {
     if (const toml::node* node = find(key)) values = strings(key, *node);
   }
+  /// A list of strings; a string alone is a list of one.
+  void read_some(const char* key, std::vector<std::string>& values) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    if (const auto one = node->value_exact<std::string>()) {
+      values = {*one};
+      return;
+    }
+    if (!node->is_array() || node->as_array()->empty()) fail(key, *node, "a string or a list of strings");
+    values = strings(key, *node);
+  }
+  /// A column: its name or, without a header, its number from 1.
+  void read_column(const char* key, std::string& column, bool header) {
+    if (const toml::node* node = find(key)) column = column_of(key, *node, header);
+  }
+  void read_columns(const char* key, std::vector<std::string>& columns, bool header) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const toml::array* array = node->as_array();
+    if (array == nullptr) fail(key, *node, header ? "a list of strings" : "a list of numbers of columns");
+    for (const toml::node& element : *array) columns.push_back(column_of(key, element, header));
+  }
   /// A table of lists of strings.
   void read(const char* key, std::map<std::string, std::vector<std::string>>& lists) {
     const toml::node* node = find(key);
@@ -99,6 +122,15 @@ class Section {
     if (!read) fail(key, *node, expected);
     value = *read;
   }
+  std::string column_of(const char* key, const toml::node& node, bool header) const {
+    if (header) {
+      if (const auto name = node.value_exact<std::string>()) return *name;
+      fail(key, node, node.is_integer() ? "a string; a number needs header = false under [source]" : "a string");
+    }
+    const auto number = node.value_exact<int64_t>();
+    if (!number || *number < 1) fail(key, node, "the number of a column, from 1, because the file has no header");
+    return std::to_string(*number);
+  }
   std::vector<std::string> strings(const char* key, const toml::node& node) const {
     std::vector<std::string> values;
     const toml::array* array = node.as_array();
@@ -129,29 +161,54 @@ void read_source(Section section, ImportConfig::Source& source) {
     section.fail("delimiter", *section.find("delimiter"), "one ASCII character that is no quote and no line end");
   }
   source.csv.delimiter = delimiter[0];
+  source.layout = static_cast<ImportConfig::Layout>(section.choice("layout", {"rows", "baskets"}, 0));
+  source.csv.header = source.layout == ImportConfig::Layout::rows;
+  section.read("header", source.csv.header);
   section.finish();
 }
 
-void read_columns(Section section, ImportConfig::Columns& columns) {
-  section.read("user", columns.user);
-  section.read("basket", columns.basket);
-  section.read("item", columns.item);
-  section.read("timestamp", columns.timestamp);
-  section.read("quantity", columns.quantity);
-  section.read("price", columns.price);
-  section.read("amount", columns.amount);
-  section.read("discount", columns.discount);
-  section.read("item_name", columns.item_name);
-  section.read("category", columns.category);
+void read_columns(Section section, const ImportConfig::Source& source, ImportConfig::Columns& columns) {
+  const bool header = source.csv.header, baskets = source.layout == ImportConfig::Layout::baskets;
+  const auto of_item = [&](const char* key) {
+    const toml::node* node = section.find(key);
+    if (baskets && node != nullptr) {
+      section.fail(key, *node,
+                   "nothing: with layout = \"baskets\" every field of a line that [columns] does not name "
+                   "is an item");
+    }
+  };
+  for (const char* key : {"item", "quantity", "price", "amount", "discount", "item_name", "category"}) of_item(key);
+  section.read_column("user", columns.user, header);
+  section.read_column("basket", columns.basket, header);
+  section.read_column("item", columns.item, header);
+  section.read_column("timestamp", columns.timestamp, header);
+  section.read_column("quantity", columns.quantity, header);
+  section.read_column("price", columns.price, header);
+  section.read_column("amount", columns.amount, header);
+  section.read_columns("discount", columns.discount, header);
+  section.read_column("item_name", columns.item_name, header);
+  section.read_column("category", columns.category, header);
+  section.read_columns("ignore", columns.ignore, header);
+  if (!baskets && !columns.ignore.empty()) {
+    section.fail("ignore", *section.find("ignore"), "nothing: with layout = \"rows\" only named columns are read");
+  }
   section.finish();
+  if (!baskets) return;
+  columns.item = kItemOfLine;
+  if (columns.basket.empty()) columns.basket = kBasketOfLine;
 }
 
 void read_timestamp(Section section, ImportConfig::Timestamp& timestamp) {
-  std::string& format = timestamp.format;
-  section.read("format", format);
-  const std::string problem = timestamp_format_problem(format);
-  if (!problem.empty())
-    section.fail("format", *section.find("format"), fmt::format("a format; '{}' {}", format, problem));
+  constexpr size_t kMaxFormats = 16;
+  section.read_some("format", timestamp.formats);
+  if (timestamp.formats.size() > kMaxFormats) {
+    section.fail("format", *section.find("format"), fmt::format("at most {} formats", kMaxFormats));
+  }
+  for (const std::string& format : timestamp.formats) {
+    const std::string problem = timestamp_format_problem(format);
+    if (!problem.empty())
+      section.fail("format", *section.find("format"), fmt::format("a format; '{}' {}", format, problem));
+  }
   const auto year = [&](const char* key, std::optional<int64_t>& value) {
     const toml::node* node = section.find(key);
     if (node == nullptr) return;
@@ -220,6 +277,8 @@ void read_categories(Section section, const std::filesystem::path& path, ImportC
 }
 
 void read_clean(Section section, ImportConfig::Clean& clean) {
+  section.read("missing", clean.missing);
+  section.read("trim", clean.trim);
   section.read("cancelled_basket_prefix", clean.cancelled_basket_prefix);
   section.read("drop_duplicates", clean.drop_duplicates);
   section.read("require_user", clean.require_user);
@@ -235,14 +294,14 @@ void read_clean(Section section, ImportConfig::Clean& clean) {
   section.finish();
 }
 
-void read_split(Section section, ImportConfig::Split& split) {
+void read_split(Section section, bool header, ImportConfig::Split& split) {
   constexpr double kManyDays = 1e6;
   split.kind = static_cast<SplitKind>(section.choice("kind", {"temporal", "random", "leave_last_out", "given"}, 0));
   section.read("validation_days", split.validation_days, 0.0, kManyDays);
   section.read("test_days", split.test_days, 0.0, kManyDays);
   section.read("validation_fraction", split.validation_fraction, 0.0, 1.0);
   section.read("test_fraction", split.test_fraction, 0.0, 1.0);
-  section.read("column", split.column);
+  section.read_column("column", split.column, header);
   auto seed = static_cast<int64_t>(split.seed);
   section.read("seed", seed, 0);
   split.seed = static_cast<uint64_t>(seed);
@@ -299,12 +358,12 @@ ImportConfig load_import_config(const std::filesystem::path& toml_path) {
   }
   ImportConfig config;
   read_source({toml_path, file, "source"}, config.source);
-  read_columns({toml_path, file, "columns"}, config.columns);
+  read_columns({toml_path, file, "columns"}, config.source, config.columns);
   read_timestamp({toml_path, file, "timestamp"}, config.timestamp);
   read_items({toml_path, file, "items"}, config.items);
   read_categories({toml_path, file, "categories"}, toml_path, config.categories);
   read_clean({toml_path, file, "clean"}, config.clean);
-  read_split({toml_path, file, "split"}, config.split);
+  read_split({toml_path, file, "split"}, config.source.csv.header, config.split);
   check_whole(toml_path, config);
   return config;
 }

@@ -9,8 +9,18 @@
 
 namespace sheaf::data {
 
+namespace {
+
+/// It has a header even where the transactions have none.
+text::CsvOptions with_header(text::CsvOptions options) {
+  options.header = true;
+  return options;
+}
+
+}  // namespace
+
 ItemTable::ItemTable(const std::filesystem::path& path, const ImportConfig& config, const Context& context)
-    : file_(path, config.source.csv), name_columns_(config.items.name) {
+    : file_(path, with_header(config.source.csv)), name_columns_(config.items.name), reader_(config.clean) {
   columns_ = config.items.name;
   columns_.insert(columns_.end(), config.items.categorical.begin(), config.items.categorical.end());
   columns_.insert(columns_.end(), config.items.numeric.begin(), config.items.numeric.end());
@@ -24,6 +34,8 @@ ItemTable::ItemTable(const std::filesystem::path& path, const ImportConfig& conf
   std::vector<int64_t> positions;
   for (const std::string& column : columns_) positions.push_back(file_.column(column));
   parsed_ = file_.parse(positions, context);
+  found_.assign(columns_.size(), reader_.nothing_found());
+  for (size_t c = 0; c < columns_.size(); ++c) reader_.read(parsed_.values[c], found_[c]);
   for (int64_t row = 0; row < file_.n_rows(); ++row) {
     const int32_t found = parsed_.n_fields[static_cast<size_t>(row)];
     if (found != static_cast<int32_t>(file_.header().size())) {
@@ -35,6 +47,16 @@ ItemTable::ItemTable(const std::filesystem::path& path, const ImportConfig& conf
                                   key.empty() ? "the value is missing" : fmt::format("'{}' is there twice", key)),
                       "every item needs one row");
     }
+  }
+}
+
+void ItemTable::report_values(ImportReport& report) const {
+  for (size_t c = 0; c < columns_.size(); ++c) {
+    const auto example = [&](int64_t row) {
+      return ImportReport::Example{file_.line(row), std::string(parsed_.values[c][static_cast<size_t>(row)]),
+                                   file_.path().filename().string()};
+    };
+    reader_.report(columns_[c], found_[c], example, report);
   }
 }
 

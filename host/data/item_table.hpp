@@ -9,6 +9,7 @@
 
 #include "host/data/encode.hpp"
 #include "host/data/import.hpp"
+#include "host/data/values.hpp"
 #include "host/text/csv.hpp"
 #include "kernels/core/context.hpp"
 
@@ -16,7 +17,7 @@ namespace sheaf::data {
 
 class ItemTable {
  public:
-  /// DataError for a row of the wrong width, an empty or repeated key.
+  /// DataError for a row of the wrong width, a missing or repeated key. Values are read as those of the transactions.
   ItemTable(const std::filesystem::path& path, const ImportConfig& config, const Context& context);
 
   /// Row of an item; -1 if the table does not have it.
@@ -27,12 +28,16 @@ class ItemTable {
   /// A column of [items].numeric; NaN where the field is empty. DataError with the line for anything that is not a
   /// finite number.
   double number(const std::string& column, int64_t row) const;
+  /// Adds the missing and the padded values to the report.
+  void report_values(ImportReport& report) const;
 
  private:
   text::CsvFile file_;
   std::vector<std::string> columns_, name_columns_;
   text::CsvColumns parsed_;
   StringEncoder keys_;
+  ValueReader reader_;
+  std::vector<ColumnValues> found_;  // [n columns]
 };
 
 }  // namespace sheaf::data

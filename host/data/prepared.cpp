@@ -144,6 +144,15 @@ bool Prepared::has_categories() const {
   }
   return false;
 }
+bool Prepared::has_pairs() const {
+  std::vector<int32_t> first(static_cast<size_t>(n_baskets), -1);
+  for (size_t i = 0; i < basket.size(); ++i) {
+    int32_t& own = first[static_cast<size_t>(basket[i])];
+    if (own >= 0 && own != item[i]) return true;
+    own = item[i];
+  }
+  return false;
+}
 
 int32_t Prepared::find_user(std::string_view id) const { return find_id(user_ids, id, "user", name); }
 int32_t Prepared::find_item(std::string_view id) const { return find_id(item_ids, id, "item", name); }

@@ -60,6 +60,8 @@ struct Prepared {
   int32_t find_user(std::string_view id) const;
   int32_t find_item(std::string_view id) const;
   int32_t find_category(std::string_view id) const;
+  /// Whether some basket has two different items.
+  bool has_pairs() const;
 };
 
 /// Writes the folder, replacing an older prepared set. The same data gives the same bytes.

@@ -16,6 +16,7 @@ namespace sheaf::data {
 namespace {
 
 constexpr int64_t kRowChunk = 8192;
+constexpr size_t kMaxColumns = 255;  // what a byte counts
 constexpr const char* kSplitNames[] = {"train", "validation", "test"};
 
 /// What can be wrong with a row; 0 is nothing.
@@ -26,6 +27,7 @@ enum Issue : uint16_t {
   kNotANumber,
   kNotFinite,
   kNoTimestamp,
+  kTwoTimes,
   kOtherYears,
   kNegativeDiscount,
   kNoSplit
@@ -44,7 +46,28 @@ std::vector<std::string> needed_columns(const ImportConfig& config) {
   std::erase(names, std::string());
   std::ranges::sort(names);
   names.erase(std::unique(names.begin(), names.end()), names.end());
+  if (names.size() > kMaxColumns) throw UsageError(fmt::format("more than {} columns are named", kMaxColumns));
   return names;
+}
+
+std::string hint_for(int issue) {
+  constexpr const char* kLeaveOut = "set malformed = \"drop\" under [clean] to leave such rows out";
+  switch (issue) {
+    case kOtherYears:
+      return "mend the times or [timestamp]; first_year and last_year under [timestamp] allow other years, and "
+             "malformed = \"drop\" under [clean] leaves such rows out";
+    case kTwoTimes:
+      return fmt::format(
+          "keep the right one of the two formats, let first_year and last_year under [timestamp] decide, "
+          "or {}",
+          kLeaveOut);
+    case kEmpty:
+      return fmt::format("mend the row, or {}; missing under [clean] lists what stands for a missing value", kLeaveOut);
+    case kWidth:
+      return fmt::format("mend the row, or {}; layout = \"baskets\" under [source] reads a line as a basket of items",
+                         kLeaveOut);
+    default: return fmt::format("mend the row, or {}", kLeaveOut);
+  }
 }
 
 Issue to_number(std::string_view text, double& value) {
@@ -59,56 +82,51 @@ Issue to_number(std::string_view text, double& value) {
 
 }  // namespace
 
-Rows::Rows(const std::filesystem::path& path, const ImportConfig& config, const Context& context)
-    : file(path, config.source.csv), timestamp_config_(config.timestamp) {
-  std::vector<int64_t> positions;
-  for (const std::string& column : needed_columns(config)) {
-    columns_.push_back({column, positions.size()});
-    positions.push_back(file.column(column));
-  }
-  check_interrupt("import");
-  parsed_ = file.parse(positions, context);
+Rows::Rows(const std::vector<std::filesystem::path>& paths, const ImportConfig& config, const Context& context)
+    : source(paths, config, needed_columns(config), context), timestamp_config_(config.timestamp) {
   check_interrupt("import");
   parse_values(config, context);
   if (!config.clean.drop_malformed) {
     const auto bad = std::ranges::find_if(issues_, [](uint16_t issue) { return issue != 0; });
-    if (bad != issues_.end()) {
-      throw DataError(issue_message(bad - issues_.begin()),
-                      *bad >> 8 == kOtherYears
-                          ? "mend the times or [timestamp]; first_year and last_year under [timestamp] allow other "
-                            "years, and malformed = \"drop\" under [clean] leaves such rows out"
-                          : "mend the row, or set malformed = \"drop\" under [clean] to leave such rows out");
-    }
+    if (bad != issues_.end()) throw DataError(issue_message(bad - issues_.begin()), hint_for(*bad >> 8));
   }
   check_interrupt("import");
   encode(config, context);
 }
 
-size_t Rows::index_of(const std::string& column) const {
-  return std::ranges::find(columns_, column, &Column::name)->index;
-}
-
 std::string_view Rows::text(const std::string& column, int64_t row) const {
-  return column.empty() ? std::string_view() : parsed_.values[index_of(column)][static_cast<size_t>(row)];
+  return column.empty() ? std::string_view() : source.values(source.column(column))[static_cast<size_t>(row)];
 }
 
 bool Rows::has_wrong_time(int64_t row) const { return issues_[static_cast<size_t>(row)] >> 8 == kNoTimestamp; }
 
 std::string Rows::issue_message(int64_t row) const {
   const uint16_t packed = issues_[static_cast<size_t>(row)];
-  if (packed >> 8 == kWidth) return file.width_message(row, parsed_.n_fields[static_cast<size_t>(row)]);
-  const Column& column = columns_[packed & 0xff];
-  const auto value = parsed_.values[column.index][static_cast<size_t>(row)];
+  if (packed >> 8 == kWidth) return source.width_message(row);
+  const size_t column = packed & 0xff;
+  const std::string value(source.values(column)[static_cast<size_t>(row)]);
   const auto or_else = [&] {
-    const std::string meaning = likely_meaning(value, timestamp_config_.format);
+    const std::string meaning = likely_meaning(value, timestamp_config_.formats);
     return meaning.empty() ? meaning : "; " + meaning;
   };
   const auto what = [&]() -> std::string {
     switch (packed >> 8) {
-      case kEmpty: return "the value is missing";
+      case kEmpty: {
+        const std::string written = source.written(column, row);
+        return written.empty() ? "the value is missing" : fmt::format("the value is missing: '{}'", written);
+      }
       case kNotANumber: return fmt::format("'{}' is not a number", value);
       case kNotFinite: return fmt::format("'{}' is not a finite number", value);
-      case kNoTimestamp: return fmt::format("'{}' does not match the format of [timestamp]", value) + or_else();
+      case kNoTimestamp:
+        return fmt::format("'{}' does not match the format{} of [timestamp]", value,
+                           timestamp_config_.formats.size() > 1 ? "s" : "") +
+               or_else();
+      case kTwoTimes: {
+        const TimeReading time = read_time(value, timestamp_config_.formats, time_limits(timestamp_config_));
+        return fmt::format("'{}' is {} with the format '{}', and {} with '{}'", value, time_text(time.seconds),
+                           timestamp_config_.formats[time.format], time_text(time.other_seconds),
+                           timestamp_config_.formats[time.other]);
+      }
       case kOtherYears: {
         const TimeLimits limits = time_limits(timestamp_config_);
         const std::string time = time_text(timestamp[static_cast<size_t>(row)]);
@@ -121,7 +139,7 @@ std::string Rows::issue_message(int64_t row) const {
       default: return fmt::format("'{}' is none of train, validation, test", value);
     }
   };
-  return fmt::format("{} line {}: column '{}': {}", file.path().string(), file.line(row), column.name, what());
+  return fmt::format("{}: column '{}': {}", source.place(row), source.name(column), what());
 }
 
 void Rows::parse_values(const ImportConfig& config, const Context& context) {
@@ -133,7 +151,7 @@ void Rows::parse_values(const ImportConfig& config, const Context& context) {
   paid.assign(n, 0.0);
   discount.assign(n, 0.0);
   given_split.assign(n, kTrain);
-  if (columns_.size() > 0xff) throw UsageError("more than 255 columns are named");
+  time_format_.assign(n, 0);
 
   const TimeLimits limits = time_limits(config.timestamp);
   // One check a column: what is wrong with the field, and its value into its place.
@@ -143,15 +161,23 @@ void Rows::parse_values(const ImportConfig& config, const Context& context) {
   };
   std::vector<Check> checks;
   const auto add = [&](const std::string& column, auto&& take) {
-    if (!column.empty()) checks.push_back({index_of(column), take});
+    if (!column.empty()) checks.push_back({source.column(column), take});
   };
   const auto must_have = [](std::string_view text, size_t) { return text.empty() ? kEmpty : kNone; };
   add(c.item, must_have);
   add(c.basket, must_have);
   add(c.timestamp, [&](std::string_view text, size_t row) {
     if (text.empty()) return kEmpty;
-    if (!parse_timestamp(text, config.timestamp.format, timestamp[row])) return kNoTimestamp;
-    return limits.contains(timestamp[row]) ? kNone : kOtherYears;
+    const TimeReading time = read_time(text, config.timestamp.formats, limits);
+    timestamp[row] = time.seconds;
+    time_format_[row] = static_cast<uint8_t>(time.format | (time.has_offset ? size_t{kOffset} : 0));
+    switch (time.status) {
+      case TimeReading::Status::no_match: return kNoTimestamp;
+      case TimeReading::Status::ambiguous: return kTwoTimes;
+      case TimeReading::Status::other_years: return kOtherYears;
+      case TimeReading::Status::ok: break;
+    }
+    return kNone;
   });
   add(c.quantity, [&](std::string_view text, size_t row) { return to_number(text, quantity[row]); });
   add(c.price.empty() ? c.amount : c.price,
@@ -174,12 +200,12 @@ void Rows::parse_values(const ImportConfig& config, const Context& context) {
 
   parallel_for(context, size(), kRowChunk, [&](int64_t begin, int64_t end) {
     for (auto row = static_cast<size_t>(begin); row < static_cast<size_t>(end); ++row) {
-      if (parsed_.n_fields[row] != static_cast<int32_t>(file.header().size())) {
+      if (!source.has_right_width(static_cast<int64_t>(row))) {
         issues_[row] = pack(kWidth, 0);
         continue;
       }
       for (const Check& check : checks) {
-        const Issue issue = check.take(parsed_.values[check.column][row], row);
+        const Issue issue = check.take(source.values(check.column)[row], row);
         if (issue != kNone && issues_[row] == 0) issues_[row] = pack(issue, check.column);
       }
     }
@@ -191,7 +217,7 @@ void Rows::encode(const ImportConfig& config, const Context& context) {
   const auto encode_column = [&](const std::string& column, StringEncoder& encoder, std::vector<int32_t>& codes) {
     codes.assign(n, -1);
     if (column.empty()) return;
-    const auto& values = parsed_.values[index_of(column)];
+    const auto& values = source.values(source.column(column));
     for (size_t row = 0; row < n; ++row) {
       if (issues_[row] == 0) codes[row] = encoder.encode(values[row]);
     }

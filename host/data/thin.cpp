@@ -73,7 +73,7 @@ void thin_rows(const Rows& rows, const ImportConfig::Clean& clean, std::vector<i
                            {}};
   const auto count = [&](ImportReport::Rule& rule, bool breaks, bool drops, int64_t row, std::string_view value) {
     if (breaks && rule.examples.size() < kThinExamples)
-      rule.examples.push_back({rows.file.line(row), std::string(value)});
+      rule.examples.push_back(rows.source.example(row, std::string(value)));
     rule.breaks += breaks ? 1 : 0;
     rule.dropped += drops ? 1 : 0;
   };

@@ -20,8 +20,7 @@ namespace sheaf::data {
 namespace {
 
 constexpr int64_t kDay = 86400;
-constexpr int64_t kExcelEpoch = 25569;  // the serial day of 1970-01-01
-constexpr int64_t kGuessFrom = 1980;    // a guess of a unit must give a year from this to the next one
+constexpr int64_t kGuessFrom = 1980;  // a guess of a unit must give a year from this to the next one
 constexpr const char* kPartNames[] = {"train", "validation", "test"};
 
 int64_t now() {
@@ -56,23 +55,20 @@ std::string exchanged(const std::string& format) {
   return day && month ? out : std::string();
 }
 
-/// What a number may count, and its time in seconds.
+/// What a number may count.
 struct Unit {
-  const char* name;
-  double per_second, epoch;  // seconds = (number - epoch) / per_second
+  const char *name, *format;
 };
-constexpr double kPerDay = 1.0 / static_cast<double>(kDay);
-constexpr std::array<Unit, 4> kFine{{{"seconds since 1970", 1.0, 0.0},
-                                     {"milliseconds since 1970", 1e3, 0.0},
-                                     {"microseconds since 1970", 1e6, 0.0},
-                                     {"nanoseconds since 1970", 1e9, 0.0}}};
-constexpr std::array<Unit, 2> kDays{
-    {{"Excel serial days", kPerDay, static_cast<double>(kExcelEpoch)}, {"days since 1970", kPerDay, 0.0}}};
+constexpr std::array<Unit, 6> kUnits{{{"seconds since 1970", "seconds"},
+                                      {"milliseconds since 1970", "milliseconds"},
+                                      {"microseconds since 1970", "microseconds"},
+                                      {"nanoseconds since 1970", "nanoseconds"},
+                                      {"Excel serial days", "excel"},
+                                      {"days since 1970", "days"}}};
 
-std::optional<int64_t> time_by(const Unit& unit, double number, const TimeLimits& limits) {
-  const double seconds = std::floor((number - unit.epoch) / unit.per_second + 1e-3);
-  if (!(seconds >= static_cast<double>(limits.begin) && seconds < static_cast<double>(limits.end))) return {};
-  return static_cast<int64_t>(seconds);
+/// %s is another name of seconds.
+bool is_format(const std::string& format, std::string_view unit) {
+  return format == unit || (format == "%s" && unit == "seconds");
 }
 
 std::optional<int64_t> time_by(const std::string& format, std::string_view text, const TimeLimits& limits) {
@@ -81,7 +77,7 @@ std::optional<int64_t> time_by(const std::string& format, std::string_view text,
   return seconds;
 }
 
-TimeLimits guess_limits() { return time_limits({.format = "", .first_year = kGuessFrom, .last_year = {}}); }
+TimeLimits guess_limits() { return time_limits({.formats = {}, .first_year = kGuessFrom, .last_year = {}}); }
 
 /// The first and the last line of one basket of one user.
 struct BasketSpan {
@@ -158,12 +154,12 @@ class Judge {
                                counted(late, "row"))
                  : "";
     warn(
-        "over more than one day: {} of {}; the longest is {}, {} (line {}) to {} (line {}).{} If receipt "
+        "over more than one day: {} of {}; the longest is {}, {} ({}) to {} ({}).{} If receipt "
         "numbers start again, put the day into the number, or leave columns.basket out: a basket is then what a user "
         "has at one time",
         long_ones, counted(std::ssize(spans_), "basket"), basket_text(worst->first_row),
-        time_text(time(worst->first_row)), line(worst->first_row), time_text(time(worst->last_row)),
-        line(worst->last_row), moved);
+        time_text(time(worst->first_row)), place(worst->first_row), time_text(time(worst->last_row)),
+        place(worst->last_row), moved);
   }
 
   void judge_shared_numbers() {
@@ -186,18 +182,71 @@ class Judge {
     }
     if (worst == nullptr) return;
     warn(
-        "used by different users on different days: {}; {} on {} (line {}), and {} on {} (line {}). Each "
+        "used by different users on different days: {}; {} on {} ({}), and {} on {} ({}). Each "
         "user's is a basket of its own. That is right if users number their own baskets; if receipt numbers start "
         "again, one user may get a number twice: put the day into the number",
-        counted(shared, "basket id"), basket_text(worst->first), time_text(time(worst->first)), line(worst->first),
-        basket_text(worst->last), time_text(time(worst->last)), line(worst->last));
+        counted(shared, "basket id"), basket_text(worst->first), time_text(time(worst->first)), place(worst->first),
+        basket_text(worst->last), time_text(time(worst->last)), place(worst->last));
   }
 
   /// Dates that read both ways. A format that begins with the year is not in doubt.
   void judge_day_and_month() {
-    const std::string& format = config_.timestamp.format;
+    for (size_t f = 0; f < config_.timestamp.formats.size(); ++f) judge_day_and_month(f);
+  }
+
+  void judge_offsets() {
+    const int64_t with = std::ranges::count_if(kept_, [&](int64_t row) { return rows_.has_offset(row); });
+    const int64_t without = std::ssize(kept_) - with;
+    if (with == 0 || without == 0) return;
+    const int64_t row = *std::ranges::find_if(kept_, [&](int64_t at) { return !rows_.has_offset(at); });
+    warn(
+        "with an offset, and so in UTC, is the time of {}, and without one that of {}, such as '{}' ({}), which may be "
+        "of another zone",
+        counted(with, "row"), counted(without, "row"), rows_.text(config_.columns.timestamp, row), place(row));
+  }
+
+  void judge_gap() {
+    constexpr int64_t kYear = 366 * kDay;
+    size_t at = 0;  // the widest gap is before this row
+    for (size_t i = 1; i < kept_.size(); ++i) {
+      if (at == 0 || gap(i) > gap(at)) at = i;
+    }
+    if (at == 0 || gap(at) <= kYear) return;
+    const size_t after = kept_.size() - at;
+    const bool few_before = at <= after;
+    const int64_t row = few_before ? kept_[at - 1] : kept_[at];
+    warn("nothing was bought between {} and {}: check the times of the {} {} it ({})", time_text(time(kept_[at - 1])),
+         time_text(time(kept_[at])), counted(static_cast<int64_t>(few_before ? at : after), "row"),
+         few_before ? "before" : "after", place(row));
+  }
+
+  void judge_age() {
+    const int64_t today = now();
+    const auto coming = std::ranges::find_if(kept_, [&](int64_t row) { return time(row) > today + kDay; });
+    if (coming != kept_.end()) {
+      warn("of a time to come: {}, the first of {} ({})", counted(kept_.end() - coming, "row"),
+           time_text(time(*coming)), place(*coming));
+    }
+    constexpr double kDecade = 10 * 365.2425;
+    const int64_t middle = time(kept_[(kept_.size() - 1) / 2]);
+    if (static_cast<double>(today - middle) > kDecade * static_cast<double>(kDay)) {
+      warn("most rows are older than ten years: half of them are of {} or before; check format under [timestamp]",
+           time_text(middle));
+    }
+  }
+
+ private:
+  template <class... Values>
+  void warn(fmt::format_string<Values...> text, Values&&... values) {
+    report_.warnings.push_back(fmt::format(text, std::forward<Values>(values)...));
+  }
+  int64_t time(int64_t row) const { return rows_.timestamp[static_cast<size_t>(row)]; }
+  std::string place(int64_t row) const { return rows_.source.short_place(row); }
+
+  void judge_day_and_month(size_t f) {
+    const std::string& format = config_.timestamp.formats[f];
     const std::string other = exchanged(format);
-    if (other.empty()) return;
+    if (other.empty() || std::ranges::find(config_.timestamp.formats, other) != config_.timestamp.formats.end()) return;
     int64_t left_out = 0, example = -1;
     for (int64_t row = 0; row < rows_.size(); ++row) {
       if (!rows_.has_wrong_time(row)) continue;
@@ -206,17 +255,16 @@ class Judge {
     }
     if (left_out > 0) {
       warn(
-          "left out as malformed, with a time of the format '{}' and not '{}': {}, such as '{}' (line {}); check "
-          "format "
+          "left out as malformed, with a time of the format '{}' and not '{}': {}, such as '{}' ({}); check format "
           "under [timestamp]",
-          other, format, counted(left_out, "row"), rows_.text(config_.columns.timestamp, example), line(example));
+          other, format, counted(left_out, "row"), rows_.text(config_.columns.timestamp, example), place(example));
       return;
     }
     if (format.find("%Y") < std::min(format.find("%m"), format.find("%d"))) return;
     std::vector<int64_t> days;
     for (const int64_t row : kept_) {
       const int64_t day = day_of(time(row));
-      if (days.empty() || days.back() != day) days.push_back(day);
+      if (rows_.time_format(row) == f && (days.empty() || days.back() != day)) days.push_back(day);
     }
     int64_t in_doubt = 0, first = std::numeric_limits<int64_t>::max(), last = std::numeric_limits<int64_t>::min();
     for (const int64_t day : days) {
@@ -236,43 +284,6 @@ class Judge {
         other, days.size(), time_text(first), time_text(last));
   }
 
-  void judge_gap() {
-    constexpr int64_t kYear = 366 * kDay;
-    size_t at = 0;  // the widest gap is before this row
-    for (size_t i = 1; i < kept_.size(); ++i) {
-      if (at == 0 || gap(i) > gap(at)) at = i;
-    }
-    if (at == 0 || gap(at) <= kYear) return;
-    const size_t after = kept_.size() - at;
-    const bool few_before = at <= after;
-    const int64_t row = few_before ? kept_[at - 1] : kept_[at];
-    warn("nothing was bought between {} and {}: check the times of the {} {} it (line {})",
-         time_text(time(kept_[at - 1])), time_text(time(kept_[at])),
-         counted(static_cast<int64_t>(few_before ? at : after), "row"), few_before ? "before" : "after", line(row));
-  }
-
-  void judge_age() {
-    const int64_t today = now();
-    const auto coming = std::ranges::find_if(kept_, [&](int64_t row) { return time(row) > today + kDay; });
-    if (coming != kept_.end()) {
-      warn("of a time to come: {}, the first of {} (line {})", counted(kept_.end() - coming, "row"),
-           time_text(time(*coming)), line(*coming));
-    }
-    constexpr double kDecade = 10 * 365.2425;
-    const int64_t middle = time(kept_[(kept_.size() - 1) / 2]);
-    if (static_cast<double>(today - middle) > kDecade * static_cast<double>(kDay)) {
-      warn("most rows are older than ten years: half of them are of {} or before; check format under [timestamp]",
-           time_text(middle));
-    }
-  }
-
- private:
-  template <class... Values>
-  void warn(fmt::format_string<Values...> text, Values&&... values) {
-    report_.warnings.push_back(fmt::format(text, std::forward<Values>(values)...));
-  }
-  int64_t time(int64_t row) const { return rows_.timestamp[static_cast<size_t>(row)]; }
-  int64_t line(int64_t row) const { return rows_.file.line(row); }
   int64_t gap(size_t i) const { return time(kept_[i]) - time(kept_[i - 1]); }
   std::string basket_text(int64_t row) const {
     return fmt::format("'{}' of user '{}'", rows_.text(config_.columns.basket, row),
@@ -295,51 +306,86 @@ TimeLimits time_limits(const ImportConfig::Timestamp& config) {
   return {first, last, start_of_year(first), start_of_year(last + 1)};
 }
 
-std::string likely_meaning(std::string_view text, const std::string& format) {
-  const TimeLimits limits = guess_limits();
-  for (const std::string& other :
-       {exchanged(format), std::string("%Y%m%d"), std::string("%Y%m%d%H%M%S"), std::string("%Y-%m-%d"),
-        std::string("%Y-%m-%d %H:%M:%S"), std::string("%Y-%m-%dT%H:%M:%S"), std::string("%Y-%m-%d %H:%M")}) {
-    if (other == format) continue;
-    if (const auto time = time_by(other, text, limits)) {
-      return fmt::format("with the format '{}' it is {}", other, time_text(*time));
+TimeReading read_time(std::string_view text, const std::vector<std::string>& formats, const TimeLimits& limits) {
+  using Status = TimeReading::Status;
+  TimeReading reading;
+  for (size_t f = 0; f < formats.size(); ++f) {
+    int64_t seconds = 0;
+    bool has_offset = false;
+    if (!parse_timestamp(text, formats[f], seconds, &has_offset)) continue;
+    const bool expected = limits.contains(seconds);
+    if (reading.status == Status::ok) {
+      if (!expected || seconds == reading.seconds) continue;
+      reading.status = Status::ambiguous;
+      reading.other = f;
+      reading.other_seconds = seconds;
+      break;
+    }
+    if (reading.status == Status::no_match || expected) {
+      reading = {expected ? Status::ok : Status::other_years, f, 0, seconds, 0, has_offset};
     }
   }
-  double number = 0.0;
-  if (text::parse_number(text, number) != text::NumberStatus::ok) return {};
-  const auto as = [&](const Unit& unit) {
-    const auto time = time_by(unit, number, limits);
-    return time ? fmt::format("as {} it is {}", unit.name, time_text(*time)) : std::string();
-  };
-  for (const Unit& unit : kFine) {
-    if (&unit == kFine.data() && format == "%s") continue;
-    if (const std::string meaning = as(unit); !meaning.empty()) return meaning;
+  return reading;
+}
+
+std::string likely_meaning(std::string_view text, const std::vector<std::string>& formats) {
+  const TimeLimits limits = guess_limits();
+  std::vector<std::string> others;
+  for (const std::string& format : formats) others.push_back(exchanged(format));
+  others.insert(others.end(), {"%Y%m%d", "%Y%m%d%H%M%S", "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S",
+                               "%Y-%m-%d %H:%M", "iso8601", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M"});
+  for (const char* clock : {"", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"}) {
+    for (const char* date : {"%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y",
+                             "%b %d, %Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%b-%y"}) {
+      others.push_back(std::string(date) + clock);
+    }
   }
-  for (const Unit& unit : kDays) {
-    if (const std::string meaning = as(unit); !meaning.empty()) return meaning;
+  const auto is_given = [&](std::string_view other) {
+    return std::ranges::any_of(formats, [&](const std::string& format) { return is_format(format, other); });
+  };
+  for (const std::string& other : others) {
+    if (is_given(other)) continue;
+    const auto time = time_by(other, text, limits);
+    if (!time) continue;
+    const std::string turned = exchanged(other);
+    const auto turned_time = is_given(turned) ? std::optional<int64_t>() : time_by(turned, text, limits);
+    const bool two = turned_time && *turned_time != *time;
+    return fmt::format("with the format '{}' it is {}{}", other, time_text(*time),
+                       two ? fmt::format(", with '{}' {}", turned, time_text(*turned_time)) : "");
+  }
+  for (const Unit& unit : kUnits) {
+    if (is_given(unit.format)) continue;
+    if (const auto time = time_by(unit.format, text, limits)) {
+      return fmt::format("as {} it is {} (format = \"{}\")", unit.name, time_text(*time), unit.format);
+    }
   }
   return {};
 }
 
 void check_unit(const Rows& rows, const ImportConfig& config, const std::vector<int64_t>& kept) {
-  if (config.timestamp.format != "%s" || config.timestamp.first_year || kept.empty()) return;
+  if (config.timestamp.first_year) return;
   const TimeLimits limits = guess_limits();
-  const auto time = [&](int64_t row) { return rows.timestamp[static_cast<size_t>(row)]; };
-  const auto fits = [&](const Unit& unit) {
-    return std::ranges::all_of(
-        kept, [&](int64_t row) { return time_by(unit, static_cast<double>(time(row)), limits).has_value(); });
-  };
-  const bool dates = std::ranges::all_of(kept, [&](int64_t row) {
-    return time_by(std::string("%Y%m%d"), fmt::format("{}", time(row)), limits).has_value();
-  });
-  if (!dates && std::ranges::none_of(kDays, fits)) return;
-  const int64_t row = kept.front();
-  const std::string text = fmt::format("{}", time(row));
-  throw DataError(
-      fmt::format("{} line {}: column '{}': as seconds since 1970 '{}' is {}, and no other row is much later; {}",
-                  rows.file.path().string(), rows.file.line(row), config.columns.timestamp, text, time_text(time(row)),
-                  likely_meaning(text, config.timestamp.format)),
-      "give format under [timestamp], or a column of seconds; first_year = 1970 says that they are seconds");
+  for (size_t f = 0; f < config.timestamp.formats.size(); ++f) {
+    const std::string& format = config.timestamp.formats[f];
+    const auto unit = std::ranges::find_if(kUnits, [&](const Unit& known) { return is_format(format, known.format); });
+    if (unit == kUnits.end()) continue;
+    std::vector<int64_t> counted;  // in the order of time
+    std::ranges::copy_if(kept, std::back_inserter(counted), [&](int64_t row) { return rows.time_format(row) == f; });
+    if (counted.empty() || rows.timestamp[static_cast<size_t>(counted.back())] >= limits.begin) continue;
+    const auto text = [&](int64_t row) { return rows.text(config.columns.timestamp, row); };
+    const auto fits = [&](const std::string& other) {
+      return std::ranges::all_of(counted, [&](int64_t row) { return time_by(other, text(row), limits).has_value(); });
+    };
+    if (!fits("%Y%m%d") && std::ranges::none_of(kUnits, [&](const Unit& other) { return fits(other.format); }))
+      continue;
+    const int64_t row = counted.front();
+    throw DataError(
+        fmt::format("{}: column '{}': as {} '{}' is {}, and no other row is much later; {}", rows.source.place(row),
+                    config.columns.timestamp, unit->name, text(row),
+                    time_text(rows.timestamp[static_cast<size_t>(row)]),
+                    likely_meaning(text(row), config.timestamp.formats)),
+        "give another format under [timestamp], or another column; first_year = 1970 says that the times are right");
+  }
 }
 
 void judge_times(const Rows& rows, const ImportConfig& config, const std::vector<int64_t>& kept,
@@ -355,6 +401,7 @@ void judge_times(const Rows& rows, const ImportConfig& config, const std::vector
   judge.judge_spans();
   judge.judge_shared_numbers();
   judge.judge_day_and_month();
+  judge.judge_offsets();
   judge.judge_gap();
   judge.judge_age();
 }

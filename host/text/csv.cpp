@@ -169,14 +169,19 @@ void CsvFile::read_header() {
   std::vector<std::string_view> fields;
   std::deque<std::string> unquoted;
   if (split_fields(raw(0), options_.delimiter, fields, unquoted) == kBadQuote) {
-    throw DataError(width_message(0, kBadQuote), "mend the header");
+    throw DataError(width_message(0, kBadQuote), "mend the first line");
+  }
+  if (!options_.header) {
+    for (size_t f = 1; f <= fields.size(); ++f) header_.push_back(std::to_string(f));
+    return;
   }
   for (const std::string_view field : fields) {
     const std::string name(trim(field));
     if (name.empty() || std::ranges::find(header_, name) != header_.end()) {
       throw DataError(fmt::format("{} line {}: the header has {} column name{}", path_.string(), line(0),
                                   name.empty() ? "an empty" : "a repeated", name.empty() ? "" : " '" + name + "'"),
-                      "give every column its own name in the first line");
+                      "give every column its own name in the first line; if that is no header, set header = false "
+                      "under [source] and write numbers of columns under [columns]");
     }
     header_.push_back(name);
   }
@@ -216,6 +221,10 @@ CsvColumns CsvFile::parse(const std::vector<int64_t>& positions, const Context& 
     }
   });
   return columns;
+}
+
+int32_t CsvFile::fields(int64_t row, std::vector<std::string_view>& fields, std::deque<std::string>& unquoted) const {
+  return split_fields(raw(row), options_.delimiter, fields, unquoted);
 }
 
 std::string CsvFile::width_message(int64_t row, int32_t found) const {

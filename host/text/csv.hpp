@@ -18,6 +18,7 @@ enum class Encoding { utf8, latin1 };
 struct CsvOptions {
   char delimiter = ',';
   Encoding encoding = Encoding::utf8;
+  bool header = true;  // else the first line is a row, and columns are called "1", "2", ..
 };
 
 /// Chosen columns of all rows. Views are of the CsvFile's text, or of `unquoted` where a doubled quote had to be
@@ -49,6 +50,10 @@ class CsvFile {
   /// Parses the columns at `positions` for all rows on the context's threads. Rows of a wrong width are only noted in
   /// n_fields.
   CsvColumns parse(const std::vector<int64_t>& positions, const Context& context) const;
+
+  /// The fields of one row, [their number]; -1 for text after a closing quote. `unquoted` keeps what a doubled quote
+  /// changes.
+  int32_t fields(int64_t row, std::vector<std::string_view>& fields, std::deque<std::string>& unquoted) const;
 
   /// "<file> line 7: 3 fields, expected 8"
   std::string width_message(int64_t row, int32_t found) const;

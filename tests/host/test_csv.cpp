@@ -263,7 +263,7 @@ TEST(Timestamps, KnownMoments) {
 TEST(Timestamps, FormatsAreChecked) {
   EXPECT_EQ(data::timestamp_format_problem("%Y-%m-%d"), "");
   EXPECT_EQ(data::timestamp_format_problem("%s"), "");
-  EXPECT_TRUE(has(data::timestamp_format_problem("%Y-%b-%d"), "%b is not one of"));
+  EXPECT_TRUE(has(data::timestamp_format_problem("%Y-%q-%d"), "%q is not one of"));
   EXPECT_TRUE(has(data::timestamp_format_problem("%H:%M"), "needs"));
   EXPECT_TRUE(has(data::timestamp_format_problem("%Y-%m-%d %"), "ends with %"));
 }

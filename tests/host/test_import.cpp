@@ -137,7 +137,8 @@ TEST_F(ImportTest, MalformedRowsStopTheImport) {
   const fs::path path = folder_.path() / "rows.csv";
   EXPECT_TRUE(has(import_error(good + "u1,b1,x,1,1.2.3,1\n", toml),
                   path.string() + " line 3: column 'q': '1.2.3' is not a number"));
-  EXPECT_TRUE(has(import_error(good + "u1,b1,x,1,1,nan\n", toml), "line 3: column 'p': 'nan' is not a finite number"));
+  EXPECT_TRUE(has(import_error(good + "u1,b1,x,1,1,inf\n", toml), "line 3: column 'p': 'inf' is not a finite number"));
+  EXPECT_TRUE(has(import_error(good + "u1,b1,x,1,1,nan\n", toml), "line 3: column 'p': the value is missing: 'nan'"));
   EXPECT_TRUE(has(import_error(good + "u1,b1,x,1,,1\n", toml), "line 3: column 'q': the value is missing"));
   EXPECT_TRUE(has(import_error(good + "u1,b1,,1,1,1\n", toml), "line 3: column 'i': the value is missing"));
   EXPECT_TRUE(has(import_error(good + "u1,,x,1,1,1\n", toml), "line 3: column 'b': the value is missing"));
@@ -507,7 +508,7 @@ TEST_F(ImportTest, WrongConfigurationsNameTheLine) {
   EXPECT_TRUE(has(config_error("[clean]\nexclude_items=[1]\n"), "clean.exclude_items: expected a list of strings"));
   EXPECT_TRUE(has(config_error("[source]\ndelimiter=\";;\"\n"), "source.delimiter: expected one ASCII character"));
   EXPECT_TRUE(
-      has(config_error("[timestamp]\nformat=\"%d %b\"\n"), "timestamp.format: expected a format; '%d %b' %b is not"));
+      has(config_error("[timestamp]\nformat=\"%d %q\"\n"), "timestamp.format: expected a format; '%d %q' %q is not"));
   EXPECT_TRUE(has(config_error("columns = 3\n"), "columns is not a section"));
   EXPECT_TRUE(has(config_error("[columns\n"), "line 1: "));
   EXPECT_TRUE(has(config_error("[columns]\nuser=\"u\"\n"), "columns.item is not given"));
