@@ -129,7 +129,10 @@ JointModel make_joint_model(const Session& session) {
                       {p.validation_baskets, p.validation_basket_user, p.validation_basket_time, history.n_users});
   }
   const auto dependence_of = [&](const BasketHistory& of) {
-    return fit_dependence(count_pairs(context, of.items, 1), category, joint.vectors, joint.dim);
+    return fit_dependence(
+        count_pairs(context, of.items, 1,
+                    "take search.objective = \"affinity\", or import fewer items (clean.min_item_users)"),
+        category, joint.vectors, joint.dim);
   };
   joint.dependence = dependence_of(history);
   fit_user_dependence(context, history, joint.habits, params, joint.vectors, joint.dim, joint.dependence);
