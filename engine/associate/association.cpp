@@ -167,7 +167,7 @@ int64_t PairCounts::count(int32_t i, int32_t j) const {
 
 PairCounts count_pairs(Context& context, const HostCsr& baskets, int64_t min_count, const std::string& hint,
                        int64_t block_pairs) {
-  constexpr int64_t kBytes = 12;  // of a pair and its count, and of what is made of them
+  constexpr int64_t kBytes = 16;  // of a pair and its count, here and in a copy to work on
   const PairCounter counter(context, baskets, min_count);
   require_memory(fmt::format("the counts of {} pairs of items that are together in {} or more baskets need",
                              counter.n_pairs() / 2, min_count),

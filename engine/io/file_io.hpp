@@ -10,7 +10,8 @@
 
 namespace sheaf::io {
 
-/// Throws DataError("<action> <path>: <text of errno>"). Reads errno: call right after the failure.
+/// Throws DataError("<action> <path>: <text of errno>"), DeviceError where memory is short, Interrupted where a signal
+/// ended the call. Reads errno: call right after the failure.
 [[noreturn]] void throw_errno(const std::string& action, const std::filesystem::path& path);
 
 /// A file being written: create (or truncate), append, then finish() once. Without finish() its content is undefined.

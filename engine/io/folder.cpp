@@ -17,6 +17,7 @@
 
 #include "engine/io/file_io.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 
 namespace sheaf::io {
 namespace fs = std::filesystem;
@@ -150,6 +151,7 @@ std::string sha256_file(const fs::path& path) {
   bool good = digest && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1;
   std::vector<unsigned char> block(size_t{1} << 20);
   while (good) {
+    check_interrupt();
     const size_t n = std::fread(block.data(), 1, block.size(), file.get());
     if (n == 0) break;
     good = EVP_DigestUpdate(digest.get(), block.data(), n) == 1;

@@ -13,7 +13,8 @@ void hold_standard_streams() noexcept;
 /// Writes to stderr as much as it takes.
 void say(std::string_view text) noexcept;
 
-/// Writes to stdout; DataError that says why it fails: a closed pipe, a full disk, a closed stream.
+/// Writes to stdout; DataError that says why it fails: a closed pipe, a full disk, a closed stream. Interrupted if an
+/// interrupt comes while nobody reads.
 void write_result(std::string_view text);
 
 }  // namespace sheaf::io

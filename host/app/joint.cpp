@@ -9,6 +9,7 @@
 #include "engine/data/nearest.hpp"
 #include "host/app/session.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 #include "kernels/core/range.hpp"
 
 namespace sheaf::app {
@@ -87,6 +88,7 @@ BasketHistory basket_history(const Session& session) {
 
 JointModel make_joint_model(const Session& session) {
   const Range range("chances");
+  check_interrupt("the fit of the chances");
   Context& context = session.context();
   const BasketHistory history = basket_history(session);
   if (history.n_baskets() == 0) {

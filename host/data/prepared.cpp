@@ -11,6 +11,7 @@
 #include "engine/io/folder.hpp"
 #include "engine/io/safetensors.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 
 namespace sheaf::data {
 namespace {
@@ -160,6 +161,7 @@ void save_prepared(const Prepared& prepared, const std::filesystem::path& folder
 }
 
 Prepared load_prepared(const std::filesystem::path& folder) {
+  check_interrupt("the reading of the data");
   const nlohmann::json manifest = io::read_folder(folder, kPreparedKind);
   const Checker checker(folder);
   Prepared prepared;
