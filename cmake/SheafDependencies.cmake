@@ -6,7 +6,21 @@ find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
-find_package(BLAS REQUIRED)
+
+# OpenBLAS with threads of its own starts them, with 128 MiB each, before main. Where a limit leaves no room for them,
+# it tries for ever and hears no signal. Sheaf has its own threads, so it links the flavour without; into the program,
+# because by its name the loader would take the other one.
+find_library(SHEAF_OPENBLAS NAMES libopenblas.a PATH_SUFFIXES openblas-serial)
+find_path(SHEAF_OPENBLAS_INCLUDE cblas.h PATH_SUFFIXES openblas-serial)
+add_library(sheaf_blas INTERFACE)
+if(SHEAF_OPENBLAS MATCHES "serial" AND SHEAF_OPENBLAS_INCLUDE MATCHES "serial")
+  target_link_libraries(sheaf_blas INTERFACE ${SHEAF_OPENBLAS})
+  target_include_directories(sheaf_blas SYSTEM INTERFACE ${SHEAF_OPENBLAS_INCLUDE})
+else()
+  find_package(BLAS REQUIRED)
+  message(STATUS "OpenBLAS without threads (libopenblas-serial-dev) is not here; ${BLAS_LIBRARIES} may hang where memory is limited")
+  target_link_libraries(sheaf_blas INTERFACE BLAS::BLAS)
+endif()
 
 # Header-only; their CMake packages differ between distributions, the headers do not.
 find_path(SHEAF_TOMLPP_INCLUDE toml++/toml.h REQUIRED)

@@ -59,6 +59,7 @@ double measure_fma(Context& context) {
 }
 
 double measure_blas(Context& context) {
+  cpu::reserve_gemm(context);
   constexpr int64_t kSize = 768, kRows = 128;
   std::vector<float> a(kSize * kSize, 0.5f), b(kSize * kSize, 0.25f), c(kSize * kSize);
   const double seconds = best_seconds(context, [&] {

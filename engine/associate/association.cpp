@@ -1,5 +1,7 @@
 #include "engine/associate/association.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,6 +11,8 @@
 #include "kernels/association/cosine_topk.hpp"
 #include "kernels/association/count_topk.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
+#include "kernels/core/memory.hpp"
 
 namespace sheaf {
 namespace {
@@ -53,34 +57,170 @@ class PartnerLists {
   Buffer<float> scores_;
 };
 
+/// Counts the pairs of a block of items at a time.
+class PairCounter {
+ public:
+  PairCounter(Context& context, HostCsr baskets, int64_t min_count)
+      : context_(context),
+        n_baskets_(baskets.n_rows()),
+        n_items_(baskets.n_columns),
+        min_count_(static_cast<int32_t>(min_count)) {
+    baskets.values.clear();
+    const HostCsr by_item = transpose(baskets);
+    item_offsets_ = by_item.row_offsets;
+    baskets_ = DeviceCsr(context, baskets);
+    items_ = DeviceCsr(context, by_item);
+    Buffer<int64_t> row_offsets(context, n_items_ + 1);
+    association::cooccurrence_sizes(context, {baskets_.view(), items_.view(), min_count_}, row_offsets.view());
+    row_offsets_ = row_offsets.to_host();
+  }
+
+  int64_t n_pairs() const { return row_offsets_.back(); }
+
+  /// No pairs, but the counts of the single items.
+  PairCounts without_pairs() const {
+    PairCounts counts;
+    counts.n_baskets = n_baskets_;
+    for (size_t i = 0; i + 1 < item_offsets_.size(); ++i) {
+      counts.item_counts.push_back(static_cast<int32_t>(item_offsets_[i + 1] - item_offsets_[i]));
+    }
+    return counts;
+  }
+
+  /// visit(first, last, counts) for blocks of items in order; the rows first .. last - 1 of the counts are theirs, the
+  /// others are empty.
+  template <class Visit>
+  void for_each_block(int64_t block_pairs, Visit&& visit) const {
+    PairCounts block = without_pairs();
+    for (int64_t first = 0, last = 0; first < n_items_; first = last) {
+      check_interrupt("association");
+      const int64_t begin = offset(row_offsets_, first);
+      while (last < n_items_ && (last == first || offset(row_offsets_, last + 1) - begin <= block_pairs)) ++last;
+      block.row_offsets = only_rows(row_offsets_, first, last, begin);
+      const Buffer<int64_t> offsets(context_, block.row_offsets),
+          items(context_, only_rows(item_offsets_, first, last));
+      CsrView item_baskets = items_.view();
+      item_baskets.row_offsets = items.data();
+      const int64_t n = block.row_offsets.back();
+      Buffer<int32_t> companions(context_, n), counts(context_, n);
+      association::cooccurrence(context_, {baskets_.view(), item_baskets, min_count_}, offsets.view(),
+                                companions.view(), counts.view());
+      block.companions = companions.to_host();
+      block.counts = counts.to_host();
+      visit(first, last, std::as_const(block));
+    }
+  }
+
+ private:
+  static int64_t offset(const std::vector<int64_t>& offsets, int64_t row) { return offsets[static_cast<size_t>(row)]; }
+  /// Offsets, less `minus`, by which the other rows are empty.
+  static std::vector<int64_t> only_rows(std::vector<int64_t> offsets, int64_t first, int64_t last, int64_t minus = 0) {
+    const int64_t begin = offset(offsets, first), end = offset(offsets, last);
+    for (int64_t& at : offsets) at = std::clamp(at, begin, end) - minus;
+    return offsets;
+  }
+
+  Context& context_;
+  int64_t n_baskets_, n_items_;
+  int32_t min_count_;
+  DeviceCsr baskets_, items_;
+  std::vector<int64_t> item_offsets_, row_offsets_;  // [n_items + 1] of items' baskets, of items' companions
+};
+
+/// Pairs with their counts; in the result each is there both ways.
+class ListedCounts {
+ public:
+  void add(int32_t i, int32_t j, int64_t count) {
+    if (count == 0) return;
+    for (const auto& [row, column] : {std::pair(i, j), std::pair(j, i)}) {
+      rows_.push_back(row);
+      columns_.push_back(column);
+      counts_.push_back(static_cast<int32_t>(count));
+    }
+  }
+  void move_to(PairCounts& counts) {
+    const auto n_items = std::ssize(counts.item_counts);
+    const HostCsr pattern = csr_from_pairs(rows_, columns_, {}, n_items, n_items);
+    counts.row_offsets = pattern.row_offsets;
+    counts.companions = pattern.columns;
+    counts.counts.resize(counts.companions.size());
+    for (size_t e = 0; e < rows_.size(); ++e) counts.counts[counts.place(rows_[e], columns_[e])] = counts_[e];
+  }
+
+ private:
+  std::vector<int32_t> rows_, columns_, counts_;
+};
+
 }  // namespace
 
-int64_t PairCounts::count(int32_t i, int32_t j) const {
+size_t PairCounts::place(int32_t i, int32_t j) const {
   const auto begin = companions.begin() + row_offsets[static_cast<size_t>(i)];
   const auto end = companions.begin() + row_offsets[static_cast<size_t>(i) + 1];
   const auto found = std::lower_bound(begin, end, j);
-  return found != end && *found == j ? counts[static_cast<size_t>(found - companions.begin())] : 0;
+  return found != end && *found == j ? static_cast<size_t>(found - companions.begin()) : companions.size();
 }
 
-PairCounts count_pairs(Context& context, const HostCsr& baskets, int64_t min_count) {
-  HostCsr pattern = baskets;
-  pattern.values.clear();
-  const HostCsr by_item = transpose(pattern);
-  const DeviceCsr device_baskets(context, pattern), device_items(context, by_item);
-  const association::CooccurrenceArgs args{device_baskets.view(), device_items.view(), static_cast<int32_t>(min_count)};
-  const int64_t n_items = pattern.n_columns;
-  Buffer<int64_t> row_offsets(context, n_items + 1);
-  association::cooccurrence_sizes(context, args, row_offsets.view());
+int64_t PairCounts::count(int32_t i, int32_t j) const {
+  const size_t at = place(i, j);
+  return at < counts.size() ? counts[at] : 0;
+}
 
-  PairCounts pairs;
-  pairs.n_baskets = pattern.n_rows();
-  pairs.row_offsets = row_offsets.to_host();
-  Buffer<int32_t> companions(context, pairs.row_offsets.back()), counts(context, pairs.row_offsets.back());
-  association::cooccurrence(context, args, std::as_const(row_offsets).view(), companions.view(), counts.view());
-  pairs.companions = companions.to_host();
-  pairs.counts = counts.to_host();
-  for (int64_t i = 0; i < n_items; ++i) pairs.item_counts.push_back(static_cast<int32_t>(by_item.row(i).size()));
-  return pairs;
+PairCounts count_pairs(Context& context, const HostCsr& baskets, int64_t min_count, const std::string& hint,
+                       int64_t block_pairs) {
+  constexpr int64_t kBytes = 16;  // of a pair and its count, here and in a copy to work on
+  const PairCounter counter(context, baskets, min_count);
+  require_memory(fmt::format("the counts of {} pairs of items that are together in {} or more baskets need",
+                             counter.n_pairs() / 2, min_count),
+                 counter.n_pairs() * kBytes,
+                 hint.empty() ? "import fewer items (clean.min_item_users), or use a machine with more memory" : hint);
+  PairCounts all = counter.without_pairs();
+  all.companions.reserve(static_cast<size_t>(counter.n_pairs()));
+  all.counts.reserve(static_cast<size_t>(counter.n_pairs()));
+  counter.for_each_block(block_pairs, [&](int64_t first, int64_t last, const PairCounts& block) {
+    const int64_t before = all.row_offsets.back();
+    for (int64_t i = first; i < last; ++i) {
+      all.row_offsets.push_back(before + block.row_offsets[static_cast<size_t>(i) + 1]);
+    }
+    all.companions.insert(all.companions.end(), block.companions.begin(), block.companions.end());
+    all.counts.insert(all.counts.end(), block.counts.begin(), block.counts.end());
+  });
+  return all;
+}
+
+CountedPartners counted_partners(Context& context, const HostCsr& baskets, int64_t min_count, Measure measure,
+                                 int64_t k, float min_score, const PairRule& rule, int64_t block_pairs) {
+  const PairCounter counter(context, baskets, min_count);
+  CountedPartners found{
+      {.n_items = baskets.n_columns, .k = list_length(k, baskets.n_columns), .items = {}, .scores = {}},
+      counter.without_pairs()};
+  ListedCounts listed;
+  counter.for_each_block(block_pairs, [&](int64_t first, int64_t last, const PairCounts& block) {
+    const Partners lists = rule.allows_all()
+                               ? counted_partners(context, block, measure, k, min_score)
+                               : counted_partners(context, allowed_pairs(block, rule), measure, k, min_score);
+    for (int64_t at = first * lists.k; at < last * lists.k; ++at) {
+      const int32_t partner = lists.items[static_cast<size_t>(at)];
+      found.partners.items.push_back(partner);
+      found.partners.scores.push_back(lists.scores[static_cast<size_t>(at)]);
+      const auto item = static_cast<int32_t>(at / lists.k);
+      if (partner >= 0) listed.add(item, partner, block.count(item, partner));
+    }
+  });
+  listed.move_to(found.counts);
+  return found;
+}
+
+PairCounts count_listed(Context& context, const HostCsr& baskets, const HostCsr& lists, int64_t block_pairs) {
+  const PairCounter counter(context, baskets, 1);
+  PairCounts counts = counter.without_pairs();
+  ListedCounts listed;
+  counter.for_each_block(block_pairs, [&](int64_t first, int64_t last, const PairCounts& block) {
+    for (auto i = static_cast<int32_t>(first); i < last; ++i) {
+      for (const int32_t j : lists.row(i)) listed.add(i, j, block.count(i, j));
+    }
+  });
+  listed.move_to(counts);
+  return counts;
 }
 
 HostCsr Partners::to_csr() const {

@@ -13,6 +13,8 @@
 
 namespace sheaf {
 
+inline constexpr int64_t kBlockPairs = int64_t{1} << 23;  // pairs counted at once: 128 MiB
+
 /// Co-occurrence of items in baskets, on the host.
 struct PairCounts {
   int64_t n_baskets = 0;
@@ -23,14 +25,18 @@ struct PairCounts {
 
   /// Baskets with both items; 0 also where fewer than the minimum were counted.
   int64_t count(int32_t i, int32_t j) const;
+  /// Where the pair stands in companions and counts; their size where it does not.
+  size_t place(int32_t i, int32_t j) const;
   double measure(association::Measure measure, int32_t i, int32_t j) const {
     return association::measure_pair(measure, count(i, j), item_counts[static_cast<size_t>(i)],
                                      item_counts[static_cast<size_t>(j)], n_baskets);
   }
 };
 
-/// baskets is [n_baskets, n_items], a pattern.
-PairCounts count_pairs(Context& context, const HostCsr& baskets, int64_t min_count);
+/// All pairs of at least `min_count` baskets; baskets is [n_baskets, n_items], a pattern. The pairs are numbered before
+/// memory for them is taken: DeviceError with `hint` where they do not fit into what is free.
+PairCounts count_pairs(Context& context, const HostCsr& baskets, int64_t min_count, const std::string& hint = {},
+                       int64_t block_pairs = kBlockPairs);
 
 /// The k strongest partners of every item; -1 where there are fewer.
 struct Partners {
@@ -66,6 +72,20 @@ Partners cosine_partners_in_pieces(Context& context, std::span<const float> vect
                                    float scale, float min_score, int64_t device_bytes, const PairRule& rule = {});
 Partners counted_partners(Context& context, const PairCounts& counts, association::Measure measure, int64_t k,
                           float min_score);
+
+/// Partners, and the counts of the listed pairs (both ways) alone.
+struct CountedPartners {
+  Partners partners;
+  PairCounts counts;
+};
+/// The same lists, bit by bit, as from all pairs that the rule allows, which are never in memory at once: they are
+/// counted, judged and forgotten, a block of items after another of at most `block_pairs` pairs (or one item).
+CountedPartners counted_partners(Context& context, const HostCsr& baskets, int64_t min_count,
+                                 association::Measure measure, int64_t k, float min_score, const PairRule& rule = {},
+                                 int64_t block_pairs = kBlockPairs);
+/// The counts of the pairs of `lists` [n_items, n_items], both ways; of other pairs none are kept.
+PairCounts count_listed(Context& context, const HostCsr& baskets, const HostCsr& lists,
+                        int64_t block_pairs = kBlockPairs);
 
 /// Throws DataError that names the first row with a value that is not finite by `name_of(row)`.
 void check_finite_rows(Context& context, MatrixView<const float> vectors,

@@ -1,5 +1,7 @@
 #include "engine/associate/substitutes.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -9,6 +11,7 @@
 #include "engine/associate/user_baskets.hpp"
 #include "kernels/core/check.hpp"
 #include "kernels/core/interrupt.hpp"
+#include "kernels/core/memory.hpp"
 
 namespace sheaf {
 namespace {
@@ -155,15 +158,33 @@ class RelationBuilder {
         expected.add(j, sum);
       }
       for (const int32_t j : expected.touched()) {
-        PairRelation& pair = result_.pairs_.emplace_back();
+        PairRelation pair;
         pair.together = together[j];
         pair.expected = static_cast<float>(expected[j]);
+        if (category(i) < 0 || category(j) < 0) {  // no other pair can change what it is
+          result_.judge_across({}, pair);
+          if (pair.kind == PairKind::neither) continue;
+        }
+        make_room();
+        result_.pairs_.push_back(pair);
         found_.push_back({i, j});
       }
       for (const int32_t p : baskets_.bought(i)) weight[at(purchases[at(p)].user)] = 0;
       together.clear();
       expected.clear();
     }
+  }
+
+  /// For one more pair. Where their memory has to grow, it must be free first.
+  void make_room() {
+    if (found_.size() < std::min(found_.capacity(), result_.pairs_.capacity())) return;
+    const size_t size = std::max<size_t>(1024, 2 * found_.size());
+    require_memory(fmt::format("the substitutes and complements among {} pairs of items need", size),
+                   static_cast<int64_t>(size * (sizeof(Pair) + sizeof(PairRelation))),
+                   "import finer categories or fewer items; without substitutes: search.substitutes = \"allow\", and "
+                   "for sheaf associate an --out that ends in .csv");
+    found_.reserve(size);
+    result_.pairs_.reserve(size);
   }
 
   void learn_within() {
@@ -245,6 +266,7 @@ class RelationBuilder {
     RowSums<double> together(at(baskets_.n_categories())), expected(at(baskets_.n_categories()));
     int32_t row = -1;
     for (const auto& [key, pairs] : by_categories) {
+      check_interrupt("the judging of substitutes");
       const auto [c, d] = key;
       if (c != row) {
         row = c;
@@ -260,6 +282,7 @@ class RelationBuilder {
   /// Pairs of one category; the switches of those that may be substitutes.
   void judge_within() {
     for (size_t k = 0; k < found_.size(); ++k) {
+      check_interrupt("the judging of substitutes");
       const auto [i, j] = found_[k];
       if (!one_category(i, j)) continue;
       PairRelation& pair = result_.pairs_[k];

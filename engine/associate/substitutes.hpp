@@ -25,7 +25,8 @@
 ///
 /// Time: sums of squares of the baskets' sizes and of each user's products of one category. A pair of two categories
 /// costs the buyers of the rarer item. A pair that may be a substitute costs the baskets of both items. Memory: the
-/// pairs with evidence, no matrix of all items. One thread, no atomics: the same input gives the same bytes.
+/// pairs with evidence, no matrix of all items; where it is not free, a DeviceError says so before it is taken. One
+/// thread, no atomics: the same input gives the same bytes.
 
 #include <cstdint>
 #include <span>
@@ -79,7 +80,7 @@ class PairRelations {
   int64_t n_items() const { return static_cast<int64_t>(category_.size()); }
 
   /// Items j that have users in common with i and a category in common, or that are together with i in min_together
-  /// baskets; ascending.
+  /// baskets; ascending. Without those that are neither and of which one has no known category.
   std::span<const int32_t> partners(int32_t i) const { return rows_.row(i); }
   /// Pairs of `partners` of a kind, both ways, values = strength: [n_items, n_items].
   HostCsr of_kind(PairKind kind) const;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kernels/core/interrupt.hpp"
+
 namespace sheaf {
 
 bool HostCsr::contains(int64_t r, int32_t column) const {
@@ -26,6 +28,7 @@ HostCsr csr_from_pairs(std::span<const int32_t> rows, std::span<const int32_t> c
   csr.row_offsets.reserve(static_cast<size_t>(n_rows) + 1);
   const auto column_of = [&](int64_t i) { return columns[static_cast<size_t>(i)]; };
   for (int64_t r = 0; r < n_rows; ++r) {
+    check_interrupt();
     const auto begin = order.begin() + start[static_cast<size_t>(r)];
     const auto end = order.begin() + start[static_cast<size_t>(r) + 1];
     std::ranges::stable_sort(begin, end, {}, column_of);
@@ -53,6 +56,7 @@ HostCsr transpose(const HostCsr& matrix) {
   result.values.resize(matrix.values.size());
   std::vector<int64_t> next(offsets.begin(), offsets.end() - 1);
   for (int64_t r = 0; r < matrix.n_rows(); ++r) {
+    check_interrupt();
     for (int64_t e = matrix.row_offsets[static_cast<size_t>(r)]; e < matrix.row_offsets[static_cast<size_t>(r) + 1];
          ++e) {
       const auto to = static_cast<size_t>(next[static_cast<size_t>(matrix.columns[static_cast<size_t>(e)])]++);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "kernels/core/interrupt.hpp"
 
@@ -13,12 +14,13 @@ namespace {
 constexpr int64_t kMaxCategories = 1024;
 constexpr int64_t kUserItems = 20;  // likeliest items of a user, whose pairs the exponent is fitted on
 
-HostCsr csr_of(const PairCounts& counts) {
+HostCsr csr_of(PairCounts& counts) {
   HostCsr csr;
-  csr.row_offsets = counts.row_offsets;
-  csr.columns = counts.companions;
+  csr.row_offsets = std::move(counts.row_offsets);
+  csr.columns = std::move(counts.companions);
   csr.values.assign(counts.counts.begin(), counts.counts.end());
   csr.n_columns = std::ssize(counts.item_counts);
+  counts.counts = {};
   return csr;
 }
 
@@ -146,8 +148,8 @@ double BasketDependence::user_rho(int32_t i, int32_t j, double cosine) const {
   return std::exp(static_cast<double>(user_offset)) * std::pow(ratio(i, j, cosine), static_cast<double>(user_exponent));
 }
 
-BasketDependence fit_dependence(const PairCounts& counts, std::span<const int32_t> category,
-                                std::span<const float> vectors, int64_t dim) {
+BasketDependence fit_dependence(PairCounts counts, std::span<const int32_t> category, std::span<const float> vectors,
+                                int64_t dim) {
   BasketDependence d;
   d.counts = csr_of(counts);
   d.category.assign(category.begin(), category.end());

@@ -50,8 +50,8 @@ struct BasketDependence {
 };
 
 /// `vectors` is [n_items, dim] on the host, or empty. `counts` are of `history`'s baskets.
-BasketDependence fit_dependence(const PairCounts& counts, std::span<const int32_t> category,
-                                std::span<const float> vectors, int64_t dim);
+BasketDependence fit_dependence(PairCounts counts, std::span<const int32_t> category, std::span<const float> vectors,
+                                int64_t dim);
 
 /// Sets user_exponent (0 to 2) and user_offset. Changes nothing if `habits` is not fitted.
 void fit_user_dependence(Context& context, const BasketHistory& history, const HabitModel& habits,

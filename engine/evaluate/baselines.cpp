@@ -6,6 +6,7 @@
 
 #include "engine/associate/association.hpp"
 #include "engine/scoring/linear_scorer.hpp"
+#include "kernels/core/interrupt.hpp"
 #include "kernels/sparse/spgemm_topk.hpp"
 
 namespace sheaf {
@@ -114,6 +115,7 @@ TopLists personal_count_lists(Context& context, const HostCsr& train, const Host
   std::vector<int32_t> items;
   std::vector<float> scores;
   for (int64_t u = 0; u < train.n_rows(); ++u) {
+    check_interrupt("the evaluation");
     const auto own = train.row(u);
     const auto first = static_cast<size_t>(train.row_offsets[static_cast<size_t>(u)]);
     std::vector<size_t> order(own.size());

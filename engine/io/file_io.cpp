@@ -12,6 +12,7 @@
 
 #include "engine/io/claim.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 
 namespace sheaf::io {
 
@@ -20,6 +21,10 @@ static constexpr size_t kBlock = size_t{1} << 16;
 
 void throw_errno(const std::string& action, const std::filesystem::path& path) {
   const int code = errno;
+  if (code == EINTR) check_interrupt("the reading and writing of files");
+  if (code == ENOMEM) {
+    throw DeviceError(action + " " + path.string() + ": out of memory", "close other programs, or raise the limit");
+  }
   std::string mend;
   if (code == ENOSPC || code == EDQUOT) mend = "free space on the disk and run the same command again";
   if (code == EACCES || code == EROFS || code == EPERM) mend = "choose a folder that you may write to";

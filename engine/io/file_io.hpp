@@ -11,8 +11,8 @@
 
 namespace sheaf::io {
 
-/// Throws DataError("<action> <path>: <text of errno>"), or DeviceError where memory is short. Reads errno: call right
-/// after the failure.
+/// Throws DataError("<action> <path>: <text of errno>"), DeviceError where memory is short, Interrupted where a signal
+/// ended the call. Reads errno: call right after the failure.
 [[noreturn]] void throw_errno(const std::string& action, const std::filesystem::path& path);
 
 /// The bytes of a file, `most` of them at most.

@@ -14,6 +14,7 @@
 
 #include "engine/io/file_io.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 
 namespace sheaf::io {
 namespace fs = std::filesystem;
@@ -46,7 +47,10 @@ std::string sha256_file(const fs::path& path) {
   if (!file) throw_errno("cannot read", path);
   Sha256 digest;
   std::vector<unsigned char> block(size_t{1} << 20);
-  for (size_t n; (n = std::fread(block.data(), 1, block.size(), file.get())) > 0;) digest.add(block.data(), n);
+  for (size_t n; (n = std::fread(block.data(), 1, block.size(), file.get())) > 0;) {
+    check_interrupt();
+    digest.add(block.data(), n);
+  }
   if (std::ferror(file.get()) != 0) throw_errno("cannot read", path);
   return digest.hex();
 }

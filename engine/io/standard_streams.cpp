@@ -4,26 +4,35 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <new>
 #include <system_error>
 
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 
 namespace sheaf::io {
 namespace {
 
-/// 0, or errno of the write that failed. Waits where a stream that does not block is full.
+/// 0, or errno of the write that failed; EINTR after an interrupt, if nobody reads what is written. A stream that is
+/// ready takes PIPE_BUF bytes at once, so that a write never waits for a reader where no signal would end it.
 int write_all(int descriptor, std::string_view text) noexcept {
+  constexpr int kLook = 250;  // milliseconds
   while (!text.empty()) {
-    const ssize_t written = ::write(descriptor, text.data(), text.size());
+    pollfd ready{descriptor, POLLOUT, 0};
+    const int n = ::poll(&ready, 1, kLook);
+    if (n < 0 && errno != EINTR) return errno;
+    if (n <= 0) {
+      if (interrupt_requested()) return EINTR;
+      continue;
+    }
+    const ssize_t written = ::write(descriptor, text.data(), std::min(text.size(), size_t{PIPE_BUF}));
     if (written >= 0) {
       text.remove_prefix(static_cast<size_t>(written));
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      pollfd ready{descriptor, POLLOUT, 0};
-      if (::poll(&ready, 1, -1) < 0 && errno != EINTR) return errno;
-    } else if (errno != EINTR) {
+    } else if (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK) {
       return errno;
     }
   }
@@ -107,6 +116,7 @@ void say(std::string_view text) noexcept {
 void write_result(std::string_view text) {
   const int code = write_all(STDOUT_FILENO, printable(text));
   if (code == 0) return;
+  if (code == EINTR) throw Interrupted("the writing of the result, which nobody reads");
   const std::string why = code == EPIPE   ? "the reader closed the pipe"
                           : code == EBADF ? "it is closed"
                                           : std::generic_category().message(code);

@@ -20,6 +20,7 @@ std::string printable(std::string_view text);
 void say(std::string_view text) noexcept;
 
 /// Writes to stdout, printable; DataError that says why it fails: a closed pipe, a full disk, a closed stream.
+/// Interrupted if an interrupt comes while nobody reads.
 void write_result(std::string_view text);
 
 }  // namespace sheaf::io

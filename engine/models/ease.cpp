@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstddef>
 #include <memory>
 
 #include "engine/models/choose.hpp"
 #include "engine/scoring/item_scorer.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/memory.hpp"
 #include "kernels/dense/ease_weights.hpp"
 #include "kernels/dense/scaled_add.hpp"
 #include "kernels/dense/spd_inverse.hpp"
@@ -84,12 +86,15 @@ class Ease final : public Recommender {
 
   /// Before minutes of work: four matrices over the items are there at once.
   void check_memory(Context& context) const {
+    const std::string what = fmt::format("the matrices of the model ease over {} items need", n_items());
+    const char* const hint = "take another model.preference, or import fewer items (clean.min_item_users)";
+    const int64_t bytes = 4 * n_items() * n_items() * static_cast<int64_t>(sizeof(float));
+    if (context.on_cpu()) require_memory(what, bytes, hint);
     try {
-      const Buffer<float> all(context, 4 * n_items() * n_items());
-    } catch (const DeviceError&) {
-      const double gib = 16.0 * static_cast<double>(n_items()) * static_cast<double>(n_items()) / (int64_t{1} << 30);
-      throw DeviceError(fmt::format("the model ease needs {:.1f} GiB for its matrices over {} items", gib, n_items()),
-                        "take another model.preference, or import fewer items (clean.min_item_users)");
+      const Buffer<std::byte> all(context, bytes);
+    } catch (const DeviceError& full) {
+      throw DeviceError(fmt::format("{} {:.1f} GiB: {}", what, static_cast<double>(bytes) / (1 << 30), full.what()),
+                        hint);
     }
   }
 

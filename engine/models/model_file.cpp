@@ -63,6 +63,8 @@ auto in_folder(const std::filesystem::path& folder, F&& f) {
     throw DataError((folder / "manifest.json").string() + ": " + error.what(), "train the model again");
   } catch (const DeviceError&) {
     throw;
+  } catch (const Interrupted&) {
+    throw;
   } catch (const Error& error) {
     throw DataError(folder.string() + ": " + error.what(), "train the model again");
   }

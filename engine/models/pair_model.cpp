@@ -1,5 +1,7 @@
 #include "engine/models/pair_model.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "engine/train/sampled_epoch.hpp"
@@ -19,6 +21,18 @@ void take_chosen_epochs(const FitOptions& options, TrainParams& params) {
   if (epochs == options.chosen.end()) return;
   params.epochs = static_cast<int64_t>(epochs->second);
   params.patience = 0;
+}
+
+void note_long_epoch(const FitOptions& options, int64_t n_users, int64_t n_items, LossKind faster,
+                     TrainParams& params) {
+  if (!options.on_note) return;
+  params.long_epoch = options.long_epoch;
+  params.on_long_epoch = [=, note = options.on_note](double seconds) {
+    note(
+        fmt::format("an epoch of model.loss = softmax compares {} users with all {} items and takes about {:.0f} s; "
+                    "model.loss = {} compares with a few drawn items and takes a fraction of it",
+                    n_users, n_items, seconds, to_string(faster)));
+  };
 }
 
 void add_tables(std::vector<NamedTensor>& tensors, PairTables& tables) {
@@ -41,6 +55,7 @@ FitReport PairModel::fit(Context& context, const TrainData& data, const FitOptio
   params.mask_seen = options.mask_seen;
   params.validation_k = options.validation_k;
   take_chosen_epochs(options, params);
+  note_long_epoch(options, data.n_users, data.catalog.n_items, LossKind::bpr, params);
   set_size(data.n_users, data.catalog.n_items);
   tables_.emplace(context, form_, data.n_users, training_.dim, make_item_bags(data.catalog, training_.item_features));
   tables_->initialise(params.seed);

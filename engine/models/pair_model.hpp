@@ -41,5 +41,8 @@ HostCsr restored_bags(const Tensors& tensors, int64_t n_items);
 FitReport with_epochs(TrainReport report);
 /// `params` for a fit whose epochs were chosen before.
 void take_chosen_epochs(const FitOptions& options, TrainParams& params);
+/// Tells options.on_note of long epochs of the softmax over the whole catalog, and that the loss `faster` has shorter
+/// ones.
+void note_long_epoch(const FitOptions& options, int64_t n_users, int64_t n_items, LossKind faster, TrainParams& params);
 
 }  // namespace sheaf

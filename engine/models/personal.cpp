@@ -10,6 +10,7 @@
 #include "engine/models/choose.hpp"
 #include "engine/scoring/item_scorer.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 
 namespace sheaf {
 namespace {
@@ -76,6 +77,7 @@ class Personal final : public Recommender {
     std::vector<double> sums(static_cast<size_t>(n_items()), 0.0);
     double total = 0.0;
     for (int64_t b = 0; b < purchases.train_baskets.n_rows(); ++b) {
+      check_interrupt("training");
       const double age = static_cast<double>(last - time[static_cast<size_t>(b)]) / kSecondsPerDay;
       const double weight = std::exp2(-age / half_life_days);
       for (const int32_t item : purchases.train_baskets.row(b)) {

@@ -30,6 +30,8 @@ struct FitOptions {
   bool mask_seen = false;     // validation ranks only items that are new to the user
   int64_t validation_k = 10;  // of the NDCG that choices are made by
   std::function<void(const EpochReport&)> on_epoch = {};
+  std::function<void(const std::string&)> on_note = {};  // a line that a person should read while the model learns
+  double long_epoch = 30.0;  // seconds from which on a line says that epochs are long, and what has shorter ones
   /// What an earlier fit of the same model chose on a validation period, where this one has none: FitReport::chosen.
   std::map<std::string, double> chosen = {};
 };

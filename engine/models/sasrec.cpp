@@ -60,6 +60,7 @@ class SasRec final : public Recommender {
     params.horizon = horizon_;
     params.shared_negatives = negatives_;
     take_chosen_epochs(options, params);
+    note_long_epoch(options, data.n_users, data.catalog.n_items, LossKind::sampled_softmax, params);
     set_size(data.n_users, data.catalog.n_items);
     make(context, training_.dim, make_item_bags(data.catalog, training_.item_features), shape());
     transformer_->initialise(params.seed, tables_->initialise(params.seed));

@@ -1,8 +1,10 @@
 #include "engine/models/sasrec_epoch.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/models/sasrec_step.hpp"
@@ -43,8 +45,10 @@ class TransformerEpoch : public Epoch {
 
   double run(int64_t epoch) override {
     loss_.fill_bytes(0);
+    const auto start = std::chrono::steady_clock::now();
     for (const int64_t b : drawn_order(std::ssize(batches_), params_.seed, static_cast<uint32_t>(epoch))) {
       check_interrupt("training");
+      if (params_.on_long_epoch && n_steps_ == 1) warn_of_long_epoch(start);
       const TransformerBatch& batch = batches_[static_cast<size_t>(b)];
       ++n_steps_;
       if (params_.loss == LossKind::softmax) {
@@ -60,6 +64,15 @@ class TransformerEpoch : public Epoch {
   }
 
  private:
+  /// By the time that the first step took.
+  void warn_of_long_epoch(std::chrono::steady_clock::time_point start) {
+    const auto warn = std::exchange(params_.on_long_epoch, {});
+    context_.synchronize();
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    const double epoch = taken.count() * static_cast<double>(batches_.size());
+    if (params_.loss == LossKind::softmax && epoch > params_.long_epoch) warn(epoch);
+  }
+
   Context& context_;
   TrainParams params_;
   std::vector<TransformerBatch> batches_;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/data/csr.hpp"
+#include "kernels/core/interrupt.hpp"
 #include "kernels/core/philox.hpp"
 
 namespace sheaf {
@@ -23,6 +24,7 @@ struct Example {
 double inner(const Vector& a, const Vector& b) { return a[0] * b[0] + a[1] * b[1]; }
 
 double negative_log_likelihood(const std::vector<Example>& examples, const Vector& theta) {
+  check_interrupt("the calibration");
   double sum = 0;
   for (const auto& [x, target, weight] : examples) {
     const double z = inner(x, theta);
@@ -111,6 +113,7 @@ LabelledPairs draw_pairs(const HostCsr& held_out, int64_t negatives, uint64_t se
   const RandomKey key{seed, Purpose::evaluation, 0};
   int64_t n_bought = 0, n_users = 0;
   for (int64_t u = 0; u < held_out.n_rows(); ++u) {
+    check_interrupt("the calibration");
     const auto bought = held_out.row(u);
     n_bought += static_cast<int64_t>(bought.size());
     n_users += bought.empty() ? 0 : 1;

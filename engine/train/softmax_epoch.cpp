@@ -1,6 +1,8 @@
 #include "engine/train/softmax_epoch.hpp"
 
+#include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -31,21 +33,23 @@ class SoftmaxEpoch : public Epoch {
     check_interrupt("training");
     const Range range("training step");
     const int64_t n_items = model_.n_items(), dim = model_.dim();
-    loss_.fill_bytes(0);
     ScratchScope scratch(context_);
     const MatrixView<float> d_items{scratch.take<float>(n_items * dim), n_items, dim};
     const MatrixView<float> d_item_bias{scratch.take<float>(n_items), n_items, 1};
     item_bags_.forward(context_, model_.item_table.matrix(), item_vectors_.matrix(n_items, dim));
     item_bags_.forward(context_, model_.item_bias.matrix(), item_bias_.matrix(n_items, 1));
-    loss::full_softmax(context_, {.users = model_.user_table.matrix(),
-                                  .items = item_vectors_.matrix(n_items, dim),
-                                  .item_bias = item_bias_.view(),
-                                  .targets = targets_.view(),
-                                  .scale = 1.0f / static_cast<float>(model_.n_users()),
-                                  .d_users = model_.user_table.gradient_matrix(),
-                                  .d_items = d_items,
-                                  .d_item_bias = {d_item_bias.data, n_items},
-                                  .loss = loss_.view()});
+    const loss::FullSoftmaxArgs args{.users = model_.user_table.matrix(),
+                                     .items = item_vectors_.matrix(n_items, dim),
+                                     .item_bias = item_bias_.view(),
+                                     .targets = targets_.view(),
+                                     .scale = 1.0f / static_cast<float>(model_.n_users()),
+                                     .d_users = model_.user_table.gradient_matrix(),
+                                     .d_items = d_items,
+                                     .d_item_bias = {d_item_bias.data, n_items},
+                                     .loss = loss_.view()};
+    if (params_.on_long_epoch) warn_of_long_epoch(args);
+    loss_.fill_bytes(0);
+    loss::full_softmax(context_, args);
     item_bags_.backward(context_, d_items, model_.item_table.gradient_matrix());
     item_bags_.backward(context_, d_item_bias, model_.item_bias.gradient_matrix());
     for (Parameter* p : trained()) adam_step(context_, *p, adam(epoch));
@@ -53,6 +57,22 @@ class SoftmaxEpoch : public Epoch {
   }
 
  private:
+  /// By the time that the first block of users takes. What it computes is computed again.
+  void warn_of_long_epoch(loss::FullSoftmaxArgs args) {
+    const auto warn = std::exchange(params_.on_long_epoch, {});
+    const int64_t n_users = args.users.rows, block = loss::full_softmax_block(args);
+    if (block >= n_users) return;
+    args.users = args.users.row_block(0, block);
+    args.d_users = args.d_users.row_block(0, block);
+    args.targets.n_rows = block;
+    context_.synchronize();
+    const auto start = std::chrono::steady_clock::now();
+    loss::full_softmax(context_, args);
+    context_.synchronize();
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    const double epoch = taken.count() * static_cast<double>(n_users) / static_cast<double>(block);
+    if (epoch > params_.long_epoch) warn(epoch);
+  }
   std::vector<Parameter*> trained() { return {&model_.user_table, &model_.item_table, &model_.item_bias}; }
   AdamParams adam(int64_t step) const {
     return {.learning_rate = params_.learning_rate, .decoupled_decay = params_.weight_decay, .step = step};

@@ -3,6 +3,7 @@
 /// they mean to an epoch.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,10 @@ struct TrainParams {
   int64_t sequences = 64;           // stretches of histories a step
   int64_t horizon = 20;             // purchases of later baskets that are the targets of a query
   int64_t shared_negatives = 1024;  // draws of a step, for the sampled softmax
+  /// Called once, in the first epoch against the whole catalog, if its first part says that an epoch takes longer than
+  /// `long_epoch` seconds: with the seconds that it will take.
+  std::function<void(double)> on_long_epoch = {};
+  double long_epoch = 30.0;
 };
 
 /// The settings as numbers for epochs; `usual_learning_rate` and `usual_validate_every` stand for the zeros.

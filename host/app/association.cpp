@@ -104,6 +104,21 @@ Partners associate(const Session& session, const PairCounts& counts, int64_t k) 
   return cosine_partners(context, vectors.matrix(), k, scale, min_score, rule);
 }
 
+CountedPartners associate_and_count(const Session& session, int64_t k) {
+  Context& context = session.context();
+  const config::Config::Associate& settings = session.config().associate;
+  const HostCsr& baskets = session.purchases.train_baskets;
+  const std::string by = session.association_by();
+  if (is_learned(by)) {  // such partners may have met in any number of baskets
+    CountedPartners found{associate(session, {}, k), {}};
+    found.counts = count_listed(context, baskets, found.partners.to_csr());
+    return found;
+  }
+  const Range range("associate");
+  return counted_partners(context, baskets, settings.min_count, parse_measure(by), k,
+                          static_cast<float>(settings.min_score), pair_rule(session.prepared, session.config()));
+}
+
 std::vector<int32_t> search_partners(const Session& session, const SearchParams& params,
                                      const std::vector<int32_t>& anchors) {
   constexpr int64_t kMax = 256;

@@ -29,6 +29,9 @@ PairRule pair_rule(const data::Prepared& prepared, const config::Config& config)
 /// Partners by [associate], the k best of each item. Learned ones need the session's model.
 Partners associate(const Session& session, const PairCounts& counts, int64_t k);
 
+/// The same without the counts of all pairs in memory: partners, and the counts of those that are listed.
+CountedPartners associate_and_count(const Session& session, int64_t k);
+
 /// [anchors, at most search.candidates - 1] partners of anchors by [associate]: those of the best 256 that the search
 /// may take, -1 for none.
 std::vector<int32_t> search_partners(const Session& session, const SearchParams& params,

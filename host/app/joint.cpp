@@ -9,6 +9,7 @@
 #include "engine/data/nearest.hpp"
 #include "host/app/session.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 #include "kernels/core/range.hpp"
 
 namespace sheaf::app {
@@ -87,6 +88,7 @@ BasketHistory basket_history(const Session& session) {
 
 JointModel make_joint_model(const Session& session) {
   const Range range("chances");
+  check_interrupt("the fit of the chances");
   Context& context = session.context();
   const BasketHistory history = basket_history(session);
   if (history.n_baskets() == 0) {
@@ -129,7 +131,10 @@ JointModel make_joint_model(const Session& session) {
                       {p.validation_baskets, p.validation_basket_user, p.validation_basket_time, history.n_users});
   }
   const auto dependence_of = [&](const BasketHistory& of) {
-    return fit_dependence(count_pairs(context, of.items, 1), category, joint.vectors, joint.dim);
+    return fit_dependence(
+        count_pairs(context, of.items, 1,
+                    "take search.objective = \"affinity\", or import fewer items (clean.min_item_users)"),
+        category, joint.vectors, joint.dim);
   };
   joint.dependence = dependence_of(history);
   fit_user_dependence(context, history, joint.habits, params, joint.vectors, joint.dim, joint.dependence);

@@ -97,22 +97,15 @@ std::string Session::association_by() const {
 }
 
 const PairCounts& Session::pair_counts() const {
-  if (config_.associate.min_count == 1) return all_pair_counts();
   if (!pair_counts_) {
     const Range range("associate");
-    pair_counts_ = count_pairs(context_, purchases.train_baskets, config_.associate.min_count);
+    const int64_t min_count = config_.associate.min_count;
+    pair_counts_ = count_pairs(
+        context_, purchases.train_baskets, min_count,
+        fmt::format("raise associate.min_count (now {}), or import fewer items (clean.min_item_users)", min_count));
     ++made_.pair_counts;
   }
   return *pair_counts_;
-}
-
-const PairCounts& Session::all_pair_counts() const {
-  if (!all_pair_counts_) {
-    const Range range("associate");
-    all_pair_counts_ = count_pairs(context_, purchases.train_baskets, 1);
-    ++made_.pair_counts;
-  }
-  return *all_pair_counts_;
 }
 
 const PriceResponses& Session::price_responses() const {

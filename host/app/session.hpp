@@ -56,9 +56,8 @@ class Session {
   const Vectors& learned_vectors(const std::string& by) const;
   /// associate.by, or count-cosine where that asks for learned vectors and the model has none.
   std::string association_by() const;
-  /// Pairs of at least associate.min_count training baskets, and all pairs.
+  /// Pairs of at least associate.min_count training baskets.
   const PairCounts& pair_counts() const;
-  const PairCounts& all_pair_counts() const;
   const PriceResponses& price_responses() const;
   /// Substitutes and complements.
   const PairRelations& relations() const;
@@ -79,7 +78,7 @@ class Session {
   mutable std::unique_ptr<Scorer> scorer_;
   mutable std::optional<Vectors> item_vectors_, graph_vectors_;
   mutable bool vectors_checked_ = false;
-  mutable std::optional<PairCounts> pair_counts_, all_pair_counts_;
+  mutable std::optional<PairCounts> pair_counts_;
   mutable std::optional<PriceResponses> responses_;
   mutable std::optional<PairRelations> relations_;
   mutable std::optional<HostCsr> substitutes_;

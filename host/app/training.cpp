@@ -9,6 +9,7 @@
 
 #include "engine/models/registry.hpp"
 #include "engine/scoring/calibration.hpp"
+#include "kernels/core/interrupt.hpp"
 #include "kernels/core/range.hpp"
 
 namespace sheaf::app {
@@ -47,24 +48,26 @@ data::Prepared without_newest(const data::Prepared& all, int64_t count) {
   return rest;
 }
 
-HeldBack train_on_the_rest(const Session& session) {
+HeldBack train_on_the_rest(const Session& session, const std::function<void(const std::string&)>& on_note) {
   constexpr int64_t kShare = 10, kFewest = 10;
   const int64_t count = std::ssize(session.purchases.train_basket_time) / kShare;
   if (count < kFewest) return {};
   Session rest(session.context(), session.config(), without_newest(session.prepared, count));
-  const Training training = train_model(rest);
+  const Training training = train_model(rest, {}, on_note);
   return {count, training.report.chosen, rest.model().calibration};
 }
 
 }  // namespace
 
-Training train_model(Session& session, const std::function<void(const EpochReport&)>& on_epoch) {
+Training train_model(Session& session, const std::function<void(const EpochReport&)>& on_epoch,
+                     const std::function<void(const std::string&)>& on_note) {
   const Range range("train");
+  check_interrupt("training");
   const auto start = Clock::now();
   const config::Config& config = session.config();
   const Purchases& purchases = session.purchases;
   HeldBack held;
-  if (purchases.validation.nnz() == 0) held = train_on_the_rest(session);
+  if (purchases.validation.nnz() == 0) held = train_on_the_rest(session, on_note);
   std::unique_ptr<Recommender> model = make_recommender(config.model.preference);
   apply_settings(model->settings(), config.model_settings);
   Training training;
@@ -74,6 +77,7 @@ Training train_model(Session& session, const std::function<void(const EpochRepor
        .mask_seen = config.evaluate.mask_seen,
        .validation_k = 10,
        .on_epoch = on_epoch,
+       .on_note = held.n_baskets > 0 ? nullptr : on_note,  // the first model has told it
        .chosen = held.chosen});
   session.set_model(std::move(model));
   session.model().calibration =

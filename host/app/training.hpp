@@ -20,7 +20,8 @@ struct Training {
   const EpochReport& best() const { return report.epochs[static_cast<size_t>(report.best_epoch - 1)]; }
 };
 
-/// The session then has the model. `on_epoch` sees every epoch as it ends.
-Training train_model(Session& session, const std::function<void(const EpochReport&)>& on_epoch = {});
+/// The session then has the model. `on_epoch` sees every epoch as it ends; `on_note` gets lines for people, each once.
+Training train_model(Session& session, const std::function<void(const EpochReport&)>& on_epoch = {},
+                     const std::function<void(const std::string&)>& on_note = {});
 
 }  // namespace sheaf::app

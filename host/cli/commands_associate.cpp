@@ -271,10 +271,8 @@ void run_associate(const Options& options) {
     refuse_given({{"--min-count", counts}}, "on partners by " + settings.by,
                  "leave it out: only counted measures need baskets; --min-score works for all");
   }
-  // Learned partners may have met in any number of baskets.
-  const bool by_vectors = app::is_learned(work.session.association_by());
-  const PairCounts& counts = by_vectors ? work.session.all_pair_counts() : work.session.pair_counts();
-  HostCsr lists = app::associate(work.session, counts, settings.k).to_csr();
+  const auto [partners, counts] = app::associate_and_count(work.session, settings.k);
+  HostCsr lists = partners.to_csr();
   if (settings.symmetric) lists = symmetrised(lists);
   std::vector<PairFacts> pairs = pair_facts(lists, counts);
   if (pairs.empty() && !work.session.prepared.has_pairs()) {

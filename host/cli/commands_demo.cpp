@@ -142,7 +142,8 @@ void run_demo(const Options& options) {
                                     text::with_commas(prepared.n_items), text::with_commas(prepared.n_baskets)));
 
   app::Session session(*context, config, std::move(prepared));
-  const app::Training trained = app::train_model(session);
+  const app::Training trained =
+      app::train_model(session, {}, [&](const std::string& note) { progress.line("note: " + note); });
   io::save_model(session.model(), training_notes(config, session.prepared, trained.report), writer.path() / "model");
   phases.done("train", training_text(trained.report));
 

@@ -36,9 +36,12 @@ void run_train(const Options& options) {
   const Progress progress(options.quiet);
   io::FolderWriter writer(options.out, io::kModelKind);
   Workspace work(options);
-  const app::Training trained = app::train_model(work.session, [&](const EpochReport& epoch) {
-    if (std::isfinite(epoch.validation_ndcg) || epoch.epoch == 1) progress.line(epoch_text(epoch));
-  });
+  const app::Training trained = app::train_model(
+      work.session,
+      [&](const EpochReport& epoch) {
+        if (std::isfinite(epoch.validation_ndcg) || epoch.epoch == 1) progress.line(epoch_text(epoch));
+      },
+      [&](const std::string& note) { progress.line("note: " + note); });
   io::save_model(work.session.model(), training_notes(work.config, work.session.prepared, trained.report), writer);
   if (trained.held_back_baskets > 0) {
     progress.line(

@@ -234,7 +234,7 @@ void catch_signals() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = 0;  // a read that waits for its writer ends with EINTR
   for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
   // A closed terminal ends the work like Ctrl-C; under nohup it goes on.
   struct sigaction before {};

@@ -145,6 +145,7 @@ std::vector<int64_t> clean_rows(const Rows& rows, const ItemTable* items, const 
   for (const RowRule& rule : rules) counted.push_back({rule.name, rule.meaning, rule.active, 0, 0, {}});
   std::vector<int64_t> kept;
   for (int64_t row = 0; row < rows.size(); ++row) {
+    check_interrupt();
     if (rows.is_malformed(row)) {
       ++malformed.breaks;
       ++malformed.dropped;
@@ -179,12 +180,13 @@ std::vector<int32_t> number_baskets(const Rows& rows, const std::vector<int64_t>
     keys.push_back(code_pair(rows.user[static_cast<size_t>(row)], rows.basket[static_cast<size_t>(row)]));
   }
   std::vector<uint64_t> distinct = keys;
-  std::ranges::sort(distinct);
+  sort_pairs(distinct);
   distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
   std::vector<int32_t> number(distinct.size(), -1), baskets;
   baskets.reserve(kept.size());
   int32_t next = 0;
   for (const uint64_t key : keys) {
+    check_interrupt();
     int32_t& own = number[static_cast<size_t>(std::ranges::lower_bound(distinct, key) - distinct.begin())];
     if (own < 0) own = next++;
     baskets.push_back(own);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "kernels/core/interrupt.hpp"
+
 namespace sheaf::data {
 
 size_t StringEncoder::slot_of(std::string_view text, size_t hash) const {
@@ -24,6 +26,7 @@ void StringEncoder::grow() {
 }
 
 int32_t StringEncoder::encode(std::string_view text) {
+  check_interrupt();
   if (slots_.size() < 2 * (strings_.size() + 1)) grow();
   const size_t hash = std::hash<std::string_view>{}(text);
   const size_t slot = slot_of(text, hash);
@@ -37,6 +40,13 @@ int32_t StringEncoder::encode(std::string_view text) {
 
 int32_t StringEncoder::find(std::string_view text) const {
   return slots_.empty() ? -1 : slots_[slot_of(text, std::hash<std::string_view>{}(text))];
+}
+
+void sort_pairs(std::vector<uint64_t>& pairs) {
+  std::ranges::sort(pairs, {}, [](uint64_t pair) {
+    check_interrupt();
+    return pair;
+  });
 }
 
 SortedCodes sort_codes(const std::vector<std::string_view>& strings, const std::vector<uint8_t>& occurs) {
@@ -54,7 +64,7 @@ SortedCodes sort_codes(const std::vector<std::string_view>& strings, const std::
 }
 
 std::vector<int32_t> most_frequent(std::vector<uint64_t> pairs, int64_t n_keys) {
-  std::ranges::sort(pairs);
+  sort_pairs(pairs);
   std::vector<int32_t> best(static_cast<size_t>(n_keys), -1);
   std::vector<int64_t> best_count(static_cast<size_t>(n_keys), 0);
   for (size_t begin = 0; begin < pairs.size();) {

@@ -42,6 +42,9 @@ inline uint64_t code_pair(int32_t key, int32_t value) {
 inline int32_t pair_key(uint64_t pair) { return static_cast<int32_t>(pair >> 32); }
 inline int32_t pair_value(uint64_t pair) { return static_cast<int32_t>(pair & 0xffffffffu); }
 
+/// Ascending; an interrupt ends it.
+void sort_pairs(std::vector<uint64_t>& pairs);
+
 /// For every key in [0, n_keys) its most frequent value; of equals the least; -1 for a key without a pair.
 std::vector<int32_t> most_frequent(std::vector<uint64_t> pairs, int64_t n_keys);
 

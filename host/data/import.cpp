@@ -42,6 +42,7 @@ void fill_interactions(const Rows& rows, const ImportConfig& config, const std::
   prepared.basket = number_baskets(rows, kept);
   prepared.split = std::move(split);
   for (const int64_t at : kept) {
+    check_interrupt();
     const auto row = static_cast<size_t>(at);
     const double quantity = rows.quantity[row];
     prepared.timestamp.push_back(rows.timestamp[row]);
@@ -230,7 +231,10 @@ std::pair<Prepared, ImportReport> import_files(const std::vector<std::filesystem
   }
   check_interrupt("import");
   std::vector<int64_t> kept = clean_rows(rows, table.get(), config, context, report);
-  std::ranges::stable_sort(kept, {}, [&](int64_t row) { return rows.timestamp[static_cast<size_t>(row)]; });
+  std::ranges::stable_sort(kept, {}, [&](int64_t row) {
+    check_interrupt();
+    return rows.timestamp[static_cast<size_t>(row)];
+  });
   if (!config.columns.timestamp.empty()) check_unit(rows, config, kept);
   const int64_t last = kept.empty() ? 0 : rows.timestamp[static_cast<size_t>(kept.back())];
   std::vector<uint8_t> split = split_rows(rows, kept, config.split);

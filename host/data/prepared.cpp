@@ -11,6 +11,7 @@
 #include "engine/io/safetensors.hpp"
 #include "host/data/prepared_file.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 
 namespace sheaf::data {
 namespace {
@@ -189,6 +190,7 @@ void save_prepared(const Prepared& prepared, io::FolderWriter& writer) {
 }
 
 Prepared load_prepared(const std::filesystem::path& folder) {
+  check_interrupt("the reading of the data");
   const nlohmann::json manifest = io::read_folder(folder, kPreparedKind, {kTensors});
   const Checker checker(folder);
   Prepared prepared;

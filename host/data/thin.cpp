@@ -46,7 +46,7 @@ void thin_rows(const Rows& rows, const ImportConfig::Clean& clean, std::vector<i
     const auto row = static_cast<size_t>(kept[i]);
     if (split[i] == kTrain) all.pairs.push_back(code_pair(rows.item[row], rows.user[row]));
   }
-  std::ranges::sort(all.pairs);
+  sort_pairs(all.pairs);
   all.pairs.erase(std::unique(all.pairs.begin(), all.pairs.end()), all.pairs.end());
 
   Pairs items_first = all;  // counts before anything is dropped say which rows break the rules at all

@@ -15,6 +15,7 @@
 #include "host/data/clean.hpp"
 #include "host/data/timestamp.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 
 namespace sheaf::data {
 namespace {
@@ -240,7 +241,10 @@ class Judge {
   void warn(fmt::format_string<Values...> text, Values&&... values) {
     report_.warnings.push_back(fmt::format(text, std::forward<Values>(values)...));
   }
-  int64_t time(int64_t row) const { return rows_.timestamp[static_cast<size_t>(row)]; }
+  int64_t time(int64_t row) const {
+    check_interrupt();
+    return rows_.timestamp[static_cast<size_t>(row)];
+  }
   std::string place(int64_t row) const { return rows_.source.short_place(row); }
 
   void judge_day_and_month(size_t f) {

@@ -9,6 +9,7 @@
 
 #include "engine/data/nearest.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
 
 namespace sheaf::text {
@@ -152,6 +153,7 @@ CsvFile::CsvFile(const std::filesystem::path& path, CsvOptions options)
 void CsvFile::split_records() {
   int64_t line = 1;
   for (size_t begin = 0; begin < text_.size();) {
+    check_interrupt();
     const size_t end = record_end(text_, begin, options_.delimiter);
     if (end == std::string::npos) {
       throw DataError(fmt::format("{} line {}: a quoted field is never closed", path_.string(), line),

@@ -17,7 +17,7 @@ namespace sheaf::association {
 
 struct CooccurrenceArgs {
   CsrView baskets;        // [n_baskets, n_items] pattern: unique ascending items a basket
-  CsrView item_baskets;   // [n_items, n_baskets] its transpose
+  CsrView item_baskets;   // [n_items, n_baskets] its transpose; items without a row here get no row of the result
   int32_t min_count = 1;  // pairs with a smaller count are left out
 };
 

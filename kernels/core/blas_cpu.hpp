@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/core/context.hpp"
+
 namespace sheaf::cpu {
 
 /// C [m, n] = alpha * op(A) op(B) + beta * C, row-major with leading dimensions; op(X) is X or its transpose.
@@ -24,5 +26,10 @@ struct GemmOf {
 using Gemm = GemmOf<float>;
 void gemm(const Gemm& g);
 void gemm_double(const GemmOf<double>& g);
+
+/// Takes the buffers in which OpenBLAS multiplies, one for each thread of the context; OpenBLAS keeps them. Call it
+/// before the threads multiply: where there is no room for a buffer, OpenBLAS itself would ask for it again for ever.
+/// DeviceError that says how much room is missing.
+void reserve_gemm(const Context& context);
 
 }  // namespace sheaf::cpu

@@ -12,12 +12,15 @@ namespace sheaf {
 
 namespace detail {
 using ChunkFunction = void (*)(void* state, int64_t chunk, int thread);
-/// Calls function(state, chunk, thread) once for every chunk in [0, n_chunks), dynamically balanced.
+/// Calls function(state, chunk, thread) once for every chunk in [0, n_chunks), dynamically balanced. Looks at the
+/// interrupt flag before each chunk.
 void run_chunks(int n_threads, int64_t n_chunks, ChunkFunction function, void* state);
 }  // namespace detail
 
 /// body(begin, end) or body(begin, end, thread) over [0, n) in chunks of `grain`. `thread` < context.n_threads() names
-/// a private workspace. Bodies must not throw.
+/// a private workspace. After an interrupt no chunk begins, and the call throws Interrupted. What a body throws (one of
+/// them, if several do) is thrown again by the call. In both cases some chunks were never worked on.
+/// Where memory has no room for the stacks of all threads, fewer do the same work.
 template <class Body>
 void parallel_for(const Context& context, int64_t n, int64_t grain, Body&& body) {
   if (n <= 0) return;

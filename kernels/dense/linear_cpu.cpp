@@ -20,6 +20,7 @@ void column_sums(MatrixView<const float> rows, float* sums) {
 }  // namespace
 
 void linear(Context& context, const LinearArgs& args) {
+  sheaf::cpu::reserve_gemm(context);
   const int64_t n_in = args.x.cols, n_out = args.weight.rows;
   parallel_for(context, args.x.rows, kRows, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) std::copy_n(args.bias.data, n_out, args.out.row(r));
@@ -34,6 +35,7 @@ void linear(Context& context, const LinearArgs& args) {
 }
 
 void linear_backward(Context& context, const LinearBackwardArgs& args) {
+  sheaf::cpu::reserve_gemm(context);
   const int64_t n = args.x.rows, n_in = args.x.cols, n_out = args.weight.rows;
   parallel_for(context, n, kRows, [&](int64_t begin, int64_t end) {
     float* d = args.d_out.row(begin);

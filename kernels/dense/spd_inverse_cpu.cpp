@@ -57,6 +57,7 @@ void for_lower_tiles(const Context& context, int64_t n, int64_t tile, const Visi
 }  // namespace
 
 void spd_inverse(Context& context, const SpdInverseArgs& args) {
+  sheaf::cpu::reserve_gemm(context);
   const MatrixView<float> t = args.matrix;
   const int64_t n = t.rows;
   ScratchScope scratch(context);

@@ -41,6 +41,7 @@ double softmax_row(const FullSoftmaxArgs& args, int64_t u, float* row) {
 }  // namespace
 
 void full_softmax(Context& context, const FullSoftmaxArgs& args) {
+  sheaf::cpu::reserve_gemm(context);
   const int64_t n_users = args.users.rows, n_items = args.items.rows, dim = args.users.cols;
   const int64_t block = full_softmax_block(args);
   ScratchScope scratch(context);

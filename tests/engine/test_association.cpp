@@ -48,6 +48,19 @@ const std::vector<Measure> kMeasures{Measure::support,    Measure::confidence, M
 
 class AssociationTest : public test::OpTest {
  protected:
+  /// The pairs of the lists, both ways, with the counts that they have among `all`, and no other pairs.
+  static void expect_counts_of(const PairCounts& found, const HostCsr& lists, const PairCounts& all) {
+    size_t n = 0;
+    for (int32_t i = 0; i < kItems; ++i) {
+      for (int32_t j = 0; j < kItems; ++j) {
+        const bool listed = lists.contains(i, j) || lists.contains(j, i);
+        EXPECT_EQ(found.count(i, j), listed ? all.count(i, j) : 0) << i << ", " << j;
+        n += listed && all.count(i, j) > 0;
+      }
+    }
+    EXPECT_EQ(found.counts.size(), n);
+  }
+
   const test::HostCsr drawn_ = test::random_csr(60, kItems, 7, 1, true);
   const HostCsr baskets_ = test::engine_csr(drawn_);
 };
@@ -116,6 +129,42 @@ TEST_P(AssociationTest, CountedPartnersAreTheStrongest) {
         }
       }
     }
+  }
+}
+
+TEST_P(AssociationTest, BlocksGiveTheCountsAndTheListsOfTheWhole) {
+  PairRule rule;
+  rule.category = test::random_ints(kItems, 5, -1, 2);
+  rule.excluded = csr_from_pairs(std::vector<int32_t>{0, 7}, std::vector<int32_t>{3, 1}, {}, kItems, kItems);
+  const PairCounts all = count_pairs(context(), baskets_, 2);
+  for (const int64_t block : {int64_t{1}, int64_t{40}, int64_t{1} << 20}) {
+    const PairCounts counts = count_pairs(context(), baskets_, 2, "", block);
+    EXPECT_EQ(counts.row_offsets, all.row_offsets);
+    EXPECT_EQ(counts.companions, all.companions);
+    EXPECT_EQ(counts.counts, all.counts);
+    for (const auto kind : {PairRule::Kind::any, PairRule::Kind::different}) {
+      rule.kind = kind;
+      for (const Measure measure : kMeasures) {
+        const Partners whole = counted_partners(context(), allowed_pairs(all, rule), measure, 3, 0.0f);
+        const CountedPartners found = counted_partners(context(), baskets_, 2, measure, 3, 0.0f, rule, block);
+        EXPECT_EQ(found.partners.k, whole.k);
+        EXPECT_EQ(found.partners.items, whole.items) << to_string(measure) << ", blocks of " << block;
+        EXPECT_EQ(found.partners.scores, whole.scores);
+        EXPECT_EQ(found.counts.item_counts, all.item_counts);
+        EXPECT_EQ(found.counts.n_baskets, all.n_baskets);
+        expect_counts_of(found.counts, whole.to_csr(), all);
+      }
+    }
+  }
+}
+
+TEST_P(AssociationTest, ListedPairsAreCountedAlone) {
+  const PairCounts all = count_pairs(context(), baskets_, 1);
+  const HostCsr lists = test::pattern({{1, 2}, {}, {0, 17}, {4}}, kItems);
+  HostCsr rows = lists;
+  rows.row_offsets.resize(static_cast<size_t>(kItems) + 1, lists.nnz());
+  for (const int64_t block : {int64_t{1}, int64_t{1} << 20}) {
+    expect_counts_of(count_listed(context(), baskets_, rows, block), rows, all);
   }
 }
 

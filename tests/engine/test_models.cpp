@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/evaluate/ranking_eval.hpp"
+#include "engine/models/pair_model.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "tests/common/numbers.hpp"
@@ -262,6 +263,25 @@ TEST_P(ModelsTest, AnInterruptEndsIt) {
     EXPECT_THROW(model->fit(context(), data_.view(), {}), Interrupted) << name;
     clear_interrupt();
   }
+}
+
+TEST_P(ModelsTest, LongEpochsNameTheLossThatHasShorterOnes) {
+  std::vector<std::string> notes;
+  FitOptions options{.on_note = [&](const std::string& note) { notes.push_back(note); }, .long_epoch = 0.0};
+  fitted(context(), "sasrec", options);
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes[0].find("80 users with all 40 items"), std::string::npos) << notes[0];
+  EXPECT_NE(notes[0].find("model.loss = sampled_softmax"), std::string::npos) << notes[0];
+  TrainParams params;
+  note_long_epoch(options, 20000, 172888, LossKind::bpr, params);
+  params.on_long_epoch(229.6);
+  EXPECT_NE(notes[1].find("20000 users with all 172888 items and takes about 230 s; model.loss = bpr"),
+            std::string::npos)
+      << notes[1];
+  notes.clear();
+  options.long_epoch = 30.0;
+  for (const std::string& name : model_names()) fitted(context(), name, options);
+  EXPECT_TRUE(notes.empty());
 }
 
 TEST_P(ModelsTest, WithoutPurchasesThereIsNothingToLearn) {

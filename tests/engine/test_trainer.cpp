@@ -366,6 +366,31 @@ TEST_P(TrainerTest, AnInterruptEndsIt) {
   }
 }
 
+TEST_P(TrainerTest, ALongEpochIsToldOnceAndChangesNothing) {
+  if (GetParam() != Backend::cpu) return;
+  // More users than one block of scores holds.
+  const int64_t n_users = 2200, n_items = 8000;
+  const HostCsr bought = test::engine_csr(test::random_csr(n_users, n_items, 3, 8, true));
+  TrainParams params{.epochs = 2, .validate_every = 2};
+  const auto losses = [&](double long_epoch, std::vector<double>* told) {
+    params.long_epoch = long_epoch;
+    params.on_long_epoch = nullptr;
+    if (told != nullptr) params.on_long_epoch = [told](double seconds) { told->push_back(seconds); };
+    PairTables tables(context(), PairForm::dot, n_users, 1, identity_csr(n_items));
+    tables.initialise(1);
+    const auto epoch = make_softmax_epoch(context(), tables, bought, params);
+    const std::vector<double> found{epoch->run(1), epoch->run(2)};
+    return std::pair(found, state_of(tables));
+  };
+  std::vector<double> always, never;
+  const auto plain = losses(0.0, nullptr);
+  EXPECT_EQ(losses(0.0, &always), plain);
+  ASSERT_EQ(always.size(), 1u);
+  EXPECT_GT(always[0], 0.0);
+  EXPECT_EQ(losses(1e9, &never), plain);
+  EXPECT_TRUE(never.empty());
+}
+
 TEST_P(TrainerTest, WithoutPurchasesThereIsNothingToLearn) {
   HostCsr nothing;
   nothing.row_offsets.assign(test::Planted::n_users + 1, 0);
