@@ -26,6 +26,17 @@ void throw_errno(const std::string& action, const std::filesystem::path& path) {
   throw DataError(action + " " + path.string() + ": " + std::generic_category().message(code), mend);
 }
 
+void throw_cannot_read(const std::filesystem::path& path) {
+  const int code = errno;
+  std::string mend = "check the path, and whether the disk is well";
+  if (code == EACCES || code == EPERM) mend = "you may not read it: ask its owner, or chmod +r; or name another file";
+  if (code == ENOENT) mend = "check the path: there is no such file";
+  if (code == ENOTDIR) mend = "check the path; what stands before a slash must be a folder";
+  if (code == EISDIR) mend = "name a file in this folder";
+  if (code == ENAMETOOLONG) mend = "give a shorter name";
+  throw DataError("cannot read " + path.string() + ": " + std::generic_category().message(code), mend);
+}
+
 OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
   descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) throw_errno("cannot write", path_);

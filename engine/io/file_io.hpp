@@ -13,6 +13,9 @@ namespace sheaf::io {
 /// Throws DataError("<action> <path>: <text of errno>"). Reads errno: call right after the failure.
 [[noreturn]] void throw_errno(const std::string& action, const std::filesystem::path& path);
 
+/// The same for an input: "cannot read <path>", and what to do about an input. Reads errno, too.
+[[noreturn]] void throw_cannot_read(const std::filesystem::path& path);
+
 /// A file being written: create (or truncate), append, then finish() once. Without finish() its content is undefined.
 class OutputFile {
  public:

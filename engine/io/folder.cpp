@@ -145,7 +145,7 @@ void rename_into_place(const fs::path& partial, const fs::path& target) {
 
 std::string sha256_file(const fs::path& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) throw_errno("cannot read", path);
+  if (!file) throw_cannot_read(path);
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> digest(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
   bool good = digest && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1;
   std::vector<unsigned char> block(size_t{1} << 20);
@@ -154,7 +154,7 @@ std::string sha256_file(const fs::path& path) {
     if (n == 0) break;
     good = EVP_DigestUpdate(digest.get(), block.data(), n) == 1;
   }
-  if (std::ferror(file.get()) != 0) throw_errno("cannot read", path);
+  if (std::ferror(file.get()) != 0) throw_cannot_read(path);
   unsigned char hash[EVP_MAX_MD_SIZE];
   unsigned int length = 0;
   if (!good || EVP_DigestFinal_ex(digest.get(), hash, &length) != 1) {
