@@ -6,6 +6,7 @@
 #include <array>
 #include <functional>
 
+#include "engine/data/shown.hpp"
 #include "host/data/times.hpp"
 #include "host/data/timestamp.hpp"
 #include "kernels/core/error.hpp"
@@ -47,8 +48,8 @@ std::vector<std::string> needed_columns(const ImportConfig& config) {
   return names;
 }
 
-Issue to_number(std::string_view text, double& value) {
-  switch (text::parse_number(text, value)) {
+Issue to_number(std::string_view text, const text::NumberFormat& format, double& value) {
+  switch (text::parse_number(text, value, format)) {
     case text::NumberStatus::ok: return kNone;
     case text::NumberStatus::empty: return kEmpty;
     case text::NumberStatus::not_finite: return kNotFinite;
@@ -60,7 +61,7 @@ Issue to_number(std::string_view text, double& value) {
 }  // namespace
 
 Rows::Rows(const std::filesystem::path& path, const ImportConfig& config, const Context& context)
-    : file(path, config.source.csv), timestamp_config_(config.timestamp) {
+    : file(path, config.source.csv), timestamp_config_(config.timestamp), number_format_(config.source.csv.number) {
   std::vector<int64_t> positions;
   for (const std::string& column : needed_columns(config)) {
     columns_.push_back({column, positions.size()});
@@ -73,8 +74,10 @@ Rows::Rows(const std::filesystem::path& path, const ImportConfig& config, const 
   if (!config.clean.drop_malformed) {
     const auto bad = std::ranges::find_if(issues_, [](uint16_t issue) { return issue != 0; });
     if (bad != issues_.end()) {
+      const std::string advice = number_advice(bad - issues_.begin());
       throw DataError(issue_message(bad - issues_.begin()),
-                      *bad >> 8 == kOtherYears
+                      !advice.empty() ? advice
+                      : *bad >> 8 == kOtherYears
                           ? "mend the times or [timestamp]; first_year and last_year under [timestamp] allow other "
                             "years, and malformed = \"drop\" under [clean] leaves such rows out"
                           : "mend the row, or set malformed = \"drop\" under [clean] to leave such rows out");
@@ -94,11 +97,19 @@ std::string_view Rows::text(const std::string& column, int64_t row) const {
 
 bool Rows::has_wrong_time(int64_t row) const { return issues_[static_cast<size_t>(row)] >> 8 == kNoTimestamp; }
 
+std::string Rows::number_advice(int64_t row) const {
+  const uint16_t packed = issues_[static_cast<size_t>(row)];
+  if (packed >> 8 != kNotANumber) return {};
+  const auto value = parsed_.values[columns_[packed & 0xff].index][static_cast<size_t>(row)];
+  return text::number_advice(value, number_format_);
+}
+
 std::string Rows::issue_message(int64_t row) const {
   const uint16_t packed = issues_[static_cast<size_t>(row)];
   if (packed >> 8 == kWidth) return file.width_message(row, parsed_.n_fields[static_cast<size_t>(row)]);
   const Column& column = columns_[packed & 0xff];
   const auto value = parsed_.values[column.index][static_cast<size_t>(row)];
+  const std::string seen = text::shown(value);
   const auto or_else = [&] {
     const std::string meaning = likely_meaning(value, timestamp_config_.format);
     return meaning.empty() ? meaning : "; " + meaning;
@@ -106,22 +117,23 @@ std::string Rows::issue_message(int64_t row) const {
   const auto what = [&]() -> std::string {
     switch (packed >> 8) {
       case kEmpty: return "the value is missing";
-      case kNotANumber: return fmt::format("'{}' is not a number", value);
-      case kNotFinite: return fmt::format("'{}' is not a finite number", value);
-      case kNoTimestamp: return fmt::format("'{}' does not match the format of [timestamp]", value) + or_else();
+      case kNotANumber: return fmt::format("'{}' is not a number", seen);
+      case kNotFinite: return fmt::format("'{}' is not a finite number", seen);
+      case kNoTimestamp: return fmt::format("'{}' does not match the format of [timestamp]", seen) + or_else();
       case kOtherYears: {
         const TimeLimits limits = time_limits(timestamp_config_);
         const std::string time = time_text(timestamp[static_cast<size_t>(row)]);
-        return fmt::format("'{}'{}: the years {} to {} are expected", value, value == time ? "" : " is " + time,
+        return fmt::format("'{}'{}: the years {} to {} are expected", seen, value == time ? "" : " is " + time,
                            limits.first_year, limits.last_year) +
                or_else();
       }
       case kNegativeDiscount:
-        return fmt::format("a discount of {} is negative; what is taken off is written positive", value);
-      default: return fmt::format("'{}' is none of train, validation, test", value);
+        return fmt::format("a discount of {} is negative; what is taken off is written positive", seen);
+      default: return fmt::format("'{}' is none of train, validation, test", seen);
     }
   };
-  return fmt::format("{} line {}: column '{}': {}", file.path().string(), file.line(row), column.name, what());
+  return fmt::format("{} line {}: column '{}': {}", file.path().string(), file.line(row), text::shown(column.name),
+                     what());
 }
 
 void Rows::parse_values(const ImportConfig& config, const Context& context) {
@@ -136,6 +148,7 @@ void Rows::parse_values(const ImportConfig& config, const Context& context) {
   if (columns_.size() > 0xff) throw UsageError("more than 255 columns are named");
 
   const TimeLimits limits = time_limits(config.timestamp);
+  const text::NumberFormat& number = config.source.csv.number;
   // One check a column: what is wrong with the field, and its value into its place.
   struct Check {
     size_t column;
@@ -153,13 +166,13 @@ void Rows::parse_values(const ImportConfig& config, const Context& context) {
     if (!parse_timestamp(text, config.timestamp.format, timestamp[row])) return kNoTimestamp;
     return limits.contains(timestamp[row]) ? kNone : kOtherYears;
   });
-  add(c.quantity, [&](std::string_view text, size_t row) { return to_number(text, quantity[row]); });
+  add(c.quantity, [&](std::string_view text, size_t row) { return to_number(text, number, quantity[row]); });
   add(c.price.empty() ? c.amount : c.price,
-      [&](std::string_view text, size_t row) { return to_number(text, paid[row]); });
+      [&](std::string_view text, size_t row) { return to_number(text, number, paid[row]); });
   for (const std::string& column : c.discount) {
     add(column, [&](std::string_view text, size_t row) {
       double value = 0.0;
-      const Issue issue = to_number(text, value);
+      const Issue issue = to_number(text, number, value);
       discount[row] += value;
       return issue == kEmpty ? kNone : issue == kNone && value < 0.0 ? kNegativeDiscount : issue;
     });

@@ -23,6 +23,8 @@ class Rows {
   bool is_malformed(int64_t row) const { return issues_[static_cast<size_t>(row)] != 0; }
   /// What is wrong with a malformed row: "<file> line 3: column 'Quantity': '1.2.3' is not a number".
   std::string issue_message(int64_t row) const;
+  /// The setting that would make a row's malformed number good; empty if there is none.
+  std::string number_advice(int64_t row) const;
   /// Whether a row is malformed because its time has another format.
   bool has_wrong_time(int64_t row) const;
   /// A field as it stands in the file; empty if the configuration names no such column.
@@ -52,6 +54,7 @@ class Rows {
   void encode_users(const ImportConfig& config);
 
   ImportConfig::Timestamp timestamp_config_;
+  text::NumberFormat number_format_;
   std::vector<Column> columns_;
   text::CsvColumns parsed_;
   std::vector<uint16_t> issues_;        // [size] 0, or what (high byte) is wrong with which column (low byte)
