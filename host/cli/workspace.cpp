@@ -14,21 +14,6 @@
 namespace sheaf::cli {
 namespace {
 
-std::vector<std::string> read_ids(const std::filesystem::path& path) {
-  constexpr const char* kByteOrderMark = "\xef\xbb\xbf";
-  std::string all = text::read_text(path);
-  if (all.starts_with(kByteOrderMark)) all.erase(0, 3);
-  std::vector<std::string> ids;
-  std::istringstream lines(all);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    const std::string_view id = text::trim(line);
-    if (!id.empty()) ids.emplace_back(id);
-  }
-  if (ids.empty()) throw DataError(path.string() + ": the file names no user", "write one id a line");
-  return ids;
-}
-
 /// A trained model keeps its settings: others that were asked for would have no effect.
 void refuse_other_settings(const config::Config& config, Recommender& model, const std::filesystem::path& folder) {
   const char* const hint = "leave the setting out, or train another model with it";
@@ -47,6 +32,18 @@ void refuse_other_settings(const config::Config& config, Recommender& model, con
 }
 
 }  // namespace
+
+std::vector<std::string> read_ids(const std::filesystem::path& path) {
+  std::vector<std::string> ids;
+  std::istringstream lines(text::read_text(path));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    const std::string_view id = text::trim(line);
+    if (!id.empty()) ids.emplace_back(id);
+  }
+  if (ids.empty()) throw DataError(path.string() + ": the file names no user", "write one id a line");
+  return ids;
+}
 
 Workspace::Workspace(const Options& options)
     : config(load_settings(options)),

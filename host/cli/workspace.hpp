@@ -1,8 +1,10 @@
 #pragma once
 /// What most subcommands begin with: the settings, a device, a prepared set, a model.
 
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "host/app/session.hpp"
@@ -31,6 +33,9 @@ struct Workspace {
   /// Those of --user and of the file of --users.
   std::vector<int32_t> named_users(const Options& options) const;
 };
+
+/// The ids of a file, one in each line, without blanks around them. DataError for a file without any.
+std::vector<std::string> read_ids(const std::filesystem::path& path);
 
 /// The line of known_validation(), if there is one.
 void note_known_validation(const Workspace& work, const nlohmann::json& learned, const Progress& progress);
