@@ -195,7 +195,7 @@ void CsvFile::split_records(size_t begin) {
                       "look for a quote that is closed much later; max_line_bytes under [source] allows longer rows");
     }
     const size_t trimmed = end > begin && text[end - 1] == '\r' ? end - 1 : end;
-    if (trimmed > begin && !is_comment) {
+    if (!is_comment && !separator.trimmed(text.substr(begin, trimmed - begin)).empty()) {
       records_.push_back({static_cast<int64_t>(begin), static_cast<int64_t>(trimmed), line});
     }
     line += 1 + std::ranges::count(text.substr(begin, end - begin), '\n');

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "engine/io/file_io.hpp"
+#include "host/cli/workspace.hpp"
 #include "host/config/config.hpp"
 #include "host/problems/problem_file.hpp"
 #include "host/problems/utility_file.hpp"
@@ -140,6 +141,21 @@ TEST_F(TextProgramTest, ANumberOfAnotherCountryNamesTheSetting) {
   EXPECT_TRUE(has(dropped.err, "set decimal = \",\"")) << dropped.err;
 }
 
+TEST_F(TextProgramTest, TheSideTableIsWrittenAsTheFile) {
+  write_bytes(home() / "t.csv", small_shop(";", ","));
+  std::string table = "id;weight\n";
+  for (int item = 0; item < 11; ++item) table += "i" + std::to_string(item) + ";" + std::to_string(item) + ",25\n";
+  write_bytes(home() / "items.csv", table);
+  const std::string items = "[items]\nfile = \"items.csv\"\nkey = \"id\"\nnumeric = [\"weight\"]\n";
+  write_bytes(home() / "t.toml", "[source]\ndelimiter = \";\"\ndecimal = \",\"\n" + std::string(kColumns) + items);
+  must_run({"import", "t.csv", "--config", "t.toml", "--out", "data"});
+  write_bytes(home() / "t.csv", small_shop(";"));
+  write_bytes(home() / "t.toml", "[source]\ndelimiter = \";\"\n" + std::string(kColumns) + items);
+  expect_failure({"import", "t.csv", "--config", "t.toml", "--out", "other"}, 3,
+                 "items.csv line 2: column 'weight': '0,25' is not a finite number\n"
+                 "  under [source] set decimal = \",\"");
+}
+
 TEST_F(TextProgramTest, SettingsOfTheSourceAreChecked) {
   const auto refused_setting = [&](const std::string& source, const std::string& what) {
     write_bytes(home() / "t.csv", small_shop(","));
@@ -187,6 +203,9 @@ TEST_F(TextProgramTest, EveryTextFileMayBeginWithAMark) {
     EXPECT_EQ(problems::read_utility(in(bytes)).ids.size(), 2u);
   }
   for (const std::string& bytes : both("[run]\nseed = 7\n")) EXPECT_EQ(config::load_config(in(bytes)).run.seed, 7);
+  for (const std::string& bytes : both("u1\r\n u2\r\n")) {
+    EXPECT_EQ(cli::read_ids(in(bytes)), (std::vector<std::string>{"u1", "u2"}));
+  }
   const std::string expected = imported(small_shop(","));
   for (const std::string& bytes : both("[source]\n" + std::string(kColumns))) {
     in(bytes);

@@ -284,7 +284,7 @@ TEST(Dialects, DelimitersOfSeveralCharactersAndBlanks) {
   EXPECT_EQ(table_of("1::2\n3::4\n", {.delimiter = "::", .header = false}),
             (Table{{"1", "2"}, {"1", "2"}, {"3", "4"}}));
   const CsvOptions blanks{.format = RowFormat::whitespace};
-  EXPECT_EQ(table_of("u  i\n1\t 2\n  3 4  \n", blanks), (Table{{"u", "i"}, {"1", "2"}, {"3", "4"}}));
+  EXPECT_EQ(table_of("u  i\n1\t 2\n  \n  3 4  \n", blanks), (Table{{"u", "i"}, {"1", "2"}, {"3", "4"}}));
   EXPECT_EQ(table_of("u i\n \"a b\"  2\n", blanks), (Table{{"u", "i"}, {"a b", "2"}}));
   EXPECT_EQ(table_of("u i\n1\n1 2 3\n", blanks), (Table{{"u", "i"}, {"1"}, {"3"}}));
 }
