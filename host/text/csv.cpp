@@ -373,6 +373,14 @@ CsvColumns CsvFile::parse(const std::vector<int64_t>& positions, const Context& 
 }
 
 int32_t CsvFile::fields(int64_t row, std::vector<std::string_view>& fields, std::deque<std::string>& unquoted) const {
+  if (options_.format == RowFormat::json_lines) {
+    fields.assign(header_.size(), {});
+    const auto take = [&](const std::string& key, std::string text, bool) {
+      const auto at = static_cast<size_t>(std::ranges::find(header_, key) - header_.begin());
+      if (at < fields.size()) fields[at] = unquoted.emplace_back(std::move(text));
+    };
+    return read_json_object(raw(row), take) ? static_cast<int32_t>(fields.size()) : kNoObject;
+  }
   Fields split;
   split_fields(raw(row), {options_.delimiter}, std::numeric_limits<size_t>::max(), split, unquoted);
   fields = std::move(split.first);

@@ -8,6 +8,7 @@
 #include <zstd.h>
 
 #include <chrono>
+#include <deque>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -327,6 +328,10 @@ TEST(Dialects, JsonLines) {
   const CsvFile file(text.path(), options);
   const Context context(Device{}, ContextOptions{0, 1, false});
   EXPECT_EQ(file.parse({0}, context).n_fields, (std::vector<int32_t>{2, -3}));  // `list` is not used
+  std::vector<std::string_view> fields;
+  std::deque<std::string> made;
+  EXPECT_EQ(file.fields(0, fields, made), 2);
+  EXPECT_EQ(fields, (std::vector<std::string_view>{"1", ""}));
   EXPECT_TRUE(has(file.width_message(1, -3), "line 2: a column that is used holds a list or an object"));
   const std::string list = table_error("[\n{\"u\": 1},\n", options);
   EXPECT_TRUE(has(list, "line 1: '[' is not a JSON object")) << list;
