@@ -19,31 +19,47 @@ namespace sheaf::io {
 static constexpr size_t kMostOfStart = 256;  // bytes by which the kind of a file is known
 static constexpr size_t kBlock = size_t{1} << 16;
 
-void throw_errno(const std::string& action, const std::filesystem::path& path) {
-  const int code = errno;
+/// What ends a call and is not the fault of its path.
+static void throw_if_stopped(int code, const std::string& action, const std::filesystem::path& path) {
   if (code == EINTR) check_interrupt("the reading and writing of files");
   if (code == ENOMEM) {
     throw DeviceError(action + " " + path.string() + ": out of memory", "close other programs, or raise the limit");
   }
+}
+
+void throw_errno(const std::string& action, const std::filesystem::path& path) {
+  const int code = errno;
+  throw_if_stopped(code, action, path);
   std::string mend;
   if (code == ENOSPC || code == EDQUOT) mend = "free space on the disk and run the same command again";
   if (code == EACCES || code == EROFS || code == EPERM) mend = "choose a folder that you may write to";
   if (code == ENOENT) mend = "check the path; folders above it must exist";
   if (code == ENOTDIR) mend = "check the path; what stands before a slash must be a folder";
   if (code == ENAMETOOLONG) mend = "give a shorter name";
-  if (code == ENOMEM) throw DeviceError(action + " " + path.string() + ": out of memory", "close other programs");
   throw DataError(action + " " + path.string() + ": " + std::generic_category().message(code), mend);
 }
 
 std::string read_file(const std::filesystem::path& path, size_t most) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) throw_errno("cannot read", path);
+  if (!file) throw_cannot_read(path);
   std::string text, block(std::min(kBlock, most), '\0');
   for (size_t n; text.size() < most && (n = std::fread(block.data(), 1, block.size(), file.get())) > 0;) {
     text.append(block, 0, std::min(n, most - text.size()));
   }
-  if (std::ferror(file.get()) != 0) throw_errno("cannot read", path);
+  if (std::ferror(file.get()) != 0) throw_cannot_read(path);
   return text;
+}
+
+void throw_cannot_read(const std::filesystem::path& path) {
+  const int code = errno;
+  throw_if_stopped(code, "cannot read", path);
+  std::string mend = "check the path, and whether the disk is well";
+  if (code == EACCES || code == EPERM) mend = "you may not read it: ask its owner, or chmod +r; or name another file";
+  if (code == ENOENT) mend = "check the path: there is no such file";
+  if (code == ENOTDIR) mend = "check the path; what stands before a slash must be a folder";
+  if (code == EISDIR) mend = "name a file in this folder";
+  if (code == ENAMETOOLONG) mend = "give a shorter name";
+  throw DataError("cannot read " + path.string() + ": " + std::generic_category().message(code), mend);
 }
 
 OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {

@@ -15,6 +15,9 @@ namespace sheaf::io {
 /// ended the call. Reads errno: call right after the failure.
 [[noreturn]] void throw_errno(const std::string& action, const std::filesystem::path& path);
 
+/// The same for an input: "cannot read <path>", and what to do about an input. Reads errno, too.
+[[noreturn]] void throw_cannot_read(const std::filesystem::path& path);
+
 /// The bytes of a file, `most` of them at most.
 std::string read_file(const std::filesystem::path& path, size_t most = std::numeric_limits<size_t>::max());
 

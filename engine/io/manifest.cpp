@@ -44,14 +44,14 @@ class Sha256 {
 
 std::string sha256_file(const fs::path& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) throw_errno("cannot read", path);
+  if (!file) throw_cannot_read(path);
   Sha256 digest;
   std::vector<unsigned char> block(size_t{1} << 20);
   for (size_t n; (n = std::fread(block.data(), 1, block.size(), file.get())) > 0;) {
     check_interrupt();
     digest.add(block.data(), n);
   }
-  if (std::ferror(file.get()) != 0) throw_errno("cannot read", path);
+  if (std::ferror(file.get()) != 0) throw_cannot_read(path);
   return digest.hex();
 }
 

@@ -18,6 +18,7 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/data/shown.hpp"
 #include "engine/io/file_io.hpp"
 #include "kernels/core/error.hpp"
 
@@ -58,7 +59,11 @@ int64_t element_count(const std::vector<int64_t>& shape) {
 }
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& tensor, const std::string& message) {
-  fail(path, fmt::format("tensor '{}': {}", tensor, message));
+  fail(path, fmt::format("tensor '{}': {}", text::shown(tensor), message));
+}
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  return text::shown(fmt::format("{}", fmt::join(shape, ", ")));
 }
 
 /// One entry of the header, checked by itself; offsets count from the end of the header.
@@ -78,19 +83,20 @@ HeaderEntry parse_entry(const std::filesystem::path& path, const std::string& na
   }
   const auto dtype = json["dtype"].get<std::string>();
   const auto type = std::ranges::find_if(kTypes, [&](const TypeName& known) { return dtype == known.name; });
-  if (type == std::end(kTypes)) fail(path, name, fmt::format("dtype {}, expected F32, F64, I32, I64 or U8", dtype));
+  if (type == std::end(kTypes))
+    fail(path, name, fmt::format("dtype {}, expected F32, F64, I32, I64 or U8", text::shown(dtype)));
 
   HeaderEntry entry{type->type, json["shape"].get<std::vector<int64_t>>(), json["data_offsets"][0].get<uint64_t>(),
                     json["data_offsets"][1].get<uint64_t>()};
   const int64_t count = element_count(entry.shape);
   int64_t expected = 0;
   if (count < 0 || __builtin_mul_overflow(count, static_cast<int64_t>(type->size), &expected)) {
-    fail(path, name, fmt::format("a shape of [{}] is impossible", fmt::join(entry.shape, ", ")));
+    fail(path, name, fmt::format("a shape of [{}] is impossible", shape_text(entry.shape)));
   }
   if (entry.end < entry.begin || entry.end - entry.begin != static_cast<uint64_t>(expected)) {
     fail(path, name,
          fmt::format("data_offsets [{}, {}], expected {} bytes for {} [{}]", entry.begin, entry.end, expected, dtype,
-                     fmt::join(entry.shape, ", ")));
+                     shape_text(entry.shape)));
   }
   return entry;
 }
@@ -190,7 +196,7 @@ SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
 
 void SafetensorsFile::map() {
   const int descriptor = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw_errno("cannot read", path_);
+  if (descriptor < 0) throw_cannot_read(path_);
   struct stat status {};
   if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor);
@@ -259,7 +265,7 @@ std::vector<std::string> SafetensorsFile::names() const {
 const SafetensorsFile::Entry& SafetensorsFile::find(std::string_view name) const {
   const auto entry = tensors_.find(name);
   if (entry == tensors_.end()) {
-    fail(path_, fmt::format("no tensor '{}'; it has: {}", name, fmt::join(names(), ", ")));
+    fail(path_, fmt::format("no tensor '{}'; it has: {}", name, text::shown_list(names())));
   }
   return entry->second;
 }

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "engine/data/shown.hpp"
 #include "engine/io/folder.hpp"
 #include "host/app/session.hpp"
 #include "host/text/csv.hpp"
@@ -18,10 +19,6 @@ namespace {
 
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 constexpr double kUnknownCost = std::numeric_limits<double>::quiet_NaN();
-
-bool has_column(const text::CsvFile& file, const std::string& name) {
-  return std::ranges::find(file.header(), name) != file.header().end();
-}
 
 /// A line of a JSON-lines file, for messages.
 struct KnownLine {
@@ -61,12 +58,13 @@ std::vector<float> discount_levels(const config::Config::Discount& d) {
 
 RunFacts read_run_facts(const std::filesystem::path& path, const Context& context, data::IdLookup& ids) {
   const text::CsvFile file(path);
-  const bool has_stock = has_column(file, "stock"), has_cost = has_column(file, "cost");
+  const bool has_stock = file.has_column("stock"), has_cost = file.has_column("cost");
+  const int64_t item_column = file.column("item");
   if (!has_stock && !has_cost) {
     throw DataError(path.string() + ": neither a column stock nor a column cost",
                     "name them in the header: item,stock,cost");
   }
-  std::vector<int64_t> positions{file.column("item")};
+  std::vector<int64_t> positions{item_column};
   if (has_stock) positions.push_back(file.column("stock"));
   if (has_cost) positions.push_back(file.column("cost"));
   const text::CsvColumns columns = file.parse(positions, context);
@@ -86,7 +84,7 @@ RunFacts read_run_facts(const std::filesystem::path& path, const Context& contex
     const int32_t item = ids.item(columns.values[0][at], file.line(row));
     if (item < 0) continue;
     if (seen[static_cast<size_t>(item)])
-      fail(fmt::format("item '{}' is there twice", columns.values[0][at]), "every item has one line");
+      fail(fmt::format("item '{}' is there twice", text::shown(columns.values[0][at])), "every item has one line");
     seen[static_cast<size_t>(item)] = true;
     const auto read = [&](size_t column, const char* name, double& value) {
       const std::string_view text = columns.values[column][at];
@@ -94,8 +92,8 @@ RunFacts read_run_facts(const std::filesystem::path& path, const Context& contex
       const text::NumberStatus status = text::parse_number(text, number);
       if (status == text::NumberStatus::empty) return;
       if (status != text::NumberStatus::ok || number < 0.0) {
-        fail(fmt::format("column '{}': '{}' is not a number of at least 0", name, text),
-             "mend the value, or leave it empty");
+        fail(fmt::format("column '{}': '{}' is not a number of at least 0", name, text::shown(text)),
+             "write it like 1234.5, or leave it empty");
       }
       value = number;
     };
@@ -108,7 +106,8 @@ RunFacts read_run_facts(const std::filesystem::path& path, const Context& contex
 
 KnownBundles read_known_bundles(const std::filesystem::path& given, data::IdLookup& ids) {
   std::filesystem::path path = given;
-  if (std::filesystem::is_directory(given)) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(given, ignored)) {
     const nlohmann::json files = io::read_folder(given, "")["files"];
     path = given / (files.contains("bundles.jsonl") ? "bundles.jsonl" : "users.jsonl");
     if (!files.contains(path.filename().string())) {

@@ -15,26 +15,6 @@
 namespace sheaf::cli {
 namespace {
 
-/// Codes of the users that a file names, one id a line.
-std::vector<int32_t> read_users(const std::filesystem::path& path, data::IdLookup& ids) {
-  constexpr const char* kByteOrderMark = "\xef\xbb\xbf";
-  std::string all = text::read_text(path);
-  if (all.starts_with(kByteOrderMark)) all.erase(0, 3);
-  std::vector<int32_t> users;
-  std::istringstream lines(all);
-  int64_t number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    if (line.ends_with('\r')) line.pop_back();
-    const std::string_view id = text::trim(line);
-    const int32_t user = id.empty() ? -1 : ids.user(id, number);
-    if (user >= 0) users.push_back(user);
-  }
-  ids.require_any();
-  if (users.empty()) throw DataError(path.string() + ": the file names no user", "write one id a line");
-  return users;
-}
-
 /// A trained model keeps its settings: others that were asked for would have no effect.
 void refuse_other_settings(const config::Config& config, Recommender& model, const std::filesystem::path& folder) {
   const char* const hint = "leave the setting out, or train another model with it";
@@ -53,6 +33,20 @@ void refuse_other_settings(const config::Config& config, Recommender& model, con
 }
 
 }  // namespace
+
+std::vector<IdOfLine> read_ids(const std::filesystem::path& path) {
+  std::vector<IdOfLine> ids;
+  std::istringstream lines(text::read_text(path));
+  int64_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    if (line.ends_with('\r')) line.pop_back();
+    const std::string_view id = text::trim(line);
+    if (!id.empty()) ids.push_back({std::string(id), number});
+  }
+  if (ids.empty()) throw DataError(path.string() + ": the file names no user", "write one id a line");
+  return ids;
+}
 
 Workspace::Workspace(const Options& options)
     : config(load_settings(options)),
@@ -81,8 +75,10 @@ std::vector<int32_t> Workspace::named_users(const Options& options) const {
   for (const std::string& id : options.users) users.push_back(session.prepared.find_user(id));
   if (!options.users_file.empty()) {
     data::IdLookup ids(options.users_file, session.prepared, data::unknown_policy(config.run.unknown_ids));
-    const std::vector<int32_t> more = read_users(options.users_file, ids);
-    users.insert(users.end(), more.begin(), more.end());
+    for (const auto& [id, line] : read_ids(options.users_file)) {
+      if (const int32_t user = ids.user(id, line); user >= 0) users.push_back(user);
+    }
+    ids.require_any();
     session.note(ids.note());
   }
   std::vector<uint8_t> named(static_cast<size_t>(session.prepared.n_users), 0);

@@ -1,6 +1,7 @@
 #pragma once
 /// What most subcommands begin with: the settings, a device, a prepared set, a model.
 
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -30,6 +31,14 @@ struct Workspace {
   /// unknown one of --user, with the nearest known; those of the file as run.unknown_ids says.
   std::vector<int32_t> named_users(const Options& options) const;
 };
+
+struct IdOfLine {
+  std::string id;
+  int64_t line;  // of its file, from 1
+  bool operator==(const IdOfLine&) const = default;
+};
+/// The ids of a file, one in each line, without blanks around them. DataError for a file without any.
+std::vector<IdOfLine> read_ids(const std::filesystem::path& path);
 
 /// The line of known_validation(), if there is one.
 void note_known_validation(const Workspace& work, const nlohmann::json& learned, const Progress& progress);

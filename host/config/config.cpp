@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "engine/data/nearest.hpp"
+#include "engine/data/shown.hpp"
 #include "engine/models/registry.hpp"
 #include "host/config/toml.hpp"
 #include "host/text/csv.hpp"
@@ -107,11 +108,13 @@ std::string number_range(double low, double high) {
 }
 
 bool read_number(const toml::node& node, double low, double high, double& value) {
-  const auto read = node.is_number() ? node.value<double>() : std::nullopt;
+  const auto read = number_of(node);
   if (!read || !(*read >= low && *read <= high)) return false;
   value = *read;
   return true;
 }
+
+constexpr size_t kShownValue = 80;  // characters of a value in a message
 
 template <class T>
 constexpr bool kIsList = false;
@@ -137,7 +140,7 @@ class Keys {
   void number_or_auto(const char* name, double Section::*field, double low, double high, const char* help) {
     add(name, field, fmt::format("\"auto\" or a number from {} to {}", low, high), help, true,
         [low, high](const toml::node& node, double& value) {
-          double number = node.value<double>().value_or(kAuto);
+          double number = number_of(node).value_or(kAuto);
           if (const auto text = node.value_exact<std::string>(); text && *text != "auto") {
             if (text::parse_number(*text, number) != text::NumberStatus::ok) return false;
           } else if (!text && !node.is_number()) {
@@ -414,11 +417,11 @@ const Key& find_key(const std::string& section, const std::string& name, const s
   if (found != registry().end()) return *found;
   std::vector<std::string> names;
   for (const Key& key : registry()) names.push_back(key.full_name());
-  const std::string asked = section + "." + name;
+  const std::string asked = section + "." + name, shown = text::shown(asked);
   if (const std::string now = renamed(section); !now.empty()) {
-    throw UsageError(fmt::format("{}no setting '{}'", where, asked), fmt::format("the section is called {} now", now));
+    throw UsageError(fmt::format("{}no setting '{}'", where, shown), fmt::format("the section is called {} now", now));
   }
-  throw UsageError(fmt::format("{}no setting '{}'", where, asked),
+  throw UsageError(fmt::format("{}no setting '{}'", where, shown),
                    fmt::format("did you mean '{}'?", text::nearest(asked, names)));
 }
 
@@ -428,14 +431,14 @@ void assign(Config& config, const Key& key, const toml::node& node, const std::s
     if (key.full_name() == "model.preference") config.model_settings["model.preference"] = config.model.preference;
     return;
   }
+  const std::string what =
+      fmt::format("{}{} = {}: expected {}", where, key.full_name(), text::shown(text, kShownValue), key.valid);
   if (const std::string now = renamed(text); !now.empty() && std::ranges::find(key.choices, now) != key.choices.end()) {
-    throw UsageError(fmt::format("{}{} = {}: expected {}", where, key.full_name(), text, key.valid),
-                     fmt::format("it is called {} now", now));
+    throw UsageError(what, fmt::format("it is called {} now", now));
   }
   const std::string near =
       key.choices.empty() ? std::string() : fmt::format("did you mean '{}'? ", text::nearest(text, key.choices));
-  throw UsageError(fmt::format("{}{} = {}: expected {}", where, key.full_name(), text, key.valid),
-                   fmt::format("{}{}: {}", near, key.full_name(), key.help));
+  throw UsageError(what, fmt::format("{}{}: {}", near, key.full_name(), key.help));
 }
 
 std::string as_text(const toml::node& node) {
@@ -467,8 +470,9 @@ toml::table parse_value(const Key& key, std::string_view text) {
   try {
     return toml::parse("value = " + value);
   } catch (const toml::parse_error&) {
-    throw UsageError(fmt::format("--set {} = {}: expected {}", key.full_name(), text, key.valid),
-                     fmt::format("{}: {}", key.full_name(), key.help));
+    throw UsageError(
+        fmt::format("--set {} = {}: expected {}", key.full_name(), text::shown(text, kShownValue), key.valid),
+        fmt::format("{}: {}", key.full_name(), key.help));
   }
 }
 
@@ -480,8 +484,9 @@ void Config::load(const std::filesystem::path& toml_path) {
     const toml::table* table = node.as_table();
     const std::string section_name(section.str());
     if (table == nullptr) {
-      throw UsageError(fmt::format("{}'{}' stands outside a section", location(toml_path, node), section_name),
-                       "write it below a section like [model]");
+      throw UsageError(
+          fmt::format("{}'{}' stands outside a section", location(toml_path, node), text::shown(section_name)),
+          "write it below a section like [model]");
     }
     if (table->empty()) continue;
     for (const auto& [name, value] : *table) {
@@ -495,7 +500,8 @@ void Config::set(std::string_view assignment) {
   const size_t equals = assignment.find('=');
   const size_t dot = assignment.substr(0, equals).find('.');
   if (equals == std::string_view::npos || dot == std::string_view::npos) {
-    throw UsageError(fmt::format("--set {}: expected section.key=value", assignment), "for example --set model.dim=32");
+    throw UsageError(fmt::format("--set {}: expected section.key=value", text::shown(assignment, kShownValue)),
+                     "for example --set model.dim=32");
   }
   const Key& key =
       find_key(trimmed(assignment.substr(0, dot)), trimmed(assignment.substr(dot + 1, equals - dot - 1)), "--set: ");

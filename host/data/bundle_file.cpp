@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "engine/data/shown.hpp"
 #include "host/text/csv.hpp"
 #include "kernels/core/error.hpp"
 
@@ -24,7 +25,7 @@ struct BundleLine {
 class BundleLines {
  public:
   BundleLines(const std::filesystem::path& path, const Context& context) : file_(path) {
-    has_user_ = std::ranges::find(file_.header(), "user") != file_.header().end();
+    has_user_ = file_.has_column("user");
     std::vector<int64_t> positions{column("bundle"), column("item")};
     if (has_user_) positions.push_back(file_.column("user"));
     columns_ = file_.parse(positions, context);
@@ -48,11 +49,13 @@ class BundleLines {
   }
 
  private:
-  /// CsvFile's message names the columns; this one says the line and the form too.
+  /// CsvFile's message says what is there; this one says the form too.
   int64_t column(const char* name) const {
-    const auto found = std::ranges::find(file_.header(), name);
-    if (found == file_.header().end()) fail(1, fmt::format("no column '{}'", name), kForm);
-    return found - file_.header().begin();
+    try {
+      return file_.column(name);
+    } catch (const DataError& error) {
+      throw DataError(error.what(), fmt::format("{}; {}", error.hint(), kForm));
+    }
   }
 
   text::CsvFile file_;
@@ -115,12 +118,13 @@ GivenBundles read_given_bundles(const std::filesystem::path& path, const Prepare
     if (item >= 0) {
       grouped.given.items[at].push_back(static_cast<int32_t>(item));
     } else if (unknown.insert(line.item).second && unknown.size() == 1) {
-      grouped.given.first_unknown = fmt::format("'{}' ({} line {})", line.item, path.string(), line.number);
+      grouped.given.first_unknown =
+          fmt::format("'{}' ({} line {})", text::shown(line.item), path.string(), line.number);
     }
   }
   for (size_t at = 0; at < named.size(); ++at) {
     if (named[at].size() >= 2) continue;
-    lines.fail(grouped.first_line[at], fmt::format("bundle '{}' has one item", grouped.given.names[at]),
+    lines.fail(grouped.first_line[at], fmt::format("bundle '{}' has one item", text::shown(grouped.given.names[at])),
                "a bundle has at least two; take it out of the file");
   }
   grouped.given.n_items = std::ssize(all);
@@ -147,7 +151,8 @@ GivenBundles read_partial_bundles(const std::filesystem::path& path, const Conte
     if (!lines.has_user()) continue;
     if (at == grouped.given.users.size()) grouped.given.users.push_back(user);
     if (grouped.given.users[at] != user) {
-      lines.fail(line.number, fmt::format("bundle '{}' is of two users", line.bundle), "give each a bundle of its own");
+      lines.fail(line.number, fmt::format("bundle '{}' is of two users", text::shown(line.bundle)),
+                 "give each a bundle of its own");
     }
   }
   ids.require_any();

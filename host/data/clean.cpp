@@ -6,6 +6,7 @@
 #include <functional>
 #include <string_view>
 
+#include "engine/data/shown.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
 
@@ -14,7 +15,7 @@ namespace {
 
 constexpr int64_t kRowsPerChunk = 8192;
 constexpr size_t kMaxExamples = 3;
-constexpr size_t kExampleBytes = 80;
+constexpr size_t kExampleWidth = 80;
 
 /// A rule as a question to a row. `value` says what to show of a row that breaks it.
 struct RowRule {
@@ -24,13 +25,6 @@ struct RowRule {
   std::function<bool(int64_t row)> breaks;
   std::function<std::string(int64_t row)> value;
 };
-
-std::string shortened(std::string_view text) {
-  if (text.size() <= kExampleBytes) return std::string(text);
-  size_t end = kExampleBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not inside a UTF-8 character
-  return std::string(text.substr(0, end)) + "...";
-}
 
 bool contains(const std::vector<std::string>& list, std::string_view value) {
   return std::ranges::find(list, value) != list.end();
@@ -150,7 +144,7 @@ std::vector<int64_t> clean_rows(const Rows& rows, const ItemTable* items, const 
       ++malformed.breaks;
       ++malformed.dropped;
       if (malformed.examples.size() < kMaxExamples) {
-        malformed.examples.push_back(rows.source.example(row, shortened(rows.source.raw(row))));
+        malformed.examples.push_back(rows.source.example(row, text::shown(rows.source.raw(row), kExampleWidth)));
       }
       continue;
     }
@@ -159,7 +153,7 @@ std::vector<int64_t> clean_rows(const Rows& rows, const ItemTable* items, const 
       if ((broken[static_cast<size_t>(row)] >> r & 1u) == 0) continue;
       ++counted[r].breaks;
       if (counted[r].examples.size() < kMaxExamples) {
-        counted[r].examples.push_back(rows.source.example(row, shortened(rules[r].value(row))));
+        counted[r].examples.push_back(rows.source.example(row, text::shown(rules[r].value(row), kExampleWidth)));
       }
       if (rules[r].active && !dropped) {
         ++counted[r].dropped;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/data/nearest.hpp"
+#include "engine/data/shown.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::data {
@@ -24,6 +25,8 @@ std::string lower(std::string_view text) {
 
 /// The least edit distance between `text` and any part of `name` (Sellers, 1980).
 int64_t part_distance(std::string_view text, std::string_view name) {
+  constexpr size_t kMost = 256;  // as in edit_distance
+  text = text.substr(0, kMost);
   std::vector<int64_t> column(text.size() + 1);
   std::iota(column.begin(), column.end(), int64_t{0});
   int64_t best = column.back();
@@ -42,7 +45,8 @@ int64_t part_distance(std::string_view text, std::string_view name) {
 std::string listed(const Prepared& prepared, const std::vector<int32_t>& items) {
   std::string out;
   for (size_t i = 0; i < std::min(items.size(), kSuggestions); ++i) {
-    out += fmt::format("{}'{}' ({})", i == 0 ? "" : ", ", prepared.item_names[items[i]], prepared.item_ids[items[i]]);
+    out += fmt::format("{}'{}' ({})", i == 0 ? "" : ", ", text::shown(prepared.item_names[items[i]]),
+                       text::shown(prepared.item_ids[items[i]]));
   }
   return out;
 }
@@ -57,7 +61,7 @@ std::string listed(const Prepared& prepared, const std::vector<int32_t>& items) 
   std::ranges::sort(nearest);
   std::vector<int32_t> items;
   for (const auto& [distance, item] : nearest) items.push_back(item);
-  throw DataError(fmt::format("no item '{}' in {} ({} are known)", text, prepared.name, prepared.n_items),
+  throw DataError(fmt::format("no item '{}' in {} ({} are known)", text::shown(text), prepared.name, prepared.n_items),
                   fmt::format("the nearest: {}", listed(prepared, items)));
 }
 
@@ -75,7 +79,7 @@ int32_t find_item_by_name(const Prepared& prepared, std::string_view text) {
   const std::vector<int32_t>& found = whole.empty() ? part : whole;
   if (found.size() == 1) return found[0];
   if (found.empty()) throw_unknown(prepared, text);
-  throw DataError(fmt::format("{} items are named '{}'", found.size(), text),
+  throw DataError(fmt::format("{} items are named '{}'", found.size(), text::shown(text)),
                   fmt::format("give an id or more of the name: {}{}", listed(prepared, found),
                               found.size() > kSuggestions ? ", ..." : ""));
 }

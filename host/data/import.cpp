@@ -183,9 +183,11 @@ void check_not_empty(const std::string& name, const Rows& rows, const std::vecto
   for (const auto& rule : report.rules) {
     if (rule.dropped > 0) where += fmt::format("{}{} {}", where.empty() ? "" : ", ", rule.name, rule.dropped);
   }
-  std::string more;
+  std::string more, advice = "check [columns], [clean] and [split] of the import configuration";
   for (int64_t row = 0; row < rows.size() && more.empty(); ++row) {
-    if (rows.is_malformed(row)) more = "; the first malformed row: " + rows.issue_message(row);
+    if (!rows.is_malformed(row)) continue;
+    more = "; the first malformed row: " + rows.issue_message(row);
+    if (const std::string of_number = rows.number_advice(row); !of_number.empty()) advice = of_number;
   }
   if (report.test_after && !kept.empty()) {
     const auto time = [&](int64_t row) { return time_text(rows.timestamp[static_cast<size_t>(row)]); };
@@ -195,7 +197,7 @@ void check_not_empty(const std::string& name, const Rows& rows, const std::vecto
   const char* what = report.rows_kept == 0 ? "no rows are left" : "no rows are left to train on";
   throw DataError(fmt::format("{}: {} of {} read (dropped: {}){}", name, what, report.rows_read,
                               where.empty() ? "none" : where, more),
-                  "check [columns], [clean] and [split] of the import configuration");
+                  advice);
 }
 
 }  // namespace

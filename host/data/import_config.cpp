@@ -6,11 +6,13 @@
 #include <string_view>
 
 #include "engine/data/nearest.hpp"
+#include "engine/data/shown.hpp"
 #include "host/config/toml.hpp"
 #include "host/data/import.hpp"
 #include "host/data/source.hpp"
 #include "host/data/times.hpp"
 #include "host/data/timestamp.hpp"
+#include "host/text/encoding.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::data {
@@ -45,7 +47,7 @@ class Section {
   void read(const char* key, double& value, double low, double high) {
     const toml::node* node = find(key);
     if (node == nullptr) return;
-    const auto read = node->is_number() ? node->value<double>() : std::nullopt;
+    const auto read = config::number_of(*node);
     if (!read || !(*read >= low && *read <= high)) {
       fail(key, *node,
            std::isinf(high) ? fmt::format("a number of at least {}", low)
@@ -100,7 +102,7 @@ class Section {
     for (const auto& [key, node] : *table_) {
       const std::string name(key.str());
       if (std::ranges::find(known_, name) != known_.end()) continue;
-      throw UsageError(fmt::format("{}[{}] has no key '{}'", location(path_, node), name_, name),
+      throw UsageError(fmt::format("{}[{}] has no key '{}'", location(path_, node), name_, text::shown(name)),
                        fmt::format("did you mean '{}'?", text::nearest(name, known_)));
     }
   }
@@ -149,21 +151,60 @@ class Section {
   std::vector<std::string> known_;
 };
 
+void read_number_format(Section& section, text::NumberFormat& number) {
+  std::string decimal(1, number.decimal);
+  section.read("decimal", decimal);
+  if (decimal != "." && decimal != ",") section.fail("decimal", *section.find("decimal"), "\".\" or \",\"");
+  number.decimal = decimal[0];
+  section.read("thousands", number.thousands);
+  const std::vector<std::string> separators{"", ",", ".", " ", "'", "’", "_"};
+  if (number.thousands == decimal || std::ranges::find(separators, number.thousands) == separators.end()) {
+    section.fail("thousands", *section.find("thousands"),
+                 "one of \",\", \".\", \" \", \"'\", \"’\", \"_\" that decimal is not");
+  }
+}
+
 void read_source(Section section, ImportConfig::Source& source) {
   section.read("name", source.name);
   section.read("currency", source.currency);
-  source.csv.delimiter = section.choice("format", {"csv", "tsv"}, 0) == 0 ? ',' : '\t';
-  source.csv.encoding =
-      section.choice("encoding", {"utf-8", "latin1"}, 0) == 0 ? text::Encoding::utf8 : text::Encoding::latin1;
-  std::string delimiter(1, source.csv.delimiter);
-  section.read("delimiter", delimiter);
-  if (delimiter.size() != 1 || std::string_view("\"\r\n").find(delimiter[0]) != std::string_view::npos) {
-    section.fail("delimiter", *section.find("delimiter"), "one ASCII character that is no quote and no line end");
+  text::CsvOptions& csv = source.csv;
+  const size_t format = section.choice("format", {"csv", "tsv", "whitespace", "jsonl"}, 0);
+  csv.format = format == 2   ? text::RowFormat::whitespace
+               : format == 3 ? text::RowFormat::json_lines
+                             : text::RowFormat::delimited;
+  if (format == 1) csv.delimiter = "\t";
+  const auto read_mark = [&](const char* key, std::string& value) {
+    const toml::node* node = section.find(key);
+    section.read(key, value);
+    if (node != nullptr && (value.empty() || value.find_first_of("\"\r\n") != std::string::npos)) {
+      section.fail(key, *node, "characters that are no quote and no line end, one at least");
+    }
+    return node;
+  };
+  const toml::node* const delimiter = read_mark("delimiter", csv.delimiter);
+  if (delimiter != nullptr && csv.format != text::RowFormat::delimited) {
+    section.fail("delimiter", *delimiter, "no delimiter with format = \"whitespace\" or \"jsonl\"");
   }
-  source.csv.delimiter = delimiter[0];
+  read_mark("comment", csv.comment);
+  section.read("header", csv.header);
+  if (!csv.header && csv.format == text::RowFormat::json_lines) {
+    section.fail("header", *section.find("header"), "true with format = \"jsonl\", whose keys are the columns");
+  }
+  section.read("encoding", csv.text.encoding);
+  if (!text::is_encoding(csv.text.encoding)) {
+    section.fail("encoding", *section.find("encoding"),
+                 "an encoding that iconv knows, such as \"utf-8\", \"cp1252\", \"latin1\", \"utf-16le\"");
+  }
+  read_number_format(section, csv.number);
+  section.read("max_expansion", csv.text.max_expansion, 1);
+  section.read("max_line_bytes", csv.max_line_bytes, 1);
+  section.read("max_columns", csv.max_columns, 1);
+  constexpr int64_t kMostBytes = INT32_MAX;  // fields of a row are counted in 32 bits
+  if (csv.max_line_bytes > kMostBytes) {
+    section.fail("max_line_bytes", *section.find("max_line_bytes"), fmt::format("at most {}", kMostBytes));
+  }
   source.layout = static_cast<ImportConfig::Layout>(section.choice("layout", {"rows", "baskets"}, 0));
-  source.csv.header = source.layout == ImportConfig::Layout::rows;
-  section.read("header", source.csv.header);
+  if (section.find("header") == nullptr) csv.header = source.layout == ImportConfig::Layout::rows;
   section.finish();
 }
 
@@ -207,7 +248,7 @@ void read_timestamp(Section section, ImportConfig::Timestamp& timestamp) {
   for (const std::string& format : timestamp.formats) {
     const std::string problem = timestamp_format_problem(format);
     if (!problem.empty())
-      section.fail("format", *section.find("format"), fmt::format("a format; '{}' {}", format, problem));
+      section.fail("format", *section.find("format"), fmt::format("a format; '{}' {}", text::shown(format), problem));
   }
   const auto year = [&](const char* key, std::optional<int64_t>& value) {
     const toml::node* node = section.find(key);
@@ -259,11 +300,11 @@ std::vector<CategoryRule> read_rules(const Section& section, const std::filesyst
       const std::string& phrase = rule.words[w];
       const toml::node& place = *words->as_array()->get(w);
       const std::string problem = CategoryRules::problem_of(phrase);
-      if (!problem.empty()) section.fail("rules", place, fmt::format("words; '{}' {}", phrase, problem));
+      if (!problem.empty()) section.fail("rules", place, fmt::format("words; '{}' {}", text::shown(phrase), problem));
       const auto [at, is_new] = taken.emplace(CategoryRules::plain(phrase), rule.category);
       if (is_new) continue;
       throw UsageError(fmt::format("{}categories.rules: '{}' stands twice, first for '{}'", location(path, place),
-                                   phrase, at->second),
+                                   text::shown(phrase), text::shown(at->second)),
                        "keep one: the first rule that fits decides");
     }
   }
@@ -353,7 +394,7 @@ ImportConfig load_import_config(const std::filesystem::path& toml_path) {
   for (const auto& [key, node] : file) {
     const std::string name(key.str());
     if (std::ranges::find(sections, name) != sections.end()) continue;
-    throw UsageError(fmt::format("{}no section [{}]", location(toml_path, node), name),
+    throw UsageError(fmt::format("{}no section [{}]", location(toml_path, node), text::shown(name)),
                      fmt::format("did you mean [{}]?", text::nearest(name, sections)));
   }
   ImportConfig config;

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/data/shown.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::data {
-
 namespace {
 
 /// It has a header even where the transactions have none.
@@ -20,7 +20,10 @@ text::CsvOptions with_header(text::CsvOptions options) {
 }  // namespace
 
 ItemTable::ItemTable(const std::filesystem::path& path, const ImportConfig& config, const Context& context)
-    : file_(path, with_header(config.source.csv)), name_columns_(config.items.name), reader_(config.clean) {
+    : file_(path, with_header(config.source.csv)),
+      number_format_(config.source.csv.number),
+      name_columns_(config.items.name),
+      reader_(config.clean) {
   columns_ = config.items.name;
   columns_.insert(columns_.end(), config.items.categorical.begin(), config.items.categorical.end());
   columns_.insert(columns_.end(), config.items.numeric.begin(), config.items.numeric.end());
@@ -43,9 +46,10 @@ ItemTable::ItemTable(const std::filesystem::path& path, const ImportConfig& conf
     }
     const std::string_view key = value(config.items.key, row);
     if (key.empty() || keys_.encode(key) != row) {
-      throw DataError(fmt::format("{} line {}: column '{}': {}", path.string(), file_.line(row), config.items.key,
-                                  key.empty() ? "the value is missing" : fmt::format("'{}' is there twice", key)),
-                      "every item needs one row");
+      throw DataError(
+          fmt::format("{} line {}: column '{}': {}", path.string(), file_.line(row), text::shown(config.items.key),
+                      key.empty() ? "the value is missing" : fmt::format("'{}' is there twice", text::shown(key))),
+          "every item needs one row");
     }
   }
 }
@@ -78,13 +82,15 @@ std::string ItemTable::name(int64_t row) const {
 double ItemTable::number(const std::string& column, int64_t row) const {
   double number = 0.0;
   const std::string_view text = value(column, row);
-  switch (text::parse_number(text, number)) {
+  switch (text::parse_number(text, number, number_format_)) {
     case text::NumberStatus::ok: return number;
     case text::NumberStatus::empty: return std::numeric_limits<double>::quiet_NaN();
-    default:
+    default: {
+      const std::string advice = text::number_advice(text, number_format_);
       throw DataError(fmt::format("{} line {}: column '{}': '{}' is not a finite number", file_.path().string(),
-                                  file_.line(row), column, text),
-                      "mend the value, or leave it empty");
+                                  file_.line(row), text::shown(column), text::shown(text)),
+                      advice.empty() ? "mend the value, or leave it empty" : advice);
+    }
   }
 }
 

@@ -33,6 +33,7 @@ class ItemTable {
 
  private:
   text::CsvFile file_;
+  text::NumberFormat number_format_;
   std::vector<std::string> columns_, name_columns_;
   text::CsvColumns parsed_;
   StringEncoder keys_;

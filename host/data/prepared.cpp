@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/data/nearest.hpp"
+#include "engine/data/shown.hpp"
 #include "engine/io/safetensors.hpp"
 #include "host/data/prepared_file.hpp"
 #include "kernels/core/error.hpp"
@@ -30,8 +31,8 @@ int32_t find_id(const StringTable& ids, std::string_view id, const char* what, c
       nearest = ids[i];
     }
   }
-  throw DataError(fmt::format("no {} '{}' in {} ({} are known)", what, id, set, ids.size()),
-                  fmt::format("did you mean '{}'?", nearest));
+  throw DataError(fmt::format("no {} '{}' in {} ({} are known)", what, text::shown(id), set, ids.size()),
+                  fmt::format("did you mean '{}'?", text::shown(nearest)));
 }
 
 std::string field_name(size_t field) { return fmt::format("categorical.{}", field); }

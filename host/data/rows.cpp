@@ -6,6 +6,7 @@
 #include <array>
 #include <functional>
 
+#include "engine/data/shown.hpp"
 #include "host/data/times.hpp"
 #include "host/data/timestamp.hpp"
 #include "kernels/core/error.hpp"
@@ -70,8 +71,8 @@ std::string hint_for(int issue) {
   }
 }
 
-Issue to_number(std::string_view text, double& value) {
-  switch (text::parse_number(text, value)) {
+Issue to_number(std::string_view text, const text::NumberFormat& format, double& value) {
+  switch (text::parse_number(text, value, format)) {
     case text::NumberStatus::ok: return kNone;
     case text::NumberStatus::empty: return kEmpty;
     case text::NumberStatus::not_finite: return kNotFinite;
@@ -83,12 +84,17 @@ Issue to_number(std::string_view text, double& value) {
 }  // namespace
 
 Rows::Rows(const std::vector<std::filesystem::path>& paths, const ImportConfig& config, const Context& context)
-    : source(paths, config, needed_columns(config), context), timestamp_config_(config.timestamp) {
+    : source(paths, config, needed_columns(config), context),
+      timestamp_config_(config.timestamp),
+      number_format_(config.source.csv.number) {
   check_interrupt("import");
   parse_values(config, context);
   if (!config.clean.drop_malformed) {
     const auto bad = std::ranges::find_if(issues_, [](uint16_t issue) { return issue != 0; });
-    if (bad != issues_.end()) throw DataError(issue_message(bad - issues_.begin()), hint_for(*bad >> 8));
+    if (bad != issues_.end()) {
+      const std::string advice = number_advice(bad - issues_.begin());
+      throw DataError(issue_message(bad - issues_.begin()), advice.empty() ? hint_for(*bad >> 8) : advice);
+    }
   }
   check_interrupt("import");
   encode(config, context);
@@ -100,11 +106,18 @@ std::string_view Rows::text(const std::string& column, int64_t row) const {
 
 bool Rows::has_wrong_time(int64_t row) const { return issues_[static_cast<size_t>(row)] >> 8 == kNoTimestamp; }
 
+std::string Rows::number_advice(int64_t row) const {
+  const uint16_t packed = issues_[static_cast<size_t>(row)];
+  if (packed >> 8 != kNotANumber) return {};
+  return text::number_advice(source.values(packed & 0xff)[static_cast<size_t>(row)], number_format_);
+}
+
 std::string Rows::issue_message(int64_t row) const {
   const uint16_t packed = issues_[static_cast<size_t>(row)];
   if (packed >> 8 == kWidth) return source.width_message(row);
   const size_t column = packed & 0xff;
-  const std::string value(source.values(column)[static_cast<size_t>(row)]);
+  const std::string_view value = source.values(column)[static_cast<size_t>(row)];
+  const std::string seen = text::shown(value);
   const auto or_else = [&] {
     const std::string meaning = likely_meaning(value, timestamp_config_.formats);
     return meaning.empty() ? meaning : "; " + meaning;
@@ -112,34 +125,34 @@ std::string Rows::issue_message(int64_t row) const {
   const auto what = [&]() -> std::string {
     switch (packed >> 8) {
       case kEmpty: {
-        const std::string written = source.written(column, row);
+        const std::string written = text::shown(source.written(column, row));
         return written.empty() ? "the value is missing" : fmt::format("the value is missing: '{}'", written);
       }
-      case kNotANumber: return fmt::format("'{}' is not a number", value);
-      case kNotFinite: return fmt::format("'{}' is not a finite number", value);
+      case kNotANumber: return fmt::format("'{}' is not a number", seen);
+      case kNotFinite: return fmt::format("'{}' is not a finite number", seen);
       case kNoTimestamp:
-        return fmt::format("'{}' does not match the format{} of [timestamp]", value,
+        return fmt::format("'{}' does not match the format{} of [timestamp]", seen,
                            timestamp_config_.formats.size() > 1 ? "s" : "") +
                or_else();
       case kTwoTimes: {
         const TimeReading time = read_time(value, timestamp_config_.formats, time_limits(timestamp_config_));
-        return fmt::format("'{}' is {} with the format '{}', and {} with '{}'", value, time_text(time.seconds),
+        return fmt::format("'{}' is {} with the format '{}', and {} with '{}'", seen, time_text(time.seconds),
                            timestamp_config_.formats[time.format], time_text(time.other_seconds),
                            timestamp_config_.formats[time.other]);
       }
       case kOtherYears: {
         const TimeLimits limits = time_limits(timestamp_config_);
         const std::string time = time_text(timestamp[static_cast<size_t>(row)]);
-        return fmt::format("'{}'{}: the years {} to {} are expected", value, value == time ? "" : " is " + time,
+        return fmt::format("'{}'{}: the years {} to {} are expected", seen, value == time ? "" : " is " + time,
                            limits.first_year, limits.last_year) +
                or_else();
       }
       case kNegativeDiscount:
-        return fmt::format("a discount of {} is negative; what is taken off is written positive", value);
-      default: return fmt::format("'{}' is none of train, validation, test", value);
+        return fmt::format("a discount of {} is negative; what is taken off is written positive", seen);
+      default: return fmt::format("'{}' is none of train, validation, test", seen);
     }
   };
-  return fmt::format("{}: column '{}': {}", source.place(row), source.name(column), what());
+  return fmt::format("{}: column '{}': {}", source.place(row), text::shown(source.name(column)), what());
 }
 
 void Rows::parse_values(const ImportConfig& config, const Context& context) {
@@ -154,6 +167,7 @@ void Rows::parse_values(const ImportConfig& config, const Context& context) {
   time_format_.assign(n, 0);
 
   const TimeLimits limits = time_limits(config.timestamp);
+  const text::NumberFormat& number = config.source.csv.number;
   // One check a column: what is wrong with the field, and its value into its place.
   struct Check {
     size_t column;
@@ -179,13 +193,13 @@ void Rows::parse_values(const ImportConfig& config, const Context& context) {
     }
     return kNone;
   });
-  add(c.quantity, [&](std::string_view text, size_t row) { return to_number(text, quantity[row]); });
+  add(c.quantity, [&](std::string_view text, size_t row) { return to_number(text, number, quantity[row]); });
   add(c.price.empty() ? c.amount : c.price,
-      [&](std::string_view text, size_t row) { return to_number(text, paid[row]); });
+      [&](std::string_view text, size_t row) { return to_number(text, number, paid[row]); });
   for (const std::string& column : c.discount) {
     add(column, [&](std::string_view text, size_t row) {
       double value = 0.0;
-      const Issue issue = to_number(text, value);
+      const Issue issue = to_number(text, number, value);
       discount[row] += value;
       return issue == kEmpty ? kNone : issue == kNone && value < 0.0 ? kNegativeDiscount : issue;
     });

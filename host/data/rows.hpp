@@ -23,6 +23,8 @@ class Rows {
   bool is_malformed(int64_t row) const { return issues_[static_cast<size_t>(row)] != 0; }
   /// What is wrong with a malformed row: "<file> line 3: column 'Quantity': '1.2.3' is not a number".
   std::string issue_message(int64_t row) const;
+  /// The setting that would make a row's malformed number good; empty if there is none.
+  std::string number_advice(int64_t row) const;
   /// Whether a row is malformed because its time has another format.
   bool has_wrong_time(int64_t row) const;
   /// Which of the formats read the row's time, and whether the text names its zone.
@@ -53,6 +55,7 @@ class Rows {
   ImportConfig::Timestamp timestamp_config_;
   static constexpr uint8_t kOffset = 0x80, kFormat = 0x7f;
   std::vector<uint8_t> time_format_;    // [size] the format, and kOffset
+  text::NumberFormat number_format_;
   std::vector<uint16_t> issues_;        // [size] 0, or what (high byte) is wrong with which column (low byte)
   std::deque<std::string> made_names_;  // of users and baskets that the file does not name
 };

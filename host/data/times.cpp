@@ -12,6 +12,7 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/data/shown.hpp"
 #include "host/data/clean.hpp"
 #include "host/data/timestamp.hpp"
 #include "kernels/core/error.hpp"
@@ -290,8 +291,8 @@ class Judge {
 
   int64_t gap(size_t i) const { return time(kept_[i]) - time(kept_[i - 1]); }
   std::string basket_text(int64_t row) const {
-    return fmt::format("'{}' of user '{}'", rows_.text(config_.columns.basket, row),
-                       rows_.users.strings()[static_cast<size_t>(rows_.user[static_cast<size_t>(row)])]);
+    return fmt::format("'{}' of user '{}'", text::shown(rows_.text(config_.columns.basket, row)),
+                       text::shown(rows_.users.strings()[static_cast<size_t>(rows_.user[static_cast<size_t>(row)])]));
   }
 
   const Rows& rows_;

@@ -8,8 +8,9 @@
 #include <map>
 #include <string_view>
 
+#include "engine/data/shown.hpp"
 #include "host/problems/problem_toml.hpp"
-#include "host/text/csv.hpp"
+#include "host/text/read_text.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::problems {
@@ -28,7 +29,7 @@ class Numbers {
     double value = 0.0;
     const auto [end, error] = fast_float::from_chars(word.data(), word.data() + word.size(), value);
     if (error != std::errc() || end != word.data() + word.size() || !std::isfinite(value)) {
-      fail(fmt::format("'{}' is not a finite number ({})", word.substr(0, 40), what),
+      fail(fmt::format("'{}' is not a finite number ({})", text::shown(word), what),
            "write a number such as 12 or 0.5");
     }
     if (std::abs(value) > kMaxNumber) {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "engine/data/nearest.hpp"
+#include "engine/data/shown.hpp"
 #include "host/config/toml.hpp"
 #include "kernels/core/error.hpp"
 
@@ -21,7 +22,7 @@ class Fields {
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
       if (std::ranges::find(known, name) != known.end()) continue;
-      throw UsageError(fmt::format("{}nobody knows the key '{}'", config::location(path, node), name),
+      throw UsageError(fmt::format("{}nobody knows the key '{}'", config::location(path, node), text::shown(name)),
                        fmt::format("did you mean '{}'?", text::nearest(name, known)));
     }
   }

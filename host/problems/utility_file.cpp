@@ -8,13 +8,15 @@
 #include <cmath>
 #include <string_view>
 
+#include "engine/data/shown.hpp"
 #include "engine/optimize/problem.hpp"
-#include "host/text/csv.hpp"
+#include "host/text/read_text.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::problems {
 namespace {
 
+constexpr size_t kMaxLineBytes = size_t{1} << 20;
 constexpr double kSumTolerance = 1e-6;  // of the larger of both and 1: decimals of the file
 
 struct Entry {
@@ -32,19 +34,21 @@ struct Line {
   }
 };
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
+/// Calls `take` for each part in turn.
+template <class Take>
+void split(std::string_view text, char separator, const Take& take) {
   for (size_t first = 0; first <= text.size();) {
     const size_t last = std::min(text.find(separator, first), text.size());
-    parts.push_back(text.substr(first, last - first));
+    take(text.substr(first, last - first));
     first = last + 1;
   }
-  return parts;
 }
 
 std::vector<std::string_view> words_of(std::string_view text) {
-  std::vector<std::string_view> words = split(text, ' ');
-  std::erase_if(words, [](std::string_view word) { return word.empty(); });
+  std::vector<std::string_view> words;
+  split(text, ' ', [&](std::string_view word) {
+    if (!word.empty()) words.push_back(word);
+  });
   return words;
 }
 
@@ -52,7 +56,7 @@ int64_t read_id(const Line& line, std::string_view word) {
   int64_t id = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), id);
   if (error != std::errc() || end != word.data() + word.size() || id < 0) {
-    line.fail(fmt::format("'{}' is no item", word.substr(0, 40)), "items are whole numbers from 0");
+    line.fail(fmt::format("'{}' is no item", text::shown(word)), "items are whole numbers from 0");
   }
   return id;
 }
@@ -61,17 +65,22 @@ double read_worth(const Line& line, std::string_view word) {
   double worth = 0.0;
   const auto [end, error] = fast_float::from_chars(word.data(), word.data() + word.size(), worth);
   if (error != std::errc() || end != word.data() + word.size() || !std::isfinite(worth) || worth < 0.0) {
-    line.fail(fmt::format("'{}' is no utility", word.substr(0, 40)), "utilities are numbers that are not negative");
+    line.fail(fmt::format("'{}' is no utility", text::shown(word)), "utilities are numbers that are not negative");
   }
   if (worth > kMaxNumber) {
-    line.fail(fmt::format("the utility {} is beyond {:g}", word.substr(0, 40), kMaxNumber),
+    line.fail(fmt::format("the utility {} is beyond {:g}", text::shown(word), kMaxNumber),
               "give all utilities in a larger unit");
   }
   return worth;
 }
 
 std::vector<Entry> read_line(const Line& line, std::string_view text) {
-  const std::vector<std::string_view> parts = split(text, ':');
+  if (text.size() > kMaxLineBytes) {
+    line.fail(fmt::format("the line has {} bytes, more than {}", text.size(), kMaxLineBytes),
+              "is this a file of transactions with utilities?");
+  }
+  std::vector<std::string_view> parts;
+  split(text, ':', [&](std::string_view part) { parts.push_back(part); });
   if (parts.size() != 3) line.fail("not three parts between colons", "write items:total:utilities");
   const std::vector<std::string_view> items = words_of(parts[0]), worths = words_of(parts[2]),
                                       total = words_of(parts[1]);
@@ -103,13 +112,13 @@ UtilityFile read_utility(const std::filesystem::path& path) {
   std::vector<std::vector<Entry>> rows;
   UtilityFile file;
   Line line{path, 0};
-  for (std::string_view one : split(text, '\n')) {
+  split(text, '\n', [&](std::string_view one) {
     ++line.number;
     if (one.ends_with('\r')) one.remove_suffix(1);
-    if (one.empty() || one.front() == '#' || one.front() == '%' || one.front() == '@') continue;
+    if (one.empty() || one.front() == '#' || one.front() == '%' || one.front() == '@') return;
     rows.push_back(read_line(line, one));
     for (const Entry& entry : rows.back()) file.ids.push_back(entry.id);
-  }
+  });
   if (file.ids.empty())
     throw DataError(path.string() + ": no transactions", "write a line items:total:utilities for each");
   std::ranges::sort(file.ids);

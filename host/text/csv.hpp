@@ -1,38 +1,48 @@
 #pragma once
-/// Delimited text, the whole file in memory: RFC 4180 quoting (embedded delimiters, line ends, doubled quotes), LF or
-/// CRLF, a UTF-8 byte order mark, plain or gzip. Fields are views of the text. Blank lines are skipped.
+/// Rows of text, the whole file in memory. Delimited text: RFC 4180 quoting (embedded delimiters, line ends, doubled
+/// quotes), any delimiter or blanks, comment lines, a first line `sep=;` (Excel), a delimiter at the end of each line,
+/// columns without a name. JSON lines: the keys are the columns. Fields are views of the text. Blank lines are skipped.
+/// read_text.hpp says which files it takes.
 
 #include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "host/text/number.hpp"
+#include "host/text/read_text.hpp"
 #include "kernels/core/context.hpp"
 
 namespace sheaf::text {
 
-enum class Encoding { utf8, latin1 };
+enum class RowFormat { delimited, whitespace, json_lines };
 
 struct CsvOptions {
-  char delimiter = ',';
-  Encoding encoding = Encoding::utf8;
-  bool header = true;  // else the first line is a row, and columns are called "1", "2", ..
+  RowFormat format = RowFormat::delimited;
+  std::string delimiter = {};  // one or more characters; empty: what a first line sep=; says, else a comma
+  bool header = true;          // else the first line is a row, and columns are called "1", "2", ..
+  std::string comment = {};    // lines that begin with it are left out; empty: none are
+  NumberFormat number = {};
+  TextOptions text = {};
+  int64_t max_line_bytes = int64_t{1} << 20;
+  int64_t max_columns = 10'000;
 };
 
 /// Chosen columns of all rows. Views are of the CsvFile's text, or of `unquoted` where a doubled quote had to be
 /// removed.
 struct CsvColumns {
   std::vector<std::vector<std::string_view>> values;  // [n_chosen][n_rows]; empty views in a row with too few fields
-  std::vector<int32_t> n_fields;                      // [n_rows] as found
+  std::vector<int32_t> n_fields;                      // [n_rows] as found; below 0: a row that cannot be read
   std::vector<std::deque<std::string>> unquoted;      // a piece for each chunk of rows
 };
 
 class CsvFile {
  public:
-  /// DataError for a missing or empty file, broken gzip, a quote that is never closed, a header with an empty or
-  /// repeated name.
+  /// DataError for a missing or empty file, one that cannot be unpacked, text of another encoding, a quote that is
+  /// never closed, a line or a header beyond its limit, a header with a repeated name or without any.
   explicit CsvFile(const std::filesystem::path& path, CsvOptions options = {});
   CsvFile(const CsvFile&) = delete;
   CsvFile& operator=(const CsvFile&) = delete;
@@ -43,16 +53,19 @@ class CsvFile {
   /// Line of the file (from 1) on which the row begins.
   int64_t line(int64_t row) const { return records_[static_cast<size_t>(row)].line; }
   /// The row's text without its line end.
-  std::string_view raw(int64_t row) const;
+  std::string_view raw(int64_t row) const { return text_of(records_[static_cast<size_t>(row)]); }
 
-  /// Position of a column; DataError that names the columns there are, and the nearest.
+  /// Whether the header has this name.
+  bool has_column(std::string_view name) const;
+  /// Position of a column; DataError that says what kind of file this seems to be (another delimiter, no header, JSON),
+  /// or names the columns there are and the nearest.
   int64_t column(std::string_view name) const;
   /// Parses the columns at `positions` for all rows on the context's threads. Rows of a wrong width are only noted in
   /// n_fields.
   CsvColumns parse(const std::vector<int64_t>& positions, const Context& context) const;
 
-  /// The fields of one row, [their number]; -1 for text after a closing quote. `unquoted` keeps what a doubled quote
-  /// changes.
+  /// The fields of one row, [their number]; below 0 for a row that cannot be read. `unquoted` keeps what a doubled quote
+  /// changes, and the values of JSON lines, which stand in the order of the header.
   int32_t fields(int64_t row, std::vector<std::string_view>& fields, std::deque<std::string>& unquoted) const;
 
   /// "<file> line 7: 3 fields, expected 8"
@@ -63,25 +76,24 @@ class CsvFile {
     int64_t begin, end;  // offsets into text_
     int64_t line;
   };
-  void split_records();
+  std::string_view text_of(const Record& record) const;
+  size_t take_separator_line();
+  void split_records(size_t begin);
   void read_header();
+  void read_keys();
+  void check_header() const;
+  /// What the file seems to be separated by in place of the delimiter ("": by blanks): such that the record has a field
+  /// `wanted`, or `n_wanted` fields, or several where the header has one.
+  std::optional<std::string_view> likely_delimiter(std::string_view record, std::string_view wanted,
+                                                   size_t n_wanted) const;
 
   std::filesystem::path path_;
   CsvOptions options_;
   std::string text_;
   std::vector<Record> records_;
+  Record header_record_{0, 0, 1};
   std::vector<std::string> header_;
+  bool ends_with_delimiter_ = false;  // a row may have one empty field more
 };
-
-enum class NumberStatus : uint8_t { ok, empty, malformed, not_finite };
-
-/// A whole field as a number: surrounding blanks are allowed, anything else that is left over is malformed.
-NumberStatus parse_number(std::string_view text, double& value);
-
-/// Without blanks (spaces and tabs) at either end.
-std::string_view trim(std::string_view text);
-
-/// File contents as they are, inflated if they begin with the gzip magic. DataError with the path and the reason.
-std::string read_text(const std::filesystem::path& path);
 
 }  // namespace sheaf::text

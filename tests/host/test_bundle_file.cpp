@@ -75,8 +75,8 @@ TEST_F(BundleFile, ReadsGivenBundles) {
 TEST_F(BundleFile, SaysWhatIsWrongAndWhere) {
   const auto of = [&](const std::string& text) { return message([&] { given(text); }); };
   const std::string file = (folder_.path() / "b.csv").string();
-  EXPECT_EQ(of("bundel,item\nx,cola\n"), file + " line 1: no column 'bundle'");
-  EXPECT_EQ(of("bundle\nx\n"), file + " line 1: no column 'item'");
+  EXPECT_EQ(of("bundel,item\nx,cola\n"), file + " line 1: no column 'bundle'; it has: bundel, item");
+  EXPECT_EQ(of("bundle\nx\n"), file + " line 1: no column 'item'; it has: bundle");
   EXPECT_EQ(of("bundle,item\n"), file + ": no bundle below the header");
   EXPECT_NE(of("").find(file), std::string::npos);
   EXPECT_EQ(of("bundle,item\nx,cola\nx,bun\ny,dip\n"), file + " line 4: bundle 'y' has one item");
