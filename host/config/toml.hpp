@@ -5,11 +5,15 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace sheaf::config {
 
-/// UsageError with file, line and the parser's reason.
+/// UsageError with file, line and the parser's reason; also where tables and lists are more than 64 deep in one
+/// another: thousands of levels would end the parser's stack.
 toml::table parse_toml(const std::filesystem::path& path);
+/// The same of a text; `source` stands for the file in messages.
+toml::table parse_toml_text(std::string_view text, const std::string& source);
 /// "<file> line 7: ", or nothing for a node that came from no file.
 std::string location(const std::filesystem::path& path, const toml::node& node);
 
