@@ -8,6 +8,7 @@
 
 #include "engine/data/nearest.hpp"
 #include "host/config/toml.hpp"
+#include "host/problems/problem_text.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::problems {
@@ -38,7 +39,14 @@ class Fields {
   }
 
   double real(const char* key, const toml::node& node) const {
-    const auto value = node.is_number() ? node.value<double>() : std::nullopt;
+    if (const auto whole = node.value_exact<int64_t>()) {
+      const auto held = static_cast<double>(*whole);
+      if (is_rounded(std::to_string(*whole), held)) {
+        fail(node, fmt::format("{} holds {}, which a double rounds to {:.0f}", key, *whole, held), kRoundedMend);
+      }
+      return held;
+    }
+    const auto value = node.value_exact<double>();
     if (!value || !std::isfinite(*value)) fail(node, fmt::format("{} is not a finite number", key), "write a number");
     return *value;
   }
@@ -244,7 +252,7 @@ Objective read_objective(const Fields& fields, int64_t n) {
 }  // namespace
 
 BundleProblem read_problem_toml(const std::filesystem::path& path) {
-  const toml::table table = config::parse_toml(path);
+  const toml::table table = config::parse_toml_text(problem_text(path), path.string());
   const Fields fields(path, table, with_rules({"linear", "pairs", "objective"}));
   if (const toml::node* node = fields.find("objective")) {
     fields.fail(*node, "a problem of several objectives", "add --front, or give linear and pairs instead");
@@ -261,7 +269,7 @@ BundleProblem read_problem_toml(const std::filesystem::path& path) {
 }
 
 ParetoProblem read_pareto_toml(const std::filesystem::path& path) {
-  const toml::table table = config::parse_toml(path);
+  const toml::table table = config::parse_toml_text(problem_text(path), path.string());
   const Fields fields(path, table, with_rules({"linear", "pairs", "objective"}));
   for (const char* key : {"linear", "pairs"}) {
     if (const toml::node* node = fields.find(key)) {
