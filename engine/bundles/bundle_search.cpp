@@ -288,9 +288,9 @@ std::string explain_infeasible(const Bundle& nearest, const Catalog& catalog, co
     std::snprintf(text, sizeof text, "%.2f %s", amount, currency.c_str());
     return std::string(text);
   };
-  if (price > static_cast<double>(budget_limit(params))) {
-    broken.push_back("it costs " + money(price) + ", " + money(price - static_cast<double>(params.budget)) +
-                     " over the budget of " + money(static_cast<double>(params.budget)));
+  if (price > budget_limit(params)) {
+    broken.push_back("it costs " + money(price) + ", " + money(price - params.budget) + " over the budget of " +
+                     money(params.budget));
   }
   if (margin > 1e-6 * price) {
     const double paid = price * (1.0 - static_cast<double>(params.discount));

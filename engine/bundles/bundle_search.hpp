@@ -3,6 +3,7 @@
 /// kernels/genetic: one for each user, from the items that this user wants most; or one around each anchor item, for
 /// all users together.
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -23,7 +24,7 @@ namespace sheaf {
 struct SearchParams {
   int64_t candidates = 64;  // 2 .. 256 a problem
   int64_t min_size = 2, max_size = 4;
-  float budget = std::numeric_limits<float>::infinity();  // of a bundle's full price; see budget_limit()
+  double budget = std::numeric_limits<double>::infinity();  // of a bundle's full price; see budget_limit()
   int64_t min_categories = 2;
   std::vector<int32_t> must_have, forbidden;  // items
   float weight_association = 1.0f, weight_preference = 0.0f, weight_revenue = 0.0f;
@@ -127,10 +128,11 @@ double margin_weight(const SearchParams& params, double price, int32_t item);
 /// `max_overlap` items with one already taken.
 std::vector<Bundle> select_bundles(const std::vector<Bundle>& bundles, int64_t max_overlap, int64_t count);
 
-/// The limit of the sum of prices: the budget and two roundings, one of the prices' float32 and one of the budget's, so
-/// that 2.99 and 7.01 fit 10.
-inline float budget_limit(const SearchParams& params) {
-  return params.budget * (1.0f + 2 * std::numeric_limits<float>::epsilon());
+/// The limit of the sum of prices, which are float32: the budget and what rounding the prices may add, so that 2.99 and
+/// 7.01 fit 10. It is below half a unit: whole prices are exact, and 10000001 does not fit 10000000.
+inline double budget_limit(const SearchParams& params) {
+  return params.budget +
+         std::min(2.0 * static_cast<double>(std::numeric_limits<float>::epsilon()) * params.budget, 0.49);
 }
 
 /// Why nothing feasible was found: each broken constraint and by how much, one sentence.

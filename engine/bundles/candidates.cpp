@@ -367,7 +367,7 @@ ProblemLimits::ProblemLimits(const SearchSpace& space, const SearchParams& param
     const auto row = candidates.row(p);
     if (budget) {
       for (const int32_t item : row) weight.push_back(price(item));
-      upper.push_back(static_cast<double>(budget_limit(params)));
+      upper.push_back(budget_limit(params));
     }
     if (!margin) continue;
     double largest = 0.0;

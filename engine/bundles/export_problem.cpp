@@ -55,7 +55,7 @@ void append_problems(Context& context, const SearchSpace& space, const SearchPar
     problem.min_categories = params.min_categories;
     for (const std::string_view name : limits.names) problem.limits.push_back({.name = std::string(name)});
     for (size_t l = 0; l < n_limits; ++l) {
-      problem.limits[l].upper = is_budget(l) ? decimal(params.budget) : limits.upper[p * n_limits + l];
+      problem.limits[l].upper = is_budget(l) ? params.budget : limits.upper[p * n_limits + l];
     }
     for (const size_t place : places) {
       const size_t at = p * width + place;

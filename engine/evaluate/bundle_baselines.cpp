@@ -225,10 +225,10 @@ bool BundleRules::holds_one_of(const std::vector<int32_t>& items) const {
 bool BundleRules::may_join(const std::vector<int32_t>& items, int32_t item, int64_t size) const {
   if (std::ssize(items) >= size || is_forbidden(item) || contains(items, item)) return false;
   std::set<int32_t> categories{catalog_.category[static_cast<size_t>(item)]};
-  float price = catalog_.price[static_cast<size_t>(item)];
+  auto price = static_cast<double>(catalog_.price[static_cast<size_t>(item)]);
   for (const int32_t other : items) {
     categories.insert(catalog_.category[static_cast<size_t>(other)]);
-    price += catalog_.price[static_cast<size_t>(other)];
+    price += static_cast<double>(catalog_.price[static_cast<size_t>(other)]);
   }
   const int64_t places_left = size - std::ssize(items) - 1;
   return price <= budget_limit(params_) && std::ssize(categories) + places_left >= params_.min_categories &&
@@ -237,11 +237,11 @@ bool BundleRules::may_join(const std::vector<int32_t>& items, int32_t item, int6
 
 bool BundleRules::fits(const std::vector<int32_t>& items) const {
   std::set<int32_t> categories;
-  float price = 0;
+  double price = 0;
   for (const int32_t item : items) {
     if (is_forbidden(item)) return false;
     categories.insert(catalog_.category[static_cast<size_t>(item)]);
-    price += catalog_.price[static_cast<size_t>(item)];
+    price += static_cast<double>(catalog_.price[static_cast<size_t>(item)]);
   }
   return std::ssize(items) >= params_.min_size && std::ssize(items) <= params_.max_size &&
          price <= budget_limit(params_) && std::ssize(categories) >= params_.min_categories && holds_one_of(items) &&

@@ -23,17 +23,21 @@ struct Worth {
   int64_t n_transactions = 0;
 };
 
-bool ranks_before(const UtilitySet& a, const UtilitySet& b) {
-  return a.utility != b.utility ? a.utility > b.utility : a.items < b.items;
+using Found = std::pair<const std::vector<int32_t>, Worth>;
+
+bool ranks_before(const Found* a, const Found* b) {
+  return a->second.utility != b->second.utility ? a->second.utility > b->second.utility : a->first < b->first;
 }
 
-void check(const HostCsr& transactions, const UtilityParams& params) {
+void check(const UtilityTransactions& transactions, const UtilityParams& params) {
   const auto refuse = [](const std::string& what, const std::string& mend) {
     throw UsageError("high-utility sets: " + what, mend);
   };
-  if (transactions.values.size() != transactions.columns.size()) refuse("no values", "give what each item was worth");
-  for (const float value : transactions.values) {
-    if (!(value >= 0.0f) || !std::isfinite(value)) {
+  if (transactions.utilities.size() != transactions.rows.columns.size()) {
+    refuse("no values", "give what each item was worth");
+  }
+  for (const double value : transactions.utilities) {
+    if (!(value >= 0.0) || !std::isfinite(value)) {
       refuse("a value is " + std::to_string(value), "values must be finite and not negative");
     }
   }
@@ -49,13 +53,16 @@ void check(const HostCsr& transactions, const UtilityParams& params) {
 
 class Miner {
  public:
-  Miner(Context& context, const HostCsr& transactions, const UtilityParams& params)
-      : context_(context), rows_(transactions), of_item_(transpose(transactions)), params_(params) {}
+  Miner(Context& context, const UtilityTransactions& transactions, const UtilityParams& params)
+      : context_(context),
+        rows_(transactions.rows),
+        utilities_(transactions.utilities),
+        of_item_(transpose(transactions.rows)),
+        params_(params) {}
 
   std::vector<UtilitySet> run() {
     for (int32_t item = 0; params_.min_size == 1 && item < rows_.n_columns; ++item) measure({item});
     for (int64_t first = 0; first < rows_.n_columns && params_.max_size > 1; first += kAnchorsPerBatch) {
-      check_interrupt("the search for high-utility sets");
       search_around(first, std::min(first + kAnchorsPerBatch, rows_.n_columns));
     }
     std::set<std::vector<int32_t>> expanded;
@@ -63,7 +70,6 @@ class Miner {
       const std::vector<UtilitySet> best = this->best();
       bool any = false;
       for (const UtilitySet& set : best) {
-        check_interrupt("the search for high-utility sets");
         if (!expanded.insert(set.items).second) continue;
         any = true;
         measure_neighbours(set.items);
@@ -73,11 +79,13 @@ class Miner {
   }
 
  private:
-  float value(int64_t t, int32_t item) const {
+  static void heed_interrupt() { check_interrupt("the search for high-utility sets"); }
+
+  double value(int64_t t, int32_t item) const {
     const std::span<const int32_t> row = rows_.row(t);
     const auto found = std::ranges::lower_bound(row, item);
-    if (found == row.end() || *found != item) return -1.0f;
-    return rows_.values[static_cast<size_t>(rows_.row_offsets[static_cast<size_t>(t)] + (found - row.begin()))];
+    if (found == row.end() || *found != item) return -1.0;
+    return utilities_[static_cast<size_t>(rows_.row_offsets[static_cast<size_t>(t)] + (found - row.begin()))];
   }
 
   /// Calls body(t, worth) for the transactions that hold all of `items`, ascending.
@@ -86,11 +94,12 @@ class Miner {
     const auto rarest =
         std::ranges::min_element(items, std::ranges::less{}, [&](int32_t item) { return of_item_.row(item).size(); });
     for (const int32_t t : of_item_.row(*rarest)) {
+      heed_interrupt();
       double worth = 0.0;
       const bool all = std::ranges::all_of(items, [&](int32_t item) {
-        const float one = value(t, item);
-        worth += static_cast<double>(one);
-        return one >= 0.0f;
+        const double one = value(t, item);
+        worth += one;
+        return one >= 0.0;
       });
       if (all) body(t, worth);
     }
@@ -133,13 +142,17 @@ class Miner {
   }
 
   std::vector<UtilitySet> best() const {
-    std::vector<UtilitySet> sets;
-    for (const auto& [items, worth] : found_) {
-      if (worth.n_transactions > 0) sets.push_back({items, worth.utility, worth.n_transactions});
+    std::vector<const Found*> order;
+    for (const Found& one : found_) {
+      if (one.second.n_transactions > 0) order.push_back(&one);
     }
-    const auto count = std::min(params_.count, static_cast<int64_t>(sets.size()));
-    std::ranges::partial_sort(sets, sets.begin() + count, ranks_before);
-    sets.resize(static_cast<size_t>(count));
+    const auto count = std::min(params_.count, std::ssize(order));
+    std::ranges::partial_sort(order, order.begin() + count, ranks_before);
+    std::vector<UtilitySet> sets;
+    for (int64_t k = 0; k < count; ++k) {
+      const auto& [items, worth] = *order[static_cast<size_t>(k)];
+      sets.push_back({items, worth.utility, worth.n_transactions});
+    }
     return sets;
   }
 
@@ -147,9 +160,12 @@ class Miner {
   std::vector<int32_t> candidates_of(int32_t anchor) const {
     std::map<int32_t, double> worth;
     for (const int32_t t : of_item_.row(anchor)) {
-      const auto own = static_cast<double>(value(t, anchor));
-      for (const int32_t item : rows_.row(t)) {
-        if (item != anchor) worth[item] += own + static_cast<double>(value(t, item));
+      heed_interrupt();
+      const double own = value(t, anchor);
+      const auto first = static_cast<size_t>(rows_.row_offsets[static_cast<size_t>(t)]);
+      const std::span<const int32_t> row = rows_.row(t);
+      for (size_t k = 0; k < row.size(); ++k) {
+        if (row[k] != anchor) worth[row[k]] += own + utilities_[first + k];
       }
     }
     std::vector<std::pair<int32_t, double>> partners(worth.begin(), worth.end());
@@ -170,8 +186,9 @@ class Miner {
       if (j > 0 && candidates[j] >= 0) place[candidates[j]] = j;
     }
     for (const int32_t t : of_item_.row(candidates[0])) {
-      const float own = value(t, candidates[0]);
-      std::vector<std::pair<size_t, float>> members;
+      heed_interrupt();
+      const double own = value(t, candidates[0]);
+      std::vector<std::pair<size_t, double>> members;
       for (const int32_t item : rows_.row(t)) {
         if (const auto found = place.find(item); found != place.end()) {
           members.emplace_back(found->second, value(t, item));
@@ -179,7 +196,8 @@ class Miner {
       }
       for (const auto& [j, worth_j] : members) {
         for (const auto& [k, worth_k] : members) {
-          if (j != k) pair[j * candidates.size() + k] += own + (j < k ? worth_j + worth_k : worth_k + worth_j);
+          if (j == k) continue;
+          pair[j * candidates.size() + k] += static_cast<float>(own + (j < k ? worth_j + worth_k : worth_k + worth_j));
         }
       }
     }
@@ -191,6 +209,7 @@ class Miner {
     std::vector<float> pair(static_cast<size_t>(n * width * width), 0.0f);
     std::vector<uint8_t> flags(static_cast<size_t>(n * width));
     for (int64_t p = 0; p < n; ++p) {
+      heed_interrupt();
       std::vector<int32_t>& own = candidates[static_cast<size_t>(p)];
       own = candidates_of(static_cast<int32_t>(first + p));
       fill_terms(own, &pair[static_cast<size_t>(p * width * width)], &flags[static_cast<size_t>(p * width)]);
@@ -237,6 +256,7 @@ class Miner {
 
   Context& context_;
   const HostCsr& rows_;
+  const std::vector<double>& utilities_;
   HostCsr of_item_;
   const UtilityParams& params_;
   std::map<std::vector<int32_t>, Worth> found_;
@@ -244,7 +264,8 @@ class Miner {
 
 }  // namespace
 
-std::vector<UtilitySet> high_utility_sets(Context& context, const HostCsr& transactions, const UtilityParams& params) {
+std::vector<UtilitySet> high_utility_sets(Context& context, const UtilityTransactions& transactions,
+                                          const UtilityParams& params) {
   check(transactions, params);
   return Miner(context, transactions, params).run();
 }

@@ -10,7 +10,13 @@
 
 namespace sheaf {
 
-/// utility(S) = sum over the transactions t that hold all of S of the sum over i in S of transactions[t, i], in double
+/// What each item was worth in each transaction. In double precision: whole numbers up to 2^53 are exact.
+struct UtilityTransactions {
+  HostCsr rows;                     // [n_transactions, n_items] a pattern
+  std::vector<double> utilities{};  // [rows.nnz()]
+};
+
+/// utility(S) = sum over the transactions t that hold all of S of the sum over i in S of utilities[t, i], in double
 /// precision.
 struct UtilitySet {
   std::vector<int32_t> items;  // ascending
@@ -32,7 +38,9 @@ struct UtilityParams {
 /// for size 3; above, it is the sum of the triples. genetic::search solves these problems in batches. Pairs, and all
 /// sets of the pools, are measured by definition. Then so is everything one add, drop or swap away from the best
 /// `count`, until none of it joins them. That does not prove that they are the best.
+/// An interrupt ends it within a transaction (Interrupted).
 /// UsageError for negative or infinite values and for parameters out of range.
-std::vector<UtilitySet> high_utility_sets(Context& context, const HostCsr& transactions, const UtilityParams& params);
+std::vector<UtilitySet> high_utility_sets(Context& context, const UtilityTransactions& transactions,
+                                          const UtilityParams& params);
 
 }  // namespace sheaf

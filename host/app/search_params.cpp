@@ -45,7 +45,7 @@ SearchParams search_params(const data::Prepared& prepared, const config::Config&
   params.candidates = s.candidates;
   params.min_size = s.min_size;
   params.max_size = s.max_size;
-  params.budget = static_cast<float>(s.budget);
+  params.budget = s.budget;
   params.min_categories = min_categories(prepared, s);
   for (const std::string& id : s.must_have) params.must_have.push_back(prepared.find_item(id));
   for (const std::string& id : s.forbidden) params.forbidden.push_back(prepared.find_item(id));

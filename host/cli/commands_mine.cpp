@@ -24,7 +24,7 @@ UtilityParams utility_params(const config::Config& config, const Options& option
 }
 
 std::string sets_json(const problems::UtilityFile& file, const std::vector<UtilitySet>& sets) {
-  nlohmann::ordered_json json{{"transactions", file.transactions.n_rows()}, {"items", file.ids.size()}};
+  nlohmann::ordered_json json{{"transactions", file.transactions.rows.n_rows()}, {"items", file.ids.size()}};
   json["sets"] = nlohmann::json::array();
   for (const UtilitySet& set : sets) {
     nlohmann::ordered_json entry{{"utility", set.utility}, {"transactions", set.n_transactions}};

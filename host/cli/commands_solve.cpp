@@ -8,7 +8,7 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/solve_problem.hpp"
 #include "host/problems/problem_file.hpp"
-#include "host/text/csv.hpp"
+#include "host/problems/problem_text.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
@@ -44,7 +44,7 @@ std::vector<int32_t> known_set(const std::string& path, const problems::ProblemF
   };
   std::vector<int32_t> items;
   try {
-    const nlohmann::json answer = nlohmann::json::parse(text::read_text(path));
+    const nlohmann::json answer = nlohmann::json::parse(problems::problem_text(path));
     for (const nlohmann::json& item : answer.at("items")) {
       const int64_t id = item.get<int64_t>() - answer.at("items_count_from").get<int64_t>();
       if (id < 0 || id >= file.problem.n) refuse(fmt::format("the problem has no item {}", item.get<int64_t>()));
@@ -60,6 +60,10 @@ std::vector<int32_t> known_set(const std::string& path, const problems::ProblemF
 
 void solve_front_file(const Options& options) {
   const config::Config config = load_settings(options, {"run"});
+  if (!options.format && problems::problem_format_of(options.file) != problems::ProblemFormat::toml) {
+    throw UsageError("--front reads TOML, and " + options.file.string() + " is none",
+                     "write [[objective]] tables; see host/data/README.md");
+  }
   const ParetoProblem problem = problems::read_pareto(options.file);
   const std::unique_ptr<Context> context = make_context(config);
   print_front(*context, problem, options, options.file.string(), static_cast<uint64_t>(config.run.seed));
@@ -75,8 +79,9 @@ void run_solve(const Options& options) {
   }
   const config::Config config =
       load_settings(options, {"run", "search.islands", "search.migrate_every", "search.warm_start"});
-  const problems::ProblemFile file =
-      problems::read_problem(options.file, problems::problem_format(options.format.value_or("toml")), options.maximize);
+  const problems::ProblemFormat format =
+      options.format ? problems::problem_format(*options.format) : problems::problem_format_of(options.file);
+  const problems::ProblemFile file = problems::read_problem(options.file, format, options.maximize);
   const std::unique_ptr<Context> context = make_context(config);
   print_answer(*context, file, options, config, known_set(config.search.warm_start, file), options.file.string());
 }

@@ -43,7 +43,7 @@ struct Options {
   bool bound = false;                   // search: an upper bound beside each bundle
   std::filesystem::path write_problem;  // search: write the problem, and stop
   bool front = false;                   // search, solve: several objectives
-  std::optional<std::string> format;    // solve: toml if not given
+  std::optional<std::string> format;    // solve: by the file if not given
   std::optional<std::string> method;    // solve: portfolio if not given
   std::optional<double> time_limit;     // solve: seconds; 0, or not given: the same work on every machine
   bool maximize = false;                // solve: a QUBO file

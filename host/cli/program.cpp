@@ -133,7 +133,8 @@ std::vector<Command> make_commands() {
        "sheaf solve problem.toml --time-limit 10", run_solve,
        [](CLI::App& app, Options& o) {
          app.add_option("FILE", o.file, "the problem; host/data/README.md describes the formats")->required();
-         app.add_option("--format", o.format, "of the file: toml (if not given), qkp or qubo");
+         app.add_option("--format", o.format,
+                        "of the file: toml, qkp or qubo; if not given, by its ending, else by its text");
          app.add_option("--method", o.method, "portfolio (if not given), genetic, anneal, greedy, relaxed or exact");
          app.add_option("--time-limit", o.time_limit, "seconds; 0: the same work on every machine")
              ->check(CLI::Validator(

@@ -468,8 +468,8 @@ toml::table parse_value(const Key& key, std::string_view text) {
     value = toml_string(value);
   }
   try {
-    return toml::parse("value = " + value);
-  } catch (const toml::parse_error&) {
+    return parse_toml_text("value = " + value, "--set");
+  } catch (const UsageError&) {
     throw UsageError(
         fmt::format("--set {} = {}: expected {}", key.full_name(), text::shown(text, kShownValue), key.valid),
         fmt::format("{}: {}", key.full_name(), key.help));

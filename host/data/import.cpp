@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 
 #include "host/data/clean.hpp"
@@ -35,6 +36,19 @@ void encode_ids(const StringEncoder& encoder, const std::vector<int32_t>& codes,
   ids = std::move(sorted.strings);
 }
 
+/// The value as it is stored. DataError where float32 does not hold what the file says: beyond its range, or a number
+/// above 2^24 that it rounds. `given`: as it stands in the column, not computed.
+float stored(const Rows& rows, int64_t row, const std::string& column, double value, bool given = true) {
+  constexpr double kMostExact = 0x1.0p24;
+  const auto held = static_cast<float>(value);
+  const bool rounded = given && std::abs(value) > kMostExact && static_cast<double>(held) != value;
+  if (std::isfinite(held) && !rounded) return held;
+  throw DataError(fmt::format("{} line {}: column '{}': {} is {} in 32 bits, in which it is stored",
+                              rows.file.path().string(), rows.file.line(row), column, value,
+                              std::isfinite(held) ? fmt::format("{:.0f}", held) : "beyond the largest number"),
+                  "whole numbers are exact up to 16777216; give the column in a larger unit, such as thousands");
+}
+
 void fill_interactions(const Rows& rows, const ImportConfig& config, const std::vector<int64_t>& kept,
                        std::vector<uint8_t> split, Prepared& prepared) {
   encode_ids(rows.users, rows.user, kept, prepared.user_ids, prepared.user);
@@ -46,10 +60,13 @@ void fill_interactions(const Rows& rows, const ImportConfig& config, const std::
     const auto row = static_cast<size_t>(at);
     const double quantity = rows.quantity[row];
     prepared.timestamp.push_back(rows.timestamp[row]);
-    prepared.quantity.push_back(static_cast<float>(quantity));
-    prepared.price.push_back(
-        static_cast<float>(config.columns.amount.empty() ? rows.paid[row] : rows.paid[row] / quantity));
-    prepared.discount.push_back(static_cast<float>(rows.discount[row]));
+    const auto& columns = config.columns;
+    prepared.quantity.push_back(stored(rows, at, columns.quantity, quantity));
+    prepared.price.push_back(columns.amount.empty()
+                                 ? stored(rows, at, columns.price, rows.paid[row])
+                                 : stored(rows, at, columns.amount, rows.paid[row] / quantity, false));
+    const std::string& discount = columns.discount.empty() ? columns.price : columns.discount.front();
+    prepared.discount.push_back(stored(rows, at, discount, rows.discount[row], columns.discount.size() == 1));
   }
   prepared.n_users = prepared.user_ids.size();
   prepared.n_items = prepared.item_ids.size();

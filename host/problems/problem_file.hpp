@@ -20,6 +20,9 @@ enum class ProblemFormat { toml, qkp, qubo };
 
 /// UsageError with the names for an unknown one.
 ProblemFormat problem_format(const std::string& name);
+/// By the file's ending (.toml, .qkp, .qubo, before .gz too), else by how its text begins: `p qubo` is QUBO, a name and
+/// then a number QKP, everything else TOML. UsageError for a file that begins with a number: it is QKP or QUBO.
+ProblemFormat problem_format_of(const std::filesystem::path& path);
 
 /// `maximize` is for QUBO files alone, which are minimised otherwise. DataError with file, line, value and mend.
 ProblemFile read_problem(const std::filesystem::path& path, ProblemFormat format, bool maximize);

@@ -9,6 +9,7 @@
 #include "engine/data/nearest.hpp"
 #include "engine/data/shown.hpp"
 #include "host/config/toml.hpp"
+#include "host/problems/problem_text.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::problems {
@@ -39,7 +40,14 @@ class Fields {
   }
 
   double real(const char* key, const toml::node& node) const {
-    const auto value = node.is_number() ? node.value<double>() : std::nullopt;
+    if (const auto whole = node.value_exact<int64_t>()) {
+      const auto held = static_cast<double>(*whole);
+      if (is_rounded(std::to_string(*whole), held)) {
+        fail(node, fmt::format("{} holds {}, which a double rounds to {:.0f}", key, *whole, held), kRoundedMend);
+      }
+      return held;
+    }
+    const auto value = node.value_exact<double>();
     if (!value || !std::isfinite(*value)) fail(node, fmt::format("{} is not a finite number", key), "write a number");
     return *value;
   }

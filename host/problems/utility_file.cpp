@@ -10,18 +10,21 @@
 
 #include "engine/data/shown.hpp"
 #include "engine/optimize/problem.hpp"
+#include "host/problems/problem_text.hpp"
 #include "host/text/read_text.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 
 namespace sheaf::problems {
 namespace {
 
 constexpr size_t kMaxLineBytes = size_t{1} << 20;
-constexpr double kSumTolerance = 1e-6;  // of the larger of both and 1: decimals of the file
+constexpr double kSumTolerance = 1e-6;   // of the larger of both and 1: decimals of the file
+constexpr double kMostExact = 0x1.0p53;  // sums of whole numbers up to it are exact
 
 struct Entry {
   int64_t id;
-  float worth;
+  double worth;
 };
 
 /// A line of the file, for messages.
@@ -71,6 +74,10 @@ double read_worth(const Line& line, std::string_view word) {
     line.fail(fmt::format("the utility {} is beyond {:g}", text::shown(word), kMaxNumber),
               "give all utilities in a larger unit");
   }
+  if (is_rounded(word, worth)) {
+    line.fail(fmt::format("the utility {} is one that a double rounds to {:.0f}", text::shown(word), worth),
+              kRoundedMend);
+  }
   return worth;
 }
 
@@ -90,13 +97,16 @@ std::vector<Entry> read_line(const Line& line, std::string_view text) {
   if (total.size() != 1) line.fail("the total is not one number", "write the sum of the utilities");
   std::vector<Entry> entries;
   double sum = 0.0;
+  bool whole = true;
   for (size_t i = 0; i < items.size(); ++i) {
     const double worth = read_worth(line, worths[i]);
     sum += worth;
-    entries.push_back({read_id(line, items[i]), static_cast<float>(worth)});
+    whole = whole && worth == std::floor(worth);
+    entries.push_back({read_id(line, items[i]), worth});
   }
   const double stated = read_worth(line, total[0]);
-  if (std::abs(stated - sum) > kSumTolerance * std::max({1.0, stated, sum})) {
+  whole = whole && stated == std::floor(stated) && sum <= kMostExact;
+  if (std::abs(stated - sum) > (whole ? 0.0 : kSumTolerance * std::max({1.0, stated, sum}))) {
     line.fail(fmt::format("the total is {}, but the utilities add up to {}", stated, sum), "mend one of them");
   }
   std::ranges::sort(entries, std::ranges::less{}, &Entry::id);
@@ -114,6 +124,7 @@ UtilityFile read_utility(const std::filesystem::path& path) {
   Line line{path, 0};
   split(text, '\n', [&](std::string_view one) {
     ++line.number;
+    check_interrupt("the reading of the transactions");
     if (one.ends_with('\r')) one.remove_suffix(1);
     if (one.empty() || one.front() == '#' || one.front() == '%' || one.front() == '@') return;
     rows.push_back(read_line(line, one));
@@ -124,12 +135,13 @@ UtilityFile read_utility(const std::filesystem::path& path) {
   std::ranges::sort(file.ids);
   const auto repeated = std::ranges::unique(file.ids);
   file.ids.erase(repeated.begin(), repeated.end());
-  HostCsr& csr = file.transactions;
+  HostCsr& csr = file.transactions.rows;
   csr.n_columns = static_cast<int64_t>(file.ids.size());
   for (const std::vector<Entry>& row : rows) {
+    check_interrupt("the reading of the transactions");
     for (const Entry& entry : row) {
       csr.columns.push_back(static_cast<int32_t>(std::ranges::lower_bound(file.ids, entry.id) - file.ids.begin()));
-      csr.values.push_back(entry.worth);
+      file.transactions.utilities.push_back(entry.worth);
     }
     csr.row_offsets.push_back(csr.nnz());
   }

@@ -4,16 +4,17 @@
 #include <filesystem>
 #include <vector>
 
-#include "engine/data/csr.hpp"
+#include "engine/mining/high_utility.hpp"
 
 namespace sheaf::problems {
 
 struct UtilityFile {
-  HostCsr transactions;      // items coded by ascending id
-  std::vector<int64_t> ids;  // [n_items] as the file names them
+  UtilityTransactions transactions;  // items coded by ascending id
+  std::vector<int64_t> ids;          // [n_items] as the file names them
 };
 
-/// DataError with file, line, value and mend.
+/// DataError with file, line, value and mend. Whole numbers are read exactly: one that no double holds is an error, and
+/// whole utilities must add up to their total exactly.
 UtilityFile read_utility(const std::filesystem::path& path);
 
 }  // namespace sheaf::problems

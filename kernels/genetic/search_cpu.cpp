@@ -256,17 +256,17 @@ void search_by_local_searches(Context& context, const SearchArgs& args, std::vec
     problem.prepare(args, p);
     for (int32_t k = 0; k < n; ++k) searcher.begin(p, k, islands[k]);
     for (int32_t round = 0; round < params.rounds; ++round) {
-      check_interrupt("the bundle search");
       if (migrates_before(params, params.first_round + round)) {
         migrate(context, searcher, n, n_searches, islands, migrants);
       }
       parallel_for(context, int64_t{n} * n_searches, 1, [&](int64_t begin, int64_t end, int thread) {
-        for (int64_t i = begin; i < end; ++i) {
+        for (int64_t i = begin; i < end && !interrupt_requested(); ++i) {
           const auto k = static_cast<int32_t>(i / n_searches), c = static_cast<int32_t>(i % n_searches);
           searcher.run_local_search(problem, p, round, k, c, threads[static_cast<size_t>(thread)].local_search_memory(),
                                     islands[k]);
         }
       });
+      check_interrupt("the bundle search");
       parallel_for(context, n, 16, [&](int64_t begin, int64_t end) {
         for (int64_t k = begin; k < end; ++k) searcher.end_round(round, islands[k]);
       });
@@ -277,14 +277,13 @@ void search_by_local_searches(Context& context, const SearchArgs& args, std::vec
 }
 
 void search_by_problems(Context& context, const SearchArgs& args, std::vector<Workspace>& threads) {
-  constexpr int64_t kProblemsPerCheck = 256;  // between looks at the interrupt flag
+  constexpr int64_t kProblemsPerCheck = 256;  // a part that an interrupt may end
   const Searcher searcher(args);
   for (int64_t first = 0; first < args.problems.n_problems; first += kProblemsPerCheck) {
-    check_interrupt("the bundle search");
     const int64_t count = std::min(kProblemsPerCheck, args.problems.n_problems - first);
     parallel_for(context, count, 1, [&](int64_t begin, int64_t end, int thread) {
       Workspace& own = threads[static_cast<size_t>(thread)];
-      for (int64_t p = first + begin; p < first + end; ++p) {
+      for (int64_t p = first + begin; p < first + end && !interrupt_requested(); ++p) {
         own.problem.prepare(args, p);
         searcher.begin(p, 0, own.island);
         for (int32_t round = 0; round < args.params.rounds; ++round) {
@@ -297,6 +296,7 @@ void search_by_problems(Context& context, const SearchArgs& args, std::vector<Wo
         searcher.end(p, &own.island);
       }
     });
+    check_interrupt("the bundle search");
   }
 }
 

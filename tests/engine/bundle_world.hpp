@@ -160,7 +160,7 @@ class BundleWorldTest : public OpTest {
     world.min_size = params_.min_size;
     world.max_size = params_.max_size;
     world.min_categories = params_.min_categories;
-    world.budget = static_cast<double>(params_.budget);
+    world.budget = params_.budget;
     world.must_have = params_.must_have;
     world.forbidden = params_.forbidden;
     return world;

@@ -1,32 +1,36 @@
 // High-utility sets against an exact miner.
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <random>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "engine/mining/high_utility.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/interrupt.hpp"
 #include "tests/common/op_test.hpp"
 #include "tests/reference/utility.hpp"
 
 namespace sheaf::utility_test {
 namespace {
 
-sheaf::HostCsr to_csr(const ref::UtilityRows& rows, int64_t n_items) {
-  sheaf::HostCsr csr;
+UtilityTransactions to_csr(const ref::UtilityRows& rows, int64_t n_items) {
+  UtilityTransactions result;
+  sheaf::HostCsr& csr = result.rows;
   csr.n_columns = n_items;
   for (const auto& row : rows) {
     for (const auto& [item, utility] : row) {
       csr.columns.push_back(item);
-      csr.values.push_back(static_cast<float>(utility));
+      result.utilities.push_back(utility);
     }
     csr.row_offsets.push_back(csr.nnz());
   }
-  return csr;
+  return result;
 }
 
 std::vector<ref::MinedSet> to_mined(const std::vector<UtilitySet>& sets) {
@@ -102,7 +106,7 @@ TEST_P(UtilityTest, SizesCountsAndTransactions) {
 }
 
 TEST_P(UtilityTest, ThreadsDoNotMatter) {
-  const HostCsr rows = to_csr(random_rows(12, 60, 3), 12);
+  const UtilityTransactions rows = to_csr(random_rows(12, 60, 3), 12);
   EXPECT_EQ(to_mined(high_utility_sets(*make_context(1), rows, params())),
             to_mined(high_utility_sets(context(), rows, params())));
 }
@@ -118,9 +122,42 @@ TEST_P(UtilityTest, RefusesWrongArguments) {
   refused({.candidates = 1});
   refused({.candidates = 256});
   refused({}, -1.0);
-  HostCsr pattern = to_csr({{{0, 1}}}, 1);
-  pattern.values.clear();
+  UtilityTransactions pattern = to_csr({{{0, 1}}}, 1);
+  pattern.utilities.clear();
   EXPECT_THROW(high_utility_sets(context(), pattern, {}), UsageError);
+}
+
+// Whole numbers beyond 2^24, which float32 rounds.
+TEST_P(UtilityTest, WholeNumbersUpTo2To53AreExact) {
+  const ref::UtilityRows rows{{{0, 16777217.0}, {1, 1.0}},
+                              {{0, 9007199254740900.0}, {2, 91.0}},
+                              {{1, 16777217.0}, {2, 16777217.0}, {3, 16777219.0}}};
+  UtilityParams params = this->params();
+  params.max_size = 3;
+  params.count = 100;
+  const std::vector<UtilitySet> sets = high_utility_sets(context(), to_csr(rows, 4), params);
+  EXPECT_EQ(to_mined(sets), ref::enumerate_utility(rows, 2, 3, 100));
+  EXPECT_EQ(sets[0].utility, 9007199254740991.0);
+  EXPECT_EQ(sets.back().utility, 16777218.0);
+}
+
+// One transaction of many items is days of work: the interrupt is heeded inside of it.
+TEST_P(UtilityTest, AnInterruptEndsALongTransaction) {
+  if (!on_cpu()) return;
+  ref::UtilityRows rows(1);
+  for (int32_t item = 0; item < 100000; ++item) rows[0].push_back({item, 1.0});
+  const UtilityTransactions transactions = to_csr(rows, 100000);
+  std::chrono::steady_clock::time_point asked;
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    asked = std::chrono::steady_clock::now();
+    request_interrupt();
+  });
+  EXPECT_THROW(high_utility_sets(context(), transactions, params()), Interrupted);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
+  later.join();
+  clear_interrupt();
+  EXPECT_LT(seconds, 1.0);
 }
 
 SHEAF_ON_EVERY_BACKEND(UtilityTest);
@@ -157,7 +194,7 @@ TEST(Foodmart, BestSetsEqualTheExactMiners) {
   }
   ASSERT_EQ(rows.size(), 4141u);
   Context context({}, {.n_threads = 2});
-  const HostCsr csr = to_csr(rows, n_items);
+  const UtilityTransactions csr = to_csr(rows, n_items);
   uint64_t seed = 0;
   for (const auto& [least, most] : {std::pair{1, 4}, {2, 4}, {2, 2}, {3, 3}, {4, 4}}) {
     UtilityParams params{.min_size = least, .max_size = most};

@@ -10,8 +10,10 @@
 #include <random>
 
 #include "engine/optimize/branch_and_bound.hpp"
+#include "engine/optimize/exact_descent.hpp"
 #include "engine/optimize/infeasibility.hpp"
 #include "engine/optimize/lagrangian_bound.hpp"
+#include "engine/optimize/packed_problem.hpp"
 #include "engine/optimize/pareto.hpp"
 #include "kernels/core/context.hpp"
 
@@ -107,11 +109,43 @@ TEST(WholeNumberLimits, TheAnswerIsProvenAndRight) {
   check(problem_of({1, 1}, {{.name = "", .weights = {4e-10, 8e-10}, .upper = 1e-9}}), 1.0);
   check(problem_of({3, 2, 2}, {{.name = "", .weights = {1e12 + 1000, 5e11, 5e11 + 1}, .upper = 1e12}}), 2.0);
   check(problem_of({3, 2, 2}, {{.name = "", .weights = {1e12 + 1000, 5e11, 5e11}, .upper = 1e12}}), 4.0);
+  check(problem_of({1, 1}, {{.name = "", .weights = {0.1, 0.2}, .lower = 0.3, .upper = 0.3}}), 2.0);
   // One set alone meets an equation of 40 bits.
   check(problem_of(
             {1, 1, 1, 1},
             {{.name = "", .weights = {1e12 + 7, 1e12 + 11, 1e12 - 5, 1e12 + 1}, .lower = 2e12 + 2, .upper = 2e12 + 2}}),
         2.0);
+}
+
+// All eight fit to the last unit. Rounded to float32 they do not, and sets of seven fill the pool.
+TEST(WholeNumberLimits, ExchangesFindWhatRoundingLeavesOut) {
+  Context context;
+  WeightLimit limit{.name = "", .weights = {}, .upper = 0.0};
+  for (int64_t i = 0; i < 8; ++i) {
+    limit.weights.push_back(static_cast<double>(1'000'000'000'007 + 2 * i * i));
+    limit.upper += limit.weights.back();
+  }
+  BundleProblem problem = problem_of(std::vector<double>(8, 1.0), {limit});
+  EXPECT_EQ(solve(context, problem, {.local_searches = 4}).value, 8.0);
+  problem.limits[0].upper -= 1.0;
+  EXPECT_EQ(solve(context, problem, {.local_searches = 4}).value, 7.0);
+}
+
+TEST(ExactDescent, KeepsTheRulesAndLeavesNothingToGain) {
+  BundleProblem problem =
+      problem_of({5, 4, 3, 2, 1}, {{.name = "", .weights = {1e12 + 4, 3, 2, 1, 1e12}, .upper = 1e12 + 4}});
+  problem.max_size = 2;
+  problem.must_have = {4};
+  problem.forbidden = {1};
+  const std::vector<LimitSum> limits = limit_sums(problem);
+  const auto ends = [&](const std::vector<int32_t>& start) {
+    return descend(problem, limits, judge(problem, limits, start), [] { return false; });
+  };
+  EXPECT_EQ(ends({4}).items, (std::vector<int32_t>{2, 4}));
+  EXPECT_EQ(ends({3, 4}).items, (std::vector<int32_t>{2, 4}));
+  EXPECT_EQ(ends({0, 4}).items, (std::vector<int32_t>{2, 4}));  // over the limit
+  EXPECT_EQ(ends({0, 4}).value, 4.0);
+  EXPECT_EQ(descend(problem, limits, judge(problem, limits, {4}), [] { return true; }).items, std::vector<int32_t>{4});
 }
 
 TEST(WholeNumberLimits, WhatClashesIsNamedWithTheNearestSum) {
@@ -225,6 +259,18 @@ TEST(RandomLimits, AllAgreeWithEnumeration) {
       const std::vector<LimitSum> limits = limit_sums(one.problem);
       for (uint32_t mask = 0; mask < 1u << 10; ++mask) {
         ASSERT_EQ(violation_of(one.problem, limits, one.items_of(mask)) == 0.0, one.is_feasible(mask)) << mask;
+      }
+      // What fits the search's limits fits the problem's; the same sets fit where nothing was rounded.
+      const PackedProblem packed(context, one.problem);
+      const genetic::SearchProblems& view = packed.view();
+      for (uint32_t mask = 0; mask < 1u << 10; ++mask) {
+        bool fits = true;
+        for (int32_t r = 0; r < view.n_limits; ++r) {
+          double sum = 0.0;
+          for (const int32_t i : one.items_of(mask)) sum += static_cast<double>(view.weight[r * 10 + i]);
+          fits = fits && sum <= view.upper[r];
+        }
+        ASSERT_TRUE(packed.is_exact() ? fits == one.is_feasible(mask) : !fits || one.is_feasible(mask)) << mask;
       }
       const double best = one.best();
       const BundleAnswer exact = solve_exact(one.problem, {});

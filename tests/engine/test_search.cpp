@@ -34,6 +34,22 @@ TEST_P(BundleSearchTest, FindsTheOptimumOfASmallCatalog) {
   expect_optimal(for_users(kEveryone), kEveryone);
 }
 
+TEST(BudgetLimit, IsExactForWholePricesAndHoldsCents) {
+  const auto fits = [](double budget, std::initializer_list<float> prices) {
+    double sum = 0.0;
+    for (const float price : prices) sum += static_cast<double>(price);
+    SearchParams params;
+    params.budget = budget;
+    return sum <= budget_limit(params);
+  };
+  EXPECT_TRUE(fits(10.0, {2.99f, 7.01f}));
+  EXPECT_FALSE(fits(10.0, {2.99f, 7.02f}));
+  EXPECT_TRUE(fits(1e7, {9999999.0f, 1.0f}));
+  EXPECT_FALSE(fits(1e7, {10000000.0f, 1.0f}));
+  EXPECT_FALSE(fits(16777217.0, {16777216.0f, 2.0f}));
+  EXPECT_TRUE(fits(16777217.0, {16777216.0f, 1.0f}));
+}
+
 TEST_P(BundleSearchTest, FindsTheOptimumOfASparseAssociation) {
   make_world(13);
   sparse_association_ =
@@ -246,7 +262,7 @@ TEST_P(BundleSearchTest, InfeasibleSearchesSayWhy) {
     return explain_infeasible(bundle, catalog_, params_, "EUR");
   };
   SearchParams params = params_;
-  params.budget = 1.5f;
+  params.budget = 1.5;
   EXPECT_NE(why(params).find("budget of 1.50 EUR"), std::string::npos);
   params = {};
   params.min_categories = 6;

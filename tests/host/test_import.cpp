@@ -59,6 +59,24 @@ class ImportTest : public ::testing::Test {
   TempFolder folder_;
 };
 
+// Prices and quantities are stored in 32 bits: what these do not hold is refused by its line.
+TEST_F(ImportTest, NumbersThatWouldBeRoundedAreRefused) {
+  const std::string toml = std::string(kColumns) + kPriced + kRandom, head = "u,b,i,t,q,p\nu1,b1,i1,100,1,16777216\n";
+  const std::string message = import_error(head + "u1,b2,i1,200,1,16777217\n", toml);
+  EXPECT_TRUE(has(message, "rows.csv line 3: column 'p': 16777217 is 16777216 in 32 bits")) << message;
+  EXPECT_TRUE(has(message, "give the column in a larger unit")) << message;
+  EXPECT_TRUE(has(import_error(head + "u1,b2,i1,200,1,1e39\n", toml), "line 3: column 'p': 1e+39 is beyond"));
+  EXPECT_TRUE(has(import_error(head + "u1,b2,i1,200,16777217,1\n", toml), "line 3: column 'q': 16777217 is 16777216"));
+  const auto [prepared, report] = import_rows(head + "u1,b2,i2,200,1,33554430\nu1,b3,i3,300,1,123456.78\n", toml);
+  EXPECT_EQ(prepared.item_price, (std::vector<float>{16777216.0f, 33554430.0f, 123456.78f}));
+  // What is dropped need not be held; what is computed is rounded.
+  EXPECT_EQ(import_rows(head + "u1,b2,i2,200,-1,1e39\n", toml).second.rows_kept, 1);
+  const std::string amounts = std::string(kColumns) + "amount=\"p\"\n[timestamp]\nformat=\"%s\"\n" + kRandom;
+  EXPECT_EQ(import_rows("u,b,i,t,q,p\nu1,b1,i1,100,3,100000000\n", amounts).first.item_price[0],
+            static_cast<float>(100000000.0 / 3.0));
+  EXPECT_TRUE(has(import_error("u,b,i,t,q,p\nu1,b1,i1,100,1,1e39\n", amounts), "line 2: column 'p': 1e+39 is beyond"));
+}
+
 constexpr const char* kMessyRows =
     "u,b,i,t,q,p\n"
     "u1,b1,apple,100,2,1.5\n"    // 2

@@ -273,7 +273,7 @@ TEST(Numbers, SearchSettingsReachTheSearch) {
   EXPECT_EQ(params.candidates, 7);
   EXPECT_EQ(params.min_size, 2);
   EXPECT_EQ(params.max_size, 3);
-  EXPECT_EQ(params.budget, 12.5f);
+  EXPECT_EQ(params.budget, 12.5);
   EXPECT_EQ(params.min_categories, 1);
   EXPECT_EQ(params.must_have, std::vector<int32_t>{3});
   EXPECT_EQ(params.forbidden, (std::vector<int32_t>{5, 1}));

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "host/problems/problem_file.hpp"
 #include "host/problems/utility_file.hpp"
@@ -91,6 +93,132 @@ TEST_F(ProblemFileTest, QuboIsMinimisedUnlessTold) {
   // Both triangles: x'Qx holds both.
   const problems::ProblemFile both = read("2 2\n1 2 3\n2 1 3\n", ProblemFormat::qubo, true);
   EXPECT_EQ(value_of(both.problem, {0, 1}), 6.0);
+}
+
+constexpr const char* kNodes = "c a comment\np qubo 0 3 3 1\n0 0 -2\n1 1 -3\nc p qubo 9\n2 2 1\n0 1 4\n";
+
+// The format of qbsolv and D-Wave: counted from 0, otherwise the same problem.
+TEST_F(ProblemFileTest, ReadsQuboWithNodesAndCouplers) {
+  const problems::ProblemFile plain = read(kQubo, ProblemFormat::qubo), nodes = read(kNodes, ProblemFormat::qubo);
+  EXPECT_EQ(nodes.problem.linear, plain.problem.linear);
+  EXPECT_EQ(nodes.problem.pair, plain.problem.pair);
+  EXPECT_EQ(std::pair(nodes.first, plain.first), std::pair(0, 1));
+  EXPECT_EQ(read("# by hand\nc\n" + std::string(kQubo), ProblemFormat::qubo).problem.pair, plain.problem.pair);
+  expect_refused("p cnf 3 2\n", ProblemFormat::qubo, "line 1: the line is p cnf");
+  expect_refused("c\np qubo 0 2 1 1\n0 0 1\n1 0 2\n", ProblemFormat::qubo, "line 4: 1 0 is no coupler");
+  expect_refused("p qubo 0 2 2 0\n0 0 1\n0 1 2\n", ProblemFormat::qubo, "line 3: 0 1 is no node");
+  expect_refused("p qubo 0 2 2 0\n0 0 1\n0 0 2\n", ProblemFormat::qubo, "line 3: the entry 0 0 stands twice");
+  expect_refused("p qubo 0 2 2 0\n0 0 1\n2 2 2\n", ProblemFormat::qubo, "line 3: an index is 2");
+  expect_refused("p qubo 0 2 1 0\n0 0 1\n1 1 2\n", ProblemFormat::qubo, "line 3: more numbers");
+  expect_refused("p qubo 0 300 1 0\n", ProblemFormat::qubo, "line 1: the number of variables is 300");
+}
+
+TEST_F(ProblemFileTest, TheFormatIsToldByTheEndingAndTheText) {
+  const auto format_of = [&](const std::string& name, const std::string& text) {
+    test::write_bytes(folder_.path() / name, text);
+    return problems::problem_format_of(folder_.path() / name);
+  };
+  EXPECT_EQ(format_of("a.qubo", kQubo), ProblemFormat::qubo);
+  EXPECT_EQ(format_of("a.QUBO", kToml), ProblemFormat::qubo);
+  EXPECT_EQ(format_of("a.qkp", kQkp), ProblemFormat::qkp);
+  EXPECT_EQ(format_of("a.qkp.gz", kQkp), ProblemFormat::qkp);
+  EXPECT_EQ(format_of("a.toml", kQkp), ProblemFormat::toml);
+  EXPECT_EQ(format_of("a.txt", kNodes), ProblemFormat::qubo);
+  EXPECT_EQ(format_of("b.txt", std::string("jeu_3_1\n") + kQkp), ProblemFormat::qkp);
+  for (const char* text : {kToml, "# 1 2\nlinear=[1]\n", "linear = 1\n", "[[objective]]\n", "", "\"a\" 1"}) {
+    EXPECT_EQ(format_of("c.txt", text), ProblemFormat::toml) << text;
+  }
+  EXPECT_EQ(problems::problem_format_of(folder_.path() / "none"), ProblemFormat::toml);
+  for (const char* text : {kQkp, kQubo, "\xef\xbb\xbf 3\n", "-3\n"}) {
+    EXPECT_THROW(format_of("d.txt", text), UsageError) << text;
+  }
+  const auto run = [&](const std::string& name, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"solve", (folder_.path() / name).string(), "--json", "--device", "cpu"};
+    words.insert(words.end(), more.begin(), more.end());
+    return test::Process(test::program_path(), words, folder_.path()).finish();
+  };
+  test::write_bytes(folder_.path() / "a.qubo", kQubo);
+  EXPECT_EQ(nlohmann::json::parse(run("a.qubo").out)["value"], -3.0);
+  EXPECT_EQ(run("a.qubo", {"--maximize"}).code, 0);
+  EXPECT_EQ(run("a.qubo", {"--front"}).code, 2);
+  const auto numbers = run("d.txt");
+  EXPECT_EQ(numbers.code, 2);
+  EXPECT_NE(numbers.err.find("--format qkp or --format qubo"), std::string::npos) << numbers.err;
+}
+
+TEST_F(ProblemFileTest, AByteOrderMarkIsNoPartOfAFile) {
+  const std::string mark = "\xef\xbb\xbf";
+  EXPECT_EQ(read(mark + kQkp, ProblemFormat::qkp).problem.linear, read(kQkp, ProblemFormat::qkp).problem.linear);
+  EXPECT_EQ(read(mark + kQubo, ProblemFormat::qubo).problem.pair, read(kQubo, ProblemFormat::qubo).problem.pair);
+  EXPECT_EQ(read(mark + kNodes, ProblemFormat::qubo).first, 0);
+  EXPECT_EQ(read(mark + kToml, ProblemFormat::toml).problem.names, read(kToml, ProblemFormat::toml).problem.names);
+  EXPECT_EQ(problems::read_pareto(file(mark + "[[objective]]\nlinear = [1]\n")).objectives.size(), 1u);
+  EXPECT_EQ(problems::read_utility(file(mark + "7 8:3:1 2\n")).ids, (std::vector<int64_t>{7, 8}));
+}
+
+// Thousands of levels would end the parser's stack, and with it the program.
+TEST_F(ProblemFileTest, TomlThatNestsTooDeepIsRefusedByItsLine) {
+  const auto repeat = [](const std::string& part, int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += part;
+    return text;
+  };
+  for (const int levels : {65, 60000}) {
+    for (const std::string& text :
+         {"a" + repeat(".a", levels) + " = 1\n", "[a" + repeat(" . a", levels) + "]\n",
+          "a" + repeat(".\"a\"", levels) + " = 1\n", "a = " + repeat("[", levels) + repeat("]", levels) + "\n",
+          "a = " + repeat("{a.b = ", levels) + "1" + repeat("}", levels) + "\n",
+          "a = " + repeat("{a" + repeat(".a", 20) + " = ", levels / 5) + "1" + repeat("}", levels / 5) + "\n"}) {
+      expect_refused("linear = [1]\n" + text, ProblemFormat::toml, "line 2: tables and lists are more than 64 deep");
+    }
+  }
+  // Dots that nest nothing: of numbers, in texts and in comments.
+  const std::string dots = repeat(".a", 100), three(3, '\'');
+  const BundleProblem flat =
+      read("linear = [" + repeat("1.5, ", 99) + "2.5]  # " + dots + "\nnames = [" + three + dots + "\n" + dots + three +
+               ", \"" + dots + "\\\"" + dots + "\", '" + dots + "'" + repeat(", 'a.b'", 97) +
+               "]\nlimit = [{weights = [" + repeat("0.5,", 99) + "0.5], upper = 1.5}]\n",
+           ProblemFormat::toml)
+          .problem;
+  EXPECT_EQ(flat.n, 100);
+  EXPECT_EQ(flat.limits.size(), 1u);
+  const auto done = test::Process(test::program_path(),
+                                  {"config", "--set", "model.dim={a" + repeat(".a", 50000) + "=1}"}, folder_.path())
+                        .finish();
+  EXPECT_EQ(done.code, 2) << done.err.substr(0, 300);
+}
+
+// 2^53 + 1 is no double.
+TEST_F(ProblemFileTest, AWholeNumberThatWouldBeRoundedIsRefused) {
+  const std::string toml = "line 2: linear holds 9007199254740993, which a double rounds to 9007199254740992";
+  expect_refused("linear = [1,\n9007199254740993]\n", ProblemFormat::toml, toml);
+  expect_refused("linear = [1]\n[[limit]]\nweights = [1]\nupper = -9007199254740993\n", ProblemFormat::toml,
+                 "line 4: upper holds -9007199254740993");
+  expect_refused("1\n9007199254740993\n5\n3\n", ProblemFormat::qkp, "line 2: a linear term is 9007199254740993");
+  expect_refused("1 1\n1 1 -9007199254740993\n", ProblemFormat::qubo, "line 2: an entry is -9007199254740993");
+  const BundleProblem exact =
+      read("linear = [9007199254740992, -9223372036854775808, 1152921504606846976]\n", ProblemFormat::toml).problem;
+  EXPECT_EQ(exact.linear, (std::vector<double>{0x1.0p53, -0x1.0p63, 0x1.0p60}));
+  EXPECT_EQ(read("1\n1152921504606846976\n5\n007\n", ProblemFormat::qkp).problem.limits[0].weights[0], 7.0);
+}
+
+TEST_F(ProblemFileTest, LimitsOfWholeNumbersAreExact) {
+  const auto value = [&](const std::string& text) {
+    const auto done =
+        test::Process(test::program_path(), {"solve", file(text).string(), "--json", "--device", "cpu"}, folder_.path())
+            .finish();
+    EXPECT_EQ(done.code, 0) << done.err;
+    const auto json = nlohmann::json::parse(done.out);
+    EXPECT_EQ(json["proven"], true);
+    EXPECT_EQ(json["violation"], 0.0);
+    return json["value"].get<double>();
+  };
+  const std::string two = "linear = [1, 1]\n[[limit]]\nweights = ";
+  EXPECT_EQ(value(two + "[1000000000, 1]\nupper = 1000000000\n"), 1.0);
+  EXPECT_EQ(value(two + "[1000000000, 1]\nupper = 1000000001\n"), 2.0);
+  EXPECT_EQ(value(two + "[4e-10, 8e-10]\nupper = 1e-9\n"), 1.0);
+  EXPECT_EQ(value(two + "[4e-10, 6e-10]\nupper = 1e-9\n"), 2.0);
+  EXPECT_EQ(value(two + "[0.1, 0.2]\nlower = 0.3\nupper = 0.3\n"), 2.0);
 }
 
 TEST_F(ProblemFileTest, ReadsToml) {
@@ -360,9 +488,9 @@ TEST_F(ProblemFileTest, RefusesTimesThatAreNone) {
 TEST_F(ProblemFileTest, ReadsTransactionsWithUtilities) {
   const problems::UtilityFile read = problems::read_utility(file("# shop\n30 7:3.5:1 2.5\r\n\n7 100:2:2 0\n"));
   EXPECT_EQ(read.ids, (std::vector<int64_t>{7, 30, 100}));
-  EXPECT_EQ(read.transactions.row_offsets, (std::vector<int64_t>{0, 2, 4}));
-  EXPECT_EQ(read.transactions.columns, (std::vector<int32_t>{0, 1, 0, 2}));
-  EXPECT_EQ(read.transactions.values, (std::vector<float>{2.5f, 1.0f, 2.0f, 0.0f}));
+  EXPECT_EQ(read.transactions.rows.row_offsets, (std::vector<int64_t>{0, 2, 4}));
+  EXPECT_EQ(read.transactions.rows.columns, (std::vector<int32_t>{0, 1, 0, 2}));
+  EXPECT_EQ(read.transactions.utilities, (std::vector<double>{2.5, 1.0, 2.0, 0.0}));
   const auto refused = [&](const std::string& text, const std::string& part) {
     try {
       problems::read_utility(file(text));
@@ -379,6 +507,8 @@ TEST_F(ProblemFileTest, ReadsTransactionsWithUtilities) {
   refused("1 2:3:4 -1\n", "line 1: '-1' is no utility");
   refused("2 2:3:1 2\n", "line 1: item 2 stands twice");
   refused("1 2:2e39:1e39 1e39\n", "line 1: the utility 1e39 is beyond 1e+30");
+  refused("1 2:16777217:16777216 2\n", "line 1: the total is 16777217, but the utilities add up to 16777218");
+  refused("1:9007199254740993:9007199254740993\n", "line 1: the utility 9007199254740993 is one that a double rounds");
   refused("\n", "no transactions");
 }
 
@@ -398,6 +528,69 @@ TEST_F(ProblemFileTest, TheProgramPrintsTheSetsOfMostUtility) {
   EXPECT_EQ(sets[0]["transactions"], 2);
   EXPECT_EQ(sets[1]["items"], (std::vector<int>{1, 3, 9}));
   EXPECT_EQ(run({"--top", "0"}).code, 2);
+}
+
+// Each is one more than a float32 holds.
+TEST_F(ProblemFileTest, TheProgramPrintsWholeNumbersAsTheyAre) {
+  const auto run = [&](const char* command, const std::string& text, const std::vector<std::string>& more) {
+    std::vector<std::string> words{command, file(text).string(), "--device", "cpu"};
+    words.insert(words.end(), more.begin(), more.end());
+    return test::Process(test::program_path(), words, folder_.path()).finish();
+  };
+  const auto mined = run("mine", "1 2:16777218:16777217 1\n", {});
+  EXPECT_NE(mined.out.find("16777218  "), std::string::npos) << mined.out;
+  const std::string front =
+      "min_size = 1\nmax_size = 1\n[[objective]]\nlinear = [100000000, 100000001, 100000002]\n"
+      "[[objective]]\nlinear = [3, 2, 1]\n";
+  const auto json = nlohmann::json::parse(run("solve", front, {"--front", "--json"}).out);
+  ASSERT_EQ(json["front"].size(), 3u);
+  const std::string text = run("solve", front, {"--front"}).out;
+  for (const char* line :
+       {"100000002            1  2\n", "100000001            2  1\n", "100000000            3  0\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << text;
+  }
+}
+
+/// The program ends with code 5 within a second of the signal, which comes once it works.
+class InterruptTest : public ProblemFileTest {
+ protected:
+  void expect_prompt(const std::vector<std::string>& words) const {
+    SCOPED_TRACE(::testing::PrintToString(words));
+    for (const int number : {SIGINT, SIGTERM}) {
+      test::Process process(test::program_path(), words, folder_.path());
+      std::this_thread::sleep_for(std::chrono::milliseconds(1000));
+      const auto asked = std::chrono::steady_clock::now();
+      process.signal(number);
+      const auto done = process.finish();
+      EXPECT_EQ(done.code, 5) << done.err;
+      EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count(), 1.0);
+    }
+  }
+};
+
+TEST_F(InterruptTest, ARoundOfManyIslands) {
+  expect_prompt(
+      {"solve", file(long_problem()).string(), "--format", "qkp", "--device", "cpu", "--set", "search.islands=512"});
+}
+
+TEST_F(InterruptTest, AFrontOfManyGenerations) {
+  std::string text = "max_size = 40\n";
+  for (int m = 0; m < 2; ++m) {
+    text += "[[objective]]\nlinear = [";
+    for (int i = 0; i < 200; ++i) text += std::to_string((i * 37 + m * 61) % 101) + ",";
+    text += "]\n";
+  }
+  expect_prompt(
+      {"solve", file(text).string(), "--front", "--population", "256", "--generations", "10000", "--device", "cpu"});
+}
+
+TEST_F(InterruptTest, ATransactionOfManyItems) {
+  std::string items, utilities;
+  for (int i = 0; i < 50000; ++i) {
+    items += std::to_string(i) + " ";
+    utilities += "1 ";
+  }
+  expect_prompt({"mine", file(items + ":50000:" + utilities + "\n").string(), "--device", "cpu"});
 }
 
 constexpr const char* kPareto = R"(names = ["tea", "milk", "cup"]
