@@ -12,6 +12,7 @@
 #include "host/data/source.hpp"
 #include "host/data/times.hpp"
 #include "host/data/timestamp.hpp"
+#include "host/data/values.hpp"
 #include "host/text/encoding.hpp"
 #include "kernels/core/error.hpp"
 
@@ -319,6 +320,12 @@ void read_categories(Section section, const std::filesystem::path& path, ImportC
 
 void read_clean(Section section, ImportConfig::Clean& clean) {
   section.read("missing", clean.missing);
+  for (const std::string& marker : clean.missing) {
+    const std::string_view bare = without_blanks(marker);
+    if (bare.empty() || bare == marker) continue;
+    section.fail("missing", *section.find("missing"),
+                 fmt::format("'{}' in place of '{}': blanks around a marker do not matter", bare, marker));
+  }
   section.read("trim", clean.trim);
   section.read("cancelled_basket_prefix", clean.cancelled_basket_prefix);
   section.read("drop_duplicates", clean.drop_duplicates);

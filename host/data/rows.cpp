@@ -9,6 +9,7 @@
 #include "engine/data/shown.hpp"
 #include "host/data/times.hpp"
 #include "host/data/timestamp.hpp"
+#include "host/data/values.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
@@ -119,6 +120,8 @@ std::string Rows::issue_message(int64_t row) const {
   const std::string_view value = source.values(column)[static_cast<size_t>(row)];
   const std::string seen = text::shown(value);
   const auto or_else = [&] {
+    const std::string_view bare = without_blanks(value);
+    if (bare.size() != value.size()) return std::string("; it has blanks at an end, which trim = true takes off");
     const std::string meaning = likely_meaning(value, timestamp_config_.formats);
     return meaning.empty() ? meaning : "; " + meaning;
   };

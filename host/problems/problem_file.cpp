@@ -52,7 +52,7 @@ class Numbers {
       fail(fmt::format("{} is {}, beyond {:g}", what, value, kMaxNumber), "give all numbers in a larger unit");
     }
     if (is_rounded(word, value)) {
-      fail(fmt::format("{} is {}, which a double rounds to {:.0f}", what, word.substr(0, 40), value), kRoundedMend);
+      fail(fmt::format("{} is {}, which a double rounds to {:.0f}", what, text::shown(word), value), kRoundedMend);
     }
     return value;
   }

@@ -103,6 +103,8 @@ TEST_F(SourceTest, TheMarkersAreASetting) {
   EXPECT_EQ(values_of(own_report)[0], "u missing 'u1': 2, 2 'u1'");
   expect_has(error_of(kMissingUsers, std::string(kColumns) + "[clean]\nmissing = \"NULL\"\n"),
              "clean.missing: expected a list of strings");
+  expect_has(error_of(kMissingUsers, std::string(kColumns) + "[clean]\nmissing = [\"\", \" \", \"NULL \"]\n"),
+             "line 12: clean.missing: expected 'NULL' in place of 'NULL '");
 }
 
 TEST_F(SourceTest, AMissingValueIsNamedAsItStands) {
@@ -149,7 +151,8 @@ TEST_F(SourceTest, BlanksThatAreKeptAroundIdsAreShown) {
   expect_has(warnings,
              "with blanks at an end, and so other ids than without: 2 values of column 'u', such as 'u1 ' (line 3); "
              "trim = true under [clean] takes the blanks off");
-  expect_has(error_of(kBlanks, kColumns), "line 5: column 't': '2024-01-02 ' does not match");
+  expect_has(error_of(kBlanks, kColumns),
+             "line 5: column 't': '2024-01-02 ' does not match the format of [timestamp]; it has blanks at an end");
 }
 
 TEST_F(SourceTest, TheSideTableIsReadInTheSameWay) {
