@@ -166,7 +166,7 @@ std::string_view CsvFile::text_of(const Record& record) const {
 /// Excel's first line `sep=;` sets the delimiter, unless the options do. Where the text goes on.
 size_t CsvFile::take_separator_line() {
   std::string& delimiter = options_.delimiter;
-  size_t end = find_char(text_, '\n', 0);
+  const size_t end = find_char(text_, '\n', 0);
   std::string_view line = std::string_view(text_).substr(0, end);
   if (line.ends_with('\r')) line.remove_suffix(1);
   if (line.size() >= 2 && line.starts_with('"') && line.ends_with('"')) line = line.substr(1, line.size() - 2);
@@ -354,11 +354,12 @@ CsvColumns CsvFile::parse(const std::vector<int64_t>& positions, const Context& 
   const auto take_object = [&](size_t row, std::deque<std::string>& unquoted) {
     int32_t count = width;
     const auto take = [&](const std::string& key, std::string text, bool is_nested) {
+      const std::string* kept = nullptr;
       for (size_t c = 0; c < positions.size(); ++c) {
         if (header_[static_cast<size_t>(positions[c])] != key) continue;
-        columns.values[c][row] = unquoted.emplace_back(std::move(text));
+        if (kept == nullptr) kept = &unquoted.emplace_back(std::move(text));
+        columns.values[c][row] = *kept;
         if (is_nested) count = kNestedValue;
-        return;
       }
     };
     return read_json_object(raw(static_cast<int64_t>(row)), take) ? count : kNoObject;

@@ -331,6 +331,8 @@ TEST(Dialects, JsonLines) {
   std::vector<std::string_view> fields;
   std::deque<std::string> made;
   EXPECT_EQ(file.fields(0, fields, made), 2);
+  const CsvColumns twice = file.parse({0, 0}, context);
+  EXPECT_EQ(twice.values[1][0], "1");
   EXPECT_EQ(fields, (std::vector<std::string_view>{"1", ""}));
   EXPECT_TRUE(has(file.width_message(1, -3), "line 2: a column that is used holds a list or an object"));
   const std::string list = table_error("[\n{\"u\": 1},\n", options);
