@@ -64,8 +64,8 @@ class CsvFile {
   /// n_fields.
   CsvColumns parse(const std::vector<int64_t>& positions, const Context& context) const;
 
-  /// The fields of one row, [their number]; below 0 for a row that cannot be read. `unquoted` keeps what a doubled quote
-  /// changes, and the values of JSON lines, which stand in the order of the header.
+  /// The fields of one row, [their number]; below 0 for a row that cannot be read. `unquoted` keeps what a doubled
+  /// quote changes, and the values of JSON lines, which stand in the order of the header.
   int32_t fields(int64_t row, std::vector<std::string_view>& fields, std::deque<std::string>& unquoted) const;
 
   /// "<file> line 7: 3 fields, expected 8"
