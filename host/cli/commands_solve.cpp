@@ -8,7 +8,6 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/solve_problem.hpp"
 #include "host/problems/problem_file.hpp"
-#include "host/problems/problem_text.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
@@ -44,7 +43,7 @@ std::vector<int32_t> known_set(const std::string& path, const problems::ProblemF
   };
   std::vector<int32_t> items;
   try {
-    const nlohmann::json answer = nlohmann::json::parse(problems::problem_text(path));
+    const nlohmann::json answer = nlohmann::json::parse(text::read_text(path));
     for (const nlohmann::json& item : answer.at("items")) {
       const int64_t id = item.get<int64_t>() - answer.at("items_count_from").get<int64_t>();
       if (id < 0 || id >= file.problem.n) refuse(fmt::format("the problem has no item {}", item.get<int64_t>()));

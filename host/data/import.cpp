@@ -7,6 +7,7 @@
 #include <cmath>
 #include <memory>
 
+#include "engine/data/shown.hpp"
 #include "host/data/clean.hpp"
 #include "host/data/item_facts.hpp"
 #include "host/data/item_table.hpp"
@@ -43,8 +44,8 @@ float stored(const Rows& rows, int64_t row, const std::string& column, double va
   const auto held = static_cast<float>(value);
   const bool rounded = given && std::abs(value) > kMostExact && static_cast<double>(held) != value;
   if (std::isfinite(held) && !rounded) return held;
-  throw DataError(fmt::format("{} line {}: column '{}': {} is {} in 32 bits, in which it is stored",
-                              rows.file.path().string(), rows.file.line(row), column, value,
+  throw DataError(fmt::format("{}: column '{}': {} is {} in 32 bits, in which it is stored", rows.source.place(row),
+                              text::shown(column), value,
                               std::isfinite(held) ? fmt::format("{:.0f}", held) : "beyond the largest number"),
                   "whole numbers are exact up to 16777216; give the column in a larger unit, such as thousands");
 }
