@@ -37,26 +37,28 @@ std::optional<UpperLimit> whole_limit(const LimitSum& sum, int64_t sign) {
   return limit;
 }
 
-/// Weights rounded up and the bound down to the 24 bits of the heaviest: what fits here fits the problem's limit.
-UpperLimit rounded_limit(const std::vector<double>& weights, double sign, double upper) {
+/// Weights and bound in the 24 bits of the heaviest weight.
+UpperLimit rounded_limit(const std::vector<double>& weights, double sign, double upper, LimitRounding rounding) {
+  const bool tight = rounding == LimitRounding::tightened;
+  const auto rounded = [](double x, bool up) { return up ? std::ceil(x) : std::floor(x); };
   UpperLimit limit;
   limit.exact = false;
   double most = 0.0;
   for (const double w : weights) most = std::max(most, std::abs(w));
   const double scale = std::exp2(std::min(24.0 - std::ceil(std::log2(most)), 1000.0));
-  for (const double w : weights) limit.weight.push_back(static_cast<float>(std::ceil(sign * w * scale)));
-  limit.upper = std::floor(sign * upper * scale);
+  for (const double w : weights) limit.weight.push_back(static_cast<float>(rounded(sign * w * scale, tight)));
+  limit.upper = rounded(sign * upper * scale, !tight);
   return limit;
 }
 
-std::vector<UpperLimit> upper_limits(const BundleProblem& problem) {
+std::vector<UpperLimit> upper_limits(const BundleProblem& problem, LimitRounding rounding) {
   std::vector<UpperLimit> limits;
   for (const WeightLimit& limit : problem.limits) {
     const LimitSum sum(limit);
     const auto add = [&](int64_t sign, double bound) {
       if (!std::isfinite(bound)) return;
       const std::optional<UpperLimit> whole = whole_limit(sum, sign);
-      limits.push_back(whole ? *whole : rounded_limit(limit.weights, static_cast<double>(sign), bound));
+      limits.push_back(whole ? *whole : rounded_limit(limit.weights, static_cast<double>(sign), bound, rounding));
     };
     add(1, limit.upper);
     add(-1, limit.lower);
@@ -72,7 +74,7 @@ std::vector<float> to_floats(const std::vector<double>& values) { return {values
 
 }  // namespace
 
-PackedProblem::PackedProblem(Context& context, const BundleProblem& problem)
+PackedProblem::PackedProblem(Context& context, const BundleProblem& problem, LimitRounding rounding)
     : n_(problem.n),
       is_exact_(are_floats(problem.linear) && are_floats(problem.pair)),
       linear_(context, to_floats(problem.linear)),
@@ -83,14 +85,14 @@ PackedProblem::PackedProblem(Context& context, const BundleProblem& problem)
   view_.max_size = static_cast<int32_t>(std::min(std::max(problem.max_size, problem.min_size), n_ + 1));
   view_.linear = linear_.data();
   view_.pair = pair_.data();
-  set_limits(context, problem);
+  set_limits(context, problem, rounding);
   set_flags(context, problem);
   set_categories(context, problem);
   set_conflicts(context, problem);
 }
 
-void PackedProblem::set_limits(Context& context, const BundleProblem& problem) {
-  const std::vector<UpperLimit> limits = upper_limits(problem);
+void PackedProblem::set_limits(Context& context, const BundleProblem& problem, LimitRounding rounding) {
+  const std::vector<UpperLimit> limits = upper_limits(problem, rounding);
   if (limits.empty()) return;
   std::vector<float> weight;
   std::vector<double> upper;

@@ -9,19 +9,21 @@
 
 namespace sheaf {
 
-/// All limits become upper limits in whole numbers of at most 24 bits, whose sums are exact; groups become conflicts. A
-/// limit whose weights have more bits is tightened: weights are rounded up and the bound down, so that each set that
-/// keeps it keeps the problem's.
+/// What becomes of a limit whose weights have more than 24 bits. `tightened`: weights are rounded up, the bound down,
+/// so that each set that keeps it keeps the problem's. `loosened`: the other way round, so that no set is lost.
+enum class LimitRounding { tightened, loosened };
+
+/// All limits become upper limits in whole numbers of at most 24 bits, whose sums are exact; groups become conflicts.
 class PackedProblem {
  public:
-  PackedProblem(Context& context, const BundleProblem& problem);
+  PackedProblem(Context& context, const BundleProblem& problem, LimitRounding rounding = LimitRounding::tightened);
 
   const genetic::SearchProblems& view() const { return view_; }
   /// No weight and no term was rounded.
   bool is_exact() const { return is_exact_; }
 
  private:
-  void set_limits(Context& context, const BundleProblem& problem);
+  void set_limits(Context& context, const BundleProblem& problem, LimitRounding rounding);
   void set_flags(Context& context, const BundleProblem& problem);
   void set_categories(Context& context, const BundleProblem& problem);
   void set_conflicts(Context& context, const BundleProblem& problem);

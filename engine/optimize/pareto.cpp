@@ -55,7 +55,8 @@ std::vector<double> signed_values(const ParetoProblem& problem, const std::vecto
 }
 
 /// The last population: the front in the search's own view, then sets that are dominated or seem to break a limit.
-std::vector<genetic::ParetoSet> search(Context& context, const ParetoProblem& problem, const FrontParams& params) {
+std::vector<genetic::ParetoSet> search(Context& context, const PackedProblem& rules, const ParetoProblem& problem,
+                                       const FrontParams& params) {
   std::vector<double> linear, pair, category_value;
   for (const Objective& objective : problem.objectives) {
     const BundleProblem terms = with_terms(problem.rules, objective);
@@ -64,7 +65,6 @@ std::vector<genetic::ParetoSet> search(Context& context, const ParetoProblem& pr
     for (const double x : terms.pair) pair.push_back(sign * x);
     category_value.push_back(sign * objective.category_value);
   }
-  const PackedProblem rules(context, problem.rules);
   const Buffer<double> device_linear(context, linear), device_pair(context, pair),
       device_value(context, category_value);
   const Buffer<int64_t> ids(context, std::vector<int64_t>{params.problem_id});
@@ -83,6 +83,18 @@ std::vector<genetic::ParetoSet> search(Context& context, const ParetoProblem& pr
                            .front_size = size.view()};
   genetic::pareto(context, args);
   return sets.to_host();
+}
+
+/// As above. Where limits had to be rounded, a second search with looser ones finds what fits to the last unit.
+std::vector<genetic::ParetoSet> search_exactly(Context& context, const ParetoProblem& problem,
+                                               const FrontParams& params) {
+  const PackedProblem rules(context, problem.rules);
+  std::vector<genetic::ParetoSet> sets = search(context, rules, problem, params);
+  if (rules.is_exact()) return sets;
+  const PackedProblem loosened(context, problem.rules, LimitRounding::loosened);
+  const std::vector<genetic::ParetoSet> more = search(context, loosened, problem, params);
+  sets.insert(sets.end(), more.begin(), more.end());
+  return sets;
 }
 
 /// Each set once.
@@ -152,8 +164,9 @@ Front find_front(Context& context, const ParetoProblem& problem, const FrontPara
   Front front;
   front.violation = std::numeric_limits<double>::infinity();
   const std::vector<LimitSum> limits = limit_sums(problem.rules);
-  for (const genetic::ParetoSet& found : search(context, problem, params)) {
-    FrontSet set{items_of(found), {}};
+  const std::vector<genetic::ParetoSet> found = search_exactly(context, problem, params);
+  for (const genetic::ParetoSet& one : found) {
+    FrontSet set{items_of(one), {}};
     const double violation = violation_of(problem.rules, limits, set.items);
     front.violation = std::min(front.violation, violation);
     if (violation > 0.0) continue;
@@ -169,7 +182,7 @@ Front find_front(Context& context, const ParetoProblem& problem, const FrontPara
   std::vector<std::vector<double>> points;
   for (const FrontSet& set : front.sets) points.push_back(signed_values(problem, set.values));
   front.hypervolume = hypervolume(points, signed_values(problem, reference));
-  front.evaluations = params.population * (params.generations + 2);
+  front.evaluations = std::ssize(found) * (params.generations + 2);
   front.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return front;
 }

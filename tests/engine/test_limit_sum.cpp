@@ -127,6 +127,8 @@ TEST(WholeNumberLimits, ExchangesFindWhatRoundingLeavesOut) {
   }
   BundleProblem problem = problem_of(std::vector<double>(8, 1.0), {limit});
   EXPECT_EQ(solve(context, problem, {.local_searches = 4}).value, 8.0);
+  const ParetoProblem several{.rules = problem, .objectives = {{.name = "", .linear = problem.linear}}};
+  EXPECT_EQ(find_front(context, several, {.population = 8, .generations = 20}).sets.front().values[0], 8.0);
   problem.limits[0].upper -= 1.0;
   EXPECT_EQ(solve(context, problem, {.local_searches = 4}).value, 7.0);
 }
@@ -242,6 +244,15 @@ UnitProblem random_problem(int64_t n, uint32_t seed, int64_t most, int decimals,
   return result;
 }
 
+bool fits_in(const genetic::SearchProblems& view, const std::vector<int32_t>& items) {
+  for (int32_t r = 0; r < view.n_limits; ++r) {
+    double sum = 0.0;
+    for (const int32_t i : items) sum += static_cast<double>(view.weight[r * view.n_candidates + i]);
+    if (sum > view.upper[r]) return false;
+  }
+  return true;
+}
+
 TEST(RandomLimits, AllAgreeWithEnumeration) {
   Context context;
   constexpr int64_t kBig = 1'000'000'000'000;
@@ -260,17 +271,12 @@ TEST(RandomLimits, AllAgreeWithEnumeration) {
       for (uint32_t mask = 0; mask < 1u << 10; ++mask) {
         ASSERT_EQ(violation_of(one.problem, limits, one.items_of(mask)) == 0.0, one.is_feasible(mask)) << mask;
       }
-      // What fits the search's limits fits the problem's; the same sets fit where nothing was rounded.
-      const PackedProblem packed(context, one.problem);
-      const genetic::SearchProblems& view = packed.view();
+      // What fits the tightened limits fits the problem's, and what fits those fits the loosened ones.
+      const PackedProblem packed(context, one.problem), loosened(context, one.problem, LimitRounding::loosened);
       for (uint32_t mask = 0; mask < 1u << 10; ++mask) {
-        bool fits = true;
-        for (int32_t r = 0; r < view.n_limits; ++r) {
-          double sum = 0.0;
-          for (const int32_t i : one.items_of(mask)) sum += static_cast<double>(view.weight[r * 10 + i]);
-          fits = fits && sum <= view.upper[r];
-        }
+        const bool fits = fits_in(packed.view(), one.items_of(mask));
         ASSERT_TRUE(packed.is_exact() ? fits == one.is_feasible(mask) : !fits || one.is_feasible(mask)) << mask;
+        ASSERT_TRUE(fits_in(loosened.view(), one.items_of(mask)) || !one.is_feasible(mask)) << mask;
       }
       const double best = one.best();
       const BundleAnswer exact = solve_exact(one.problem, {});
