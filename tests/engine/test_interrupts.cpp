@@ -12,8 +12,10 @@
 #include "engine/associate/substitutes.hpp"
 #include "engine/evaluate/baselines.hpp"
 #include "engine/models/registry.hpp"
+#include "engine/train/softmax_epoch.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
+#include "kernels/dense/spd_inverse.hpp"
 #include "tests/engine/engine_data.hpp"
 
 namespace sheaf {
@@ -104,6 +106,20 @@ TEST_F(InterruptsTest, EveryModelWithEveryLoss) {
   expect_fit_looks("personal", "", 8 * purchases_.train_baskets.n_rows());  // tries, baskets
 }
 
+TEST_F(InterruptsTest, TheLongStepsOfModels) {
+  PairTables tables(context_, PairForm::dot, kUsers, kDim, identity_csr(kItems));
+  tables.initialise(1);
+  const auto epoch = make_softmax_epoch(context_, tables, purchases_.train, {});
+  expect_looks("an epoch of the softmax", kUsers / 16 + kItems / 256, [&] { epoch->run(1); });
+  std::vector<float> identity(static_cast<size_t>(kItems * kItems), 0.0f);
+  for (int64_t i = 0; i < kItems; ++i) identity[static_cast<size_t>(i * kItems + i)] = 1.0f;
+  expect_looks("the inverse of ease", kItems / 128 * (kItems / 128 + 1), [&] {
+    Buffer<float> matrix(context_, identity);
+    Buffer<int32_t> failed = Buffer<int32_t>::zeros(context_, 1);
+    dense::spd_inverse(context_, {.matrix = matrix.matrix(kItems, kItems), .failed = failed.view()});
+  });
+}
+
 TEST_F(InterruptsTest, ListsOfAllUsers) {
   for (const std::string& name : model_names()) {
     const auto model = make_recommender(name);
@@ -126,8 +142,10 @@ TEST_F(InterruptsTest, Association) {
   const std::vector<float> vectors = test::random_floats(kItems * kDim, 3),
                            users = test::random_floats(kUsers * kDim, 4);
   const Buffer<float> items(context_, vectors), of_users(context_, users);
-  expect_looks("counted pairs", 2 * (kItems / 16), [&] { count_pairs(context_, purchases_.train_baskets, 1); });
-  expect_looks("counted partners", 2 * (kItems / 16) + kItems / 64,
+  const int64_t to_transpose = purchases_.train_baskets.n_rows();
+  expect_looks("counted pairs", to_transpose + 2 * (kItems / 16),
+               [&] { count_pairs(context_, purchases_.train_baskets, 1); });
+  expect_looks("counted partners", to_transpose + 2 * (kItems / 16) + kItems / 64,
                [&] { counted_partners(context_, purchases_.train_baskets, 1, association::Measure::lift, 10, 0.0f); });
   expect_looks("learned partners", 8, [&] { cosine_partners(context_, items.matrix(kItems, kDim), 10, 1.0f, 0.0f); });
   expect_looks("vectors of the graph", 4, [&] {

@@ -20,10 +20,12 @@ constexpr bool kLimitsAddressSpace = true;
 
 class LimitsTest : public ProgramTest {
  protected:
-  /// The program under `ulimit -v` of so many KiB. A run that hangs ends with 137.
+  /// The program on two threads under `ulimit -v` of so many KiB. A run that hangs ends with 137.
   Finished run_within(int64_t kib, Words words) const {
-    words.insert(words.begin(), {"-c", "ulimit -v " + std::to_string(kib) + "; exec timeout -s KILL 60 \"$0\" \"$@\"",
-                                 test::program_path()});
+    words.insert(
+        words.begin(),
+        {"-c", "ulimit -v " + std::to_string(kib) + "; OMP_NUM_THREADS=2 exec timeout -s KILL 60 \"$0\" \"$@\"",
+         test::program_path()});
     return test::Process("/bin/bash", words, home()).finish();
   }
   /// Where the program itself finds room to start.
