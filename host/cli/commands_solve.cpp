@@ -8,6 +8,7 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/solve_problem.hpp"
 #include "host/problems/problem_file.hpp"
+#include "host/text/read_text.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf::cli {
