@@ -25,7 +25,24 @@ size_t skip_string(std::string_view text, size_t at) {
     } else if (!is_long && (text[at] == quote || text[at] == '\n')) {
       return text[at] == quote ? at + 1 : at;
     } else if (is_long && text.substr(at, 3) == three) {
-      return at + 3;
+      at += 3;
+      for (int more = 0; more < 2 && at < text.size() && text[at] == quote; ++more)
+        ++at;  // two may end the text itself
+      return at;
+    }
+  }
+  return text.size();
+}
+
+/// Where a character that is not ASCII stands outside of strings and comments, which TOML does not allow; the end of
+/// the text: nowhere. For such characters the parser takes a way that it declares impossible.
+size_t foreign_at(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    if (static_cast<unsigned char>(text[at]) >= 0x80) return at;
+    if (text[at] == '#') {
+      at = std::min(text.find('\n', at), text.size());
+    } else {
+      at = text[at] == '"' || text[at] == '\'' ? skip_string(text, at) : at + 1;
     }
   }
   return text.size();
@@ -82,9 +99,14 @@ toml::table parse_toml_text(std::string_view text, const std::string& source) {
   const auto wrong = [&](int64_t line, std::string_view reason) {
     return UsageError(fmt::format("{} line {}: {}", source, line, reason), "mend the TOML there");
   };
+  const auto line_of = [&](size_t at) { return 1 + std::ranges::count(text.substr(0, at), '\n'); };
+  if (const size_t at = foreign_at(text); at < text.size()) {
+    const size_t length = std::max<size_t>(1, text::utf8_length(text, at));
+    throw wrong(line_of(at),
+                fmt::format("the character '{}' stands outside of quotes", text::shown(text.substr(at, length))));
+  }
   if (const size_t at = too_deep_at(text); at < text.size()) {
-    throw wrong(1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n'),
-                fmt::format("tables and lists are more than {} deep in one another", kMaxDepth));
+    throw wrong(line_of(at), fmt::format("tables and lists are more than {} deep in one another", kMaxDepth));
   }
   try {
     return toml::parse(text, source);

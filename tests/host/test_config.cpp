@@ -118,6 +118,13 @@ TEST(Config, WrongFilesNameTheLine) {
             path.string() + " line 3: no setting 'model.epoch' | did you mean 'model.epochs'?");
   EXPECT_NE(message("[model]\nepochs = \"3\"\n").find(path.string() + " line 2: model.epochs = "), std::string::npos);
   EXPECT_NE(message("[model\n").find(path.string() + " line 1: "), std::string::npos);
+  EXPECT_NE(message("[+\n").find("line 1: Error while parsing key"), std::string::npos);
+  EXPECT_NE(message("# é\n[run]\nséed = 1\n").find("line 3: the character 'é' stands outside of quotes"),
+            std::string::npos);
+  EXPECT_NE(message("[run]\nseed\u00a0= 1\n").find("line 2: the character"), std::string::npos);
+  EXPECT_NE(message("[search]\nobjective = \"\"\"é\"\"\"\"é\n").find("line 2: the character 'é' stands"),
+            std::string::npos);
+  EXPECT_EQ(message("[search]\nitem_facts = \"\"\"é\"\"\"\"  # é\nwarm_start = 'é'\n"), "no error");
   EXPECT_NE(message("dim = 3\n").find("line 1: 'dim' stands outside a section"), std::string::npos);
   EXPECT_NE(message("[search]\nmin_size = 5\n").find("search.min_size = 5 is above search.max_size = 4"),
             std::string::npos);
