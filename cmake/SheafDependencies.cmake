@@ -8,18 +8,19 @@ find_package(ZLIB REQUIRED)
 find_package(LibLZMA REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 
-# OpenBLAS with threads of its own starts them, with 128 MiB each, before main. Where a limit leaves no room for them,
-# it tries for ever and hears no signal. Sheaf has its own threads, so it links the flavour without; into the program,
-# because by its name the loader would take the other one.
-find_library(SHEAF_OPENBLAS NAMES libopenblas.a PATH_SUFFIXES openblas-serial)
-find_path(SHEAF_OPENBLAS_INCLUDE cblas.h PATH_SUFFIXES openblas-serial)
+# OpenBLAS starts threads of its own, with 128 MiB each, before main. Where a limit leaves no room for them, it tries for
+# ever and hears no signal. Sheaf has its own threads, and kernels/core/blas_cpu.cpp turns those off before they start:
+# that takes a library inside the program. The flavour without threads (openblas-serial) is no way out: called by
+# several threads at once, it gives wrong products now and then (0.3.21).
+find_library(SHEAF_OPENBLAS NAMES libopenblas.a PATH_SUFFIXES openblas-pthread)
+find_path(SHEAF_OPENBLAS_INCLUDE cblas.h PATH_SUFFIXES openblas-pthread)
 add_library(sheaf_blas INTERFACE)
-if(SHEAF_OPENBLAS MATCHES "serial" AND SHEAF_OPENBLAS_INCLUDE MATCHES "serial")
+if(SHEAF_OPENBLAS MATCHES "pthread" AND SHEAF_OPENBLAS_INCLUDE MATCHES "pthread")
   target_link_libraries(sheaf_blas INTERFACE ${SHEAF_OPENBLAS})
   target_include_directories(sheaf_blas SYSTEM INTERFACE ${SHEAF_OPENBLAS_INCLUDE})
 else()
   find_package(BLAS REQUIRED)
-  message(STATUS "OpenBLAS without threads (libopenblas-serial-dev) is not here; ${BLAS_LIBRARIES} may hang where memory is limited")
+  message(STATUS "OpenBLAS as a static library (libopenblas-pthread-dev) is not here; ${BLAS_LIBRARIES} may hang where memory is limited")
   target_link_libraries(sheaf_blas INTERFACE BLAS::BLAS)
 endif()
 

@@ -10,7 +10,7 @@
 set -euo pipefail
 
 program_packages=(g++ cmake ninja-build git ca-certificates python3-minimal libfmt-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
-  libfast-float-dev zlib1g-dev libzip-dev libzstd-dev liblzma-dev libssl-dev libopenblas-serial-dev)
+  libfast-float-dev zlib1g-dev libzip-dev libzstd-dev liblzma-dev libssl-dev libopenblas-dev)
 test_packages=(ccache libgtest-dev libbenchmark-dev libboost-context-dev clang-format-14 python3-pip)
 
 packages=("${program_packages[@]}")

@@ -1,10 +1,13 @@
 #include "kernels/core/blas_cpu.hpp"
 
 #include <cblas.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/core/error.hpp"
@@ -20,6 +23,17 @@ namespace sheaf::cpu {
 namespace {
 
 constexpr size_t kBufferMiB = 128;
+constexpr size_t kRoom = (kBufferMiB + 1) << 20;
+
+/// Before OpenBLAS itself starts, which is before main: it starts as many threads as this variable says. It may take a
+/// buffer then, and asks for ever where there is no room for one.
+[[gnu::constructor(101)]] void begin_before_openblas() {
+  setenv("OPENBLAS_NUM_THREADS", "1", 1);
+  if (can_map(kRoom)) return;
+  constexpr std::string_view kMessage = "sheaf: no room for a buffer of 128 MiB\n  raise the limit (ulimit -v)\n";
+  (void)!write(STDERR_FILENO, kMessage.data(), kMessage.size());
+  _exit(static_cast<int>(ExitCode::device));
+}
 
 template <class T, class Product>
 void multiply(const GemmOf<T>& g, const Product& product) {
@@ -42,9 +56,8 @@ void reserve_gemm(const Context& context) {
   const std::lock_guard lock(mutex);
   const int wanted = context.n_threads();
   if (wanted <= reserved) return;
-  openblas_set_num_threads(1);  // where the flavour of OpenBLAS has threads of its own
+  openblas_set_num_threads(1);  // where the variable came too late: OpenBLAS as a shared library
   std::vector<void*> taken;
-  constexpr size_t kRoom = (kBufferMiB + 1) << 20;
   while (static_cast<int>(taken.size()) < wanted && can_map(kRoom)) taken.push_back(blas_memory_alloc(0));
   for (void* buffer : taken) blas_memory_free(buffer);
   reserved = static_cast<int>(taken.size());

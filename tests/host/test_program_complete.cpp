@@ -122,7 +122,8 @@ TEST_F(CompleteTest, WrongUseIsOneMessage) {
   expect_failure({"complete", "catalog", "--items", "cup", "--set", "complete.text_weight=-1"}, 2,
                  "a number from 0 to");
   write_bytes(home() / "bad.csv", "bundle,item\n1,cup\n1,cub\n");
-  expect_failure({"complete", "catalog", "--file", "bad.csv"}, 3, "bad.csv line 3");
+  expect_failure({"complete", "catalog", "--file", "bad.csv", "--set", "run.unknown_ids=refuse"}, 3, "bad.csv line 3");
+  EXPECT_TRUE(has(must_run({"complete", "catalog", "--file", "bad.csv"}).err, "'cub' (line 3)"));
   write_bytes(home() / "bad.csv", "bundle,item\n1,cup\n");
   expect_failure({"complete", "catalog", "--items", "cup", "--like", "bad.csv"}, 3,
                  "bad.csv line 2: bundle '1' has one item");

@@ -308,7 +308,7 @@ TEST_F(SourceTest, MessagesNameTheFile) {
              february + " line 6: column 'i': the value is missing");
   expect_has(error_of(wrong("2024-02-02,s2\n"), kColumns), february + " line 6: 2 fields, expected 5");
   expect_has(error_of({kMonths[0], {"february.csv", "u,b,item,t\n"}}, kColumns),
-             february + ": no column 'i'; it has: u, b, item, t | did you mean");
+             february + " line 1: no column 'i'; it has: u, b, item, t | did you mean");
   const auto [prepared, report] =
       import_all(wrong("soon,s2,z,b4,u3\n2000-01-01,s2,z,b9,NULL \n2000-01-01,s2,z,b9,u9 \n"),
                  std::string(kColumns) + "[clean]\nmalformed = \"drop\"\n");
