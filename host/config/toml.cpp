@@ -37,12 +37,15 @@ size_t skip_string(std::string_view text, size_t at) {
 /// Where a character that is not ASCII stands outside of strings and comments, which TOML does not allow; the end of
 /// the text: nowhere. For such characters the parser takes a way that it declares impossible.
 size_t foreign_at(std::string_view text) {
+  constexpr std::string_view kBeforeString = " \t\r\n=[{,.";  // a quote after another character begins none
   for (size_t at = 0; at < text.size();) {
     if (static_cast<unsigned char>(text[at]) >= 0x80) return at;
+    const bool begins_string =
+        (text[at] == '"' || text[at] == '\'') && (at == 0 || kBeforeString.find(text[at - 1]) != kBeforeString.npos);
     if (text[at] == '#') {
       at = std::min(text.find('\n', at), text.size());
     } else {
-      at = text[at] == '"' || text[at] == '\'' ? skip_string(text, at) : at + 1;
+      at = begins_string ? skip_string(text, at) : at + 1;
     }
   }
   return text.size();

@@ -14,10 +14,11 @@ std::string quoted(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+/// Numbers are written with + 0: a negative zero reads back as a whole 0, without its sign.
 template <class T>
 std::string list_of(const std::vector<T>& values) {
   std::string out;
-  for (const T& value : values) out += fmt::format("{}{}", out.empty() ? "" : ", ", value);
+  for (const T& value : values) out += fmt::format("{}{}", out.empty() ? "" : ", ", value + T{});
   return "[" + out + "]";
 }
 
@@ -61,8 +62,8 @@ std::string rule_tables(const BundleProblem& problem) {
     out += "\n[[limit]]\n";
     if (!limit.name.empty()) out += "name = " + quoted(limit.name) + "\n";
     out += "weights = " + list_of(limit.weights) + "\n";
-    if (std::isfinite(limit.lower)) out += fmt::format("lower = {}\n", limit.lower);
-    if (std::isfinite(limit.upper)) out += fmt::format("upper = {}\n", limit.upper);
+    if (std::isfinite(limit.lower)) out += fmt::format("lower = {}\n", limit.lower + 0.0);
+    if (std::isfinite(limit.upper)) out += fmt::format("upper = {}\n", limit.upper + 0.0);
   }
   for (const CategoryRange& range : problem.category_ranges) {
     out += fmt::format("\n[[category_range]]\ncategory = {}\nmin = {}\nmax = {}\n", range.category, range.min_items,

@@ -124,6 +124,7 @@ TEST(Config, WrongFilesNameTheLine) {
   EXPECT_NE(message("[run]\nseed\u00a0= 1\n").find("line 2: the character"), std::string::npos);
   EXPECT_NE(message("[search]\nobjective = \"\"\"é\"\"\"\"é\n").find("line 2: the character 'é' stands"),
             std::string::npos);
+  EXPECT_NE(message("[run]\nseed = 1\"é\"\n").find("line 2: the character 'é' stands"), std::string::npos);
   EXPECT_EQ(message("[search]\nitem_facts = \"\"\"é\"\"\"\"  # é\nwarm_start = 'é'\n"), "no error");
   EXPECT_NE(message("dim = 3\n").find("line 1: 'dim' stands outside a section"), std::string::npos);
   EXPECT_NE(message("[search]\nmin_size = 5\n").find("search.min_size = 5 is above search.max_size = 4"),
