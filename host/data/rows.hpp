@@ -54,7 +54,7 @@ class Rows {
 
   ImportConfig::Timestamp timestamp_config_;
   static constexpr uint8_t kOffset = 0x80, kFormat = 0x7f;
-  std::vector<uint8_t> time_format_;    // [size] the format, and kOffset
+  std::vector<uint8_t> time_format_;  // [size] the format, and kOffset
   text::NumberFormat number_format_;
   std::vector<uint16_t> issues_;        // [size] 0, or what (high byte) is wrong with which column (low byte)
   std::deque<std::string> made_names_;  // of users and baskets that the file does not name
