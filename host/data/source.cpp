@@ -53,6 +53,7 @@ int64_t Source::position(const text::CsvFile& file, const std::string& column) c
     return file.column(column);
   } catch (const DataError& error) {
     if (!header_) throw DataError(error.what(), "count columns from 1; the first line says how many there are");
+    if (!error.hint().starts_with("did you mean")) throw;  // what the file seems to be
     throw DataError(error.what(), error.hint() +
                                       " If the first line is no header, set header = false under [source] "
                                       "and write numbers of columns under [columns]");

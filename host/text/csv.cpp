@@ -302,7 +302,8 @@ int64_t CsvFile::column(std::string_view name) const {
   const std::string what = fmt::format("{} line {}: no column '{}'", path_.string(), header_record_.line, shown(name));
   const std::string_view first = trim(text_of(header_record_));
   if (options_.format != RowFormat::json_lines) {
-    if (first.starts_with('{') || first.starts_with('[')) {
+    const std::string_view inside = first.starts_with('[') ? trim(first.substr(1)) : first;
+    if (inside.starts_with('{') || (inside.empty() && !first.empty())) {
       throw DataError(what + "; the file seems to be JSON",
                       first.starts_with('{')
                           ? "set format = \"jsonl\" under [source]: one object a line"
