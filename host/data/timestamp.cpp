@@ -26,11 +26,11 @@ constexpr std::array<std::string_view, 7> kWeekdays{"monday", "tuesday",  "wedne
                                                     "friday", "saturday", "sunday"};
 
 /// A count since 1970.
-struct Unit {
+struct Count {
   std::string_view name;
   int64_t per_second;
 };
-constexpr std::array<Unit, 4> kUnits{
+constexpr std::array<Count, 4> kCounts{
     {{"seconds", 1}, {"milliseconds", 1'000}, {"microseconds", 1'000'000}, {"nanoseconds", 1'000'000'000}}};
 
 struct TimeParts {
@@ -251,8 +251,8 @@ bool parse_timestamp(std::string_view text, std::string_view format, int64_t& se
   } else if (format == "excel" || format == "days") {
     return parse_days(text, format == "excel", seconds);
   } else {
-    const auto unit = std::ranges::find(kUnits, format, &Unit::name);
-    return unit != kUnits.end() && parse_count(text, unit->per_second, seconds);
+    const auto unit = std::ranges::find(kCounts, format, &Count::name);
+    return unit != kCounts.end() && parse_count(text, unit->per_second, seconds);
   }
   if (has_offset != nullptr) *has_offset = time.has_offset;
   return to_seconds(time, seconds);
