@@ -433,13 +433,20 @@ std::string long_problem() {
 TEST_F(ProblemFileTest, CtrlCGivesTheBestSetUntilThen) {
   const std::string path = file(long_problem()).string();
   for (const char* method : {"portfolio", "exact"}) {
-    test::Process process(
-        test::program_path(),
-        {"solve", path, "--format", "qkp", "--time-limit", "60", "--json", "--device", "cpu", "--method", method},
-        folder_.path());
-    std::this_thread::sleep_for(std::chrono::milliseconds(700));
-    process.signal(SIGINT);
-    const auto done = process.finish();
+    const auto interrupted_after = [&](std::chrono::milliseconds wait) {
+      test::Process process(
+          test::program_path(),
+          {"solve", path, "--format", "qkp", "--time-limit", "60", "--json", "--device", "cpu", "--method", method},
+          folder_.path());
+      std::this_thread::sleep_for(wait);
+      process.signal(SIGINT);
+      return process.finish();
+    };
+    // A busy machine starts programs slowly: before the search begins there is no set yet.
+    test::Finished done;
+    for (std::chrono::milliseconds wait{700}; done.out.empty() && wait.count() < 30'000; wait *= 3) {
+      done = interrupted_after(wait);
+    }
     EXPECT_EQ(done.code, 5) << done.err;
     EXPECT_NE(done.err.find("interrupted during the bundle search"), std::string::npos) << done.err;
     const auto json = nlohmann::json::parse(done.out);
@@ -558,7 +565,7 @@ class InterruptTest : public ProblemFileTest {
     SCOPED_TRACE(::testing::PrintToString(words));
     for (const int number : {SIGINT, SIGTERM}) {
       test::Process process(test::program_path(), words, folder_.path());
-      std::this_thread::sleep_for(std::chrono::milliseconds(1000));
+      std::this_thread::sleep_for(std::chrono::milliseconds(2000));
       const auto asked = std::chrono::steady_clock::now();
       process.signal(number);
       const auto done = process.finish();

@@ -140,14 +140,20 @@ TEST_F(LimitsTest, WhatAllPairsNeedIsSaidBeforeItIsTaken) {
   EXPECT_FALSE(fs::exists(home() / "o"));
 }
 
-/// The program, ended by a SIGTERM while it waits. One that does not hear it is killed, with code 137.
-Finished stopped(const Words& words, const fs::path& folder, const std::string& out_file = {}) {
-  Words timed{"-s", "KILL", "10", test::program_path()};
+/// The program, ended by a SIGTERM while it waits: again, and later, until it says so, for a busy machine starts
+/// programs slowly. One that does not hear it is killed, with code 137.
+Finished stopped(const Words& words, const fs::path& folder, const std::string& message,
+                 const std::string& out_file = {}) {
+  Words timed{"-s", "KILL", "40", test::program_path()};
   timed.insert(timed.end(), words.begin(), words.end());
-  test::Process process("/usr/bin/timeout", timed, folder, out_file);
-  std::this_thread::sleep_for(std::chrono::milliseconds(400));
-  process.signal(SIGTERM);  // timeout hands it on
-  return process.finish();
+  Finished finished;
+  for (std::chrono::milliseconds wait{400}; !has(finished.err, message) && wait.count() < 12'000; wait *= 3) {
+    test::Process process("/usr/bin/timeout", timed, folder, out_file);
+    std::this_thread::sleep_for(wait);
+    process.signal(SIGTERM);  // timeout hands it on
+    finished = process.finish();
+  }
+  return finished;
 }
 
 TEST_F(LimitsTest, AResultThatNobodyReadsDoesNotHoldTheProgram) {
@@ -155,9 +161,10 @@ TEST_F(LimitsTest, AResultThatNobodyReadsDoesNotHoldTheProgram) {
   const int pipe = ::open((home() / "pipe").c_str(), O_RDWR | O_CLOEXEC);
   ASSERT_GE(pipe, 0);
   ASSERT_GE(::fcntl(pipe, F_SETPIPE_SZ, 4096), 4096);  // less than the result
-  const Finished finished = stopped({"config"}, home(), (home() / "pipe").string());
+  const std::string message = "interrupted during the writing of the result, which nobody reads";
+  const Finished finished = stopped({"config"}, home(), message, (home() / "pipe").string());
   EXPECT_EQ(finished.code, 5) << finished.err;
-  EXPECT_TRUE(has(finished.err, "interrupted during the writing of the result, which nobody reads")) << finished.err;
+  EXPECT_TRUE(has(finished.err, message)) << finished.err;
   ::close(pipe);
 }
 
@@ -165,7 +172,8 @@ TEST_F(LimitsTest, InputThatNeverComesDoesNotHoldTheProgram) {
   ASSERT_EQ(::mkfifo((home() / "pipe").c_str(), 0600), 0);
   for (const bool has_writer : {false, true}) {
     const int writer = has_writer ? ::open((home() / "pipe").c_str(), O_RDWR | O_CLOEXEC) : -1;
-    const Finished finished = stopped({"import", "pipe", "--config", "shop.toml", "--out", "o"}, home());
+    const Finished finished =
+        stopped({"import", "pipe", "--config", "shop.toml", "--out", "o"}, home(), "interrupted during");
     EXPECT_EQ(finished.code, 5) << finished.err;
     EXPECT_TRUE(has(finished.err, "interrupted during")) << finished.err;
     EXPECT_FALSE(fs::exists(home() / "o"));
