@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <functional>
@@ -225,10 +228,24 @@ int report(const char* command, const std::string& what, const std::string& mend
   return static_cast<int>(code);
 }
 
+int64_t milliseconds_now() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+/// `timeout`, supervisors and terminals often send one request to end twice, to the process and to its group. Within
+/// this time after the first it is the same request.
+constexpr int64_t kSameRequestMilliseconds = 300;
+std::atomic<int64_t> first_request{-1};
+static_assert(std::atomic<int64_t>::is_always_lock_free, "it is used in a signal handler");
+
 extern "C" void on_signal(int) {
+  const int64_t now = milliseconds_now();
+  int64_t first = -1;
+  if (first_request.compare_exchange_strong(first, now)) return request_interrupt();
   // A second Ctrl-C ends the program at once; folders are only ever renamed into place whole.
-  if (interrupt_requested()) _exit(static_cast<int>(ExitCode::interrupted));
-  request_interrupt();
+  if (now - first > kSameRequestMilliseconds) _exit(static_cast<int>(ExitCode::interrupted));
 }
 
 void catch_signals() {

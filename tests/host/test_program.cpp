@@ -401,6 +401,20 @@ TEST_F(ProgramTest, CtrlCEndsTrainingAndLeavesNothing) {
   EXPECT_EQ(names(), before);
 }
 
+TEST_F(ProgramTest, ARequestToEndMayComeTwice) {
+  prepare();  // `timeout` signals the program, and then the group that it is in
+  for (int run = 0; run < 16; ++run) {
+    test::Process process(
+        test::program_path(),
+        {"train", "data", "--out", "model", "--set", "model.epochs=1000000", "--set", "model.patience=0"}, home());
+    ASSERT_TRUE(process.wait_for("epoch"));
+    for (int copy = 0; copy < 1000; ++copy) process.signal(SIGTERM);  // so many that one in three runs meets a second
+    const Finished finished = process.finish();
+    EXPECT_EQ(finished.code, 5) << finished.err;
+    EXPECT_TRUE(has(finished.err, "interrupted during training")) << finished.err;
+  }
+}
+
 TEST_F(ProgramTest, CtrlCAtAnyTimeEndsTheDemoCleanly) {
   // The moments are spread over all phases; whatever phase they meet, the end is the same.
   for (const int milliseconds : {0, 100, 300, 600, 1200, 2400}) {

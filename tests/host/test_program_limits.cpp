@@ -150,7 +150,7 @@ Finished stopped(const Words& words, const fs::path& folder, const std::string& 
   for (std::chrono::milliseconds wait{400}; !has(finished.err, message) && wait.count() < 12'000; wait *= 3) {
     test::Process process("/usr/bin/timeout", timed, folder, out_file);
     std::this_thread::sleep_for(wait);
-    process.signal(SIGTERM);  // timeout hands it on
+    process.signal(SIGTERM);  // timeout hands it on, twice: to the program, and to the group that it is in
     finished = process.finish();
   }
   return finished;
