@@ -4,7 +4,7 @@
   mutants.py [--only ROOM] [--first N] [--list] [--jobs N] [--keep FOLDER]
 
 Each fault is one line of FAULTS: a file, a piece of text that is in it once, and what takes its place. For each the
-programs that depend on the file are built (preset cpu) and the tests of its room run. A fault that no test sees is
+programs that depend on the file are built and the tests of its room run. A fault that no test sees is
 printed with its diff. Exit status 1 when fewer than 95 of 100 are caught, 2 when a fault does not apply or does not
 compile: then mend the list. Builds go through ccache where it is there; a first run compiles the whole copy.
 """
@@ -22,8 +22,11 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CAUGHT_AT_LEAST = 0.95
 
-# The tests of a room: program and filter. The engine's and the host's follow for what they build on.
-OPS, ENGINE, HOST = ("test_ops", "*/cpu*"), ("test_engine", "*"), ("test_host", "-DemoTest*:BenchTest*:*CtrlC*:*TimeLimit*:*Online*")
+# The tests of a room: preset, program and filter. The engine's and the host's follow for what they build on, the
+# executor's for lines that only a device has.
+OPS, DEVICE = ("cpu", "test_ops", "*/cpu*"), ("simt", "test_ops", "*/simt")
+ENGINE = ("cpu", "test_engine", "*")
+HOST = ("cpu", "test_host", "-DemoTest*:BenchTest*:*CtrlC*:*TimeLimit*:*Online*")
 
 FAULTS = [
     # kernels: the rows that both backends share, and the CPU's own
@@ -50,7 +53,7 @@ FAULTS = [
     ("kernels/association/measure.hpp", "both / all - (i / all) * (j / all)", "both / all - i / all"),
     ("kernels/sparse/spmm_cpu.cpp", "static_cast<float>(args.n_in_mean + 1)", "static_cast<float>(args.n_in_mean + 2)"),
     ("kernels/sparse/spgemm_cpu.cpp", "std::copy_n(args.column_bias.data, args.out.cols, out);", "std::fill_n(out, args.out.cols, 0.0f);"),
-    ("kernels/embedding/row_step.hpp", "return own * (1.0f / static_cast<float>(range.end - range.begin));\n  }", "return own;\n  }"),
+    ("kernels/embedding/row_step.hpp", "return own * (1.0f / static_cast<float>(range.end - range.begin));\n  }", "return own + 0.0f * static_cast<float>(range.end - range.begin);\n  }"),
     ("kernels/dense/gather_scores_cpu.cpp", "item >= 0 && item < args.scores.cols", "item > 0 && item < args.scores.cols"),
     ("kernels/dense/activation_element.hpp", "kept > 0.0f ? d", "kept >= 0.0f ? d"),
     ("kernels/dense/scaled_add_element.hpp", "args.keep == 0.0f ? 0.0f : args.keep", "args.keep"),
@@ -109,7 +112,7 @@ FAULTS = [
     ("host/app/searches.cpp", "if (lift <= std::max(1.0, reason.lift)) continue;", "if (lift <= 0.0) continue;"),
     ("host/app/session.cpp", "++made_.graph_vectors;", ""),
     ("host/app/training.cpp", ".chosen = held.chosen});", ".chosen = {}});"),
-    ("host/app/campaign.cpp", "config.discount.cost_share * static_cast<double>(prepared.item_price[i])", "static_cast<double>(prepared.item_price[i])"),
+    ("host/app/campaign.cpp", "config.discount.cost_share * static_cast<double>(prepared.item_price[i])", "(config.discount.cost_share + 0.1) * static_cast<double>(prepared.item_price[i])"),
     ("host/app/price_response.cpp", "lose += offer.increment.margin.high < 0 ? 1 : 0;", "lose += offer.increment.margin.low < 0 ? 1 : 0;"),
     ("host/data/split.cpp", "first || left > 1 ? kTrain", "(first && left > 0) || left > 1 ? kTrain"),
     ("host/data/split.cpp", "time > test_after ? kTest", "time >= test_after ? kTest"),
@@ -121,7 +124,7 @@ FAULTS = [
     ("host/data/unknown_ids.cpp", "kind->n_unknown + kind->known, kind->what", "kind->known, kind->what"),
     ("engine/io/standard_streams.cpp", "code >= 0x7f && code < 0xa0", "code == 0x7f"),
     ("host/report/tables.cpp", "offer.audience, std::isnan(offer.expected_baskets)", "offer.price, std::isnan(offer.expected_baskets)"),
-    ("host/config/config.cpp", "if (!read || *read < low || *read > high) return false;", "if (!read || *read < low) return false;"),
+    ("host/config/config.cpp", "if (!read || *read < low || *read > high) return false;", "if (!read || *read < low || *read / 2 > high) return false;"),
     ("host/cli/present.cpp", 'epoch.best ? "  best" : ""', '""'),
 ]
 
@@ -135,7 +138,7 @@ def run(command, folder, **more):
 
 def tests_of(file):
     room = file.split("/")[0]
-    return {"kernels": [OPS, ENGINE], "engine": [ENGINE, HOST], "host": [HOST]}[room]
+    return {"kernels": [OPS, DEVICE, ENGINE], "engine": [ENGINE, HOST], "host": [HOST]}[room]
 
 
 def likely_tests(file):
@@ -146,20 +149,20 @@ def likely_tests(file):
 
 def sees_it(tree, file, jobs):
     """None: does not compile; else the program that failed, or the empty string."""
-    for program, tests in tests_of(file):
+    for preset, program, tests in tests_of(file):
         wanted = [program] if file.startswith("kernels/") or program == "test_engine" else [program, "sheaf"]
-        built = run(["ninja", "-C", "build/cpu", f"-j{jobs}", *wanted], tree)
+        built = run(["ninja", "-C", f"build/{preset}", f"-j{jobs}", *wanted], tree)
         if built.returncode != 0:
             return None
         only = "".join(f":{test}" for test in tests.split("-")[1].split(":")) if "-" in tests else ""
         for chosen in (likely_tests(file) + (f"-{only[1:]}" if only else ""), tests):
             try:
-                done = run([f"build/cpu/bin/{program}", f"--gtest_filter={chosen}", "--gtest_fail_fast", "--gtest_brief=1"], tree,
+                done = run([f"build/{preset}/bin/{program}", f"--gtest_filter={chosen}", "--gtest_fail_fast", "--gtest_brief=1"], tree,
                            timeout=900)
             except subprocess.TimeoutExpired:
                 return f"{program} (no end)"
             if done.returncode != 0:
-                return program
+                return f"{program}, simt" if preset == "simt" else program
     return ""
 
 
@@ -189,25 +192,29 @@ def main():
             if not copy.exists() or not filecmp.cmp(source, copy, shallow=False):  # what is equal keeps its time
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, copy)
-        run(["cmake", "--preset", "cpu", "-DSHEAF_TESTS=ON", "-DSHEAF_BENCH=ON"], tree, check=True)
+        for preset in ("cpu", "simt"):
+            run(["cmake", "--preset", preset, "-DSHEAF_TESTS=ON"], tree, check=True)
         run(["ninja", "-C", "build/cpu", "test_ops", "test_engine", "test_host", "sheaf"], tree, check=True)
-        caught, missed = 0, []
+        caught, missed, broken = 0, [], []
         for number, (file, old, new) in enumerate(faults, 1):
             since, text = time.monotonic(), (tree / file).read_text()
             (tree / file).write_text(text.replace(old, new))
             seen = sees_it(tree, file, options.jobs)
             (tree / file).write_text(text)
+            caught += bool(seen)
             if seen is None:
-                print(f"{number:3} {file}: does not compile: {new!r}")
-                return 2
-            caught += seen != ""
-            if not seen:
+                broken.append(f"{number:3} {file}: does not compile: {new!r}")
+                seen = "no build"
+            elif not seen:
                 missed.append((file, old, new))
             print(f"{number:3} {time.monotonic() - since:5.0f} s  {seen or 'NOT SEEN':12} {file}: {old[:60]}", flush=True)
     share = (caught + sum((file, old) in NAMED for file, old, _ in missed)) / len(faults)
     for file, old, new in missed:
         print(f"no test sees {file}\n  - {old}\n  + {new}\n  {NAMED.get((file, old), '')}")
+    print(*broken, sep="\n", end="\n" if broken else "")
     print(f"{caught} of {len(faults)} caught")
+    if broken:
+        return 2
     return 0 if share >= CAUGHT_AT_LEAST else 1
 
 

@@ -14,7 +14,6 @@
 namespace sheaf {
 namespace {
 
-constexpr int64_t kTileScores = int64_t{1} << 22;  // of all items for some queries, 16 MiB
 
 std::vector<int32_t> first_numbers(int64_t n) {
   std::vector<int32_t> numbers(static_cast<size_t>(n));
@@ -63,7 +62,7 @@ Queries::Queries(Context& context, HostCsr purchases, History history)
 }
 
 int64_t Scorer::tile_of(int64_t n_queries) const {
-  return std::clamp<int64_t>(kTileScores / std::max<int64_t>(1, n_items()), 1, std::max<int64_t>(1, n_queries));
+  return std::clamp<int64_t>(tile_scores / std::max<int64_t>(1, n_items()), 1, std::max<int64_t>(1, n_queries));
 }
 
 void Scorer::scores(Context& context, const Queries& queries, MatrixView<const int32_t> items,

@@ -116,6 +116,8 @@ class Scorer {
   virtual std::vector<float> mean_probability(Context& context, const Queries& queries) const;
 
   Calibration calibration;
+  /// Scores that are in memory at once, 16 MiB; of one query at least.
+  int64_t tile_scores = int64_t{1} << 22;
 
  protected:
   /// Queries whose scores of all items are made in one go.

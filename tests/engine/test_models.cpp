@@ -301,6 +301,54 @@ TEST_P(ModelsTest, WithoutPurchasesThereIsNothingToLearn) {
 
 SHEAF_ON_EVERY_BACKEND(ModelsTest);
 
+TEST(Personal, CountsHalfAsMuchAfterAHalfLife) {
+  test::ModelData data;
+  Context context;
+  auto model = make_recommender("personal");
+  apply_settings(model->settings(), {{"personal.half_life_days", 10.0}});
+  model->fit(context, data.view(), {});
+  const Purchases& purchases = data.purchases;
+  const int64_t last = *std::ranges::max_element(purchases.train_basket_time);
+  std::vector<double> expected(kUsers * kItems, 0.0);
+  for (int64_t b = 0; b < purchases.train_baskets.n_rows(); ++b) {
+    const double days = static_cast<double>(last - purchases.train_basket_time[static_cast<size_t>(b)]) / 86400;
+    for (const int32_t item : purchases.train_baskets.row(b)) {
+      expected[static_cast<size_t>(purchases.train_basket_user[static_cast<size_t>(b)] * kItems + item)] +=
+          std::pow(0.5, days / 10.0);
+    }
+  }
+  const HostCsr own = Tensors(model->tensors()).csr("own", kUsers, kItems);
+  for (int64_t u = 0; u < kUsers; ++u) {
+    const auto row = own.row(u);
+    for (size_t e = 0; e < row.size(); ++e) {
+      const double value = own.values[static_cast<size_t>(own.row_offsets[static_cast<size_t>(u)]) + e];
+      EXPECT_NEAR(value, expected[static_cast<size_t>(u * kItems + row[e])], 1e-6) << "user " << u;
+    }
+  }
+}
+
+TEST(Ease, WeightsAreOfTheSetting) {
+  test::ModelData data;
+  data.purchases.train.values.assign(data.purchases.train.columns.size(), 0.25f);  // recency
+  data.purchases.train_counts.values.assign(data.purchases.train.columns.size(), 3.0f);
+  const std::pair<const char*, float> cases[]{{"one", 1.0f}, {"log", std::log1p(3.0f)}, {"recency", 0.25f}};
+  for (const auto& [weight, value] : cases) {
+    Context context;
+    auto model = make_recommender("ease");
+    apply_settings(model->settings(), {{"ease.weight", std::string(weight)}});
+    model->fit(context, data.view(), {});
+    const HostCsr learned = Tensors(model->tensors()).csr("purchases", kUsers, kItems);
+    EXPECT_EQ(learned.values, std::vector<float>(learned.columns.size(), value)) << weight;
+  }
+}
+
+TEST(Tensors, AMatrixHasBothItsSizes) {
+  const Tensors tensors({{"m", {2, 3}, std::vector<float>(6)}});
+  EXPECT_EQ(tensors.matrix("m", 2, 3).size(), 6u);
+  EXPECT_THROW(tensors.matrix("m", 2, 2), DataError);
+  EXPECT_THROW(tensors.matrix("m", 3, 3), DataError);
+}
+
 TEST(Registry, AnUnknownNameGivesTheNearest) {
   const auto hint_of = [](const std::string& name) {
     try {
@@ -343,8 +391,10 @@ TEST(Settings, ValuesOutOfRangeAreRefused) {
   EXPECT_EQ(number, 1.0);
   EXPECT_EQ(text, "b");
   EXPECT_THROW(apply_settings(groups, {{"s.whole", int64_t{6}}}), UsageError);
+  EXPECT_THROW(apply_settings(groups, {{"s.whole", int64_t{0}}}), UsageError);
   EXPECT_THROW(apply_settings(groups, {{"s.whole", 2.0}}), UsageError);
   EXPECT_THROW(apply_settings(groups, {{"s.number", 1.5}}), UsageError);
+  EXPECT_THROW(apply_settings(groups, {{"s.number", -0.5}}), UsageError);
   EXPECT_THROW(apply_settings(groups, {{"s.text", std::string("c")}}), UsageError);
   EXPECT_EQ(std::get<int64_t>(values_of(groups).at("s.whole")), 5);
 }

@@ -1,7 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "engine/scoring/blend_scorer.hpp"
 #include "engine/scoring/item_scorer.hpp"
@@ -110,6 +113,66 @@ TEST_P(ScorersTest, ANetworkRefusesWhatDoesNotFit) {
   const Queries strangers(context(), purchases(8));
   EXPECT_THROW(network.top_k(context(), strangers, 3, {}), UsageError);
   EXPECT_THROW(linear()->top_k(context(), strangers, 3, {}), UsageError);
+}
+
+TEST_P(ScorersTest, ANetworkIsItsFormula) {
+  // x = [e_u, e_i], then one layer with ReLU and one without. Small whole numbers: every sum is exact.
+  constexpr int64_t kHidden = 4;
+  const auto whole = [](int64_t n, uint32_t seed) {
+    std::vector<float> values = test::random_floats(n, seed);
+    for (float& value : values) value = std::nearbyint(3.0f * value);
+    return values;
+  };
+  const std::vector<float> users = whole(kUsers * kDim, 1), items = whole(kItems * kDim, 2),
+                           w1 = whole(kHidden * 2 * kDim, 3), b1 = whole(kHidden, 4), w2 = whole(kHidden, 5);
+  NetworkParts parts{.n_users = kUsers, .n_items = kItems, .dim = kDim};
+  parts.users = Buffer<float>(context(), users);
+  parts.items = Buffer<float>(context(), items);
+  parts.layers.push_back({2 * kDim, kHidden, Buffer<float>(context(), w1), Buffer<float>(context(), b1)});
+  parts.layers.push_back(
+      {kHidden, 1, Buffer<float>(context(), w2), Buffer<float>(context(), std::vector<float>{-7.0f})});
+  parts.retrieval = linear();
+  const std::vector<float> scores = all(NetworkScorer(context(), std::move(parts)), everyone());
+  int64_t n_cut = 0, n_below_zero = 0;
+  for (size_t u = 0; u < kUsers; ++u) {
+    for (size_t i = 0; i < kItems; ++i) {
+      float expected = -7.0f;
+      for (size_t h = 0; h < kHidden; ++h) {
+        float sum = b1[h];
+        for (size_t d = 0; d < kDim; ++d) {
+          sum += w1[h * 2 * kDim + d] * users[u * kDim + d] + w1[h * 2 * kDim + kDim + d] * items[i * kDim + d];
+        }
+        n_cut += sum < 0.0f ? 1 : 0;
+        expected += w2[h] * std::max(0.0f, sum);
+      }
+      n_below_zero += expected < 0.0f ? 1 : 0;
+      EXPECT_EQ(scores[u * kItems + i], expected) << "user " << u << ", item " << i;
+    }
+  }
+  EXPECT_GT(n_cut, 0) << "the ReLU of the first layer is seen";
+  EXPECT_GT(n_below_zero, 0) << "that the last has none is seen";
+}
+
+TEST_P(ScorersTest, ListsDoNotDependOnTheTiles) {
+  const auto scorer = std::make_shared<BlendScorer>(std::vector<BlendScorer::Member>{{linear(), 1.0f}});
+  const sheaf::DeviceCsr seen(context(), purchases(11));  // other items of each query
+  const Queries queries(context(), std::vector<int32_t>{4, 0, 3, 1, 2});
+  const auto lists = [&] {
+    const TopLists top = scorer->top_k(context(), queries, 7, {.of_query = &seen});
+    return std::pair(top.items.to_host(), top.scores.to_host());
+  };
+  const auto whole = lists();
+  const std::vector<float> mean = scorer->mean_probability(context(), queries);
+  for (const int64_t n_queries : {1, 2, 4}) {
+    scorer->tile_scores = n_queries * kItems;
+    EXPECT_EQ(lists(), whole) << n_queries << " queries a tile";
+    EXPECT_EQ(scorer->mean_probability(context(), queries), mean) << n_queries << " queries a tile";
+  }
+  for (int64_t q = 0; q < kUsers; ++q) {
+    for (int64_t place = 0; place < 7; ++place) {
+      EXPECT_FALSE(purchases(11).contains(q, whole.first[static_cast<size_t>(q * 7 + place)])) << "query " << q;
+    }
+  }
 }
 
 TEST_P(ScorersTest, WhatDoesNotFitIsRefused) {

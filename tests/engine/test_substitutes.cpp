@@ -112,6 +112,25 @@ TEST(Substitutes, PlantedPairsAreFound) {
   EXPECT_EQ(found.partners(0).size(), 8u - 1 - (found.find(0, 2).together < 3) - (found.find(0, 3).together < 3));
 }
 
+TEST(Substitutes, ComplementsAreOftenEnoughTogether) {
+  // One category: 0 and 1 always come together, the others independently.
+  const Receipts r = drawn([](std::mt19937& rng) {
+    std::vector<int32_t> items;
+    if (chance(rng, 0.1)) items = {0, 1};
+    for (const int32_t item : {2, 3, 4, 5}) {
+      if (chance(rng, 0.4)) items.push_back(item);
+    }
+    return items;
+  });
+  const std::vector<int32_t> category(6, 0);
+  RelationParams params;
+  params.min_together = r.relate(category).find(0, 1).together;
+  EXPECT_GT(params.min_together, 10);
+  EXPECT_EQ(r.relate(category, {}, params).kind(0, 1), PairKind::complement);
+  ++params.min_together;
+  EXPECT_EQ(r.relate(category, {}, params).kind(0, 1), PairKind::neither);
+}
+
 TEST(Substitutes, ProductsOfTwoSeasonsReplaceNothing) {
   // Half the baskets have 0 or 1. In one run they alternate at random; in the other, 0 comes in the first ten baskets
   // and 1 after them.

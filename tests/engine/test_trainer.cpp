@@ -172,6 +172,19 @@ TEST_P(TrainerTest, KeepsTheParametersOfTheBestEpoch) {
   }
 }
 
+TEST_P(TrainerTest, OfEqualEpochsTheFirstIsTheBest) {
+  TrainParams params = params_of(LossKind::softmax);
+  params.learning_rate = 0.0f;  // nothing changes
+  params.weight_decay = 0;
+  params.validate_every = 1;
+  params.patience = 3;
+  const TrainReport report = trained(PairForm::dot, params).report;
+  EXPECT_EQ(report.best_epoch, 1);
+  EXPECT_TRUE(report.stopped_early);
+  ASSERT_EQ(report.epochs.size(), 4u);
+  for (const EpochReport& epoch : report.epochs) EXPECT_EQ(epoch.best, epoch.epoch == 1);
+}
+
 TEST_P(TrainerTest, PatienceZeroTrainsOnAndKeepsTheLast) {
   TrainParams params = params_of(LossKind::softmax);
   params.learning_rate = 0.1f;

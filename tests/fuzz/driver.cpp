@@ -1,10 +1,11 @@
 // Runs a target on its corpus and on mutations of it. The same seed gives the same inputs. The input that is being
 // tried lies in a mapped file, which a crash leaves behind.
 //
-//   fuzz_csv CORPUS [--executions N] [--seed S] [--failed FILE]
+//   fuzz_csv CORPUS [--executions N] [--seed S] [--failed FILE] [--found FOLDER]
 //   fuzz_csv FILE          one input, as a crash left it
 //
-// With -fsanitize-coverage=trace-pc (scripts/fuzz.sh) an input that reaches new code joins the corpus.
+// With -fsanitize-coverage=trace-pc (scripts/fuzz.sh) an input that reaches new code joins the corpus. With --found it
+// is also written into that folder, and what is there already is part of the corpus.
 
 #include "tests/fuzz/driver.hpp"
 
@@ -199,14 +200,14 @@ class Mutator {
 };
 
 struct Arguments {
-  std::string corpus, failed;
+  std::string corpus, failed, found;
   int64_t executions = 2000;
   uint64_t seed = 1;
 };
 
 Arguments parse(int argc, char** argv) {
   Arguments arguments;
-  if (argc < 2 || argc % 2 != 0) fail("give a corpus, then --executions N, --seed S, --failed FILE");
+  if (argc < 2 || argc % 2 != 0) fail("give a corpus, then --executions N, --seed S, --failed FILE, --found FOLDER");
   arguments.corpus = argv[1];
   arguments.failed = std::filesystem::path(argv[0]).filename().string() + ".input";
   for (int i = 2; i + 1 < argc; i += 2) {
@@ -217,6 +218,8 @@ Arguments parse(int argc, char** argv) {
       arguments.seed = std::strtoull(argv[i + 1], nullptr, 10);
     } else if (option == "--failed") {
       arguments.failed = argv[i + 1];
+    } else if (option == "--found") {
+      arguments.found = argv[i + 1];
     } else {
       fail("no option " + std::string(option));
     }
@@ -232,17 +235,34 @@ void run_one(const Bytes& bytes) {
   }
 }
 
+/// Appends the inputs of a folder in the order of their names; returns how many.
+size_t add_inputs(const std::filesystem::path& folder, std::vector<Bytes>& corpus) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) files.push_back(entry.path());
+  std::ranges::sort(files);
+  for (const auto& file : files) corpus.push_back(read_input(file));
+  return files.size();
+}
+
+void write_input(const std::filesystem::path& path, const Bytes& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  if (!file.flush()) fail("cannot write " + path.string());
+}
+
 int run(const Arguments& arguments) {
   std::vector<Bytes> corpus;
   if (!std::filesystem::is_directory(arguments.corpus)) {
     run_one(read_input(arguments.corpus));
     return 0;
   }
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(arguments.corpus)) files.push_back(entry.path());
-  std::ranges::sort(files);
-  for (const auto& file : files) corpus.push_back(read_input(file));
+  add_inputs(arguments.corpus, corpus);
   if (corpus.empty()) fail("no corpus in " + arguments.corpus);
+  size_t n_found = 0;
+  if (!arguments.found.empty()) {
+    std::filesystem::create_directories(arguments.found);
+    n_found = add_inputs(arguments.found, corpus);
+  }
 
   LastInput last(arguments.failed);
   Mutator mutator(arguments.seed);
@@ -259,7 +279,12 @@ int run(const Arguments& arguments) {
     run_one(bytes);
     slowest = std::max(slowest, std::chrono::duration<double>(clock() - since).count());
     if (slowest > kMaxSeconds) fail("an input takes " + std::to_string(slowest) + " s");
-    if (reached_new && execution >= static_cast<int64_t>(n_given)) corpus.push_back(bytes);
+    if (reached_new && execution >= static_cast<int64_t>(n_given)) {
+      corpus.push_back(bytes);
+      if (!arguments.found.empty()) {
+        write_input(std::filesystem::path(arguments.found) / (std::to_string(++n_found) + ".input"), bytes);
+      }
+    }
     struct rusage used {};
     if (execution % 64 == 0 && ::getrusage(RUSAGE_SELF, &used) == 0 && used.ru_maxrss > kMaxKib) {
       fail("more than 3 GiB of memory");

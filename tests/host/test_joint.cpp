@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/models/registry.hpp"
 #include "host/app/bundle_quality.hpp"
 #include "host/app/joint.hpp"
 #include "host/app/quality.hpp"
+#include "host/app/search_setup.hpp"
 #include "host/app/searches.hpp"
 #include "host/app/training.hpp"
 #include "kernels/core/error.hpp"
@@ -52,6 +54,10 @@ TEST(TrainModel, HoldsBackATenthWhereNothingIsHeldOut) {
     EXPECT_TRUE(without.training.calibrated) << model;
     EXPECT_NE(std::as_const(without.session).model().calibration.slope, 1.0) << model;
     EXPECT_FALSE(without.training.report.chosen.empty()) << model;
+    if (config.model.preference == "personal") {
+      // As on the nine tenths; on their own the usual 90 days would be taken.
+      EXPECT_NE(without.training.report.chosen.at("half_life_days"), 90.0);
+    }
     EXPECT_EQ(ShopRun(config).training.held_back_baskets, 0) << model;
   }
 }
@@ -141,6 +147,56 @@ TEST(JointModel, AtLeastTwoByHand) {
   EXPECT_NEAR(joint.at_least_two({0, 1}, {0.4, 0.5}), 0.4 * 0.5 * 0.5, 1e-12);
   joint.dependence.user_offset = 10.0f;  // bought together whenever it can be: as often as the rarer
   EXPECT_NEAR(joint.at_least_two({0, 1}, {0.4, 0.5}), 0.4, 1e-12);
+}
+
+TEST(ChanceTable, ExpectedBasketsAreBasketsTimesTheChance) {
+  const ShopRun run(quick());
+  const SearchSetup setup(run.session);
+  const ChanceTable table(setup);
+  const JointModel& joint = run.session.joint();
+  const Bundle bundle{-1, {0, 1, 2}, {}, 0.0f, 1.0f, 0.0f};
+  for (const double factor : {1.0, 1.5, 1e9}) {
+    const UserChances users = table.of_bundle(bundle, factor);
+    ASSERT_EQ(users.baskets.size(), 12u);
+    double most = 0.0;
+    for (size_t u = 0; u < 12; ++u) {
+      const double baskets = static_cast<double>(joint.chances.expected_baskets[u]);
+      EXPECT_NEAR(baskets, 3.0, 0.5) << "a basket a week, in three weeks";
+      // In each of the expected baskets alike: 1 - (1 - p)^baskets is the chance of one or more.
+      const double chance = users.baskets[u] / baskets;
+      EXPECT_NEAR(users.buys[u], 1.0 - std::pow(1.0 - std::min(chance, 1.0), baskets), 1e-9) << "user " << u;
+      most = std::max(most, chance);
+    }
+    EXPECT_LE(most, 1.0 + 1e-12);
+    EXPECT_GT(most, 0.3);
+  }
+}
+
+TEST(Reasons, ThePartnerIsTheOneWithTheGreatestLift) {
+  const ShopRun run(quick());
+  int64_t n_with = 0, n_without = 0;
+  for (int32_t user = 0; user < 12; ++user) {
+    Bundle bundle{user, {0, 1, 3, 5}, {}, 0.0f, 1.0f, 0.0f};
+    const std::vector<Reason> reasons = reasons_of(run.session, bundle);
+    ASSERT_EQ(reasons.size(), 4u);
+    for (size_t m = 0; m < 4; ++m) {
+      int32_t partner = -1;
+      double lift = 1.0;  // less is no reason
+      for (const int32_t other : bundle.items) {
+        if (other == bundle.items[m]) continue;
+        const double of_pair = run.session.pair_counts().measure(association::Measure::lift, bundle.items[m], other);
+        if (of_pair > lift) {
+          lift = of_pair;
+          partner = other;
+        }
+      }
+      EXPECT_EQ(reasons[m].partner, partner) << "item " << bundle.items[m];
+      EXPECT_EQ(reasons[m].lift, partner < 0 ? 0.0 : lift);
+      (partner < 0 ? n_without : n_with) += 1;
+    }
+  }
+  EXPECT_GT(n_with, 0);
+  EXPECT_GT(n_without, 0);
 }
 
 TEST(SearchCatalog, SaysWhyThereAreFewerBundlesThanAskedFor) {
