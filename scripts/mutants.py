@@ -126,6 +126,32 @@ FAULTS = [
     ("host/report/tables.cpp", "offer.audience, std::isnan(offer.expected_baskets)", "offer.price, std::isnan(offer.expected_baskets)"),
     ("host/config/config.cpp", "if (!read || *read < low || *read > high) return false;", "if (!read || *read < low || *read / 2 > high) return false;"),
     ("host/cli/present.cpp", 'epoch.best ? "  best" : ""', '""'),
+    # host: what is refused, since it means nothing
+    *[("host/app/needed_data.cpp", asked, "false") for asked in (
+        "std::isfinite(search.budget)", "search.weight_revenue != 0.0", "terms.revenue != 0.0 || terms.margin != 0.0",
+        'discount.by == "search"', "discount.margin_floor != 0.0", "changed(&D::cost_share)", "changed(&D::own_response)",
+        "changed(&D::cross_response)", "changed(&D::uplift)", "search.anchor_days != usual.search.anchor_days",
+        "config.model.recency_days != usual.model.recency_days", 'config.model_settings.contains("personal.half_life_days")',
+        "evaluate.decay_days != usual.evaluate.decay_days", "!search.categories.empty()", "search.min_categories > 1",
+        'config.associate.category_rule != "any"', "!config.associate.category_pairs.empty()")],
+    ("host/cli/program.cpp", "if (std::ranges::find(values, std::string()) != values.end()) return", "if (values.size() > 99) return"),
+    ("host/cli/program.cpp", 'std::ranges::count(option->results(), "-") > 0', "option->results().size() > 99"),
+    ("host/cli/program.cpp", "if (std::ranges::find(once, id) == once.end()) once", "once"),
+    ("host/cli/program.cpp", "if (now - first > kSameRequestMilliseconds) _exit", "if (now - first >= 0) _exit"),
+    ("host/data/unknown_ids.cpp", "if (policy_ == UnknownPolicy::refuse) {", "if (policy_ != UnknownPolicy::refuse) {"),
+    ("host/data/unknown_ids.cpp", "if (kind->known > 0 || kind->n_unknown == 0) continue;", "if (kind->known >= 0 || kind->n_unknown == 0) continue;"),
+    ("engine/io/folder.cpp", "if (const std::string foreign = foreign_file(target, try_manifest(target)); !foreign.empty()) {", "if (const std::string foreign = foreign_file(target, try_manifest(target)); foreign.size() > 9999) {"),
+    ("engine/io/claim.cpp", "if (!fs::is_symlink(fs::symlink_status(target, error))) return target;", "if (!fs::is_symlink(fs::symlink_status(target, error)) || !error) return target;"),
+    ("engine/io/claim.cpp", "if (!partials_of(behind, /*aside=*/true).empty()) return behind;", "if (partials_of(behind, /*aside=*/true).size() < 99) return behind;"),
+    # host and engine: what steers a terminal, and what a spreadsheet would run
+    ("engine/io/standard_streams.cpp", "code < 0x20 ? code != '\\n' && code != '\\t' :", "code < 0x1b ? code != '\\n' && code != '\\t' :"),
+    ("engine/io/standard_streams.cpp", "(code >= 0x202a && code <= 0x202e)", "(code > 0x202a && code < 0x202e)"),
+    ("engine/io/standard_streams.cpp", "(code >= 0x2066 && code <= 0x2069)", "(code > 0x2066 && code < 0x2069)"),
+    ("host/report/csv_cells.cpp", '"=+-@\\t\\r"', '"=+-@"'),
+    ("host/report/csv_cells.cpp", '"=+-@', '"='),
+    ("host/report/csv_cells.cpp", "guard_ && looks_like_formula(value)", "looks_like_formula(value)"),
+    ("host/report/csv_cells.cpp", "value.front() != ' ' &&", "value.front() != '_' &&"),
+    ("host/report/csv_cells.cpp", 'value.find_first_of(";\\"")', "value.find_first_of(';')"),
 ]
 
 # A fault that no test can see, with the reason. None at present.
