@@ -48,7 +48,7 @@ for ((round = 1; round <= rounds; ++round)); do
     *) echo "round $round: exit codes $codes" >&2; cat ./*.err >&2; exit 1 ;;
   esac
   # Reading it checks the sums of all its files.
-  "$program" train data --out model --set model.preference=personal --quiet 2>train.err || { cat train.err >&2; exit 1; }
+  "$program" train data --out model --set model.preference=personal --quiet >train.out 2>train.err || { cat train.err >&2; exit 1; }
 done
 left=$(find . -maxdepth 1 -name 'data?*' | wc -l)
 echo "$rounds rounds: $one with one of the two refused, $both with one after the other; all readable; $left files left beside"
