@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Fuzzes the readers of files for long, led by the code that an input reaches, in two passes for each target:
-#   fast     EXECUTIONS inputs, optimised, with the assertions of the standard library; what reaches new code is kept in
+# Fuzzes the readers of files for long, in three passes for each target:
+#   led      one in ten of EXECUTIONS, led by the code that an input reaches; what reaches new code is kept in
 #            build/fuzz/found
-#   checked  one in a hundred as many under AddressSanitizer and UndefinedBehaviorSanitizer, which are some fifty times
-#            slower: all that was found, then mutations of it
+#   fast     EXECUTIONS inputs, optimised, with the assertions of the standard library: mutations of all that was found
+#   checked  one in a hundred under AddressSanitizer and UndefinedBehaviorSanitizer, which are some fifty times slower
 # Prints the executions of each target. An input that ends in a fault stays in build/fuzz.
 #
 #   ./scripts/fuzz.sh [EXECUTIONS [TARGET...]]    of each target (10,000,000 if it is not given); all targets
 #   SEED=2 ./scripts/fuzz.sh                      other inputs
-#   build/fuzz/checked/bin/fuzz_csv build/fuzz/fuzz_csv.input     one input again
+#   build/fuzz/checked/bin/fuzz_csv build/fuzz/fuzz_csv.input      one input again
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,11 +25,12 @@ done
 # The flags of the build type, not of the compiler: the trial programs of CMake have nobody to call.
 build() {
   cmake --preset "$2" -B "build/fuzz/$1" -DSHEAF_TESTS=ON -DSHEAF_BENCH=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="$3 -g1 -fsanitize-coverage=trace-pc" >/dev/null
+    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="$3 -g1" >/dev/null
   cmake --build "build/fuzz/$1" --target "${targets[@]}"
 }
+build led cpu "-O2 -D_GLIBCXX_ASSERTIONS -fsanitize-coverage=trace-pc"
 build fast cpu "-O2 -D_GLIBCXX_ASSERTIONS"
-build checked cpu-asan -O1
+build checked cpu-asan "-O1 -fsanitize-coverage=trace-pc"
 
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=0 UBSAN_OPTIONS=print_stacktrace=1
 run() {
@@ -44,6 +45,7 @@ run() {
 }
 status=0
 for target in "${targets[@]}"; do
-  run fast "$target" "$executions" && run checked "$target" "$((executions / 100 + 1000))" || status=1
+  run led "$target" "$((executions / 10 + 1000))" && run fast "$target" "$executions" &&
+    run checked "$target" "$((executions / 100 + 1000))" || status=1
 done
 exit "$status"

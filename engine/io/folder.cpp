@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/data/shown.hpp"
 #include "engine/io/file_io.hpp"
 #include "engine/io/standard_streams.hpp"
 #include "kernels/core/error.hpp"
@@ -189,9 +190,9 @@ nlohmann::json read_folder(const fs::path& path, const std::string& kind, std::i
   const nlohmann::json manifest = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   const std::string found = kind_of(manifest);
   if (found.empty()) fail("manifest.json is damaged");
-  if (!kind.empty() && found != kind) fail(fmt::format("holds kind '{}', expected '{}'", found, kind));
+  if (!kind.empty() && found != kind) fail(fmt::format("holds kind '{}', expected '{}'", text::shown(found), kind));
   if (!manifest.contains("version") || manifest["version"] != kFolderVersion) {
-    const std::string version = manifest.value("version", nlohmann::json()).dump();
+    const std::string version = text::shown(manifest.value("version", nlohmann::json()).dump());
     throw DataError(fmt::format("{}: version {}, this program reads {}", path.string(), version, kFolderVersion),
                     "another version of Sheaf wrote it: run the command that made it again (import, train, ..)");
   }
@@ -203,16 +204,17 @@ nlohmann::json read_folder(const fs::path& path, const std::string& kind, std::i
   for (const auto& [name, sealed] : manifest["files"].items()) {
     if (!is_inside(name) || !sealed.is_object() || !sealed.contains("bytes") || !sealed["bytes"].is_number_unsigned() ||
         !sealed.contains("sha256") || !sealed["sha256"].is_string()) {
-      fail(fmt::format("manifest.json: the entry of '{}' is damaged", name));
+      fail(fmt::format("manifest.json: the entry of '{}' is damaged", text::shown(name)));
     }
     const fs::path file = path / name;
-    if (!fs::is_regular_file(file, error)) fail(fmt::format("{} is missing", name));
+    if (!fs::is_regular_file(file, error)) fail(fmt::format("{} is missing", text::shown(name)));
     const auto expected = sealed["bytes"].get<uintmax_t>();
     const uintmax_t bytes = fs::file_size(file, error);
-    if (bytes != expected) fail(fmt::format("{}: expected {} bytes, found {}", name, expected, bytes));
+    if (bytes != expected) fail(fmt::format("{}: expected {} bytes, found {}", text::shown(name), expected, bytes));
     const std::string hash = sha256_file(file);
     if (hash != sealed["sha256"].get<std::string>()) {
-      fail(fmt::format("{}: sha256 {}, expected {}", name, hash, sealed["sha256"].get<std::string>()));
+      fail(fmt::format("{}: sha256 {}, expected {}", text::shown(name), hash,
+                       text::shown(sealed["sha256"].get<std::string>(), hash.size())));
     }
   }
   return manifest;

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <vector>
 
+#include "engine/data/shown.hpp"
 #include "engine/io/file_io.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -110,8 +111,8 @@ int64_t count_at(const nlohmann::json& manifest, const char* key, int64_t least)
   const nlohmann::json found = manifest.contains(key) ? manifest[key] : nlohmann::json();
   // Beyond 2^63 get<int64_t>() wraps to a negative number.
   if (!found.is_number_integer() || found.get<int64_t>() < least || found.get<int64_t>() > kMost) {
-    throw DataError(
-        fmt::format("manifest.json: {} is {}, expected a whole number from {} to {}", key, found.dump(), least, kMost));
+    throw DataError(fmt::format("manifest.json: {} is {}, expected a whole number from {} to {}", key,
+                                text::shown(found.dump()), least, kMost));
   }
   return found.get<int64_t>();
 }
@@ -119,7 +120,7 @@ int64_t count_at(const nlohmann::json& manifest, const char* key, int64_t least)
 double number_at(const nlohmann::json& manifest, const char* key) {
   const nlohmann::json found = manifest.contains(key) ? manifest[key] : nlohmann::json();
   if (!found.is_number() || !std::isfinite(found.get<double>())) {
-    throw DataError(fmt::format("manifest.json: {} is {}, expected a number", key, found.dump()));
+    throw DataError(fmt::format("manifest.json: {} is {}, expected a number", key, text::shown(found.dump())));
   }
   return found.get<double>();
 }
