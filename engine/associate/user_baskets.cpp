@@ -8,19 +8,19 @@
 namespace sheaf {
 namespace {
 
-size_t at(int64_t i) { return static_cast<size_t>(i); }
+size_t as_index(int64_t i) { return static_cast<size_t>(i); }
 
 /// Row r gets the indices n with row_of(n) == r in ascending order.
 template <class RowOf>
 HostCsr indices_by_row(int64_t n_rows, int64_t n, const RowOf& row_of) {
   HostCsr rows;
   rows.n_columns = n;
-  rows.row_offsets.assign(at(n_rows) + 1, 0);
-  for (int64_t k = 0; k < n; ++k) ++rows.row_offsets[at(row_of(k)) + 1];
+  rows.row_offsets.assign(as_index(n_rows) + 1, 0);
+  for (int64_t k = 0; k < n; ++k) ++rows.row_offsets[as_index(row_of(k)) + 1];
   std::partial_sum(rows.row_offsets.begin(), rows.row_offsets.end(), rows.row_offsets.begin());
-  rows.columns.resize(at(n));
+  rows.columns.resize(as_index(n));
   std::vector<int64_t> next(rows.row_offsets.begin(), rows.row_offsets.end() - 1);
-  for (int64_t k = 0; k < n; ++k) rows.columns[at(next[at(row_of(k))]++)] = static_cast<int32_t>(k);
+  for (int64_t k = 0; k < n; ++k) rows.columns[as_index(next[as_index(row_of(k))]++)] = static_cast<int32_t>(k);
   return rows;
 }
 
@@ -37,14 +37,15 @@ UserBaskets::UserBaskets(const HostCsr& baskets, std::span<const int32_t> user, 
 }
 
 void UserBaskets::put_in_order() {
-  order_.resize(at(baskets_.n_rows()));
+  order_.resize(as_index(baskets_.n_rows()));
   std::iota(order_.begin(), order_.end(), 0);
-  std::ranges::stable_sort(
-      order_, {}, [this](int32_t basket) { return std::pair(basket_user_[at(basket)], basket_time_[at(basket)]); });
+  std::ranges::stable_sort(order_, {}, [this](int32_t basket) {
+    return std::pair(basket_user_[as_index(basket)], basket_time_[as_index(basket)]);
+  });
   HostCsr ordered;
   ordered.n_columns = baskets_.n_columns;
   for (const int32_t basket : order_) {
-    user_.push_back(basket_user_[at(basket)]);
+    user_.push_back(basket_user_[as_index(basket)]);
     const auto items = baskets_.row(basket);
     ordered.columns.insert(ordered.columns.end(), items.begin(), items.end());
     ordered.row_offsets.push_back(ordered.nnz());
@@ -53,8 +54,8 @@ void UserBaskets::put_in_order() {
 }
 
 void UserBaskets::weigh() {
-  std::vector<double> squares(at(n_users_));
-  all_widths_.assign(at(n_users_), 0.0);
+  std::vector<double> squares(as_index(n_users_));
+  all_widths_.assign(as_index(n_users_), 0.0);
   std::vector<int32_t> kinds;
   for (int32_t place = 0; place < n_places(); ++place) {
     kinds.clear();
@@ -69,10 +70,10 @@ void UserBaskets::weigh() {
     std::ranges::sort(kinds);
     width += static_cast<double>(std::unique(kinds.begin(), kinds.end()) - kinds.begin());
     width_.push_back(width);
-    all_widths_[at(user(place))] += width;
-    squares[at(user(place))] += width * width;
+    all_widths_[as_index(user(place))] += width;
+    squares[as_index(user(place))] += width * width;
   }
-  spread_.assign(at(n_users_), 0.0);
+  spread_.assign(as_index(n_users_), 0.0);
   for (size_t u = 0; u < spread_.size(); ++u) {
     if (all_widths_[u] > 0) spread_[u] = squares[u] / (all_widths_[u] * all_widths_[u]);
   }
@@ -90,7 +91,7 @@ void UserBaskets::list_purchases() {
   }
   std::ranges::sort(purchases_, {}, [this](const Purchase& p) { return std::tuple(p.user, category(p.item), p.item); });
   bought_ = indices_by_row(n_items(), static_cast<int64_t>(purchases_.size()),
-                           [this](int64_t p) { return purchases_[at(p)].item; });
+                           [this](int64_t p) { return purchases_[as_index(p)].item; });
 }
 
 UserBaskets::Count UserBaskets::switches(int32_t i, int32_t j) const {
@@ -127,17 +128,17 @@ void UserBaskets::add_follows(int32_t first, int32_t then, int64_t seconds, Coun
   const auto purchases = bought(then);
   auto purchase = purchases.begin();  // of the user at hand
   auto other = others.begin();        // the first place that is not before the one at hand
-  const auto time = [this](int32_t place) { return basket_time_[at(order_[at(place)])]; };
+  const auto time = [this](int32_t place) { return basket_time_[as_index(order_[as_index(place)])]; };
   for (const int32_t place : places(first)) {
     const int32_t next = place + 1;
     if (next == n_places() || user(next) != user(place) || time(next) - time(place) > seconds) continue;
     while (other != others.end() && *other < place) ++other;
     if (other != others.end() && *other == place) continue;
-    while (purchase != purchases.end() && purchases_[at(*purchase)].user < user(place)) ++purchase;
-    if (purchase == purchases.end() || purchases_[at(*purchase)].user != user(place)) continue;
+    while (purchase != purchases.end() && purchases_[as_index(*purchase)].user < user(place)) ++purchase;
+    if (purchase == purchases.end() || purchases_[as_index(*purchase)].user != user(place)) continue;
     count.observed += other != others.end() && *other == next;
-    count.expected +=
-        std::min(1.0, purchases_[at(*purchase)].baskets * width_[at(next)] / all_widths_[at(user(place))]);
+    count.expected += std::min(
+        1.0, purchases_[as_index(*purchase)].baskets * width_[as_index(next)] / all_widths_[as_index(user(place))]);
   }
 }
 

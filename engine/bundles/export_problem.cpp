@@ -11,7 +11,7 @@
 namespace sheaf {
 namespace {
 
-constexpr size_t kBatch = 256;  // problems on the device at a time
+constexpr size_t kProblemsAtOnce = 256;  // problems on the device at a time
 
 /// The shortest decimal number that reads as the float, as a double: 2.99 for 2.99f. So sums of prices meet a budget as
 /// they do on paper.
@@ -83,10 +83,10 @@ std::vector<ExportedProblem> problems_of_users(Context& context, const Scorer& s
                                                const SearchParams& params, const std::vector<int32_t>& users) {
   const UserCandidates candidates(context, scorer, space, params, users);
   std::vector<ExportedProblem> built;
-  for (size_t first = 0; first < users.size(); first += kBatch) {
+  for (size_t first = 0; first < users.size(); first += kProblemsAtOnce) {
     check_interrupt("the building of problems");
-    append_problems(context, space, params, candidates.batch(first, std::min(users.size(), first + kBatch)), false,
-                    built);
+    append_problems(context, space, params, candidates.batch(first, std::min(users.size(), first + kProblemsAtOnce)),
+                    false, built);
   }
   return built;
 }
@@ -97,9 +97,9 @@ std::vector<ExportedProblem> problems_around_anchors(Context& context, const Sea
                                                      const std::vector<float>& probability) {
   std::vector<ExportedProblem> built;
   const size_t n_partners = anchors.empty() ? 0 : partners.size() / anchors.size();
-  for (size_t first = 0; first < anchors.size(); first += kBatch) {
+  for (size_t first = 0; first < anchors.size(); first += kProblemsAtOnce) {
     check_interrupt("the building of problems");
-    const size_t count = std::min(anchors.size() - first, kBatch);
+    const size_t count = std::min(anchors.size() - first, kProblemsAtOnce);
     append_problems(context, space, params,
                     anchor_candidates(space, params, std::span(anchors).subspan(first, count),
                                       std::span(partners).subspan(first * n_partners, count * n_partners), probability),

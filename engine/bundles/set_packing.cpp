@@ -12,11 +12,11 @@
 namespace sheaf {
 namespace {
 
-constexpr int64_t kSteps = 200;  // of the prices
-constexpr int64_t kPasses = 20;  // of the exchanges
-constexpr ptrdiff_t kNext = 32;  // best columns of an item that are tried where one has left
-constexpr double kSlack = 1e-9;  // of demands that fill a stock, relative
-constexpr double kGain = 1e-12;  // an exchange is worth more than this share of the value
+constexpr int64_t kPriceSteps = 200;  // of the prices
+constexpr int64_t kPasses = 20;       // of the exchanges
+constexpr ptrdiff_t kNext = 32;       // best columns of an item that are tried where one has left
+constexpr double kSlack = 1e-9;       // of demands that fill a stock, relative
+constexpr double kGain = 1e-12;       // an exchange is worth more than this share of the value
 
 int64_t shared(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
   int64_t n = 0;
@@ -247,7 +247,7 @@ class Dual {
 
   /// `value` is that of a choice: steps are towards it (Polyak, 1969).
   Prices run(double value) {
-    for (int64_t step = 0; step < kSteps; ++step) {
+    for (int64_t step = 0; step < kPriceSteps; ++step) {
       const std::vector<int64_t> taken = best_response();
       double bound = 0.0, length = 0.0;
       for (const int64_t c : taken) bound += reduced_[static_cast<size_t>(c)];

@@ -1,8 +1,9 @@
 #include "engine/evaluate/bundle_eval.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <span>
+
+#include "engine/evaluate/ratio.hpp"
 
 namespace sheaf {
 namespace {
@@ -19,8 +20,6 @@ int64_t common_items(std::span<const int32_t> a, std::span<const int32_t> b) {
   }
   return common;
 }
-
-double ratio(double part, double whole) { return whole > 0 ? part / whole : std::numeric_limits<double>::quiet_NaN(); }
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "engine/evaluate/ratio.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/philox.hpp"
 
@@ -14,8 +15,6 @@ namespace sheaf {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
-double ratio(double part, double whole) { return whole > 0 ? part / whole : kNaN; }
 
 uint64_t pair_of(int32_t i, int32_t j) {
   return (static_cast<uint64_t>(static_cast<uint32_t>(std::min(i, j))) << 32) | static_cast<uint32_t>(std::max(i, j));

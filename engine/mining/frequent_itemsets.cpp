@@ -20,9 +20,9 @@ int64_t count_common(const Bits& a, const Bits& b) {
   return n;
 }
 
-class Miner {
+class ItemsetMiner {
  public:
-  Miner(const HostCsr& baskets, const MiningParams& params) : params_(params) {
+  ItemsetMiner(const HostCsr& baskets, const MiningParams& params) : params_(params) {
     std::vector<int64_t> support(static_cast<size_t>(baskets.n_columns), 0);
     for (const int32_t item : baskets.columns) ++support[static_cast<size_t>(item)];
     std::vector<int32_t> place(support.size(), -1);
@@ -125,7 +125,7 @@ void check(const HostCsr& baskets, const MiningParams& params) {
 
 std::vector<Itemset> frequent_itemsets(const HostCsr& baskets, const MiningParams& params) {
   check(baskets, params);
-  Miner miner(baskets, params);
+  ItemsetMiner miner(baskets, params);
   if (miner.mine()) return miner.take();
   throw UsageError(
       fmt::format("more than {} itemsets are in {} baskets or more", params.max_itemsets, params.min_support),
@@ -135,7 +135,7 @@ std::vector<Itemset> frequent_itemsets(const HostCsr& baskets, const MiningParam
 std::vector<Itemset> most_frequent_itemsets(const HostCsr& baskets, MiningParams params, int64_t* used) {
   check(baskets, params);
   for (;; params.min_support *= 2) {
-    Miner miner(baskets, params);
+    ItemsetMiner miner(baskets, params);
     if (!miner.mine()) continue;
     if (used) *used = params.min_support;
     return miner.take();

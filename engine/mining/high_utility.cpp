@@ -51,9 +51,9 @@ void check(const UtilityTransactions& transactions, const UtilityParams& params)
   }
 }
 
-class Miner {
+class UtilityMiner {
  public:
-  Miner(Context& context, const UtilityTransactions& transactions, const UtilityParams& params)
+  UtilityMiner(Context& context, const UtilityTransactions& transactions, const UtilityParams& params)
       : context_(context),
         rows_(transactions.rows),
         utilities_(transactions.utilities),
@@ -267,7 +267,7 @@ class Miner {
 std::vector<UtilitySet> high_utility_sets(Context& context, const UtilityTransactions& transactions,
                                           const UtilityParams& params) {
   check(transactions, params);
-  return Miner(context, transactions, params).run();
+  return UtilityMiner(context, transactions, params).run();
 }
 
 }  // namespace sheaf

@@ -20,8 +20,8 @@
 namespace sheaf {
 namespace {
 
-constexpr double kUsual = 200.0;                                                // one of those tried
-constexpr double kTries[] = {20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0};  // of l2, where validation chooses
+constexpr double kUsualL2 = 200.0;                                                // one of those tried
+constexpr double kTriedL2[] = {20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0};  // of l2, where validation chooses
 
 class Ease final : public Recommender {
  public:
@@ -49,7 +49,7 @@ class Ease final : public Recommender {
     const Buffer<float> gram = gram_matrix(context);
     Buffer<float> kept;
     FitReport report = choose_on_validation(
-        context, data, options, {.section = "ease", .key = "l2", .given = l2_, .usual = kUsual, .tries = kTries},
+        context, data, options, {.section = "ease", .key = "l2", .given = l2_, .usual = kUsualL2, .tries = kTriedL2},
         [&](double l2) {
           similarity_ = Buffer<float>();  // one less at a time
           similarity_ = solve(context, gram, l2);

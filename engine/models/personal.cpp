@@ -15,8 +15,8 @@
 namespace sheaf {
 namespace {
 
-constexpr double kUsual = 90.0;                                                // one of those tried
-constexpr double kTries[] = {7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0, 1e6};  // days, where validation chooses
+constexpr double kUsualDays = 90.0;                                                // one of those tried
+constexpr double kTriedDays[] = {7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0, 1e6};  // days, where validation chooses
 constexpr double kSecondsPerDay = 86400.0;
 
 class Personal final : public Recommender {
@@ -42,7 +42,11 @@ class Personal final : public Recommender {
     set_size(data.n_users, data.catalog.n_items);
     FitReport report = choose_on_validation(
         context, data, options,
-        {.section = "personal", .key = "half_life_days", .given = half_life_days_, .usual = kUsual, .tries = kTries},
+        {.section = "personal",
+         .key = "half_life_days",
+         .given = half_life_days_,
+         .usual = kUsualDays,
+         .tries = kTriedDays},
         [&](double half_life) {
           learn(purchases, half_life);
           return scorer(context);

@@ -13,7 +13,7 @@ namespace sheaf {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kRounding = 1e-11;  // of all terms' sizes: what rounding may hide is searched
+constexpr double kValueRounding = 1e-11;  // of all terms' sizes: what rounding may hide is searched
 constexpr int64_t kNodesBetweenClocks = 2048;
 
 /// What the candidates from one place of the order on can add to a limit.
@@ -46,7 +46,7 @@ class Branches {
     double magnitude = 0.0;
     for (const double a : problem.linear) magnitude += std::abs(a);
     for (const double a : problem.pair) magnitude += std::abs(a);
-    margin_ = problem.integral ? -0.5 : magnitude * kRounding;
+    margin_ = problem.integral ? -0.5 : magnitude * kValueRounding;
   }
 
   BundleAnswer run() {

@@ -13,7 +13,7 @@
 namespace sheaf {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 
 using Change = std::function<void(BundleProblem&)>;
 
@@ -69,12 +69,12 @@ class Constraints {
     const std::string name = limit.name.empty() ? fmt::format("limit {}", r) : limit.name;
     if (std::isfinite(limit.upper)) {
       add(
-          fmt::format("{} <= {}", name, limit.upper), [r](BundleProblem& p) { p.limits[r].upper = kInfinity; },
+          fmt::format("{} <= {}", name, limit.upper), [r](BundleProblem& p) { p.limits[r].upper = kNoLimit; },
           limit.upper, limit.weights, true);
     }
     if (std::isfinite(limit.lower)) {
       add(
-          fmt::format("{} >= {}", name, limit.lower), [r](BundleProblem& p) { p.limits[r].lower = -kInfinity; },
+          fmt::format("{} >= {}", name, limit.lower), [r](BundleProblem& p) { p.limits[r].lower = -kNoLimit; },
           limit.lower, limit.weights, false);
     }
   }

@@ -12,10 +12,10 @@
 namespace sheaf {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kRounding = 1e-10;  // of the sum of all terms' sizes: far above what 2^16 additions lose
-constexpr int64_t kGrain = 32;       // inner problems a thread takes: fewer cost less than waking another
-constexpr int64_t kPatience = 15;    // steps without progress before they are halved
+constexpr double kUnbounded = std::numeric_limits<double>::infinity();
+constexpr double kBoundRounding = 1e-10;  // of the sum of all terms' sizes: far above what 2^16 additions lose
+constexpr int64_t kGrain = 32;            // inner problems a thread takes: fewer cost less than waking another
+constexpr int64_t kPatience = 15;         // steps without progress before they are halved
 
 /// sum of weight <= upper.
 struct Knapsack {
@@ -73,10 +73,10 @@ class Relaxation {
     std::vector<int32_t> order;
     for (size_t i = 0; i < n_; ++i) {
       const bool self = static_cast<int64_t>(i) == beside;
-      const bool closed = out_[i] != 0 || profit[i] == -kInfinity ||
+      const bool closed = out_[i] != 0 || profit[i] == -kUnbounded ||
                           (beside >= 0 && !self && conflict_[static_cast<size_t>(beside) * n_ + i] != 0);
       if (fixed[i] != 0) {
-        if (closed) return {-kInfinity, {}};
+        if (closed) return {-kUnbounded, {}};
         if (!self) sum += profit[i];
       } else if (!closed) {
         open[i] = 1;
@@ -88,7 +88,7 @@ class Relaxation {
       Choice other = fill(knapsack, profit, fixed, open, order);
       if (other.value < least.value) least = std::move(other);
     }
-    if (least.value == -kInfinity) return least;
+    if (least.value == -kUnbounded) return least;
     least.value += sum;
     for (size_t i = 0; i < n_; ++i) {
       if (fixed[i] != 0) least.part[i] = 1.0;
@@ -119,9 +119,9 @@ class Relaxation {
     for (size_t i = 0; i < n_; ++i) {
       if (fixed[i] == 0) continue;
       --room;
-      if (category_[i] >= 0 && --left[static_cast<size_t>(category_[i])] < 0) return {-kInfinity, {}};
+      if (category_[i] >= 0 && --left[static_cast<size_t>(category_[i])] < 0) return {-kUnbounded, {}};
     }
-    if (room < 0) return {-kInfinity, {}};
+    if (room < 0) return {-kUnbounded, {}};
     const bool all = category_max_.empty() && room >= static_cast<int64_t>(order.size());
     if (!all) {
       std::ranges::sort(order,
@@ -147,7 +147,7 @@ class Relaxation {
       if (fixed[i] != 0) room -= knapsack.weight[i];
       if (open[i] != 0 && knapsack.weight[i] < 0.0) room -= knapsack.weight[i];
     }
-    if (room < 0.0) return {-kInfinity, {}};
+    if (room < 0.0) return {-kUnbounded, {}};
     std::vector<std::pair<double, int32_t>> order;
     for (const int32_t id : wanted) {
       const auto i = static_cast<size_t>(id);
@@ -248,21 +248,21 @@ UpperBound upper_bound(Context& context, const BundleProblem& problem, const Bou
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   Split split(problem);
-  UpperBound result{kInfinity, 0, 0.0};
+  UpperBound result{kUnbounded, 0, 0.0};
   double factor = 1.0;
   int64_t since = 0;
   const auto rounded = [&](double bound) {
-    const double safe = bound + kRounding * split.magnitude();
+    const double safe = bound + kBoundRounding * split.magnitude();
     return problem.integral ? std::floor(safe) : safe;
   };
   while (true) {
     check_interrupt("the upper bound");
     const double raw = split.evaluate(context);
-    const double bound = raw == -kInfinity ? raw : rounded(raw);
+    const double bound = raw == -kUnbounded ? raw : rounded(raw);
     ++result.steps;
     since = bound < result.bound ? 0 : since + 1;
     result.bound = std::min(result.bound, bound);
-    if (raw == -kInfinity || (params.has_value && result.bound <= params.value)) break;
+    if (raw == -kUnbounded || (params.has_value && result.bound <= params.value)) break;
     if (result.steps >= params.steps || (params.time_limit > 0.0 && seconds() >= params.time_limit)) break;
     if (since >= kPatience) {
       factor *= 0.5;
@@ -278,7 +278,7 @@ UpperBound upper_bound(Context& context, const BundleProblem& problem, const Bou
 
 double gap_of(double bound, double value) {
   if (bound <= value) return 0.0;
-  return value == 0.0 ? kInfinity : (bound - value) / std::abs(value);
+  return value == 0.0 ? kUnbounded : (bound - value) / std::abs(value);
 }
 
 }  // namespace sheaf

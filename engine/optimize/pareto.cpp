@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kMaxGenerations = 100000;
 
-[[noreturn]] void wrong(const std::string& what, const std::string& mend) {
+[[noreturn]] void wrong_front(const std::string& what, const std::string& mend) {
   throw UsageError("bundle problem: " + what, mend);
 }
 
@@ -32,10 +32,10 @@ BundleProblem with_terms(const BundleProblem& rules, const Objective& objective)
 
 void check(const FrontParams& params) {
   if (params.population < 4 || params.population > genetic::kMaxPopulation) {
-    wrong("a population of " + std::to_string(params.population), "give 4 .. 256");
+    wrong_front("a population of " + std::to_string(params.population), "give 4 .. 256");
   }
   if (params.generations < 0 || params.generations > kMaxGenerations) {
-    wrong(std::to_string(params.generations) + " generations", "give 0 .. 100000");
+    wrong_front(std::to_string(params.generations) + " generations", "give 0 .. 100000");
   }
 }
 
@@ -120,7 +120,7 @@ void keep_not_dominated(const ParetoProblem& problem, std::vector<FrontSet>& set
 
 void ParetoProblem::validate() const {
   if (objectives.empty() || static_cast<int64_t>(objectives.size()) > kMaxFrontObjectives) {
-    wrong(std::to_string(objectives.size()) + " objectives", "give 1 .. 4");
+    wrong_front(std::to_string(objectives.size()) + " objectives", "give 1 .. 4");
   }
   for (size_t m = 0; m < objectives.size(); ++m) {
     const Objective& objective = objectives[m];
@@ -131,15 +131,15 @@ void ParetoProblem::validate() const {
       throw UsageError(name + ": " + error.what(), error.hint());
     }
     if (!std::isfinite(objective.category_value) || !std::isfinite(objective.reference)) {
-      wrong(name + ": category_value and reference must be finite", "give numbers");
+      wrong_front(name + ": category_value and reference must be finite", "give numbers");
     }
     if (objective.category_value != 0.0 && rules.category.empty()) {
-      wrong(name + " counts categories, but the candidates have none", "give category[n]");
+      wrong_front(name + " counts categories, but the candidates have none", "give category[n]");
     }
   }
   if (std::min(rules.max_size, rules.n) > kMaxFrontItems) {
-    wrong("sets of up to " + std::to_string(std::min(rules.max_size, rules.n)) + " items",
-          "several objectives are searched with max_size 64 at most");
+    wrong_front("sets of up to " + std::to_string(std::min(rules.max_size, rules.n)) + " items",
+                "several objectives are searched with max_size 64 at most");
   }
 }
 

@@ -16,21 +16,21 @@ namespace {
 
 constexpr std::array<const char*, 6> kMethodNames{"portfolio", "genetic", "anneal", "greedy", "relaxed", "exact"};
 
-[[noreturn]] void wrong(const std::string& what, const std::string& mend) {
+[[noreturn]] void wrong_problem(const std::string& what, const std::string& mend) {
   throw UsageError("bundle problem: " + what, mend);
 }
 
 void check_length(const char* field, size_t length, int64_t expected) {
   if (static_cast<int64_t>(length) != expected) {
-    wrong(std::string(field) + " has " + std::to_string(length) + " values, not " + std::to_string(expected),
-          "give one a candidate");
+    wrong_problem(std::string(field) + " has " + std::to_string(length) + " values, not " + std::to_string(expected),
+                  "give one a candidate");
   }
 }
 
 void check_number(const std::string& field, double value) {
-  if (!std::isfinite(value)) wrong(field + " is not finite", "give a number");
+  if (!std::isfinite(value)) wrong_problem(field + " is not finite", "give a number");
   if (std::abs(value) > kMaxNumber) {
-    wrong(fmt::format("{} is {}, beyond {:g}", field, value, kMaxNumber), "give all numbers in a larger unit");
+    wrong_problem(fmt::format("{} is {}, beyond {:g}", field, value, kMaxNumber), "give all numbers in a larger unit");
   }
 }
 
@@ -40,8 +40,8 @@ void check_numbers(const std::string& field, const std::vector<double>& values) 
 
 void check_candidate(const char* field, int32_t id, int64_t n) {
   if (id < 0 || id >= n) {
-    wrong(std::string(field) + " names candidate " + std::to_string(id) + ", of " + std::to_string(n),
-          "candidates count from 0");
+    wrong_problem(std::string(field) + " names candidate " + std::to_string(id) + ", of " + std::to_string(n),
+                  "candidates count from 0");
   }
 }
 
@@ -54,9 +54,9 @@ void check_terms(const BundleProblem& problem) {
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = 0; j < i; ++j) {
       if (problem.pair[static_cast<size_t>(i * n + j)] != problem.pair[static_cast<size_t>(j * n + i)]) {
-        wrong("pair[" + std::to_string(i) + ", " + std::to_string(j) + "] differs from pair[" + std::to_string(j) +
-                  ", " + std::to_string(i) + "]",
-              "give a symmetric matrix; a pair counts once");
+        wrong_problem("pair[" + std::to_string(i) + ", " + std::to_string(j) + "] differs from pair[" +
+                          std::to_string(j) + ", " + std::to_string(i) + "]",
+                      "give a symmetric matrix; a pair counts once");
       }
     }
   }
@@ -64,31 +64,32 @@ void check_terms(const BundleProblem& problem) {
 
 void check_limits(const BundleProblem& problem) {
   if (static_cast<int64_t>(problem.limits.size()) > kMaxLimits) {
-    wrong(std::to_string(problem.limits.size()) + " limits", "at most " + std::to_string(kMaxLimits) + " are searched");
+    wrong_problem(std::to_string(problem.limits.size()) + " limits",
+                  "at most " + std::to_string(kMaxLimits) + " are searched");
   }
   for (const WeightLimit& limit : problem.limits) {
     const std::string field = "limit " + (limit.name.empty() ? std::string("weights") : limit.name);
     check_length(field.c_str(), limit.weights.size(), problem.n);
     check_numbers(field, limit.weights);
-    if (!(limit.lower <= limit.upper)) wrong(field + ": its lower bound is above its upper", "swap them");
+    if (!(limit.lower <= limit.upper)) wrong_problem(field + ": its lower bound is above its upper", "swap them");
   }
 }
 
 void check_categories(const BundleProblem& problem) {
   if (!problem.category.empty()) check_length("category", problem.category.size(), problem.n);
-  if (problem.min_categories < 0) wrong("min_categories is negative", "0 for none");
+  if (problem.min_categories < 0) wrong_problem("min_categories is negative", "0 for none");
   if (problem.category.empty() && (problem.min_categories > 0 || !problem.category_ranges.empty())) {
-    wrong("rules on categories, but no category of the candidates", "give category[n]");
+    wrong_problem("rules on categories, but no category of the candidates", "give category[n]");
   }
   for (const int32_t category : problem.category) {
-    if (category < 0) wrong("category " + std::to_string(category) + " is negative", "number them from 0");
+    if (category < 0) wrong_problem("category " + std::to_string(category) + " is negative", "number them from 0");
   }
   std::set<int32_t> seen;
   for (const CategoryRange& range : problem.category_ranges) {
     const std::string name = "category " + std::to_string(range.category);
     if (range.min_items < 0 || range.min_items > range.max_items)
-      wrong(name + ": an empty range of items", "swap them");
-    if (!seen.insert(range.category).second) wrong(name + " has two ranges", "give one");
+      wrong_problem(name + ": an empty range of items", "swap them");
+    if (!seen.insert(range.category).second) wrong_problem(name + " has two ranges", "give one");
   }
 }
 
@@ -96,13 +97,13 @@ void check_categories(const BundleProblem& problem) {
 
 void BundleProblem::validate() const {
   if (n < 1 || n > kMaxCandidates) {
-    wrong(std::to_string(n) + " candidates", "give 1 .. " + std::to_string(kMaxCandidates));
+    wrong_problem(std::to_string(n) + " candidates", "give 1 .. " + std::to_string(kMaxCandidates));
   }
   if (!names.empty()) check_length("names", names.size(), n);
   check_terms(*this);
   check_limits(*this);
   if (min_size < 0 || min_size > max_size) {
-    wrong("sizes " + std::to_string(min_size) + " .. " + std::to_string(max_size), "0 <= min_size <= max_size");
+    wrong_problem("sizes " + std::to_string(min_size) + " .. " + std::to_string(max_size), "0 <= min_size <= max_size");
   }
   check_categories(*this);
   for (const int32_t id : must_have) check_candidate("must_have", id, n);
@@ -110,12 +111,12 @@ void BundleProblem::validate() const {
   for (const auto& [a, b] : forbidden_pairs) {
     check_candidate("forbidden_pairs", a, n);
     check_candidate("forbidden_pairs", b, n);
-    if (a == b) wrong("candidate " + std::to_string(a) + " is paired with itself", "use `forbidden`");
+    if (a == b) wrong_problem("candidate " + std::to_string(a) + " is paired with itself", "use `forbidden`");
   }
   for (const std::vector<int32_t>& group : exclusive_groups) {
     for (const int32_t id : group) check_candidate("exclusive_groups", id, n);
     if (std::set<int32_t>(group.begin(), group.end()).size() != group.size()) {
-      wrong("an exclusive group names a candidate twice", "name it once");
+      wrong_problem("an exclusive group names a candidate twice", "name it once");
     }
   }
 }

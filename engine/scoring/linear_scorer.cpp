@@ -16,8 +16,8 @@
 namespace sheaf {
 namespace {
 
-constexpr int64_t kPairs = int64_t{1} << 16;      // whose item vectors are gathered in one go
-constexpr int64_t kQueryRows = int64_t{1} << 16;  // whose vectors are gathered in one go
+constexpr int64_t kPairsGathered = int64_t{1} << 16;  // whose item vectors are gathered in one go
+constexpr int64_t kQueryRows = int64_t{1} << 16;      // whose vectors are gathered in one go
 
 Buffer<float> or_zeros(Context& context, Buffer<float> values, int64_t size, const char* name) {
   if (values.empty()) return Buffer<float>::zeros(context, size);
@@ -68,7 +68,7 @@ void LinearScorer::scores(Context& context, const Queries& queries, MatrixView<c
                           MatrixView<float> out) const {
   const int64_t group = items.cols, dim = parts_.dim;
   if (out.empty()) return;
-  const int64_t chunk = std::max<int64_t>(1, kPairs / group);
+  const int64_t chunk = std::max<int64_t>(1, kPairsGathered / group);
   // People that the model never saw are encoded once.
   ScratchScope outer(context);
   QueryRows encoded;

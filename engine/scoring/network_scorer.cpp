@@ -16,7 +16,7 @@
 namespace sheaf {
 namespace {
 
-constexpr int64_t kPairs = int64_t{1} << 15;  // that pass the network in one go
+constexpr int64_t kPairsAtOnce = int64_t{1} << 15;  // that pass the network in one go
 
 /// Each row of [n, dim] in the left or right half of a row twice as wide, zeros beside it.
 Buffer<float> half_rows(Context& context, const Buffer<float>& rows, int64_t n, int64_t dim, bool right) {
@@ -87,8 +87,8 @@ void NetworkScorer::all_scores(Context& context, const Queries& queries, int64_t
     check_interrupt("the scoring");
     const Buffer<int32_t> users(context,
                                 std::vector<int32_t>(items.size(), queries.users()[static_cast<size_t>(first + r)]));
-    for (int64_t from = 0; from < n_items(); from += kPairs) {
-      const int64_t n = std::min(kPairs, n_items() - from);
+    for (int64_t from = 0; from < n_items(); from += kPairsAtOnce) {
+      const int64_t n = std::min(kPairsAtOnce, n_items() - from);
       score_pairs(context, users.view().subview(from, n), device_items.view().subview(from, n), out.row(r) + from);
     }
     context.synchronize();  // `users` ends here
@@ -102,8 +102,8 @@ void NetworkScorer::scores(Context& context, const Queries& queries, MatrixView<
   std::vector<int32_t> pair_users;
   for (const int32_t user : queries.users()) pair_users.insert(pair_users.end(), static_cast<size_t>(items.cols), user);
   const Buffer<int32_t> users(context, pair_users);
-  for (int64_t from = 0; from < out.size(); from += kPairs) {
-    const int64_t n = std::min(kPairs, out.size() - from);
+  for (int64_t from = 0; from < out.size(); from += kPairsAtOnce) {
+    const int64_t n = std::min(kPairsAtOnce, out.size() - from);
     score_pairs(context, users.view().subview(from, n), {items.data + from, n}, out.data + from);
   }
   context.synchronize();  // `users` ends here

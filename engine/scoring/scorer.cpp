@@ -14,7 +14,6 @@
 namespace sheaf {
 namespace {
 
-
 std::vector<int32_t> first_numbers(int64_t n) {
   std::vector<int32_t> numbers(static_cast<size_t>(n));
   std::iota(numbers.begin(), numbers.end(), 0);
