@@ -46,7 +46,7 @@ Counts run(Context& context, const test::HostCsr& baskets, int32_t min_count) {
 class CooccurrenceTest : public test::OpTest {};
 
 TEST_P(CooccurrenceTest, EqualsBruteForce) {
-  for (const int64_t n_items : {1, 31, 33, 255, 256, 257, 600}) {
+  for (const int64_t n_items : {1, 31, 33, 63, 64, 65, 255, 256, 257, 600}) {
     for (const int64_t n_baskets : {0, 1, 33, 400}) {
       const test::HostCsr baskets = test::random_csr(n_baskets, n_items, 40, 12, false);
       for (const int32_t min_count : {1, 3}) {
