@@ -8,33 +8,37 @@ namespace sheaf::association::cpu {
 namespace {
 
 constexpr int64_t kGrain = 16;
-constexpr int64_t kBlock = 64;  // counters that are looked at together
+constexpr int64_t kWord = 64;           // items of a word of bits
+constexpr int64_t kWordsAPartner = 16;  // with fewer partners than a word in 16, a sort is faster than the bits
 
-// A thread's counters, and one byte a block of them that tells whether any was counted. All are zero between two rows.
-// So a row's partners come out in ascending order without a sort, and blocks that were not counted cost one byte each.
+// Of one thread. Counters and bits are zero between two rows.
 struct Counters {
-  int32_t* counts;  // [n_blocks * kBlock]
-  uint8_t* used;    // [n_blocks]
-  int64_t n_blocks;
+  int32_t* counts;    // [n_items]
+  int32_t* partners;  // [n_items + 1], in the order in which they were met
+  uint64_t* bits;     // [n_words]
 };
 
 class Workspace {
  public:
   Workspace(ScratchScope& scratch, const Context& context, int64_t n_items)
-      : n_blocks_((n_items + kBlock - 1) / kBlock),
-        counts_(scratch.take<int32_t>(n_blocks_ * kBlock * context.n_threads())),
-        used_(scratch.take<uint8_t>(n_blocks_ * context.n_threads())) {
-    std::fill_n(counts_, n_blocks_ * kBlock * context.n_threads(), 0);
-    std::fill_n(used_, n_blocks_ * context.n_threads(), uint8_t{0});
+      : n_items_(n_items),
+        n_words_((n_items + kWord - 1) / kWord),
+        counts_(scratch.take<int32_t>(n_items * context.n_threads())),
+        partners_(scratch.take<int32_t>((n_items + 1) * context.n_threads())),
+        bits_(scratch.take<uint64_t>(n_words_ * context.n_threads())) {
+    std::fill_n(counts_, n_items * context.n_threads(), 0);
+    std::fill_n(bits_, n_words_ * context.n_threads(), uint64_t{0});
   }
   Counters of_thread(int thread) const {
-    return {counts_ + thread * n_blocks_ * kBlock, used_ + thread * n_blocks_, n_blocks_};
+    return {counts_ + thread * n_items_, partners_ + thread * (n_items_ + 1), bits_ + thread * n_words_};
   }
+  int64_t n_words() const { return n_words_; }
 
  private:
-  int64_t n_blocks_;
+  int64_t n_items_, n_words_;
   int32_t* counts_;
-  uint8_t* used_;
+  int32_t* partners_;
+  uint64_t* bits_;
 };
 
 // Baskets lie anywhere; they are asked for ahead, first their offsets, then their items.
@@ -47,49 +51,54 @@ inline void prefetch_basket(const CooccurrenceArgs& args, int64_t e, int64_t end
   }
 }
 
-// Counts item i's partners, calls use(first item, counters of a block) for the blocks that hold some, in ascending
-// order, and makes the counters zero again.
+// Counts item i's partners, calls use(how many they are) and makes the counters zero again. Without a branch: whether an
+// item is new cannot be foretold.
 template <class Use>
 void count_row(const CooccurrenceArgs& args, int64_t i, const Counters& counters, Use&& use) {
   const int64_t begin = args.item_baskets.row_offsets[i], end = args.item_baskets.row_offsets[i + 1];
-  if (begin == end) return;
   const int32_t* __restrict items = args.baskets.columns;
   int32_t* __restrict counts = counters.counts;
-  uint8_t* __restrict used = counters.used;
+  int32_t* __restrict partners = counters.partners;
+  int64_t n = 0;
   for (int64_t e = begin; e < end; ++e) {
     prefetch_basket(args, e, end);
     const int32_t basket = args.item_baskets.columns[e];
     const int64_t last = args.baskets.row_offsets[basket + 1];
     for (int64_t m = args.baskets.row_offsets[basket]; m < last; ++m) {
       const int32_t j = items[m];
-      ++counts[j];
-      used[j / kBlock] = 1;
+      const int32_t before = counts[j];
+      counts[j] = before + 1;
+      partners[n] = j;
+      n += before == 0;
     }
   }
-  counts[i] = 0;  // it is no partner of its own
-  for (int64_t block = 0; block < counters.n_blocks; ++block) {
-    if (!used[block]) continue;
-    used[block] = 0;
-    int32_t* of_block = counts + block * kBlock;
-    use(block * kBlock, of_block);
-    std::fill_n(of_block, kBlock, 0);
-  }
+  counts[i] = 0;  // it is no partner of its own: a count of 0 is below every min_count
+  use(n);
+  for (int64_t t = 0; t < n; ++t) counts[partners[t]] = 0;
 }
 
-// Bit c: counter c of a block is at least min_count. The loop is vectorised; the product moves the lowest bits of eight
-// bytes into one.
-inline uint64_t frequent(const int32_t* counts, int32_t min_count) {
-  constexpr uint64_t kGather = 0x0102040810204080;
-  uint8_t is_frequent[kBlock];
-#pragma omp simd
-  for (int64_t c = 0; c < kBlock; ++c) is_frequent[c] = static_cast<uint8_t>(counts[c] >= min_count);
-  uint64_t bits = 0;
-  for (int64_t w = 0; w < kBlock / 8; ++w) {
-    uint64_t eight = 0;
-    for (int64_t c = 0; c < 8; ++c) eight |= uint64_t{is_frequent[8 * w + c]} << (8 * c);
-    bits |= (eight * kGather >> 56) << (8 * w);
+// Calls use(partner) in ascending order for those of the n that were counted often enough.
+template <class Use>
+void for_each_frequent(const Counters& counters, int64_t n, int64_t n_words, int32_t min_count, Use&& use) {
+  int32_t* partners = counters.partners;
+  if (n * kWordsAPartner < n_words) {
+    std::sort(partners, partners + n);
+    for (int64_t t = 0; t < n; ++t) {
+      if (counters.counts[partners[t]] >= min_count) use(partners[t]);
+    }
+    return;
   }
-  return bits;
+  for (int64_t t = 0; t < n; ++t) {
+    const int32_t j = partners[t];
+    counters.bits[j / kWord] |= static_cast<uint64_t>(counters.counts[j] >= min_count) << (j % kWord);
+  }
+  for (int64_t w = 0; w < n_words; ++w) {
+    if (counters.bits[w] == 0) continue;
+    for (uint64_t bits = counters.bits[w]; bits != 0; bits &= bits - 1) {
+      use(static_cast<int32_t>(w * kWord) + std::countr_zero(bits));
+    }
+    counters.bits[w] = 0;
+  }
 }
 
 }  // namespace
@@ -101,8 +110,9 @@ void cooccurrence_sizes(Context& context, const CooccurrenceArgs& args, VectorVi
     const Counters counters = work.of_thread(thread);
     for (int64_t i = begin; i < end; ++i) {
       int64_t n = 0;
-      count_row(args, i, counters,
-                [&](int64_t, const int32_t* counts) { n += std::popcount(frequent(counts, args.min_count)); });
+      count_row(args, i, counters, [&](int64_t n_partners) {
+        for (int64_t t = 0; t < n_partners; ++t) n += counters.counts[counters.partners[t]] >= args.min_count;
+      });
       row_sizes[i] = n;
     }
   });
@@ -117,12 +127,11 @@ void cooccurrence(Context& context, const CooccurrenceArgs& args, VectorView<con
     const Counters counters = work.of_thread(thread);
     for (int64_t i = begin; i < end; ++i) {
       int64_t to = row_offsets[i];
-      count_row(args, i, counters, [&](int64_t first, const int32_t* of_block) {
-        for (uint64_t bits = frequent(of_block, args.min_count); bits != 0; bits &= bits - 1) {
-          const int c = std::countr_zero(bits);
-          neighbours[to] = static_cast<int32_t>(first) + c;
-          counts[to++] = of_block[c];
-        }
+      count_row(args, i, counters, [&](int64_t n_partners) {
+        for_each_frequent(counters, n_partners, work.n_words(), args.min_count, [&](int32_t j) {
+          neighbours[to] = j;
+          counts[to++] = counters.counts[j];
+        });
       });
     }
   });

@@ -57,6 +57,14 @@ TEST_P(CooccurrenceTest, EqualsBruteForce) {
   }
 }
 
+TEST_P(CooccurrenceTest, FewPartnersInALargeCatalog) {
+  for (const int64_t n_baskets : {300, 4000}) {  // about 2 and 20 partners an item
+    const test::HostCsr baskets = test::random_csr(n_baskets, 9001, 10, 15, false);
+    for (const int32_t min_count : {1, 2})
+      EXPECT_EQ(run(context(), baskets, min_count), ref::cooccurrence(baskets, min_count));
+  }
+}
+
 TEST_P(CooccurrenceTest, NoItems) {
   test::HostCsr baskets;
   baskets.row_offsets = {0, 0, 0};
