@@ -202,7 +202,7 @@ class TableSort final : public Case {
   embedding::TableSortArgs args_;
 };
 
-// moments: 0 SGD, 1 row-wise Adagrad, 2 Adam; the first step from zero state.
+// optimizer: 0 SGD, 1 row-wise Adagrad, 2 Adam, 3 RMSProp; the first step from zero state.
 class TableUpdate final : public Case {
  public:
   TableUpdate(Context& context, const Shape& shape)
@@ -210,14 +210,14 @@ class TableUpdate final : public Case {
         in_(context, shape),
         host_grad_(test::random_floats(in_.n_bags * in_.dim, 32)),
         grad_(context, host_grad_),
-        state1_(Buffer<float>::zeros(context, in_.n_rows * (shape["moments"] == 2 ? in_.dim : shape["moments"]))),
-        state2_(Buffer<float>::zeros(context, shape["moments"] == 2 ? in_.n_rows * in_.dim : 0)) {
-    constexpr Optimizer kByMoments[] = {Optimizer::sgd, Optimizer::rowwise_adagrad, Optimizer::adam};
+        state1_(Buffer<float>::zeros(context, state1_size(in_, kOptimizers[shape["optimizer"]]))),
+        state2_(Buffer<float>::zeros(context,
+                                     kOptimizers[shape["optimizer"]] == Optimizer::adam ? in_.n_rows * in_.dim : 0)) {
     args_.grad = grad_.matrix(in_.n_bags, in_.dim);
     args_.tables = in_.tables();
     args_.bags = in_.bags();
     args_.fault = in_.fault.data();
-    args_.optimizer = kByMoments[shape["moments"]];
+    args_.optimizer = kOptimizers[shape["optimizer"]];
     args_.state1 = state1_.data();
     args_.state2 = state2_.data();
   }
@@ -261,7 +261,7 @@ class TableUpdate final : public Case {
   }
   OpCost cost() const override { return embedding::table_update_cost(args_, in_.unique_rows()); }
   void export_arrays(const ArrayFolder& folder) const override {
-    if (in_.type != TableType::f32 || args_.optimizer == Optimizer::sgd) return;
+    if (in_.type != TableType::f32) return;
     const AdamParams& adam = args_.params;
     folder.write("table", in_.initial_table(), {in_.n_rows, in_.dim});
     folder.write("bags", in_.csr());
@@ -273,6 +273,19 @@ class TableUpdate final : public Case {
   int64_t gathered_row_bytes() const override { return in_.dim * embedding::bytes_of(in_.type); }
 
  private:
+  static constexpr Optimizer kOptimizers[] = {Optimizer::sgd, Optimizer::rowwise_adagrad, Optimizer::adam,
+                                              Optimizer::rmsprop};
+  static int64_t state1_size(const Inputs& in, Optimizer optimizer) {
+    if (optimizer == Optimizer::sgd) return 0;
+    return in.n_rows * (optimizer == Optimizer::rowwise_adagrad ? 1 : in.dim);
+  }
+  // What RMSProp's first step subtracts; it grows with the gradient.
+  double rmsprop_step(double grad) const {
+    const double variance = static_cast<double>(1.0f - args_.params.beta2) * grad * grad;
+    return static_cast<double>(args_.params.learning_rate) * grad /
+           (std::sqrt(variance) + static_cast<double>(args_.params.epsilon));
+  }
+
   // One row of the table after the step, of which `grad` is the gradient.
   template <class T>
   std::string row_fault(int64_t row, const T* got, const ref::Sums& grad) const {
@@ -284,6 +297,12 @@ class TableUpdate final : public Case {
       if (args_.optimizer == Optimizer::adam) {
         expected = ref::adam(grad.value[i], args_.params, {p, 0.0, 0.0}).parameter;
         bound = ref::adam_bound(grad.value[i], grad.bound(i), args_.params, {p, 0.0, 0.0}).parameter;
+      } else if (args_.optimizer == Optimizer::rmsprop) {
+        const double g = grad.value[i], error = grad.bound(i), step = rmsprop_step(g);
+        expected = p - step;
+        // Of the gradient's error, then ten roundings of the step and one of the difference.
+        bound = std::max(rmsprop_step(g + error) - step, step - rmsprop_step(g - error)) +
+                10 * 0x1.0p-24 * std::abs(step) + 0x1.0p-23 * (std::abs(p) + std::abs(step));
       } else {
         double scale = lr, rounding = 4;
         if (args_.optimizer == Optimizer::rowwise_adagrad) {
@@ -330,9 +349,9 @@ Shape shape(const Tables& t) {
           {"bags", t.bags},     {"bag", t.bag},       {"zipf", t.zipf}};
 }
 
-Shape shape(const Tables& t, int64_t moments) {
+Shape shape(const Tables& t, int64_t optimizer) {
   return {{"tables", t.tables}, {"n_rows", t.n_rows}, {"dim", t.dim},   {"bits", t.bits},
-          {"bags", t.bags},     {"bag", t.bag},       {"zipf", t.zipf}, {"moments", moments}};
+          {"bags", t.bags},     {"bag", t.bag},       {"zipf", t.zipf}, {"optimizer", optimizer}};
 }
 
 }  // namespace
@@ -353,10 +372,11 @@ void add_tables(Suite& suite) {
                       {shape(published)});
   suite.add<TableSort>("embedding", "table_sort", {shape(small)}, {shape(recommender), shape(uniform)},
                        {shape(published)});
-  suite.add<TableUpdate>("embedding", "table_update", {shape(small, 1)},
-                         {shape(recommender, 1), shape(recommender, 2), shape(uniform, 1), shape(uniform, 2),
-                          shape(narrow, 1), shape(recommender, 0), shape({10, 100000, 128, 32, 1024, 10, 105}, 2)},
-                         {shape(published, 0), shape(published, 2)});
+  suite.add<TableUpdate>(
+      "embedding", "table_update", {shape(small, 0), shape(small, 1), shape(small, 2), shape(small, 3)},
+      {shape(recommender, 1), shape(recommender, 2), shape(uniform, 1), shape(uniform, 2), shape(narrow, 1),
+       shape(recommender, 0), shape(recommender, 3), shape({10, 100000, 128, 32, 1024, 10, 105}, 2)},
+      {shape(published, 0), shape(published, 2)});
 }
 
 }  // namespace sheaf::bench

@@ -28,7 +28,7 @@ def update_of_rows(arrays: Arrays, axes: dict) -> Work:
 
 
 def table_update(arrays: Arrays, axes: dict) -> Work | None:
-    return update_of_rows(arrays, axes) if axes["bits"] == 32 and axes["moments"] == 1 else None
+    return update_of_rows(arrays, axes) if axes["bits"] == 32 and axes["optimizer"] == 1 else None
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Embedding bags in PyTorch: torch.nn.functional.embedding_bag, and its sparse backward with torch.optim.SparseAdam."""
+"""Embedding bags in PyTorch: torch.nn.functional.embedding_bag, and its sparse backward with an optimizer's step.
+
+The optimizers are torch.optim.SparseAdam and torch.optim.SGD. torch.optim.RMSprop takes no sparse gradients; here is one
+that does, in the operations of SparseAdam. torch_adagrad has Adagrad.
+"""
 import numpy
 import torch
 
@@ -44,17 +48,37 @@ def gradients(arrays: Arrays, n_rows: int):
     return touched, entries @ grad, (n_terms[touched, None] + 1) * EPSILON * (abs(entries) @ abs(grad))
 
 
+def touched_fault(table: torch.Tensor, expected: numpy.ndarray, arrays: Arrays, touched: numpy.ndarray, bound: numpy.ndarray) -> str:
+    got = to_numpy(table)
+    changed = numpy.delete(got, touched, axis=0) != numpy.delete(arrays["table"], touched, axis=0)
+    return "rows that no bag holds were changed" if changed.any() else difference("touched rows", got[touched], expected, bound)
+
+
 def first_step_fault(table: torch.Tensor, expected: numpy.ndarray, arrays: Arrays, learning_rate: float, eps: float) -> str:
     """A first step of Adam or Adagrad is lr g / (|g| + eps); an error of g near 0 turns its sign. The rows not touched stay as they were."""
     touched, g, error = gradients(arrays, len(table))
     turn = numpy.minimum(2.0, (2 * error + eps) / numpy.maximum(abs(g) - error, 1e-30))
-    before, got = arrays["table"], to_numpy(table)
-    bound = learning_rate * (1e-5 + turn) + 4 * EPSILON * abs(before[touched])
-    changed = numpy.delete(got, touched, axis=0) != numpy.delete(before, touched, axis=0)
-    return "rows that no bag holds were changed" if changed.any() else difference("touched rows", got[touched], expected, bound)
+    bound = learning_rate * (1e-5 + turn) + 4 * EPSILON * abs(arrays["table"][touched])
+    return touched_fault(table, expected, arrays, touched, bound)
 
 
-def backward_and_step(arrays: Arrays, table: torch.nn.Parameter, optimizer: torch.optim.Optimizer):
+class SparseRmsprop:
+    """The rows touched alone, as SparseAdam does it."""
+
+    def __init__(self, table: torch.nn.Parameter, learning_rate: float, decay: float, eps: float):
+        self.table, self.learning_rate, self.decay, self.eps = table, learning_rate, decay, eps
+        self.variance = torch.zeros_like(table)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        grad = self.table.grad.coalesce()
+        rows, g = grad.indices()[0], grad.values()
+        variance = self.variance[rows].mul_(self.decay).addcmul_(g, g, value=1 - self.decay)
+        self.variance.index_copy_(0, rows, variance)
+        self.table.index_add_(0, rows, g.div(variance.sqrt_().add_(self.eps)), alpha=-self.learning_rate)
+
+
+def backward_and_step(arrays: Arrays, table: torch.nn.Parameter, optimizer: torch.optim.Optimizer | SparseRmsprop):
     out, grad = forward_of(arrays, table, sparse=True)(), tensor(arrays["grad"])
 
     def run():
@@ -66,7 +90,7 @@ def backward_and_step(arrays: Arrays, table: torch.nn.Parameter, optimizer: torc
 
 
 def update_of_rows(arrays: Arrays, axes: dict) -> Work:
-    """Backward of the bag and the optimizer's step. The forward pass, which Sheaf's op does not do either, is not timed."""
+    """Backward of the bag and Adam's step. The forward pass, which Sheaf's op does not do either, is not timed."""
     table = torch.nn.Parameter(tensor(arrays["table"]))
     learning_rate, beta1, beta2, eps = (float(v) for v in arrays["adam"])
     optimizer = torch.optim.SparseAdam([table], lr=learning_rate, betas=(beta1, beta2), eps=eps)
@@ -79,13 +103,39 @@ def update_of_rows(arrays: Arrays, axes: dict) -> Work:
     return Work(backward_and_step(arrays, table, optimizer), fault)
 
 
+def sgd_update(arrays: Arrays) -> Work:
+    table = torch.nn.Parameter(tensor(arrays["table"]))
+    learning_rate = float(arrays["adam"][0])
+
+    def fault() -> str:
+        touched, g, error = gradients(arrays, len(table))
+        bound = learning_rate * (2 * error + 4 * EPSILON * abs(g)) + 4 * EPSILON * abs(arrays["table"][touched])
+        return touched_fault(table, arrays["table_after"][touched], arrays, touched, bound)
+
+    return Work(backward_and_step(arrays, table, torch.optim.SGD([table], lr=learning_rate)), fault)
+
+
+def rmsprop_update(arrays: Arrays) -> Work:
+    table = torch.nn.Parameter(tensor(arrays["table"]))
+    learning_rate, _, decay, eps = (float(v) for v in arrays["adam"])
+
+    def fault() -> str:
+        touched, _, _ = gradients(arrays, len(table))
+        root = numpy.sqrt(1 - decay)  # the first step is lr g / (root |g| + eps)
+        return first_step_fault(table, arrays["table_after"][touched], arrays, learning_rate / root, eps / root)
+
+    return Work(backward_and_step(arrays, table, SparseRmsprop(table, learning_rate, decay, eps)), fault)
+
+
 def table_bag(arrays: Arrays, axes: dict) -> Work | None:
     return bag(arrays, axes) if axes["bits"] == 32 else None
 
 
 def table_update(arrays: Arrays, axes: dict) -> Work | None:
-    """Adam alone has two moments; torch_adagrad has the others."""
-    return update_of_rows(arrays, axes) if axes["bits"] == 32 and axes["moments"] == 2 else None
+    if axes["bits"] != 32:
+        return None
+    updates = {0: sgd_update, 2: lambda a: update_of_rows(a, axes), 3: rmsprop_update}
+    return updates[axes["optimizer"]](arrays) if axes["optimizer"] in updates else None
 
 
 WORKS = {"table_bag": table_bag, "table_update": table_update, "table_bag_entities": bag,

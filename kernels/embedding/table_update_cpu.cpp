@@ -190,6 +190,8 @@ void table_update(Context& context, const TableUpdateArgs& args) {
   const bool is_plain = args.pooling == Pooling::sum && !args.bags.weights;
   const bool is_grad_far = args.grad.size() * int64_t{sizeof(float)} > kNearBytes;
   const bool is_far = dim > 1 && args.tables.n_rows * dim * bytes_of(args.tables.type) > kNearBytes;
+  const bool has_state2 = args.optimizer == Optimizer::adam;  // an element
+  const bool has_state1 = has_state2 || args.optimizer == Optimizer::rmsprop;
   const auto with_type = [&](const auto& use) {
     with_element(args.tables.type, [&]<class T>(T element) {
       if constexpr (!std::is_same_v<T, int8_t>) use(element);
@@ -210,10 +212,8 @@ void table_update(Context& context, const TableUpdateArgs& args) {
           const T* next = step.row<T>(ahead);
           for (int64_t c = 0; c < dim; c += 16) {
             __builtin_prefetch(next + c, 1);
-            if (args.optimizer == Optimizer::adam) {
-              __builtin_prefetch(args.state1 + ahead * dim + c, 1);
-              __builtin_prefetch(args.state2 + ahead * dim + c, 1);
-            }
+            if (has_state1) __builtin_prefetch(args.state1 + ahead * dim + c, 1);
+            if (has_state2) __builtin_prefetch(args.state2 + ahead * dim + c, 1);
           }
         }
         const bool from_before = begin > 0 && sorted.rows[begin - 1] == row;

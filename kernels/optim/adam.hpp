@@ -10,6 +10,7 @@
 
 namespace sheaf::optim {
 
+/// No two of the arrays may overlap.
 struct AdamArgs {
   VectorView<const float> grad;  // [n] f32
   AdamParams adam;

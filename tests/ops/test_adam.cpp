@@ -135,6 +135,20 @@ TEST_P(AdamTest, SameBitsOnEveryRunAndAnyThreads) {
   for (const int threads : {1, 2, 3}) EXPECT_TRUE(run(*make_context(threads), grad, {}, before).same_bits(first));
 }
 
+TEST_P(AdamTest, AnElementsBitsDoNotDependOnItsPlace) {
+  // Whole vectors and what is left of them do the same arithmetic.
+  const int64_t n = 71;
+  const std::vector<float> grad = test::random_floats(n, 66);
+  const State before = random_state(n);
+  const AdamParams params{.weight_decay = 0.02f, .decoupled_decay = 0.1f, .step = 7};
+  const State whole = run(context(), grad, params, before);
+  for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
+    const State one{{before.parameters[i]}, {before.moment1[i]}, {before.moment2[i]}};
+    const State expected{{whole.parameters[i]}, {whole.moment1[i]}, {whole.moment2[i]}};
+    EXPECT_TRUE(run(context(), {grad[i]}, params, one).same_bits(expected)) << i;
+  }
+}
+
 TEST_P(AdamTest, RefusesWrongArguments) {
   const State good = random_state(3);
   const std::vector<float> grad(3, 1.0f);

@@ -46,7 +46,7 @@ Counts run(Context& context, const test::HostCsr& baskets, int32_t min_count) {
 class CooccurrenceTest : public test::OpTest {};
 
 TEST_P(CooccurrenceTest, EqualsBruteForce) {
-  for (const int64_t n_items : {1, 31, 33, 255, 256, 257, 600}) {
+  for (const int64_t n_items : {1, 31, 33, 63, 64, 65, 255, 256, 257, 600}) {
     for (const int64_t n_baskets : {0, 1, 33, 400}) {
       const test::HostCsr baskets = test::random_csr(n_baskets, n_items, 40, 12, false);
       for (const int32_t min_count : {1, 3}) {
@@ -54,6 +54,14 @@ TEST_P(CooccurrenceTest, EqualsBruteForce) {
             << n_items << " items, " << n_baskets << " baskets, min_count " << min_count;
       }
     }
+  }
+}
+
+TEST_P(CooccurrenceTest, FewPartnersInALargeCatalog) {
+  for (const int64_t n_baskets : {300, 4000}) {  // about 2 and 20 partners an item
+    const test::HostCsr baskets = test::random_csr(n_baskets, 9001, 10, 15, false);
+    for (const int32_t min_count : {1, 2})
+      EXPECT_EQ(run(context(), baskets, min_count), ref::cooccurrence(baskets, min_count));
   }
 }
 
