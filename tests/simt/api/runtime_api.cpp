@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/simt/executor/launch_limits.hpp"
+
 using Works = std::vector<std::function<void()>>;
 
 struct SimtStream {
@@ -109,8 +111,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal) {
   std::strcpy(properties->name, "SIMT executor");
   size_t free_bytes = 0;
   cudaMemGetInfo(&free_bytes, &properties->totalGlobalMem);
-  properties->sharedMemPerBlock = 48 * 1024;
-  properties->sharedMemPerBlockOptin = 227 * 1024;
+  properties->sharedMemPerBlock = simt::kDefaultShared;
+  properties->sharedMemPerBlockOptin = simt::kMostShared;
   properties->warpSize = 32;
   properties->maxThreadsPerBlock = 1024;
   properties->multiProcessorCount = kProcessors;
@@ -123,7 +125,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ord
   switch (attribute) {
     case cudaDevAttrClockRate: *value = 0; return cudaSuccess;
     case cudaDevAttrMultiProcessorCount: *value = kProcessors; return cudaSuccess;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = 227 * 1024; return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = simt::kMostShared; return cudaSuccess;
   }
   return noted(cudaErrorInvalidValue);
 }
@@ -267,4 +269,19 @@ cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t stop) {
   *milliseconds = std::chrono::duration<float, std::milli>(stop->time - start->time).count();
   return cudaSuccess;
+}
+
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
+  int device = 0;
+  cudaGetDevice(&device);
+  const simt::KernelNeeds needs = simt::needs_of(kernel);
+  *attributes = {needs.static_shared, static_cast<int>(simt::allowed_dynamic_shared(kernel, device)), needs.registers};
+  return cudaSuccess;
+}
+
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+  int device = 0;
+  cudaGetDevice(&device);
+  const bool done = value >= 0 && simt::allow_dynamic_shared(kernel, device, static_cast<size_t>(value));
+  return noted(done ? cudaSuccess : cudaErrorInvalidValue);
 }
