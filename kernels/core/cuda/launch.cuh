@@ -14,6 +14,7 @@
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cuda/check.cuh"
+#include "kernels/core/cuda/device_scope.cuh"
 #include "kernels/core/error.hpp"
 
 #if defined(SHEAF_SIMT)
@@ -60,10 +61,15 @@ void allow_shared(void (*kernel)(Parameters...), size_t bytes) {
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, const Context& context,
             Arguments... arguments) {
+  const DeviceScope scope(context.device().ordinal);
   allow_shared(kernel, shared_bytes);
 #if defined(SHEAF_SIMT)
-  const ::simt::Launch shape{reinterpret_cast<const void*>(kernel), grid, block, shared_bytes,
-                             ::simt::parameter_bytes<Parameters...>()};
+  const ::simt::Launch shape{reinterpret_cast<const void*>(kernel),
+                             grid,
+                             block,
+                             shared_bytes,
+                             ::simt::parameter_bytes<Parameters...>(),
+                             ::simt::launching_device(cuda_stream(context))};
   ::simt::on_stream(cuda_stream(context),
                     [=] { ::simt::launch(shape, [=] { kernel(static_cast<Parameters>(arguments)...); }); });
 #else
