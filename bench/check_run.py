@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -49,7 +50,29 @@ def faults(program: str) -> list[str]:
                 found.append(f"{line['name']} is not in {where}")
     if bench(program, "--filter", "no such op").returncode != 2:
         found.append("a filter that matches nothing is not refused")
-    return found + interrupted_faults(program) + missing_ops(program)
+    return found + failing_case_faults(program) + interrupted_faults(program) + missing_ops(program)
+
+
+def failing_case_faults(program: str) -> list[str]:
+    """A benchmark that throws is a line; those before and behind it are measured, and the exit status is 1."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, table = pathlib.Path(folder, "run.json"), pathlib.Path(folder, "run.md")
+        arrays = pathlib.Path(folder, "arrays")
+        arrays.mkdir()
+        arrays.joinpath("bpr").write_text("no folder can be made here")
+        run = bench(program, "--filter", "^(bpr|bce|adam)/", "--device", "cpu", "--repetitions", "3", "--min-seconds", "0.002",
+                    "--arrays", str(arrays), "--out", str(out), "--markdown", str(table))
+        if run.returncode != 1:
+            return [f"exit status {run.returncode} where a benchmark fails: {run.stderr}"]
+        result, markdown = json.loads(out.read_text()), table.read_text()
+    found = []
+    state = {line["op"]: "failed" if line.get("failed") else "fault" in line for line in result["benchmarks"]}
+    if state != {"bpr": "failed", "bce": False, "adam": False} or not result["complete"]:
+        found.append(f"where bpr fails: {state}")
+    for text, where in ((run.stdout, "the table"), (markdown, "the Markdown")):
+        if not re.search(r"bpr/\S+ (\| )?failed: .*arrays", text):
+            found.append(f"{where} does not say why bpr failed")
+    return found
 
 
 def interrupted_faults(program: str) -> list[str]:
@@ -62,7 +85,16 @@ def interrupted_faults(program: str) -> list[str]:
         for line in child.stdout:
             if line.startswith("exclusive_scan/"):
                 break
+        kept = []  # the line is in the file before the run ends
+        for _ in range(100):
+            kept = [line["op"] for line in json.loads(out.read_text())["benchmarks"]] if out.exists() else []
+            if kept:
+                break
+            time.sleep(0.01)
         child.send_signal(signal.SIGINT)
+        if kept != ["exclusive_scan"]:
+            child.communicate()
+            return [f"after the first line the file holds {kept}"]
         _, errors = child.communicate()
         if child.returncode != 5:
             return [f"Ctrl-C ends with {child.returncode}: {errors}"]

@@ -1,5 +1,6 @@
 /// sheaf_bench: checks and times the ops of kernels/. Exit codes are those of the program: 0 done, 1 a result was
-/// wrong, 2 usage, 3 data, 4 device, 5 interrupted (the finished lines are kept).
+/// wrong or a benchmark failed (the others have run), 2 usage, 3 data, 4 device, 5 interrupted. The files are written
+/// after every line.
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -81,9 +82,13 @@ int run(const Options& options) {
   Report report{describe_machine(context), measure_ceilings(context), options.suite, false, {}};
   show(header_text(report.machine, report.ceilings) + "\n" + table_head());
   Meter meter(context, options.measure);
+  // Whatever ends the run, the finished lines stay.
   const auto write = [&] {
     write_file(options.out, json_text(report));
     write_file(options.markdown, markdown_text(report));
+  };
+  const auto finish = [&] {
+    write();
     if (options.json) io::write_result(json_text(report));
   };
   bool all_right = true;
@@ -92,13 +97,14 @@ int run(const Options& options) {
       report.lines.push_back({benchmark, meter.measure(benchmark), report.ceilings});
       all_right = all_right && report.lines.back().measured.fault.empty();
       show(table_line(report.lines.back()));
+      write();
     }
   } catch (const Interrupted&) {
-    write();
+    finish();
     throw;
   }
   report.complete = true;
-  write();
+  finish();
   return all_right ? 0 : 1;
 }
 

@@ -4,7 +4,12 @@ find_package(Boost CONFIG REQUIRED COMPONENTS context)
 
 file(GLOB simt_sources CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/tests/simt/executor/*.cpp ${CMAKE_SOURCE_DIR}/tests/simt/api/*.cpp)
-add_library(sheaf_simt STATIC ${simt_sources})
+# The executor knows the kernels' registers and static shared memory from ptxas' table.
+file(READ ${CMAKE_SOURCE_DIR}/kernels/registers.json register_table)
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/register_table.cpp @ONLY CONTENT
+  "namespace simt {\nextern const char* const kRegisterTable;\nconst char* const kRegisterTable = R\"table(@register_table@)table\";\n}  // namespace simt\n")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/registers.json)
+add_library(sheaf_simt STATIC ${simt_sources} ${CMAKE_BINARY_DIR}/register_table.cpp)
 target_link_libraries(sheaf_simt PUBLIC sheaf_options PRIVATE Boost::context)
 # With -ffp-contract=off one build's numbers are the next one's; `#pragma unroll` is nvcc's.
 set(SHEAF_SIMT_OPTIONS -DSHEAF_SIMT=1 -isystem ${CMAKE_SOURCE_DIR}/tests/simt/api/shim -Wno-unknown-pragmas -ffp-contract=off

@@ -125,7 +125,8 @@ verdict() { state[$part]=$1 detail[$part]=$2; }
 judge() {
   case $1 in
     0) return 0 ;;
-    4) verdict 'no device' "$2: $(last_line)" ;;
+    # A device that is there and fails, or lacks memory, ends a program with 4, too.
+    4) verdict "$( ((device_status == 0)) && echo failed || echo 'no device')" "$2: $(last_line)" ;;
     124) verdict 'timed out' "$2 ran past the part's limit${3:+, $3}" ;;
     127) verdict failed "$2: no such program in $bin" ;;
     130) verdict interrupted "$2" ;;
@@ -267,8 +268,12 @@ part_agreement() {
 part_bench() {
   program sheaf_bench --suite full --device cuda --out "$out/bench.json" --markdown "$out/bench.md"
   run "$log"
-  judge $? 'sheaf_bench' "$(grep -c '^[a-z_]*/' "$log") lines measured" || return
-  verdict passed "$(grep -c '^[a-z_]*/' "$log") benchmarks, every result right"
+  local status=$? n bad
+  local is_bad='^[a-z_]*/[^ ]* \(WRONG\|failed\): '
+  n=$(grep -c '^[a-z_]*/' "$log") bad=$(grep -c "$is_bad" "$log")
+  ((status == 1 && bad > 0)) && { verdict failed "$bad of $n benchmarks: $(grep -m 1 "$is_bad" "$log" | cut -c 1-300)"; return; }
+  judge "$status" 'sheaf_bench' "$n lines measured" || return
+  verdict passed "$n benchmarks, every result right"
 }
 part_peers() {
   local folder peer n=0

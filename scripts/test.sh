@@ -35,6 +35,7 @@ part_cuda() {
   # What has kernels in it and what looks at them; the headers and the other tests are those of the part cpu.
   cmake --build --preset cuda --target sheaf sheaf_bench test_ops gpu_plants nvtx_log
   ./scripts/ptxas_table.py --check
+  ./scripts/wgmma_scan.py
   ctest --preset cuda -R '^nvtx_ranges$'
 }
 part_docs() { ./scripts/check_docs.py .; }

@@ -3,10 +3,14 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <exception>
 #include <functional>
+#include <memory>
+#include <new>
 
 #include "bench/common/npy.hpp"
 #include "kernels/core/buffer.hpp"
+#include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
 #include "kernels/core/stopwatch.hpp"
@@ -58,6 +62,13 @@ void time_case(benchmark::State& state, Context& context, Case& op_case, const s
   state.counters[kColdSeconds] = watch.stop();
 }
 
+Measurement failure(const char* why) {
+  Measurement result;
+  result.fault = why;
+  result.failed = true;
+  return result;
+}
+
 }  // namespace
 
 Times summarize(std::vector<double> seconds) {
@@ -85,9 +96,7 @@ void Meter::sweep() {
   });
 }
 
-Measurement Meter::measure(const Benchmark& chosen) {
-  const std::string phase = "the benchmark " + chosen.name();
-  check_interrupt(phase.c_str());
+Measurement Meter::measure_or_throw(const Benchmark& chosen, const char* phase) {
   const std::unique_ptr<Case> op_case = chosen.make(context_, chosen.shape);
   Measurement result;
   result.cost = op_case->cost();
@@ -100,20 +109,43 @@ Measurement Meter::measure(const Benchmark& chosen) {
   result.fault = op_case->fault();
   if (!result.fault.empty()) return result;
 
+  std::exception_ptr error;  // Google Benchmark is not made for exceptions
+  const auto repeat = [&](benchmark::State& state) {
+    if (error) return state.SkipWithError("an earlier repetition failed");
+    try {
+      time_case(state, context_, *op_case, [this] { sweep(); });
+    } catch (...) {
+      error = std::current_exception();
+      state.SkipWithError("failed");
+    }
+  };
   benchmark::ClearRegisteredBenchmarks();
-  benchmark::RegisterBenchmark(
-      chosen.name().c_str(),
-      [&](benchmark::State& state) { time_case(state, context_, *op_case, [this] { sweep(); }); })
+  benchmark::RegisterBenchmark(chosen.name().c_str(), repeat)
       ->UseManualTime()
       ->MinTime(options_.min_seconds)
       ->Repetitions(options_.repetitions);
   Collector collector;
   benchmark::RunSpecifiedBenchmarks(&collector, nullptr, ".");
-  check_interrupt(phase.c_str());
+  check_interrupt(phase);
+  if (error) std::rethrow_exception(error);
   result.warm = summarize(collector.warm);
   result.cold = summarize(collector.cold);
   result.calls = collector.calls;
   return result;
+}
+
+Measurement Meter::measure(const Benchmark& chosen) {
+  const std::string phase = "the benchmark " + chosen.name();
+  check_interrupt(phase.c_str());
+  try {
+    return measure_or_throw(chosen, phase.c_str());
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return failure("out of memory");
+  } catch (const std::exception& error) {
+    return failure(error.what());
+  }
 }
 
 }  // namespace sheaf::bench

@@ -20,10 +20,11 @@ struct Times {
 Times summarize(std::vector<double> seconds);
 
 struct Measurement {
-  std::string fault;  // not empty: the result is wrong and nothing was timed
-  Times warm;         // calls back to back
-  Times cold;         // after a sweep over more memory than the caches hold
-  int64_t calls = 0;  // of a warm repetition
+  std::string fault;    // not empty: the result is wrong, and nothing was timed
+  bool failed = false;  // the benchmark threw, and `fault` says why
+  Times warm;           // calls back to back
+  Times cold;           // after a sweep over more memory than the caches hold
+  int64_t calls = 0;    // of a warm repetition
   OpCost cost;
   int64_t gathered_row_bytes = 0;
   Units units;
@@ -39,10 +40,11 @@ class Meter {
  public:
   /// The context must outlive it.
   Meter(Context& context, const MeasureOptions& options);
-  /// Interrupted on Ctrl-C.
+  /// Interrupted on Ctrl-C. What else the benchmark throws is a failed measurement.
   Measurement measure(const Benchmark& chosen);
 
  private:
+  Measurement measure_or_throw(const Benchmark& chosen, const char* phase);
   /// Puts other data into the caches.
   void sweep();
 

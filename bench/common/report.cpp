@@ -54,6 +54,10 @@ Cells cells(const Line& line) {
           units_text(line)};
 }
 
+std::string fault_text(const Line& line) {
+  return (line.measured.failed ? "failed: " : "WRONG: ") + line.measured.fault;
+}
+
 std::string machine_text(const Machine& machine) {
   const std::string driver = machine.driver.empty() ? "" : " (" + machine.driver + ")";
   return fmt::format("{}, {} cores, {} threads; {}{}; load {:.1f} before the run", machine.cpu, machine.cores,
@@ -80,6 +84,7 @@ Json line_json(const Line& line) {
             {"gathered_row_bytes", line.measured.gathered_row_bytes}};
   if (!line.measured.fault.empty()) {
     json["fault"] = line.measured.fault;
+    json["failed"] = line.measured.failed;
     return json;
   }
   json["calls"] = line.measured.calls;
@@ -154,7 +159,7 @@ std::string table_head() {
 }
 
 std::string table_line(const Line& line) {
-  if (!line.measured.fault.empty()) return fmt::format("{} WRONG: {}\n", line.benchmark.name(), line.measured.fault);
+  if (!line.measured.fault.empty()) return fmt::format("{} {}\n", line.benchmark.name(), fault_text(line));
   const Cells c = cells(line);
   return fmt::format(kTableRow, c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9]);
 }
@@ -195,7 +200,7 @@ std::string markdown_text(const Report& report) {
     if (line.measured.fault.empty()) {
       text += fmt::format("| {} |\n", fmt::join(cells(line), " | "));
     } else {
-      text += fmt::format("| {} | WRONG: {} | | | | | | | | |\n", line.benchmark.name(), line.measured.fault);
+      text += fmt::format("| {} | {} | | | | | | | | |\n", line.benchmark.name(), fault_text(line));
     }
   }
   return text;

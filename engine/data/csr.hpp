@@ -44,6 +44,8 @@ class DeviceCsr {
   DeviceCsr() = default;
   DeviceCsr(Context& context, const HostCsr& host);
   CsrView view() const;
+  /// Of device memory.
+  int64_t bytes() const { return 8 * row_offsets_.size() + 4 * columns_.size() + 4 * values_.size(); }
 
  private:
   Buffer<int64_t> row_offsets_;

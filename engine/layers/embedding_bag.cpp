@@ -1,6 +1,7 @@
 #include "engine/layers/embedding_bag.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/core/error.hpp"
 #include "kernels/embedding/table_bag.hpp"
@@ -37,8 +38,29 @@ EmbeddingBag::EmbeddingBag(Context& context, const HostCsr& bags, bool with_back
       has_backward_(with_backward),
       bags_(context, bags) {
   for (int64_t n = 0; n < n_bags_; ++n) max_bag_ = std::max(max_bag_, static_cast<int64_t>(bags.row(n).size()));
-  if (with_backward) readers_ = DeviceCsr(context, transpose(bags));
+  if (!with_backward) return;
+  holds_few_ = 2 * bags.nnz() < n_rows_;
+  if (!holds_few_) {
+    readers_ = DeviceCsr(context, transpose(bags));
+    return;
+  }
+  // An offset for each of a million users in every batch would take more than all else together.
+  std::vector<int32_t> held = bags.columns;
+  std::ranges::sort(held);
+  held.erase(std::ranges::unique(held).begin(), held.end());
+  HostCsr placed = bags;
+  placed.n_columns = std::ssize(held);
+  for (int32_t& column : placed.columns) {
+    column = static_cast<int32_t>(std::ranges::lower_bound(held, column) - held.begin());
+  }
+  readers_ = DeviceCsr(context, transpose(placed));
+  std::vector<int32_t> places(held.size());
+  std::iota(places.begin(), places.end(), 0);
+  held_ = Buffer<int32_t>(context, held);
+  places_ = Buffer<int32_t>(context, places);
 }
+
+int64_t EmbeddingBag::bytes() const { return bags_.bytes() + readers_.bytes() + 4 * (held_.size() + places_.size()); }
 
 void EmbeddingBag::forward(Context& context, MatrixView<const float> x, MatrixView<float> out) const {
   embedding::bag_sums(context, x, embedding::bags_of(bags_.view()), out);
@@ -53,7 +75,21 @@ void EmbeddingBag::forward_tensor(Context& context, const Tensor& x, MatrixView<
 
 void EmbeddingBag::backward(Context& context, MatrixView<const float> d_out, MatrixView<float> d_x) const {
   if (!has_backward_) throw UsageError("a bag without a backward pass", "make it with one");
-  embedding::bag_sums(context, d_out, embedding::bags_of(readers_.view()), d_x);
+  if (!holds_few_) return embedding::bag_sums(context, d_out, embedding::bags_of(readers_.view()), d_x);
+  context.fill_bytes(d_x.data, 0, static_cast<size_t>(d_x.size()) * sizeof(float));
+  const int64_t n_held = held_.size();
+  ScratchScope scratch(context);
+  const MatrixView<float> sums{scratch.take<float>(n_held * d_x.cols), n_held, d_x.cols};
+  embedding::bag_sums(context, d_out, embedding::bags_of(readers_.view()), sums);
+  // To their rows: 0 - (-1) * sum, exactly.
+  embedding::TableUpdateArgs place{
+      .grad = sums, .tables = embedding::table_of(d_x), .bags = embedding::lookup(held_.view())};
+  place.params.learning_rate = -1.0f;
+  const auto words = [&](const Buffer<int32_t>& numbers) {
+    return VectorView<const uint32_t>{reinterpret_cast<const uint32_t*>(numbers.data()), n_held};
+  };
+  place.sorted = {words(held_), words(places_), places_.view()};
+  embedding::table_update(context, place);
 }
 
 embedding::Bags EmbeddingBag::named(VectorView<const int32_t> ids) const {

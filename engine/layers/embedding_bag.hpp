@@ -24,6 +24,8 @@ class EmbeddingBag {
 
   int64_t n_bags() const { return n_bags_; }
   int64_t n_rows() const { return n_rows_; }
+  /// Of device memory: as much as the bags have entries, however many rows there are.
+  int64_t bytes() const;
 
   /// All bags: x [n_rows, dim] to out [n_bags, dim].
   void forward(Context& context, MatrixView<const float> x, MatrixView<float> out) const;
@@ -48,7 +50,10 @@ class EmbeddingBag {
   bool is_lookup_ = false;  // bag n is row n
   bool has_backward_ = false;
   DeviceCsr bags_;
-  DeviceCsr readers_;  // [n_rows, n_bags]: the transpose
+  DeviceCsr readers_;  // [n_rows, n_bags]: the transpose; where bags hold few rows, of these alone
+  bool holds_few_ = false;
+  Buffer<int32_t> held_;    // [n_held] ascending rows of readers_, if these are few
+  Buffer<int32_t> places_;  // [n_held] 0, 1, 2, ...
 };
 
 /// Row r of the result is row rows[r] of x: a bag of one row each. [rows.size(), n_rows]

@@ -60,6 +60,8 @@ class TransformerCandidates {
   /// The batch's targets and what `n_draws` uniform draws by (seed, Purpose::negative, step) add to them.
   TransformerCandidates(Context& context, const TransformerBatch& batch, int64_t n_draws, uint64_t seed, uint32_t step);
   int64_t n() const { return n_; }
+  /// Of device memory.
+  int64_t bytes() const { return items_.bytes() + biases_.bytes() + targets_.bytes() + sources_.bytes(); }
 
  private:
   friend class TransformerStep;

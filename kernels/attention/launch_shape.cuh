@@ -64,8 +64,8 @@ unsigned resident_blocks(const Context& context, [[maybe_unused]] Kernel* kernel
                          [[maybe_unused]] size_t shared_bytes) {
   int blocks = 2;
 #if !defined(SHEAF_SIMT)
-  cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
-             "cudaFuncSetAttribute");
+  const DeviceScope scope(context.device().ordinal);
+  allow_shared(kernel, shared_bytes);
   cuda_check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads, shared_bytes),
              "cudaOccupancyMaxActiveBlocksPerMultiprocessor");
 #endif

@@ -70,7 +70,7 @@ void Context::wait_for(const Context& other) {
                      "make both on the same device");
   }
 #if SHEAF_DEVICE_KERNELS
-  if (!on_cpu()) device_runtime::wait_for(stream_, other.stream_);
+  if (!on_cpu()) device_runtime::wait_for(device_.ordinal, stream_, other.stream_);
 #endif
 }
 
@@ -89,7 +89,7 @@ void* Context::allocate(size_t bytes) {
   }
 #if SHEAF_DEVICE_KERNELS
   else {
-    pointer = device_runtime::allocate(options_.poison_memory ? bytes : rounded);
+    pointer = device_runtime::allocate(device_.ordinal, options_.poison_memory ? bytes : rounded);
   }
 #endif
   if (options_.poison_memory && bytes) fill_bytes(pointer, 0xff, bytes);
@@ -146,7 +146,7 @@ void Context::fill_bytes(void* destination, int byte, size_t bytes) {
     return;
   }
 #if SHEAF_DEVICE_KERNELS
-  device_runtime::fill_bytes(destination, byte, bytes, stream_);
+  device_runtime::fill_bytes(device_.ordinal, destination, byte, bytes, stream_);
 #endif
 }
 

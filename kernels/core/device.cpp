@@ -136,7 +136,8 @@ const char* to_string(Backend backend) noexcept {
 
 std::string to_string(Device device) {
   std::string text = to_string(device.backend);
-  if (device.backend == Backend::cuda) text += ":" + std::to_string(device.ordinal);
+  const bool is_first_simt = device.backend == Backend::simt && device.ordinal == 0;
+  if (device.backend != Backend::cpu && !is_first_simt) text += ":" + std::to_string(device.ordinal);
   return text;
 }
 

@@ -18,7 +18,7 @@ struct Device {
   friend bool operator==(const Device&, const Device&) = default;
 };
 
-/// "cpu", "cuda:0", "simt".
+/// "cpu", "cuda:0", "simt", "simt:1".
 std::string to_string(Device device);
 
 /// `request` is auto | cpu | cuda | cuda:N | simt (the last in test builds only). "auto" takes the first CUDA device,

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "kernels/core/cuda/check.cuh"
+#include "kernels/core/cuda/device_scope.cuh"
 #include "kernels/core/device_runtime.hpp"
 #include "kernels/core/error.hpp"
 
@@ -24,10 +25,10 @@ std::string version_text(int version) {
 }
 
 // Read + write bytes a second of device-to-device copies: the best of a few, each over more than the L2 cache holds.
-int64_t measure_copy(int64_t free_bytes) {
+int64_t measure_copy(int ordinal, int64_t free_bytes) {
   const size_t bytes = static_cast<size_t>(std::clamp<int64_t>(free_bytes / 8, int64_t{1} << 20, int64_t{1} << 28));
-  void* source = allocate(bytes);
-  void* destination = allocate(bytes);
+  void* source = allocate(ordinal, bytes);
+  void* destination = allocate(ordinal, bytes);
   cudaEvent_t start, stop;
   cuda_check(cudaEventCreate(&start), "cudaEventCreate");
   cuda_check(cudaEventCreate(&stop), "cudaEventCreate");
@@ -63,9 +64,9 @@ int device_count(std::string* why_none) {
 }
 
 DeviceInfo device_info(int ordinal, bool measure) {
+  const DeviceScope scope(ordinal);
   cudaDeviceProp properties{};
   cuda_check(cudaGetDeviceProperties(&properties, ordinal), "cudaGetDeviceProperties");
-  cuda_check(cudaSetDevice(ordinal), "cudaSetDevice");
   size_t free_bytes = 0, total_bytes = 0;
   cuda_check(cudaMemGetInfo(&free_bytes, &total_bytes), "cudaMemGetInfo");
   int driver = 0, runtime = 0, clock_khz = 0;
@@ -85,7 +86,7 @@ DeviceInfo device_info(int ordinal, bool measure) {
   info.shared_bytes_per_block = static_cast<int>(properties.sharedMemPerBlockOptin);
   info.l2_bytes = properties.l2CacheSize;
   info.driver = "driver " + version_text(driver) + ", runtime " + version_text(runtime);
-  if (measure) info.copy_bytes_per_second = measure_copy(info.free_bytes);
+  if (measure) info.copy_bytes_per_second = measure_copy(ordinal, info.free_bytes);
   return info;
 }
 
@@ -100,7 +101,8 @@ void destroy_stream(void* stream) noexcept { cudaStreamDestroy(as_stream(stream)
 
 void synchronize(void* stream) { cuda_check(cudaStreamSynchronize(as_stream(stream)), "cudaStreamSynchronize"); }
 
-void wait_for(void* stream, void* other) {
+void wait_for(int ordinal, void* stream, void* other) {
+  const DeviceScope scope(ordinal);
   cudaEvent_t event;
   cuda_check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
   cudaError_t status = cudaEventRecord(event, as_stream(other));
@@ -109,7 +111,8 @@ void wait_for(void* stream, void* other) {
   cuda_check(status, "cudaStreamWaitEvent");
 }
 
-void* allocate(size_t bytes) {
+void* allocate(int ordinal, size_t bytes) {
+  const DeviceScope scope(ordinal);
   void* pointer = nullptr;
   const cudaError_t status = cudaMalloc(&pointer, std::max<size_t>(bytes, 1));
   if (status == cudaErrorMemoryAllocation) {
@@ -137,11 +140,13 @@ void copy(void* destination, const void* source, size_t bytes, void* stream) {
   cuda_check(cudaMemcpyAsync(destination, source, bytes, cudaMemcpyDeviceToDevice, as_stream(stream)), "device copy");
 }
 
-void fill_bytes(void* destination, int byte, size_t bytes, void* stream) {
+void fill_bytes(int ordinal, void* destination, int byte, size_t bytes, void* stream) {
+  const DeviceScope scope(ordinal);
   cuda_check(cudaMemsetAsync(destination, byte, bytes, as_stream(stream)), "cudaMemsetAsync");
 }
 
-void* create_event() {
+void* create_event(int ordinal) {
+  const DeviceScope scope(ordinal);
   cudaEvent_t event;
   cuda_check(cudaEventCreate(&event), "cudaEventCreate");
   return event;

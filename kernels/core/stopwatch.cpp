@@ -11,8 +11,8 @@ using Clock = std::chrono::steady_clock;
 Stopwatch::Stopwatch(Context& context) : context_(context) {
 #if SHEAF_DEVICE_KERNELS
   if (context_.on_cpu()) return;
-  start_event_ = device_runtime::create_event();
-  stop_event_ = device_runtime::create_event();
+  start_event_ = device_runtime::create_event(context_.device().ordinal);
+  stop_event_ = device_runtime::create_event(context_.device().ordinal);
 #endif
 }
 

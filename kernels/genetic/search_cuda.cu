@@ -191,9 +191,8 @@ template <int kLimits>
 class Launcher {
  public:
   Launcher(Context& context, const SearchArgs& args) : context_(context), args_(args) {
-    int device = 0, most_shared = 0;
-    cuda_check(cudaGetDevice(&device), "cudaGetDevice");
-    cuda_check(cudaDeviceGetAttribute(&most_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+    int most_shared = 0;
+    cuda_check(cudaDeviceGetAttribute(&most_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, context.device().ordinal),
                "cudaDeviceGetAttribute");
     at_ = choose_layout<kLimits>(args, static_cast<size_t>(most_shared), n_warps_);
   }

@@ -20,6 +20,7 @@
 #include "engine/train/pair_step.hpp"
 #include "engine/train/softmax_epoch.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/embedding/table_bag.hpp"
 #include "kernels/sample/batch.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"
@@ -365,6 +366,37 @@ TEST_P(LayerTest, EmbeddingBagAndPooling) {
   EXPECT_EQ(pooling_of(offsets, Pooling::last).columns, (std::vector<int32_t>{2, 3}));
   EXPECT_EQ(pooling_of(offsets, Pooling::mean).values, (std::vector<float>{1.0f / 3, 1.0f / 3, 1.0f / 3, 1}));
   EXPECT_EQ(pooling_of(offsets, Pooling::sum).row_offsets, (std::vector<int64_t>{0, 3, 3, 4}));
+}
+
+// Of many rows few are in a bag: the same bits as by a transpose of all rows, in memory for the entries alone.
+TEST_P(LayerTest, BagsOfFewRows) {
+  constexpr int64_t kBags = 40, kRows = 1000, kDim = 5;
+  HostCsr bags;
+  bags.n_columns = kRows;
+  for (int64_t b = 0; b < kBags; ++b) {
+    for (int64_t e = 0; e < b % 4; ++e) {
+      bags.columns.push_back(static_cast<int32_t>(b * e * 37 % 7 + e * 331));  // some rows in many bags
+      bags.values.push_back(0.25f * static_cast<float>(b - e));
+    }
+    bags.row_offsets.push_back(bags.nnz());
+  }
+  const Buffer<float> d(context(), test::random_floats(kBags * kDim, 5, -1.0f, 1.0f));
+  Buffer<float> d_x(context(), kRows * kDim), expected(context(), kRows * kDim);
+  const DeviceCsr readers(context(), transpose(bags));
+  embedding::bag_sums(context(), d.matrix(kBags, kDim), embedding::bags_of(readers.view()),
+                      expected.matrix(kRows, kDim));
+  const EmbeddingBag bag(context(), bags, true);
+  bag.backward(context(), d.matrix(kBags, kDim), d_x.matrix(kRows, kDim));
+  EXPECT_TRUE(test::same_bits(d_x.to_host(), expected.to_host()));
+  EXPECT_GT(readers.bytes(), 8 * kRows);
+  EXPECT_LT(bag.bytes(), 8 * kRows / 2);
+
+  HostCsr none;
+  none.n_columns = kRows;
+  none.row_offsets = {0, 0};
+  EmbeddingBag(context(), none, true)
+      .backward(context(), d.matrix(kBags, kDim).row_block(0, 1), d_x.matrix(kRows, kDim));
+  EXPECT_EQ(d_x.to_host(), std::vector<float>(kRows * kDim, 0.0f));
 }
 
 TEST_P(LayerTest, PairScores) {

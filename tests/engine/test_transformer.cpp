@@ -317,6 +317,22 @@ TEST_P(TransformerTest, GradientsAgreeWithFiniteDifferencesInDouble) {
   }
 }
 
+// A run holds the batches of an epoch: what one takes must not grow with the users that are not in it.
+TEST_P(TransformerTest, ABatchTakesMemoryForItsOwnUsersOnly) {
+  const History history = history_of({{{1, 0}, {3}, {2, 6}, {1}}, {{5}, {5, 4}}});
+  const NextItems next = next_items(history, n_items, 4, 2);
+  const auto bytes_with = [&](int64_t user_rows, int64_t n_draws) {
+    const TransformerShape shape{.layers = 1, .heads = 1, .max_length = 4, .feed_forward = 4, .user_rows = user_rows};
+    const TransformerBatch batch(context(), next, n_items, shape);
+    return n_draws > 0 ? TransformerCandidates(context(), batch, n_draws, 1, 1).bytes()
+                       : TransformerCandidates(context(), batch).bytes();
+  };
+  for (const int64_t n_draws : {0, 3}) {
+    EXPECT_EQ(bytes_with(1'000'000, n_draws), bytes_with(1'000, n_draws));
+    EXPECT_LT(bytes_with(1'000'000, n_draws), 2'000);
+  }
+}
+
 TEST_P(TransformerTest, LearnsAnOrderThatPopularityCannotKnow) {
   constexpr int32_t kItems = 10;
   const History history = history_of(walks(20, 9, kItems));

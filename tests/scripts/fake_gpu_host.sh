@@ -2,7 +2,8 @@
 # Stands in for the programs and tools of a GPU host under the name that it is started by. FAKE_<NAME>, the name in
 # capitals, changes what one does: `fail`, `hang`, `none` (no test ran), `miss` (a plant is not caught), `always` (a
 # clean program is reported), `refuse` (the tool does not know the device), `unsteady` (another demo each time),
-# `worse`, `lost`, `differ` (other metrics, counts, bundles on the GPU), `forbidden` (no counters).
+# `worse`, `lost`, `differ` (other metrics, counts, bundles on the GPU; sheaf_bench: `lost` is an error of the device),
+# `throw` (a benchmark fails), `forbidden` (no counters).
 name=$(basename "$0")
 variable=FAKE_$(tr 'a-z-' 'A-Z_' <<<"$name")
 way=${!variable:-}
@@ -37,11 +38,15 @@ case $name in
   gpu_plants) echo "gpu_plants $1" ;;
   sheaf_bench)
     echo 'bag/n_rows:10 1 us'
-    [[ $way == fail ]] && { echo 'adam/n:3 WRONG: 1 is not 2'; exit 1; }
     while (($#)); do
       [[ $1 == --out || $1 == --markdown ]] && echo '{}' >"$2"
       shift
     done
+    case $way in
+      fail) echo 'adam/n:3 WRONG: 1 is not 2'; exit 1 ;;
+      throw) printf 'adam/n:3 failed: out of device memory\nbce/n:3 1 us\n'; exit 1 ;;
+      lost) printf 'sheaf_bench: cudaMalloc: out of memory\n  use a smaller batch\n' >&2; exit 4 ;;
+    esac
     ;;
   sheaf)
     case $1 in

@@ -71,7 +71,12 @@ part agreement failed; shows 'users: 322 became 321'
 check 'other bundles on the GPU' 1 FAKE_SHEAF=differ --parts agreement
 part agreement failed; shows 'equal bundles: 0 of 1'
 check 'a wrong result in the benchmarks' 1 FAKE_SHEAF_BENCH=fail --parts bench
-part bench failed; shows 'WRONG: 1 is not 2'
+part bench failed; shows '1 of 2 benchmarks: adam/n:3 WRONG: 1 is not 2'
+check 'a benchmark throws' 1 FAKE_SHEAF_BENCH=throw --parts bench
+part bench failed; shows '^bench .*1 of 3 benchmarks: adam/n:3 failed: out of device memory'; shows '^failed: bench$'
+[[ -s result/bench.json ]] || fault 'keeps no result of the benchmarks that did not fail'
+check 'the device fails in the benchmarks' 1 FAKE_SHEAF_BENCH=lost --parts bench
+part bench failed; shows 'sheaf_bench: cudaMalloc: out of memory'; shows '^failed: bench$'
 check 'no GPU' 4 FAKE_NO_DEVICE=1
 for name in ops engine memcheck repeat agreement bench; do part "$name" 'no device'; done
 shows 'finds no CUDA device'

@@ -14,7 +14,8 @@ namespace simt::test {
 
 template <class... Parameters, class... Arguments>
 void run(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, Arguments... arguments) {
-  launch(reinterpret_cast<const void*>(kernel), grid, block, shared_bytes, [=] { kernel(arguments...); });
+  launch({reinterpret_cast<const void*>(kernel), grid, block, shared_bytes, parameter_bytes<Parameters...>()},
+         [=] { kernel(arguments...); });
 }
 
 /// SHEAF_SIMT_ORDER for one scope.

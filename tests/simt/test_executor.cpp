@@ -345,7 +345,10 @@ TEST_P(InEveryOrder, SharedMemoryIsNanBeforeEachBlock) {
 __global__ void dynamic_address_kernel(uintptr_t* out) { *out = reinterpret_cast<uintptr_t>(dynamic_shared()); }
 
 TEST(Simt, DynamicSharedMemoryIsAlignedForVectors) {
-  for (const size_t bytes : {size_t{1}, size_t{16}, size_t{100}, size_t{227} * 1024}) {
+  const int most = 227 * 1024;
+  ASSERT_EQ(cudaFuncSetAttribute(dynamic_address_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most),
+            cudaSuccess);
+  for (const size_t bytes : {size_t{1}, size_t{16}, size_t{100}, size_t{most}}) {
     uintptr_t address = 1;
     run(dynamic_address_kernel, 1u, 1, bytes, &address);
     EXPECT_EQ(address % 16, 0u) << bytes;

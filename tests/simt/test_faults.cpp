@@ -192,21 +192,6 @@ __global__ void nested_kernel() { run(idle_kernel, 1u, 1, 0); }
 
 TEST(SimtFault, AKernelLaunchesAKernel) { expect_fault({"idle_kernel", "launches"}, nested_kernel, 1u, 4); }
 
-TEST(SimtFault, ShapesThatNoDeviceLaunches) {
-  const auto fault = [](dim3 grid, dim3 block, size_t shared_bytes) {
-    return fault_of([=] { run(idle_kernel, grid, block, shared_bytes); });
-  };
-  EXPECT_EQ(fault(1, 1024, 227 * 1024), "");
-  EXPECT_EQ(fault(dim3(2, 65535), 1, 0), "");
-  expect_words(fault(0, 32, 0), {"idle_kernel", "grid of (0, 1, 1)"});
-  expect_words(fault(1, 0, 0), {"blocks of (0, 1, 1)"});
-  expect_words(fault(1, 1025, 0), {"blocks of (1025, 1, 1)"});
-  expect_words(fault(1, dim3(32, 33), 0), {"blocks of (32, 33, 1)"});
-  expect_words(fault(1, dim3(1, 1, 65), 0), {"blocks of (1, 1, 65)"});
-  expect_words(fault(dim3(1, 65536), 1, 0), {"grid of (1, 65536, 1)"});
-  expect_words(fault(1, 1, 227 * 1024 + 1), {"bytes of dynamic shared memory"});
-}
-
 TEST(SimtFault, TheNextLaunchIsSound) {
   EXPECT_NE(fault_of([] { run(barriers_apart_kernel, 1u, 32, 0); }), "");
   EXPECT_EQ(fault_of([] { run(barrier_after_exit_kernel, 1u, 256, 0, 256u); }), "");

@@ -1,12 +1,14 @@
 /// The runtime API as the engine uses it: streams, events, memory, and graphs that run what a stream has captured.
 
 #include <numeric>
+#include <thread>
 
 #include "kernels/core/buffer.hpp"
 #include "kernels/core/context.hpp"
 #include "kernels/core/cuda/launch.cuh"
 #include "kernels/core/error.hpp"
 #include "kernels/core/scan.hpp"
+#include "kernels/core/stopwatch.hpp"
 #include "tests/simt/simt_test.hpp"
 
 namespace simt::test {
@@ -117,6 +119,85 @@ TEST_F(SimtRuntimeTest, EventsMeasure) {
   EXPECT_GT(milliseconds, 0);
   cudaEventDestroy(start);
   cudaEventDestroy(stop);
+}
+
+// --- Two devices -----------------------------------------------------------------------------------------------------
+
+int device_of(const void* memory) {
+  cudaPointerAttributes attributes{-1};
+  EXPECT_EQ(cudaPointerGetAttributes(&attributes, memory), cudaSuccess);
+  return attributes.device;
+}
+
+int current_device() {
+  int ordinal = -1;
+  EXPECT_EQ(cudaGetDevice(&ordinal), cudaSuccess);
+  return ordinal;
+}
+
+constexpr sheaf::Device kFirst{sheaf::Backend::simt, 0}, kSecond{sheaf::Backend::simt, 1};
+
+TEST(SimtDevices, ListingThemLeavesTheCurrentOne) {
+  Context context(kFirst);
+  for (const bool measure : {false, true}) {
+    const std::vector<sheaf::DeviceInfo> devices = sheaf::list_devices(measure);
+    ASSERT_EQ(devices.size(), 3u) << "the CPU and two devices";
+    EXPECT_EQ(devices[2].device, kSecond);
+    EXPECT_EQ(current_device(), 0);
+    EXPECT_EQ(device_of(Buffer<float>(context, 8).data()), 0);
+  }
+}
+
+// Memory, scratch, kernels, events and waits go to the context's device, whichever is current.
+TEST(SimtDevices, AContextKeepsToItsOwn) {
+  Context first(kFirst), second(kSecond);
+  for (const int current : {0, 1}) {
+    ASSERT_EQ(cudaSetDevice(current), cudaSuccess);
+    for (Context* context : {&first, &second}) {
+      const int own = context->device().ordinal;
+      Buffer<int64_t> values(*context, std::vector<int64_t>(40, 1)), sums(*context, 41);
+      EXPECT_EQ(device_of(values.data()), own);
+      values.fill_bytes(0);
+      sheaf::launch(add_kernel, 2, 32, 0, *context, values.data(), 40, 3);
+      sheaf::exclusive_scan(*context, {values.view(), sums.view()});
+      EXPECT_EQ(sums.to_host().back(), 120);
+      sheaf::ScratchScope scratch(*context);
+      EXPECT_EQ(device_of(scratch.take<float>(int64_t{1} << (24 + current))), own);  // a chunk of its own
+      Context beside(context->device());
+      ASSERT_EQ(cudaSetDevice(current), cudaSuccess);  // a new context's device is current
+      context->wait_for(beside);
+      sheaf::Stopwatch watch(*context);
+      watch.start();
+      EXPECT_GE(watch.stop(), 0.0);
+      EXPECT_EQ(current_device(), current);
+    }
+  }
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+}
+
+// A thread begins with the first device.
+TEST(SimtDevices, AContextMayGoToAnotherThread) {
+  Context second(kSecond);
+  int device = -1;
+  std::thread([&] { device = device_of(Buffer<float>(second, 8).data()); }).join();
+  EXPECT_EQ(device, 1);
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+}
+
+TEST(SimtDevices, AStreamOfAnotherDeviceTakesNoKernel) {
+  cudaStream_t stream = nullptr;
+  ASSERT_EQ(cudaStreamCreate(&stream), cudaSuccess);
+  ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
+  EXPECT_NE(fault_of([&] { launching_device(stream); }).find("stream of device 0"), std::string::npos);
+  cudaEvent_t event = nullptr;
+  ASSERT_EQ(cudaEventCreate(&event), cudaSuccess);
+  EXPECT_EQ(cudaEventRecord(event, stream), cudaErrorInvalidResourceHandle);
+  cudaGetLastError();
+  cudaEventDestroy(event);
+  cudaStreamDestroy(stream);
+  EXPECT_EQ(cudaSetDevice(2), cudaErrorInvalidDevice);
+  cudaGetLastError();
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
 }
 
 }  // namespace

@@ -9,6 +9,9 @@
 ///   warpgroup_commit();
 ///   warpgroup_wait<0>();
 ///
+/// Until then nothing may touch d or a. The order of these statements is all that says so to the compiler;
+/// scripts/wgmma_scan.py looks through its PTX for what it has moved in between.
+///
 /// Tiles are rows of 128 bytes in the 128-byte swizzle, which the hardware undoes: the 16-byte piece p of row r is at
 /// p ^ (r % 8). They are aligned to 1024 bytes.
 

@@ -1,6 +1,7 @@
 #pragma once
-/// CUDA's runtime API on one device, the executor. Device memory is host memory. Every call is done when it returns,
-/// except what a stream captures: cudaGraphLaunch does that. A capture is of one stream; another one cannot join it.
+/// CUDA's runtime API on two devices, both the executor. Device memory is host memory. Every call is done when it
+/// returns, except what a stream captures: cudaGraphLaunch does that. A capture is of one stream; another one cannot
+/// join it.
 
 #include <cstddef>
 #include <cstring>
@@ -11,6 +12,7 @@ enum cudaError_t {
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
   cudaErrorInvalidDevice = 101,
+  cudaErrorInvalidResourceHandle = 400,
   cudaErrorIllegalState = 401,
   cudaErrorStreamCaptureUnsupported = 900,
   cudaErrorStreamCaptureInvalidated = 901,
@@ -86,6 +88,12 @@ cudaError_t cudaRuntimeGetVersion(int* version);
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes);
 cudaError_t cudaDeviceSynchronize();
 
+struct cudaPointerAttributes {
+  int device;  // that the memory was allocated on
+};
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer);
+
+/// On the current device.
 cudaError_t cudaMalloc(void** pointer, size_t bytes);
 cudaError_t cudaFree(void* pointer);
 cudaError_t cudaMemcpy(void* destination, const void* source, size_t bytes, cudaMemcpyKind kind);
@@ -131,6 +139,8 @@ namespace simt {
 /// Does the work now, or leaves it to the graph that the stream captures. What the work refers to must outlive that
 /// graph.
 void on_stream(cudaStream_t stream, std::function<void()> work);
+/// The current device, for a launch into this stream. A Fault where the stream is another device's.
+int launching_device(cudaStream_t stream);
 }  // namespace simt
 
 cudaError_t cudaEventCreate(cudaEvent_t* event);
@@ -140,8 +150,21 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t stop);
 
-/// Launches check the size themselves.
-template <class Kernel>
-cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int) {
-  return cudaSuccess;
+struct cudaFuncAttributes {
+  size_t sharedSizeBytes;  // static
+  int maxDynamicSharedSizeBytes;
+  int numRegs;  // 0: not known
+};
+
+/// Of the current device, as the launches check them.
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel);
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
+
+template <class... Parameters>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*kernel)(Parameters...)) {
+  return cudaFuncGetAttributes(attributes, reinterpret_cast<const void*>(kernel));
+}
+template <class... Parameters>
+cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute attribute, int value) {
+  return cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), attribute, value);
 }

@@ -19,6 +19,7 @@
 
 #include "tests/simt/executor/fiber_pool.hpp"
 #include "tests/simt/executor/guarded_memory.hpp"
+#include "tests/simt/executor/launch_limits.hpp"
 #include "tests/simt/executor/program_image.hpp"
 #include "tests/simt/executor/ready_queue.hpp"
 #include "tests/simt/executor/sanitizer.hpp"
@@ -31,8 +32,7 @@ dim3 gridDim;
 namespace simt {
 namespace {
 
-constexpr size_t kMaxDynamicShared = 227 * 1024;  // the most that a block of current devices may ask for
-constexpr int kPoison = 0xff;                     // NaN as float and double, -1 as int
+constexpr int kPoison = 0xff;  // NaN as float and double, -1 as int
 constexpr unsigned kWarp = 32;
 constexpr uint64_t kMaxUnordered = 512;  // threads of a grid; ThreadSanitizer holds 8128 and takes 0.3 ms for each
 
@@ -163,7 +163,7 @@ class Executor {
 
   std::exception_ptr error_;
 
-  GuardedMemory dynamic_memory_{kMaxDynamicShared, GuardedMemory::Guard::above};
+  GuardedMemory dynamic_memory_{kMostShared, GuardedMemory::Guard::above};
   unsigned char* dynamic_shared_ = nullptr;
   std::vector<SharedVariable> static_shared_ = shared_variables();
   unsigned char* static_base_ = nullptr;  // of the OS thread that called run()
@@ -344,15 +344,10 @@ std::vector<uint32_t> shuffled_blocks(uint64_t n_blocks, uint64_t seed) {
   return blocks;
 }
 
-void check_shape(const Launch& launch) {
-  const uint64_t threads = uint64_t{launch.block.x} * launch.block.y * launch.block.z;
-  const bool block_fits = threads >= 1 && threads <= kMaxThreads && launch.block.z <= 64;
-  const bool grid_fits = launch.grid.x >= 1 && launch.grid.x <= 0x7fffffffu && launch.grid.y >= 1 &&
-                         launch.grid.y <= 65535 && launch.grid.z >= 1 && launch.grid.z <= 65535;
-  if (block_fits && grid_fits && launch.shared_bytes <= kMaxDynamicShared) return;
-  throw Fault("simt: kernel " + function_name(launch.kernel) + ": no device launches a grid of " +
-              text_of_index(launch.grid) + " blocks of " + text_of_index(launch.block) + " threads with " +
-              std::to_string(launch.shared_bytes) + " bytes of dynamic shared memory");
+void check_limits(const Launch& launch) {
+  const std::string why =
+      refusal(launch, needs_of(launch.kernel), allowed_dynamic_shared(launch.kernel, launch.device));
+  if (!why.empty()) throw Fault("simt: kernel " + function_name(launch.kernel) + ": " + why);
 }
 
 // A line for each kernel that this process runs, in the file that SHEAF_SIMT_KERNEL_LOG names.
@@ -363,7 +358,7 @@ void log_kernel(const void* kernel) {
 }
 
 void Executor::run(const Launch& launch, detail::Body body, const void* state) {
-  check_shape(launch);
+  check_limits(launch);
   log_kernel(launch.kernel);
   const char* order_text = std::getenv("SHEAF_SIMT_ORDER");
   const Order order = parse_order(order_text ? order_text : "");

@@ -26,13 +26,23 @@ struct Fault : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// `kernel` is the kernel's address, for its name in messages.
+/// `kernel` is the kernel's address, for its name in messages and what is known of it.
 struct Launch {
   const void* kernel = nullptr;
   dim3 grid;
   dim3 block;
-  size_t shared_bytes = 0;
+  size_t shared_bytes = 0;     // dynamic
+  size_t parameter_bytes = 0;  // of the kernel
+  int device = 0;
 };
+
+/// Bytes of a kernel's parameters, each at its alignment.
+template <class... Parameters>
+constexpr size_t parameter_bytes() {
+  size_t end = 0;
+  ((end = (end + alignof(Parameters) - 1) / alignof(Parameters) * alignof(Parameters) + sizeof(Parameters)), ...);
+  return end;
+}
 
 namespace detail {
 using Body = void (*)(const void* state);
@@ -42,9 +52,9 @@ void run(const Launch& launch, Body body, const void* state);
 /// Calls body() once for every thread of the grid and returns when all have left. Throws Fault, or what the body
 /// throws.
 template <class Function>
-void launch(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, const Function& body) {
+void launch(const Launch& launch, const Function& body) {
   detail::run(
-      {kernel, grid, block, shared_bytes}, [](const void* state) { (*static_cast<const Function*>(state))(); }, &body);
+      launch, [](const void* state) { (*static_cast<const Function*>(state))(); }, &body);
 }
 
 /// The block's dynamic shared memory: 16-byte aligned, filled with 0xff before each block, an unmapped page behind its

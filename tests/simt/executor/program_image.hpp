@@ -22,6 +22,9 @@ struct SharedVariable {
 };
 std::vector<SharedVariable> shared_variables();
 
+/// Bytes of the __shared__ variables that stand in this function's own body, not in what it calls.
+size_t shared_bytes_inside(const void* function);
+
 /// The calling thread's instance of the program's thread_local variables; null when it has none.
 unsigned char* thread_block();
 
