@@ -43,7 +43,8 @@ struct ScanKernel {
   void (*residuals)(const float* vectors, int64_t count, int64_t dim, float* residuals);
 
   /// Not null: instead of pack(), for products of bytes. Writes the dimensions, rounded to multiples of each vector's
-  /// scale, into a panel and its trailer, and gives the squared lengths of what they lose. n_units() counts the trailer.
+  /// scale, into a panel and its trailer, and gives the squared lengths of what they lose. n_units() counts the
+  /// trailer.
   void (*pack_bytes)(const float* vectors, int64_t dim, const float* scales, bool are_rows, uint32_t* panel,
                      float* lost_squares) = nullptr;
 };
@@ -58,8 +59,9 @@ struct ByteTrailer {
   enum OfPanel : int { kPanelScale = 0, kLongest = 1, kSpread = 2 };  // first values of kOfPanel
 };
 
-/// The fastest one that this machine can run, or the one that SHEAF_SCAN=portable|avx2|avx512|bf16|vnni names (for tests
-/// and measurements). `vnni` multiplies bytes: it is for ops that have a bound for them; others then choose themselves.
+/// The fastest one that this machine can run, or the one that SHEAF_SCAN=portable|avx2|avx512|bf16|vnni names (for
+/// tests and measurements). `vnni` multiplies bytes: only ops that have a bound for them take it, others then choose
+/// themselves.
 const ScanKernel& scan_kernel(bool may_be_bytes = false);
 /// Whether SHEAF_SCAN names one. Then ops use it for shapes, too, for which they would choose other code.
 bool scan_kernel_is_named();

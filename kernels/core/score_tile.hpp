@@ -1,7 +1,7 @@
 #pragma once
 /// Blocked inner products of the CPU backend: one query row against a tile of items, vectorized over the items.
 /// Every score is summed over the columns in ascending order, for any tile: the same bits for any blocking. Where the
-/// processor that the build is for has fused multiply-adds, the sum is made of them, as in kernels/core/product_scan.hpp.
+/// processor that the build is for has fused multiply-adds, the sum is made of them, as in product_scan.hpp.
 
 #include <algorithm>
 #include <cmath>
@@ -21,13 +21,13 @@ inline constexpr bool kScoresAreFused = false;
 inline float fused_or_not(float a, float b, float sum) { return sum + a * b; }
 #endif
 
-/// packed[c * kScoreTile + j] = items(first + j, c); places past the last item are zero.
-inline void pack_tile(MatrixView<const float> items, int64_t first, float* packed) {
-  const int64_t width = std::min(kScoreTile, items.rows - first);
+/// packed[c * tile + j] = items(first + j, c); places past the last item are zero.
+inline void pack_tile(MatrixView<const float> items, int64_t first, float* packed, int64_t tile = kScoreTile) {
+  const int64_t width = std::min(tile, items.rows - first);
   for (int64_t c = 0; c < items.cols; ++c) {
-    float* column = packed + c * kScoreTile;
+    float* column = packed + c * tile;
     for (int64_t j = 0; j < width; ++j) column[j] = items(first + j, c);
-    std::fill(column + width, column + kScoreTile, 0.0f);
+    std::fill(column + width, column + tile, 0.0f);
   }
 }
 
