@@ -379,6 +379,32 @@ TEST_P(ScoreTopkTest, RoundingThatFavoursTheWorseItems) {
   EXPECT_EQ(run(context(), c).ids[0], 390);
 }
 
+// The same for bytes: one large value makes the steps of a row, or of a panel, 0.01.
+TEST_P(ScoreTopkTest, StepsThatFavourTheWorseItems) {
+  constexpr float kRoundsDown = 0.0249f, kRoundsUp = 0.0251f;  // to 0.02 and 0.03
+  constexpr size_t kDim = 201, kItems = 400;
+  Case c = random_case(20, kItems, kDim, 5, false);
+  for (size_t q = 0; q < 20; ++q) {
+    for (size_t d = 1; d < kDim; ++d) c.queries[q * kDim + d] = d <= 100 ? kRoundsDown : kRoundsUp;
+    c.queries[q * kDim] = 1.27f;
+  }
+  for (size_t i = 0; i < kItems; ++i) {
+    for (size_t d = 1; d < kDim; ++d)
+      c.items[i * kDim + d] = i >= 390 ? (d <= 100 ? 1.0f : 0.0f) : (d <= 100 ? 0.0f : 0.98f);
+    c.items[i * kDim] = 0.0f;
+  }
+  expect_exact(context(), c);
+  EXPECT_EQ(run(context(), c).ids[0], 390);
+  c.queries.assign(c.queries.size(), 1.0f);
+  for (size_t q = 0; q < 20; ++q) c.queries[q * kDim] = 0.0f;
+  for (size_t i = 0; i < kItems; ++i) {
+    for (size_t d = 1; d < kDim; ++d) c.items[i * kDim + d] = i >= 390 ? kRoundsDown : (d < 5 ? 0.0f : kRoundsUp);
+    c.items[i * kDim] = 1.27f;
+  }
+  expect_exact(context(), c);
+  EXPECT_EQ(run(context(), c).ids[0], 390);
+}
+
 TEST_P(ScoreTopkTest, ExclusionsOfWholeHeads) {
   for (const int64_t count : {1, 30, 300, 999}) {
     Case c = random_case(25, 1000, 10, 20, true);
