@@ -8,10 +8,10 @@
 #include <utility>
 
 #include "kernels/association/cosine_pair.hpp"
-#include "kernels/association/cosine_scan.hpp"
 #include "kernels/association/cosine_topk.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
+#include "kernels/core/product_scan.hpp"
 
 // The vectors are cut into blocks of panels. A task is a pair of blocks: each product is computed once and offered to
 // the lists of both rows where items are compared with items. Rounds of tasks that share no block run side by side, so
@@ -21,9 +21,9 @@
 namespace sheaf::association::cpu {
 namespace {
 
-constexpr int64_t kBlockBytes = int64_t{240}
-                                << 10;  // a block's floats: two blocks and their panels stay in a 1 MiB cache
-constexpr int64_t kHits = 4096;         // offered together
+// A block's floats: two blocks and their panels stay in a 1 MiB cache.
+constexpr int64_t kBlockBytes = int64_t{240} << 10;
+constexpr float kMostProduct = 1.0f + 0x1.0p-6f;  // products of unit vectors, and what 16 bits may add
 constexpr float kNever = std::numeric_limits<float>::infinity();
 
 /// A pair that may be in a list.
@@ -69,20 +69,6 @@ void normalize_row(const float* row, int64_t dim, float* unit) {
     unit[c] = inverse > 0 ? static_cast<float>(static_cast<double>(row[c]) * inverse) : 0.0f;
 }
 
-/// A number of at least `low` that at least k of the values reach, close below the k-th best of them; `low` if at most
-/// k values reach `low`. Counting has no branches, so it is faster than selecting, and the filter's limit need not be
-/// one of the values.
-float nearly_kth_best(const float* values, int64_t n, int64_t k, float low) {
-  float high = 1.0f + 0x1.0p-6f;  // products of unit vectors, and what 16 bits may add
-  for (int step = 0; step < 12; ++step) {
-    const float middle = 0.5f * (low + high);
-    int32_t count = 0;
-    for (int64_t i = 0; i < n; ++i) count += values[i] >= middle;
-    (count >= k ? low : high) = middle;
-  }
-  return low;
-}
-
 class CosineTopk {
  public:
   CosineTopk(Context& context, const CosineTopkArgs& args)
@@ -114,11 +100,11 @@ class CosineTopk {
       take_packed(items);
       take_pending(items);
     }
-    hits_ = scratch_.take<Hit>(context_.n_threads() * hit_capacity());
+    hits_ = scratch_.take<ProductHit>(context_.n_threads() * scan_hit_capacity(kernel_));
     limits_ = scratch_.take<float>(context_.n_threads() * 2 * block_);
     keys_ = scratch_.take<uint64_t>(context_.n_threads() * (k_ + most_pending_));
     values_ = scratch_.take<float>(context_.n_threads() * (k_ + most_pending_));
-    survivors_ = scratch_.take<Hit>(context_.n_threads() * most_pending_);
+    survivors_ = scratch_.take<ProductHit>(context_.n_threads() * most_pending_);
     for (int64_t q = 0; q < args_.queries.rows; q += chunk_) {
       pack(queries, q);
       if (is_symmetric_) meet_itself(queries);
@@ -133,7 +119,6 @@ class CosineTopk {
 
  private:
   int64_t panels_of(int64_t n) const { return (n + kernel_.width - 1) / kernel_.width; }
-  int64_t hit_capacity() const { return kHits + kernel_.rows * kernel_.width; }
 
   Side make_side(MatrixView<const float> vectors, VectorView<const int32_t> categories) {
     Side side{};
@@ -208,7 +193,7 @@ class CosineTopk {
     for (int32_t r = 0; r < list.n_best; ++r) values[r] = product_bound(scores[r], args_.scale);
     for (int32_t r = 0; r < list.n_pending; ++r) values[list.n_best + r] = pending[r].product;
     const float error = slack(side, place);
-    const float worst = nearly_kth_best(values, n, k_, list.limit) - error;
+    const float worst = nearly_kth_best(values, n, k_, list.limit, kMostProduct) - error;
     list.limit = std::max(list.limit, product_bound(cosine_score(worst, args_.scale), args_.scale) - error);
     int32_t n_kept = 0;
     for (int32_t r = 0; r < list.n_pending; ++r) {
@@ -223,7 +208,7 @@ class CosineTopk {
     ListState& list = side.lists[side.first + place];
     if (list.n_pending == 0) return;
     const Candidate* pending = side.pending + place * most_pending_;
-    Hit* hits = survivors_ + thread * most_pending_;
+    ProductHit* hits = survivors_ + thread * most_pending_;
     for (int32_t r = 0; r < list.n_pending; ++r) hits[r] = {0, pending[r].place, pending[r].product};
     kernel_.rescore(side.unit + place * dim_, side.other->unit, dim_, hits, list.n_pending);
     const int64_t q = side.order[side.first + place];
@@ -386,32 +371,16 @@ class CosineTopk {
     }
     const int64_t n_rows = std::min(block_, rows.count - task.first_row);
     const int64_t n_columns = std::min(block_, columns.count - task.first_column);
-    const uint32_t* row_panels = rows.panels + task.first_row * n_units_;
-    const uint32_t* column_panels = columns.panels + task.first_column * n_units_;
-    Hit* hits = hits_ + thread * hit_capacity();
-    int64_t n_hits = 0;
-    for (int64_t c = 0; c < n_columns; c += kernel_.width) {
-      for (int64_t r = 0; r < n_rows; r += kernel_.width) {
-        for (int32_t first = 0; first < kernel_.width && r + first < n_rows; first += kernel_.rows) {
-          const int32_t n =
-              kernel_.scan(row_panels + r * n_units_, first, column_panels + c * n_units_,
-                           static_cast<int32_t>(n_units_), task.row_limits + r, task.column_limits + c, hits + n_hits);
-          for (const int64_t end = n_hits + n; n_hits < end; ++n_hits) {
-            hits[n_hits].row += static_cast<int32_t>(r);
-            hits[n_hits].column += static_cast<int32_t>(c);
-          }
-          if (n_hits < kHits) continue;
-          offer<kBothSides>(task, hits, std::exchange(n_hits, 0));
-        }
-      }
-      offer<kBothSides>(task, hits, std::exchange(n_hits, 0));
-    }
+    const ScanSide row_side{rows.panels + task.first_row * n_units_, n_rows, task.row_limits};
+    const ScanSide column_side{columns.panels + task.first_column * n_units_, n_columns, task.column_limits};
+    scan_block(kernel_, n_units_, row_side, column_side, hits_ + thread * scan_hit_capacity(kernel_),
+               [&](const ProductHit* hits, int64_t n_hits) { offer<kBothSides>(task, hits, n_hits); });
   }
 
   template <bool kBothSides>
-  void offer(const Task& task, const Hit* hits, int64_t n_hits) {
+  void offer(const Task& task, const ProductHit* hits, int64_t n_hits) {
     for (int64_t h = 0; h < n_hits; ++h) {
-      const Hit& hit = hits[h];
+      const ProductHit& hit = hits[h];
       offer(task.rows, task.first_row + hit.row, task.columns, task.first_column + hit.column, hit.product,
             task.row_limits[hit.row], task.thread);
       if (kBothSides) {
@@ -441,9 +410,9 @@ class CosineTopk {
   int64_t dim_, k_, n_units_, most_pending_, block_, chunk_;
   bool is_symmetric_;
   float rounding_, least_;
-  Hit* hits_ = nullptr;
+  ProductHit* hits_ = nullptr;
   float* limits_ = nullptr;
-  Hit* survivors_ = nullptr;
+  ProductHit* survivors_ = nullptr;
   float* values_ = nullptr;
   uint64_t* keys_ = nullptr;
   std::atomic<int64_t> n_rescored_{0};

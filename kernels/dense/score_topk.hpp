@@ -7,7 +7,11 @@
 ///
 /// If there are fewer than k candidates, ids -1 and scores -inf fill the rest. NaN scores come after all numbers. dim
 /// may be 0.
-/// Deterministic; the CPU result has the same bits on any number of threads.
+/// Exact: the lists are those of the float scores, summed over the dimensions in ascending order. The CPU backend first
+/// filters by 16-bit products where that pays, and computes every score in float that the bound of the rounding cannot
+/// rule out (kernels/dense/score_bound.hpp).
+/// Deterministic; the CPU result has the same bits on any number of threads and with any instruction set that has fused
+/// multiply-adds.
 
 #include "kernels/core/context.hpp"
 #include "kernels/core/cost.hpp"
@@ -27,6 +31,9 @@ struct ScoreTopkArgs {
       {};                         // [n_queries] i32 rows of exclude, or empty: row q itself, n_excludes == n_queries
   MatrixView<int32_t> top_items;  // [n_queries, k] i32, 1 <= k <= kMaxTopK
   MatrixView<float> top_scores;   // [n_queries, k] f32
+
+  /// At most this for packed items (one block of them at least), in pieces where needed.
+  int64_t cpu_workspace_bytes = int64_t{64} << 20;
 };
 
 void score_topk(Context& context, const ScoreTopkArgs& args);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/association/cosine_scan.hpp"
+#include "kernels/core/product_scan.hpp"
 #include "kernels/association/cosine_topk.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/op_test.hpp"
@@ -339,8 +339,8 @@ TEST_P(CosineTopkTest, SameBitsByEveryInstructionSet) {
   c.exclude[5] = {3, 7, 200};
   const Lists first = run(context(), c);
   expect_right(c, first);
-  const association::cpu::ScanKernel* kernels[4];
-  const int32_t n = association::cpu::usable_scan_kernels(kernels, 4);
+  const ScanKernel* kernels[kMostScanKernels];
+  const int32_t n = usable_scan_kernels(kernels, kMostScanKernels);
   for (int32_t i = 0; i < n; ++i) {
     setenv("SHEAF_SCAN", kernels[i]->name, 1);
     EXPECT_EQ(run(context(), c), first) << kernels[i]->name;

@@ -1,8 +1,11 @@
 #include <cmath>
+#include <cstdlib>
+#include <limits>
 #include <vector>
 
 #include "kernels/core/error.hpp"
 #include "kernels/dense/mean_probability.hpp"
+#include "kernels/dense/mean_probability_tile.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/common/op_test.hpp"
 #include "tests/reference/dense.hpp"
@@ -99,6 +102,55 @@ TEST_P(MeanProbabilityTest, ManyUsersAddUpInDouble) {
   const auto n_users = size_t{1} << 19;
   const Case c = bias_case(std::vector<float>(n_users, 0.7f), {0.1f}, 0.03f);
   expect_right(context(), c);
+}
+
+// (SHEAF_SCAN is the CPU's: elsewhere it changes nothing.)
+TEST_P(MeanProbabilityTest, EveryInstructionSetAgreesWithOracle) {
+  const dense::cpu::ProbabilityKernel* kernels[dense::cpu::kMostProbabilityKernels];
+  const int32_t n = dense::cpu::usable_probability_kernels(kernels, dense::cpu::kMostProbabilityKernels);
+  for (int32_t k = 0; k < n; ++k) {
+    SCOPED_TRACE(kernels[k]->name);
+    setenv("SHEAF_SCAN", kernels[k]->name, 1);
+    for (const int64_t n_users : {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 130})
+      expect_right(context(), random_case(n_users, 9, 8));
+    for (const int64_t n_items : {1, 7, 8, 9, 23, 24, 25, 47, 48, 49, 63, 64, 65, 200}) {
+      expect_right(context(), random_case(21, n_items, 5));
+    }
+    for (const int64_t dim : {0, 1, 2, 33}) expect_right(context(), random_case(14, 60, dim));
+    Case c = random_case(10, 50, 4);
+    for (const float extreme : {80.0f, 87.4f, 87.6f, 104.0f, 1e20f}) {
+      for (size_t u = 0; u < c.user_bias.size(); ++u) c.user_bias[u] = u % 2 ? extreme : -extreme;
+      expect_right(context(), c);
+      for (float& bias : c.user_bias) bias = -extreme;
+      expect_right(context(), c);
+    }
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    EXPECT_EQ(run(context(), bias_case({0.0f}, {kInfinity, 0.0f}, 0.0f)), (std::vector<float>{1.0f, 0.5f}));
+    EXPECT_NEAR(run(context(), bias_case({0.0f}, {-kInfinity}, 0.0f))[0], 0.0, 0x1.0p-126);
+    const std::vector<float> with_nan =
+        run(context(), bias_case({0.0f, 1.0f}, {std::numeric_limits<float>::quiet_NaN(), 0.0f}, 0.0f));
+    EXPECT_TRUE(std::isnan(with_nan[0]) && !std::isnan(with_nan[1]));
+  }
+  unsetenv("SHEAF_SCAN");
+}
+
+// One user and no vectors: the mean is the sigmoid itself.
+TEST_P(MeanProbabilityTest, SigmoidsAreOffByFourUnitsAtMost) {
+  std::vector<float> logits;
+  for (int i = -87000; i <= 87000; i += 7) logits.push_back(static_cast<float>(i) * 1e-3f);
+  const dense::cpu::ProbabilityKernel* kernels[dense::cpu::kMostProbabilityKernels];
+  const int32_t n = dense::cpu::usable_probability_kernels(kernels, dense::cpu::kMostProbabilityKernels);
+  for (int32_t k = 0; k < n; ++k) {
+    setenv("SHEAF_SCAN", kernels[k]->name, 1);
+    const std::vector<float> means = run(context(), bias_case({0.0f}, logits, 0.0f));
+    for (size_t i = 0; i < logits.size(); ++i) {
+      const double right = 1.0 / (1.0 + std::exp(-static_cast<double>(logits[i])));
+      int exponent;
+      std::frexp(right, &exponent);
+      ASSERT_NEAR(means[i], right, 4.0 * std::ldexp(1.0, exponent - 24)) << kernels[k]->name << ", " << logits[i];
+    }
+  }
+  unsetenv("SHEAF_SCAN");
 }
 
 TEST_P(MeanProbabilityTest, SameBitsOnEveryRunAndAnyThreads) {

@@ -1,9 +1,15 @@
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <vector>
 
 #include "kernels/core/error.hpp"
+#include "kernels/core/product_scan.hpp"
+#include "kernels/core/score_tile.hpp"
+#include "kernels/core/top_k.hpp"
+#include "kernels/dense/score_bound.hpp"
 #include "kernels/dense/score_topk.hpp"
 #include "tests/common/op_test.hpp"
 #include "tests/reference/topk.hpp"
@@ -14,10 +20,22 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
+size_t as_size(int64_t n) { return static_cast<size_t>(n); }
+
+/// The instruction sets that SHEAF_SCAN may name here.
+std::vector<const char*> usable_names() {
+  const ScanKernel* kernels[kMostScanKernels];
+  const int32_t n = usable_scan_kernels(kernels, kMostScanKernels, /*may_be_bytes=*/true);
+  std::vector<const char*> names;
+  for (int32_t i = 0; i < n; ++i) names.push_back(kernels[i]->name);
+  return names;
+}
+
 struct Case {
   int64_t n_queries, n_items, dim, k;
   std::vector<float> queries, items, bias;
   test::HostCsr exclude;  // no rows: none
+  int64_t cpu_workspace_bytes = dense::ScoreTopkArgs{}.cpu_workspace_bytes;
 };
 
 Case random_case(int64_t n_queries, int64_t n_items, int64_t dim, int64_t k, bool with_extras) {
@@ -49,7 +67,8 @@ Lists run(Context& context, const Case& c) {
                               .item_bias = bias.view(),
                               .exclude = c.exclude.n_rows() ? exclude.view() : CsrView{},
                               .top_items = ids.matrix(c.n_queries, c.k),
-                              .top_scores = scores.matrix(c.n_queries, c.k)});
+                              .top_scores = scores.matrix(c.n_queries, c.k),
+                              .cpu_workspace_bytes = c.cpu_workspace_bytes});
   ids.expect_intact();
   scores.expect_intact();
   return {ids.to_host(), scores.to_host()};
@@ -75,6 +94,75 @@ void expect_right(const Case& c, const Lists& lists) {
     EXPECT_EQ(ref::top_k_fault(candidates, lists.ids.data() + q * c.k, lists.scores.data() + q * c.k, c.k, -kInfinity),
               "")
         << "query " << q << " of " << c.n_queries << ", items " << c.n_items << ", dim " << c.dim << ", k " << c.k;
+  }
+}
+
+/// The lists of the float scores as the header defines them.
+Lists brute_force(const Case& c) {
+  Lists lists;
+  for (int64_t q = 0; q < c.n_queries; ++q) {
+    std::vector<std::pair<float, int32_t>> all;
+    for (int64_t i = 0; i < c.n_items; ++i) {
+      if (c.exclude.n_rows() && std::binary_search(c.exclude.columns.begin() + c.exclude.row_offsets[as_size(q)],
+                                                   c.exclude.columns.begin() + c.exclude.row_offsets[as_size(q + 1)],
+                                                   static_cast<int32_t>(i))) {
+        continue;
+      }
+      float sum = 0.0f;
+      for (int64_t d = 0; d < c.dim; ++d) {
+        sum = fused_or_not(c.queries[as_size(q * c.dim + d)], c.items[as_size(i * c.dim + d)], sum);
+      }
+      all.emplace_back(sum + (c.bias.empty() ? 0.0f : c.bias[as_size(i)]), static_cast<int32_t>(i));
+    }
+    std::sort(all.begin(), all.end(),
+              [](const auto& a, const auto& b) { return ranks_before(a.first, a.second, b.first, b.second); });
+    all.resize(as_size(c.k), {-kInfinity, -1});
+    for (const auto& [score, id] : all) {
+      lists.scores.push_back(score);
+      lists.ids.push_back(id);
+    }
+  }
+  return lists;
+}
+
+/// Same ids, and the same bits of all scores that are numbers.
+void expect_same(const Lists& lists, const Lists& expected, const std::string& what) {
+  ASSERT_EQ(lists.ids, expected.ids) << what;
+  for (size_t place = 0; place < lists.scores.size(); ++place) {
+    const float score = lists.scores[place], right = expected.scores[place];
+    ASSERT_TRUE((std::isnan(score) && std::isnan(right)) || std::memcmp(&score, &right, sizeof(score)) == 0)
+        << what << ", place " << place << ": " << score << ", not " << right;
+  }
+}
+
+/// By every instruction set that the machine has, and by the automatic choice. (SHEAF_SCAN is the CPU's.)
+void expect_exact(Context& context, const Case& c) {
+  if (!context.on_cpu()) return;
+  const Lists expected = brute_force(c);
+  const std::string shape = std::to_string(c.n_queries) + " queries, " + std::to_string(c.n_items) + " items, dim " +
+                            std::to_string(c.dim) + ", k " + std::to_string(c.k);
+  expect_same(run(context, c), expected, shape);
+  for (const char* name : usable_names()) {
+    setenv("SHEAF_SCAN", name, 1);
+    expect_same(run(context, c), expected, shape + ", " + name);
+  }
+  unsetenv("SHEAF_SCAN");
+}
+
+/// What is excluded are the best of each query: the first `count` of its list without exclusions.
+void exclude_heads(Case& c, int64_t count) {
+  Case all = c;
+  all.k = count;
+  all.exclude = {};
+  const Lists heads = brute_force(all);
+  c.exclude = {};
+  c.exclude.n_columns = c.n_items;
+  for (int64_t q = 0; q < c.n_queries; ++q) {
+    std::vector<int32_t> ids(heads.ids.begin() + q * count, heads.ids.begin() + (q + 1) * count);
+    ids.erase(std::remove(ids.begin(), ids.end(), -1), ids.end());
+    std::sort(ids.begin(), ids.end());
+    c.exclude.columns.insert(c.exclude.columns.end(), ids.begin(), ids.end());
+    c.exclude.row_offsets.push_back(static_cast<int64_t>(c.exclude.columns.size()));
   }
 }
 
@@ -170,6 +258,226 @@ TEST_P(ScoreTopkTest, SameBitsOnEveryRunAndAnyThreads) {
   for (const int threads : {1, 2, 3}) EXPECT_TRUE(run(*make_context(threads), c).same_bits(first)) << threads;
 }
 
+TEST_P(ScoreTopkTest, ExactAtTheEdgesOfPanelsAndLists) {
+  for (const int64_t n_queries : {1, 7, 8, 9, 47, 48, 49}) {
+    expect_exact(context(), random_case(n_queries, 97, 12, 5, true));
+  }
+  for (const int64_t n_items : {1, 7, 8, 23, 24, 25, 47, 48, 49, 959, 960, 961, 1921}) {
+    expect_exact(context(), random_case(17, n_items, 6, 20, n_items % 2 == 1));
+  }
+  for (const int64_t dim : {1, 2, 3, 4, 5, 31, 64, 65, 130}) {
+    expect_exact(context(), random_case(20, 700, dim, 10, dim % 2 == 0));
+  }
+  for (const int64_t k : {1, 2, 16, 100, 255, 256}) expect_exact(context(), random_case(19, 1500, 16, k, true));
+  expect_exact(context(), random_case(401, 300, 9, 256, true));  // several blocks of queries
+  expect_exact(context(), random_case(33, 100, 9, 256, true));   // more places than items
+}
+
+// Products of 16 bits cannot tell these scores apart.
+TEST_P(ScoreTopkTest, NearTiesAreToldApart) {
+  Case c = random_case(30, 1200, 20, 25, false);
+  const std::vector<float> noise = c.items;
+  for (const float size : {1e-2f, 1e-4f, 1e-6f}) {
+    for (size_t i = 0; i < c.items.size(); ++i) c.items[i] = 0.3f + static_cast<float>(i % 20) / 7.0f + size * noise[i];
+    expect_exact(context(), c);
+    c.bias = test::random_floats(1200, 5, 3.0f, 3.0f + size);
+    expect_exact(context(), c);
+    c.bias.clear();
+  }
+  c.items.assign(c.items.size(), 0.1f);  // all equal: by id, also beyond a full buffer
+  expect_exact(context(), c);
+  for (size_t i = 0; i < c.items.size(); ++i) c.items[i] = i / 20 % 3 == 0 ? 0.7f : 0.7000001f;
+  expect_exact(context(), c);
+}
+
+TEST_P(ScoreTopkTest, LengthsOfEverySize) {
+  Case c = random_case(40, 900, 24, 12, true);
+  const Case plain = c;
+  // Up to 2^50 rows have a bound; beyond, they are scored one by one.
+  for (const float scale : {1e-42f, 1e-38f, 1e-30f, 1e-19f, 1e-6f, 1e6f, 1e14f, 1e16f, 1e18f, 1e30f}) {
+    for (size_t i = 0; i < c.items.size(); ++i) c.items[i] = plain.items[i] * scale;
+    expect_exact(context(), c);
+    c.bias.clear();
+    expect_exact(context(), c);
+    for (size_t i = 0; i < c.queries.size(); ++i) c.queries[i] = plain.queries[i] * scale;
+    expect_exact(context(), c);
+    c.bias = plain.bias;
+    c.queries = plain.queries;
+  }
+  c.bias.clear();
+  for (const auto& [of_queries, of_items] : {std::pair{1e-19f, 1e-20f}, {1e-22f, 1e-22f}, {1e-30f, 1e-8f}}) {
+    // Products below the smallest normal number, which a 16-bit product takes as 0.
+    for (size_t i = 0; i < c.items.size(); ++i) c.items[i] = plain.items[i] * of_items;
+    for (size_t i = 0; i < c.queries.size(); ++i) c.queries[i] = plain.queries[i] * of_queries;
+    expect_exact(context(), c);
+  }
+  c.bias = plain.bias;
+  c.queries = plain.queries;
+  for (size_t i = 0; i < c.items.size(); ++i) {  // from 2^-40 to 2^40, each its own
+    c.items[i] = std::ldexp(plain.items[i], static_cast<int>(i / 24 * 7 % 81) - 40);
+  }
+  expect_exact(context(), c);
+  for (size_t i = 0; i < c.items.size(); ++i) c.items[i] = i / 24 % 5 == 0 ? plain.items[i] : 0.0f;
+  expect_exact(context(), c);
+  c.items.assign(c.items.size(), 0.0f);
+  expect_exact(context(), c);
+  c.queries.assign(c.queries.size(), 0.0f);
+  expect_exact(context(), c);
+}
+
+TEST_P(ScoreTopkTest, BiasesThatDominate) {
+  Case c = random_case(36, 1300, 16, 15, true);
+  const Case plain = c;
+  for (const float scale : {1e-3f, 10.0f, 1e3f, 1e6f, 1e20f, 1e31f, 1e37f}) {
+    for (size_t i = 0; i < c.bias.size(); ++i) c.bias[i] = plain.bias[i] * scale;
+    expect_exact(context(), c);
+  }
+  // Large and nearly equal: the products decide.
+  for (size_t i = 0; i < c.bias.size(); ++i) c.bias[i] = 1000.0f + 0.001f * plain.bias[i];
+  expect_exact(context(), c);
+  for (float& bias : c.bias) bias = -1000.0f;
+  expect_exact(context(), c);
+}
+
+TEST_P(ScoreTopkTest, HugeNegativeBiasesFillTheRest) {
+  Case c = random_case(20, 100, 6, 256, true);
+  for (size_t i = 0; i < 100; ++i) c.bias[i] = i % 2 ? -1e37f : -3e38f;
+  expect_exact(context(), c);
+}
+
+// In 16 bits the better items seem worse than the others by all that the bound allows for.
+TEST_P(ScoreTopkTest, RoundingThatFavoursTheWorseItems) {
+  constexpr float kRoundsDown = 1.0039f, kRoundsUp = 1.003907f;  // to 1 and 1 + 2^-7
+  constexpr size_t kDim = 16, kItems = 400;
+  Case c = random_case(20, kItems, kDim, 5, false);
+  for (size_t q = 0; q < 20; ++q) {
+    for (size_t d = 0; d < kDim; ++d) c.queries[q * kDim + d] = d < kDim / 2 ? kRoundsDown : kRoundsUp;
+  }
+  for (size_t i = 0; i < kItems; ++i) {
+    const bool is_better = i >= 390;
+    for (size_t d = 0; d < kDim; ++d) {
+      c.items[i * kDim + d] = is_better ? (d < kDim / 2 ? 1.0f : 0.0f) : (d < kDim / 2 ? 0.0f : 255.0f / 256.0f);
+    }
+  }
+  expect_exact(context(), c);
+  EXPECT_EQ(run(context(), c).ids[0], 390);
+  c.queries.assign(c.queries.size(), 1.0f);
+  for (size_t i = 0; i < kItems; ++i) {
+    for (size_t d = 0; d < kDim; ++d) {
+      const bool is_better = i >= 390;
+      c.items[i * kDim + d] = is_better ? kRoundsDown : (d == 0 ? 255.0f / 256.0f : kRoundsUp);
+    }
+  }
+  expect_exact(context(), c);
+  EXPECT_EQ(run(context(), c).ids[0], 390);
+  c.bias.assign(kItems, 1006.1f);  // 1008 in 16 bits
+  for (size_t i = 0; i < kItems; ++i) {
+    for (size_t d = 0; d < kDim; ++d) c.items[i * kDim + d] = i >= 390 && d == 0 ? 1.0f : 0.0f;
+    if (i >= 390) c.bias[i] = 1005.9f;  // 1004
+  }
+  expect_exact(context(), c);
+  EXPECT_EQ(run(context(), c).ids[0], 390);
+}
+
+// The same for bytes: one large value makes the steps of a row, or of a panel, 0.01.
+TEST_P(ScoreTopkTest, StepsThatFavourTheWorseItems) {
+  constexpr float kRoundsDown = 0.0249f, kRoundsUp = 0.0251f;  // to 0.02 and 0.03
+  constexpr size_t kDim = 201, kItems = 400;
+  Case c = random_case(20, kItems, kDim, 5, false);
+  for (size_t q = 0; q < 20; ++q) {
+    for (size_t d = 1; d < kDim; ++d) c.queries[q * kDim + d] = d <= 100 ? kRoundsDown : kRoundsUp;
+    c.queries[q * kDim] = 1.27f;
+  }
+  for (size_t i = 0; i < kItems; ++i) {
+    for (size_t d = 1; d < kDim; ++d)
+      c.items[i * kDim + d] = i >= 390 ? (d <= 100 ? 1.0f : 0.0f) : (d <= 100 ? 0.0f : 0.98f);
+    c.items[i * kDim] = 0.0f;
+  }
+  expect_exact(context(), c);
+  EXPECT_EQ(run(context(), c).ids[0], 390);
+  c.queries.assign(c.queries.size(), 1.0f);
+  for (size_t q = 0; q < 20; ++q) c.queries[q * kDim] = 0.0f;
+  for (size_t i = 0; i < kItems; ++i) {
+    for (size_t d = 1; d < kDim; ++d) c.items[i * kDim + d] = i >= 390 ? kRoundsDown : (d < 5 ? 0.0f : kRoundsUp);
+    c.items[i * kDim] = 1.27f;
+  }
+  expect_exact(context(), c);
+  EXPECT_EQ(run(context(), c).ids[0], 390);
+}
+
+TEST_P(ScoreTopkTest, ExclusionsOfWholeHeads) {
+  for (const int64_t count : {1, 30, 300, 999}) {
+    Case c = random_case(25, 1000, 10, 20, true);
+    exclude_heads(c, count);
+    expect_exact(context(), c);
+    c.k = 256;
+    expect_exact(context(), c);
+  }
+}
+
+TEST_P(ScoreTopkTest, RowsThatAreNotFinite) {
+  Case c = random_case(30, 600, 5, 9, true);
+  c.items[100 * 5] = kNan;
+  c.items[200 * 5 + 4] = kInfinity;
+  c.items[599 * 5 + 1] = -kInfinity;
+  c.bias[300] = kNan;
+  c.bias[301] = kInfinity;
+  c.bias[302] = -kInfinity;
+  c.queries[3 * 5] = kNan;
+  c.queries[4 * 5 + 2] = kInfinity;
+  c.queries[29 * 5] = -kInfinity;
+  c.queries[29 * 5 + 1] = 1e30f;
+  expect_exact(context(), c);
+  c.k = 256;
+  expect_exact(context(), c);
+  exclude_heads(c, 5);
+  expect_exact(context(), c);
+  c = random_case(30, 300, 5, 256, false);  // fewer numbers than places
+  for (size_t i = 0; i < c.items.size(); ++i) {
+    if (i / 5 % 9 == 0) c.items[i] = i % 2 ? kNan : kInfinity;
+  }
+  expect_exact(context(), c);
+  for (size_t i = 0; i < 300; ++i) c.items[i * 5] = kNan;
+  expect_exact(context(), c);
+  for (size_t q = 0; q < 30; ++q) c.queries[q * 5] = kNan;
+  expect_exact(context(), c);
+}
+
+// Each item is better than all before it, so that each query takes each of them.
+TEST_P(ScoreTopkTest, AscendingScoresFillEveryBuffer) {
+  Case c = random_case(20, 2500, 2, 10, true);
+  for (size_t i = 0; i < 2500; ++i) c.items[2 * i] = c.items[2 * i + 1] = static_cast<float>(i) / 64.0f;
+  for (float& query : c.queries) query = std::fabs(query) + 0.5f;
+  expect_exact(context(), c);
+}
+
+TEST_P(ScoreTopkTest, PiecesGiveTheListsOfTheWhole) {
+  Case c = random_case(50, 5000, 7, 30, true);
+  c.items[961 * 7] = kInfinity;
+  c.items[2881 * 7] = kNan;
+  for (size_t i = 3000; i < 3100; ++i) c.items[i * 7] = kNan;  // too many for a list of their own
+  c.cpu_workspace_bytes = 1;
+  expect_exact(context(), c);
+  c.cpu_workspace_bytes = 50'000;
+  expect_exact(context(), c);
+}
+
+TEST_P(ScoreTopkTest, SameBitsByAnyThreadsAndFewQueries) {
+  for (const int64_t n_queries : {1, 2, 40, 500}) {
+    const Case c = random_case(n_queries, 3000, 11, 20, true);
+    const Lists first = run(context(), c);
+    for (const int threads : {1, 2, 3, 5}) EXPECT_TRUE(run(*make_context(threads), c).same_bits(first)) << threads;
+  }
+}
+
+TEST_P(ScoreTopkTest, RefusesAnUnknownInstructionSet) {
+  setenv("SHEAF_SCAN", "abacus", 1);
+  if (context().on_cpu() && kScoresAreFused) {
+    EXPECT_THROW(run(context(), random_case(2, 3, 4, 1, false)), UsageError);
+  }
+  unsetenv("SHEAF_SCAN");
+}
+
 TEST_P(ScoreTopkTest, RefusesWrongArguments) {
   Case c = random_case(2, 3, 4, 257, false);
   EXPECT_THROW(run(context(), c), UsageError);
@@ -178,6 +486,91 @@ TEST_P(ScoreTopkTest, RefusesWrongArguments) {
   c.k = 2;
   c.bias = {1.0f};
   EXPECT_THROW(run(context(), c), UsageError);
+}
+
+/// The extra columns and the rounded vectors, in double: what the 16-bit product would be without rounding.
+struct Bounded {
+  double upper;
+  float width;
+};
+
+float to_16_bits(float value) {
+  const float rounded = to_float(nearest<BFloat16>(value));
+  return std::fabs(rounded) < 0x1.0p-126f ? 0.0f : rounded;
+}
+
+float residual_of(const std::vector<float>& row) {
+  double squares = 0;
+  for (const float value : row) squares += std::pow(static_cast<double>(value) - to_16_bits(value), 2);
+  return static_cast<float>(std::sqrt(squares)) * (1.0f + 0x1.0p-20f);
+}
+
+float length_of(const std::vector<float>& row) {
+  float squares = 0.0f;
+  for (const float value : row) squares += value * value;
+  return dense::length_bound(squares, static_cast<int64_t>(row.size()));
+}
+
+Bounded bounded(const std::vector<float>& query, const std::vector<float>& item, float bias) {
+  const auto dim = static_cast<int64_t>(query.size());
+  const dense::QueryBound of_query(length_of(query), residual_of(query));
+  const dense::ItemBound of_item(length_of(item), residual_of(item), bias, dim);
+  float a[dense::kBoundColumns], b[dense::kBoundColumns];
+  of_query.write(a);
+  of_item.write(b);
+  double upper = 0;
+  for (size_t d = 0; d < query.size(); ++d) {
+    upper += static_cast<double>(to_16_bits(query[d])) * static_cast<double>(to_16_bits(item[d]));
+  }
+  for (int64_t column = 0; column < dense::kBoundColumns; ++column) {
+    EXPECT_EQ(to_16_bits(a[column]), a[column]) << "column " << column << " has more than 16 bits";
+    EXPECT_EQ(to_16_bits(b[column]), b[column]) << "column " << column << " has more than 16 bits";
+    upper += static_cast<double>(a[column]) * static_cast<double>(b[column]);
+  }
+  return {upper, dense::bound_width(of_query, of_item)};
+}
+
+// The 16-bit product may itself round by half of what sum_rounding() allows.
+TEST(ScoreBound, HoldsTheFloatScore) {
+  int64_t seed = 0;
+  for (const size_t dim : {1u, 2u, 7u, 64u, 1000u}) {
+    for (int trial = 0; trial < 400; ++trial, ++seed) {
+      const auto n = static_cast<int64_t>(dim);
+      std::vector<float> query = test::random_floats(n, static_cast<uint32_t>(3 * seed)),
+                         item = test::random_floats(n, static_cast<uint32_t>(3 * seed + 1));
+      float bias = test::random_floats(1, static_cast<uint32_t>(3 * seed + 2))[0];
+      if (trial % 4 == 1) item = query;  // the largest product of these lengths
+      if (trial % 4 == 2) bias *= 1000.0f;
+      if (trial % 2 == 1) {  // no residuals: only the sums round
+        for (float& value : query) value = to_16_bits(value);
+        for (float& value : item) value = to_16_bits(value);
+      }
+      if (trial % 8 >= 4) {
+        for (float& value : item) value = std::fabs(value);
+        for (float& value : query) value = std::fabs(value);
+      }
+      const Bounded bound = bounded(query, item, bias);
+      float sum = 0.0f;
+      double length = std::fabs(static_cast<double>(bias));
+      for (size_t d = 0; d < dim; ++d) sum = std::fma(query[d], item[d], sum);
+      length += static_cast<double>(length_of(query)) * static_cast<double>(length_of(item));
+      const double score = static_cast<double>(sum + bias);
+      const double of_filter = 0.5 * static_cast<double>(dense::sum_rounding(n)) * length;
+      ASSERT_GE(bound.upper - of_filter, score) << "dim " << dim << ", trial " << trial;
+      ASSERT_LE(bound.upper + of_filter - static_cast<double>(bound.width), score)
+          << "dim " << dim << ", trial " << trial;
+    }
+  }
+}
+
+TEST(ScoreBound, RoundsUpTo16Bits) {
+  using dense::round_up_bf16;
+  EXPECT_EQ(round_up_bf16(1.0f), 1.0f);
+  EXPECT_EQ(round_up_bf16(1.0000001f), 1.0078125f);
+  EXPECT_EQ(round_up_bf16(-1.0000001f), -1.0f);
+  EXPECT_EQ(round_up_bf16(-1.0078125f), -1.0078125f);
+  EXPECT_EQ(round_up_bf16(0.0f), 0x1.0p-100f);
+  EXPECT_EQ(round_up_bf16(-1e-40f), 0x1.0p-100f);
 }
 
 SHEAF_ON_EVERY_BACKEND(ScoreTopkTest);

@@ -1,24 +1,26 @@
-#include "kernels/association/cosine_scan.hpp"
+#include "kernels/core/product_scan.hpp"
 
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
-#include "kernels/association/cosine_scan_kernel.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/product_scan_kernel.hpp"
 
-namespace sheaf::association::cpu {
+namespace sheaf {
 namespace {
 
 // Four floats without intrinsics, for any processor.
-struct Portable {
+struct PortableFloats {
   struct Floats {
     float lane[4];
   };
+};
+
+struct Portable : FloatProducts<PortableFloats> {
   using Units = Floats;
   static constexpr int kLanes = 4, kVectors = 2, kRows = 4;
-  static Floats zero() { return {}; }
   static Units load(const uint32_t* units) {
     Units loaded;
     std::memcpy(&loaded, units, sizeof(loaded));
@@ -31,6 +33,7 @@ struct Portable {
   }
   static Floats load_floats(const float* values) { return {{values[0], values[1], values[2], values[3]}}; }
   static Floats broadcast_float(float value) { return {{value, value, value, value}}; }
+  static Floats limit(float row_threshold, const Terms&) { return broadcast_float(row_threshold); }
   static Floats minimum(Floats a, const Floats& b) {
     for (int l = 0; l < kLanes; ++l) a.lane[l] = b.lane[l] < a.lane[l] ? b.lane[l] : a.lane[l];
     return a;
@@ -51,7 +54,7 @@ const ScanKernel kPortableScan{
     "portable",           kWidth,        Portable::kRows, true, float_units, pack_floats<kWidth>,
     scan_panel<Portable>, keep_products, no_residuals};
 
-int32_t usable_scan_kernels(const ScanKernel** kernels, int32_t capacity) {
+int32_t usable_scan_kernels(const ScanKernel** kernels, int32_t capacity, bool may_be_bytes) {
   int32_t n = 0;
   const auto add = [&](bool usable, const ScanKernel& kernel) {
     if (usable && n < capacity) kernels[n++] = &kernel;
@@ -59,6 +62,7 @@ int32_t usable_scan_kernels(const ScanKernel** kernels, int32_t capacity) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const bool has_avx512 = __builtin_cpu_supports("avx512f");
+  add(may_be_bytes && has_avx512 && __builtin_cpu_supports("avx512vnni"), kVnniScan);
   add(has_avx512 && __builtin_cpu_supports("avx512bf16"), kBf16Scan);
   add(has_avx512, kAvx512Scan);
   add(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), kAvx2Scan);
@@ -67,18 +71,38 @@ int32_t usable_scan_kernels(const ScanKernel** kernels, int32_t capacity) {
   return n;
 }
 
-const ScanKernel& scan_kernel() {
-  const ScanKernel* kernels[4];
-  const int32_t n = usable_scan_kernels(kernels, 4);
+const ScanKernel& scan_kernel(bool may_be_bytes) {
+  const ScanKernel* kernels[kMostScanKernels];
+  const int32_t n = usable_scan_kernels(kernels, kMostScanKernels, true);
+  const auto automatic = [&]() -> const ScanKernel& {
+    return may_be_bytes || kernels[0]->pack_bytes == nullptr ? *kernels[0] : *kernels[1];
+  };
+  if (!scan_kernel_is_named()) return automatic();
   const char* wanted = std::getenv("SHEAF_SCAN");
-  if (wanted == nullptr || *wanted == '\0') return *kernels[0];
   std::string usable;
   for (int32_t i = 0; i < n; ++i) {
-    if (std::strcmp(kernels[i]->name, wanted) == 0) return *kernels[i];
+    if (std::strcmp(kernels[i]->name, wanted) == 0) {
+      return may_be_bytes || kernels[i]->pack_bytes == nullptr ? *kernels[i] : automatic();
+    }
     usable += std::string(i > 0 ? ", " : "") + kernels[i]->name;
   }
   throw UsageError("SHEAF_SCAN=" + std::string(wanted) + " is not an instruction set of this machine",
                    "use one of " + usable);
 }
 
-}  // namespace sheaf::association::cpu
+bool scan_kernel_is_named() {
+  const char* wanted = std::getenv("SHEAF_SCAN");
+  return wanted != nullptr && *wanted != '\0';
+}
+
+float nearly_kth_best(const float* values, int64_t n, int64_t k, float low, float high) {
+  for (int step = 0; step < 12; ++step) {
+    const float middle = 0.5f * (low + high);
+    int32_t count = 0;
+    for (int64_t i = 0; i < n; ++i) count += values[i] >= middle;
+    (count >= k ? low : high) = middle;
+  }
+  return low;
+}
+
+}  // namespace sheaf

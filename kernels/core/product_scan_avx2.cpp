@@ -2,16 +2,18 @@
 #if defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 
-#include "kernels/association/cosine_scan_kernel.hpp"
+#include "kernels/core/product_scan_kernel.hpp"
 
-namespace sheaf::association::cpu {
+namespace sheaf {
 namespace {
 
-struct Avx2 {
+struct Avx2Floats {
   using Floats = __m256;
+};
+
+struct Avx2 : FloatProducts<Avx2Floats> {
   using Units = __m256;
   static constexpr int kLanes = 8, kVectors = 3, kRows = 4;
-  static Floats zero() { return _mm256_setzero_ps(); }
   static Units load(const uint32_t* units) {
     return _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(units)));
   }
@@ -21,6 +23,7 @@ struct Avx2 {
   static Floats multiply_add(Units row, Units column, Floats sums) { return _mm256_fmadd_ps(row, column, sums); }
   static Floats load_floats(const float* values) { return _mm256_loadu_ps(values); }
   static Floats broadcast_float(float value) { return _mm256_set1_ps(value); }
+  static Floats limit(float row_threshold, const Terms&) { return broadcast_float(row_threshold); }
   static Floats minimum(Floats a, Floats b) { return _mm256_min_ps(a, b); }
   static uint32_t reaches(Floats a, Floats limit) {
     return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, limit, _CMP_GE_OQ)));
@@ -35,5 +38,5 @@ constexpr int kWidth = Avx2::kLanes * Avx2::kVectors;
 const ScanKernel kAvx2Scan{"avx2",           kWidth,        Avx2::kRows, true, float_units, pack_floats<kWidth>,
                            scan_panel<Avx2>, keep_products, no_residuals};
 
-}  // namespace sheaf::association::cpu
+}  // namespace sheaf
 #endif

@@ -2,16 +2,18 @@
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 
-#include "kernels/association/cosine_scan_kernel.hpp"
+#include "kernels/core/product_scan_kernel.hpp"
 
-namespace sheaf::association::cpu {
+namespace sheaf {
 namespace {
 
-struct Bf16 {
+struct Bf16Floats {
   using Floats = __m512;
+};
+
+struct Bf16 : FloatProducts<Bf16Floats> {
   using Units = __m512i;
   static constexpr int kLanes = 16, kVectors = 3, kRows = 8;
-  static Floats zero() { return _mm512_setzero_ps(); }
   static Units load(const uint32_t* units) { return _mm512_loadu_si512(units); }
   static Units broadcast(const uint32_t* unit) { return _mm512_set1_epi32(static_cast<int>(*unit)); }
   static Floats multiply_add(Units row, Units column, Floats sums) {
@@ -19,6 +21,7 @@ struct Bf16 {
   }
   static Floats load_floats(const float* values) { return _mm512_loadu_ps(values); }
   static Floats broadcast_float(float value) { return _mm512_set1_ps(value); }
+  static Floats limit(float row_threshold, const Terms&) { return broadcast_float(row_threshold); }
   // By masks: the unmasked intrinsic makes g++ 12 report an undefined value.
   static Floats minimum(Floats a, Floats b) { return _mm512_maskz_min_ps(0xffff, a, b); }
   static uint32_t reaches(Floats a, Floats limit) { return _mm512_cmp_ps_mask(a, limit, _CMP_GE_OQ); }
@@ -29,10 +32,11 @@ constexpr int kWidth = Bf16::kLanes * Bf16::kVectors;
 
 int32_t bf16_units(int64_t dim) { return static_cast<int32_t>((dim + 1) / 2); }
 
-// To nearest, ties to even; the values are at most 1.
+// To nearest, ties to even. The products take a number below the smallest normal one as 0, so it becomes 0 here.
 uint32_t to_bf16(float value) {
   const auto bits = __builtin_bit_cast(uint32_t, value);
-  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  const uint32_t is_normal = 0u - static_cast<uint32_t>((bits & 0x7f800000u) != 0);
+  return ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) & is_normal;
 }
 
 void pack_bf16(const float* vectors, int64_t dim, uint32_t* panel) {
@@ -46,27 +50,6 @@ void pack_bf16(const float* vectors, int64_t dim, uint32_t* panel) {
         panel[d / 2 * kWidth + j] = unit;
       }
     }
-  }
-}
-
-// Eight hits side by side hide the latency of each one's chain of sums.
-void rescore(const float* rows, const float* columns, int64_t dim, Hit* hits, int32_t n_hits) {
-  constexpr int32_t kTogether = 8;
-  for (int32_t first = 0; first < n_hits; first += kTogether) {
-    const int32_t n = n_hits - first < kTogether ? n_hits - first : kTogether;
-    const float* row[kTogether];
-    const float* column[kTogether];
-    float sums[kTogether] = {};
-    for (int32_t h = 0; h < kTogether; ++h) {
-      const Hit& hit = hits[first + (h < n ? h : 0)];
-      row[h] = rows + hit.row * dim;
-      column[h] = columns + hit.column * dim;
-    }
-    for (int64_t d = 0; d < dim; ++d) {
-#pragma GCC unroll 8
-      for (int32_t h = 0; h < kTogether; ++h) sums[h] = __builtin_fmaf(row[h][d], column[h][d], sums[h]);
-    }
-    for (int32_t h = 0; h < n; ++h) hits[first + h].product = sums[h];
   }
 }
 
@@ -85,8 +68,8 @@ void bf16_residuals(const float* vectors, int64_t count, int64_t dim, float* res
 
 }  // namespace
 
-const ScanKernel kBf16Scan{"bf16",    kWidth,           Bf16::kRows, false,         bf16_units,
-                           pack_bf16, scan_panel<Bf16>, rescore,     bf16_residuals};
+const ScanKernel kBf16Scan{"bf16",    kWidth,           Bf16::kRows,      false,         bf16_units,
+                           pack_bf16, scan_panel<Bf16>, rescore_in_float, bf16_residuals};
 
-}  // namespace sheaf::association::cpu
+}  // namespace sheaf
 #endif
