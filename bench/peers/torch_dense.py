@@ -64,11 +64,12 @@ def softmax_bounds(arrays: Arrays) -> dict:
     p *= weights.sum(axis=1, keepdims=True) / p.sum(axis=1, keepdims=True)  # W_u p(u, i)
     error = p * (2 * score_error + (n_items + 16) * EPSILON) + 4 * EPSILON * (p + weights)
     size = abs(p - weights) + error
+    parts = p + weights + error  # summed apart for d_users
 
     def summed(terms: int, errors, sizes):
         return 2 * (errors + (terms + 2) * EPSILON * sizes)
 
-    return {"d_users": summed(n_items, error @ abs(items), size @ abs(items)),
+    return {"d_users": summed(2 * n_items, error @ abs(items), parts @ abs(items)),
             "d_items": summed(n_users, error.T @ abs(users), size.T @ abs(users)),
             "d_item_bias": summed(n_users, error.sum(axis=0), size.sum(axis=0))}
 

@@ -1,5 +1,6 @@
 #include "engine/train/softmax_epoch.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <utility>
@@ -12,6 +13,7 @@
 namespace sheaf {
 namespace {
 
+constexpr int64_t kTimedUsers = 512;   // so many at least: a call for few is mostly the preparation of the items
 constexpr double kUnseenWeight = 0.5;  // keeps the logarithm finite for items without a training purchase
 
 class SoftmaxEpoch : public Epoch {
@@ -57,10 +59,10 @@ class SoftmaxEpoch : public Epoch {
   }
 
  private:
-  /// By the time that the first block of users takes. What it computes is computed again.
+  /// By the time that the first users take. What it computes is computed again.
   void warn_of_long_epoch(loss::FullSoftmaxArgs args) {
     const auto warn = std::exchange(params_.on_long_epoch, {});
-    const int64_t n_users = args.users.rows, block = loss::full_softmax_block(args);
+    const int64_t n_users = args.users.rows, block = std::max(loss::full_softmax_block(args), kTimedUsers);
     if (block >= n_users) return;
     args.users = args.users.row_block(0, block);
     args.d_users = args.d_users.row_block(0, block);

@@ -2,26 +2,15 @@
 /// The inner loops of the CPU's attention. There is one implementation for each instruction set, chosen when the
 /// program runs. Sums are in float, by fused multiply-adds where the set has them. Their order depends only on the set
 /// and on the shapes.
-///
-/// A panel holds `width` rows of a matrix, transposed: element c of row j at [c * width + j]. Panels follow each other.
+/// Panels are those of kernels/core/tile_product.hpp.
 
 #include <cstdint>
 
+#include "kernels/core/tile_product.hpp"
+
 namespace sheaf::attention::cpu {
 
-/// c[r, x] = or += sum over u of a[r * a_row + u * a_step] * b[u * b_step + x / width * b_vector + x % width]
-/// for r < rows of the kernel and x < n_vectors * width. c[r, x] is c[r * c_row + x].
-struct Product {
-  const float* a;
-  int64_t a_row, a_step;
-  const float* b;
-  int64_t b_step, b_vector;
-  int64_t n_terms;
-  float* c;
-  int64_t c_row;
-  int64_t n_vectors;
-  bool adds;
-};
+using Product = TileProduct;
 
 /// One row of scores against a chunk of keys. The row sees n of them; zeros follow up to n_filled.
 struct ForwardRow {

@@ -1,6 +1,6 @@
 #pragma once
 /// e^x for vectors of floats, of any vector type. Only templates, for translation units that are compiled for a newer
-/// instruction set than the rest (kernels/attention/attention_tile_kernel.hpp): Vector is a type of that unit alone.
+/// instruction set than the rest (lanes_avx2.hpp): Vector is a type of that unit alone.
 ///
 /// Vector is a struct with: Floats, broadcast, multiply_add(a, b, c) = a b + c, multiply, maximum(a, b) (b if one is
 /// NaN), round, power (2^n of integers in float, n > -127), below(x, limit, y) (0 where x < limit, else y).

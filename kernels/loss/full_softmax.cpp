@@ -34,4 +34,10 @@ int64_t full_softmax_block(const FullSoftmaxArgs& args) {
   return std::clamp<int64_t>(n_scores / args.items.rows, 1, std::max<int64_t>(args.users.rows, 1));
 }
 
+int64_t full_softmax_scratch(const Context& context, const FullSoftmaxArgs& args) {
+  if (context.on_cpu()) return cpu::full_softmax_scratch(context.n_threads(), args);
+  return full_softmax_block(args) * args.items.rows * static_cast<int64_t>(sizeof(float)) +
+         args.users.rows * static_cast<int64_t>(sizeof(double));
+}
+
 }  // namespace sheaf::loss

@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <limits>
 #include <vector>
 
 #include "kernels/core/error.hpp"
 #include "kernels/loss/full_softmax.hpp"
+#include "kernels/loss/softmax_tile.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/common/op_test.hpp"
 #include "tests/reference/loss.hpp"
@@ -16,6 +19,10 @@ struct Case {
   std::vector<float> users, items, item_bias;
   test::HostCsr targets;
   float scale;
+};
+
+struct Shape {
+  int64_t n_users, n_items, dim;
 };
 
 // Some users have no target.
@@ -164,6 +171,96 @@ TEST_P(FullSoftmaxTest, NoUsersClearsTheItemsGradients) {
   EXPECT_EQ(got.d_item_bias, std::vector<float>(30, 0.0f));
 }
 
+// Around the tiles of the CPU: products of 4 and 8 rows and of vectors of 4, 8 and 16 floats, 64 users, 128 and 256
+// items.
+constexpr Shape kTileShapes[] = {{1, 1, 1},     {1, 600, 9},   {130, 1, 5},   {63, 127, 3},   {64, 128, 4},
+                                 {65, 129, 8},  {12, 255, 15}, {13, 256, 16}, {127, 257, 17}, {128, 511, 32},
+                                 {129, 513, 2}, {9, 1040, 31}, {72, 271, 65}, {200, 385, 24}};
+
+TEST_P(FullSoftmaxTest, RaggedTiles) {
+  for (const auto& [n_users, n_items, dim] : kTileShapes)
+    expect_right(context(), random_case(n_users, n_items, dim, true));
+}
+
+// The largest score so far rises in every tile, or only in one. By far, so that a sum that is not scaled is wrong.
+TEST_P(FullSoftmaxTest, LargestScoreInAnyTile) {
+  const int64_t n_items = 775;
+  for (const float slope : {0.1f, -0.1f}) {
+    Case c = random_case(20, n_items, 6, true);
+    for (int64_t i = 0; i < n_items; ++i) c.item_bias[static_cast<size_t>(i)] += slope * static_cast<float>(i);
+    expect_right(context(), c);
+  }
+  for (const int64_t item : {int64_t{0}, int64_t{255}, int64_t{256}, n_items - 1}) {
+    Case c = random_case(20, n_items, 6, true);
+    c.item_bias[static_cast<size_t>(item)] = 12.0f;
+    expect_right(context(), c);
+  }
+}
+
+// Scores of +-80 by the vectors: e^80 fits a float, the sum of some does not.
+TEST_P(FullSoftmaxTest, ExtremeVectors) {
+  for (const float extreme : {80.0f, 400.0f}) {
+    Case c = random_case(30, 300, 4, true);
+    for (size_t i = 0; i < c.users.size(); ++i) c.users[i] = i % 4 == 0 ? extreme * (i % 8 == 0 ? 1.0f : -1.0f) : 0.1f;
+    for (size_t i = 0; i < c.items.size(); i += 4) c.items[i] = i % 12 == 0 ? 1.0f : i % 12 == 4 ? -1.0f : 0.5f;
+    expect_right(context(), c);
+  }
+}
+
+// As if the masked items were not there: of the whole first tile, of the last items, and of some in between.
+TEST_P(FullSoftmaxTest, BiasOfMinusInfinityMasksAnItem) {
+  const int64_t n_items = 600, dim = 5;
+  const auto is_masked = [&](int64_t i) { return i < 260 || i % 7 == 3 || i > 590; };
+  Case all = random_case(21, n_items, dim, true), seen = all;
+  seen.items.clear();
+  seen.item_bias.clear();
+  std::vector<int32_t> place(static_cast<size_t>(n_items), -1);
+  for (int64_t i = 0; i < n_items; ++i) {
+    const auto at = static_cast<size_t>(i);
+    if (is_masked(i)) {
+      all.item_bias[at] = -std::numeric_limits<float>::infinity();
+      continue;
+    }
+    place[at] = static_cast<int32_t>(seen.item_bias.size());
+    seen.item_bias.push_back(all.item_bias[at]);
+    seen.items.insert(seen.items.end(), all.items.begin() + i * dim, all.items.begin() + (i + 1) * dim);
+  }
+  seen.n_items = static_cast<int64_t>(seen.item_bias.size());
+  test::HostCsr targets{{0}, {}, {}, n_items}, seen_targets{{0}, {}, {}, seen.n_items};
+  for (size_t u = 0; u < 21; ++u) {
+    for (auto e = static_cast<size_t>(all.targets.row_offsets[u]);
+         e < static_cast<size_t>(all.targets.row_offsets[u + 1]); ++e) {
+      const int32_t item = all.targets.columns[e];
+      if (is_masked(item)) continue;
+      targets.columns.push_back(item);
+      targets.values.push_back(all.targets.values[e]);
+      seen_targets.columns.push_back(place[static_cast<size_t>(item)]);
+    }
+    targets.row_offsets.push_back(static_cast<int64_t>(targets.columns.size()));
+  }
+  ASSERT_GT(targets.columns.size(), 10u);
+  seen_targets.row_offsets = targets.row_offsets;
+  seen_targets.values = targets.values;
+  all.targets = targets;
+  seen.targets = seen_targets;
+  const Output got = run(context(), all);
+  const ref::SoftmaxOutput expected = ref::full_softmax(exact(seen));
+  EXPECT_NEAR(got.loss, expected.loss, expected.loss_bound);
+  expect_near(got.d_users, expected.d_users, "d_users");
+  Output of_seen;
+  for (int64_t i = 0; i < n_items; ++i) {
+    if (is_masked(i)) {
+      EXPECT_EQ(got.d_item_bias[static_cast<size_t>(i)], 0.0f) << i;
+      for (int64_t c = 0; c < dim; ++c) EXPECT_EQ(got.d_items[static_cast<size_t>(i * dim + c)], 0.0f) << i;
+    } else {
+      of_seen.d_item_bias.push_back(got.d_item_bias[static_cast<size_t>(i)]);
+      of_seen.d_items.insert(of_seen.d_items.end(), got.d_items.begin() + i * dim, got.d_items.begin() + (i + 1) * dim);
+    }
+  }
+  expect_near(of_seen.d_items, expected.d_items, "d_items");
+  expect_near(of_seen.d_item_bias, expected.d_item_bias, "d_item_bias");
+}
+
 TEST_P(FullSoftmaxTest, ExtremeScoresStayFinite) {
   for (const float extreme : {80.0f, 500.0f, 1e6f}) {
     Case c = random_case(12, 70, 3, true);
@@ -211,7 +308,31 @@ TEST_P(FullSoftmaxTest, AddsToTheLoss) {
 TEST_P(FullSoftmaxTest, SameBitsOnEveryRunAndAnyThreads) {
   const Case c = random_case(101, 700, 12, true);
   const Output first = run(context(), c);
-  for (const int threads : {1, 2, 3}) EXPECT_TRUE(run(*make_context(threads), c).same_bits(first)) << threads;
+  for (const int threads : {1, 2, 3, 7}) EXPECT_TRUE(run(*make_context(threads), c).same_bits(first)) << threads;
+}
+
+// On the CPU twice the users and twice the items take twice the memory, not four times; on a device a block of scores.
+// The op takes this memory in one piece.
+TEST_P(FullSoftmaxTest, ScratchDoesNotGrowWithUsersTimesItems) {
+  constexpr int64_t kDim = 64, kTargets = 20, kFloat = sizeof(float);
+  const auto scratch = [&](int64_t n_users, int64_t n_items) {
+    loss::FullSoftmaxArgs shape;
+    shape.users = {nullptr, n_users, kDim};
+    shape.items = {nullptr, n_items, kDim};
+    shape.targets.nnz = kTargets * n_users;
+    return loss::full_softmax_scratch(context(), shape);
+  };
+  for (const int64_t n : {1024, 20000, 1000000}) {
+    if (!context().on_cpu()) {
+      EXPECT_LE(scratch(n, n), kScoreBytes + n * static_cast<int64_t>(sizeof(double))) << n;
+      continue;
+    }
+    EXPECT_LE(scratch(2 * n, 2 * n), 2 * scratch(n, n)) << n;
+    // Both tables once more, four floats of each user, target and item, and 256 KiB for each thread.
+    const int64_t expected =
+        kFloat * (2 * n * kDim + 4 * n * (kTargets + 2)) + context().n_threads() * (int64_t{1} << 18);
+    EXPECT_LE(scratch(n, n), expected) << n;
+  }
 }
 
 TEST_P(FullSoftmaxTest, RefusesWrongArguments) {
@@ -250,6 +371,34 @@ TEST_P(FullSoftmaxTest, RefusesWrongArguments) {
 }
 
 SHEAF_ON_EVERY_BACKEND(FullSoftmaxTest);
+
+// The CPU's inner loops for each instruction set that this machine has. Those with fused multiply-adds have the same
+// bits; all have the same on any number of threads.
+TEST(SoftmaxTiles, EveryInstructionSetAgreesWithOracle) {
+  const loss::cpu::SoftmaxTile* tiles[3];
+  const int32_t n = loss::cpu::usable_softmax_tiles(tiles, 3);
+  const Case c = random_case(101, 700, 12, true);
+  std::vector<Output> outputs;
+  for (int32_t i = 0; i < n; ++i) {
+    SCOPED_TRACE(tiles[i]->name);
+    setenv("SHEAF_SOFTMAX", tiles[i]->name, 1);
+    EXPECT_EQ(&loss::cpu::softmax_tile(), tiles[i]);
+    Context context({}, {.n_threads = 2, .poison_memory = true});
+    for (const auto& [n_users, n_items, dim] : kTileShapes) {
+      expect_right(context, random_case(n_users, n_items, dim, true));
+    }
+    outputs.push_back(run(context, c));
+    for (const int threads : {1, 3, 7}) {
+      Context other({}, {.n_threads = threads, .poison_memory = true});
+      EXPECT_TRUE(run(other, c).same_bits(outputs.back())) << threads;
+    }
+  }
+  // The last is the portable one.
+  for (int32_t i = 1; i + 1 < n; ++i) EXPECT_TRUE(outputs[static_cast<size_t>(i)].same_bits(outputs[0])) << i;
+  setenv("SHEAF_SOFTMAX", "abacus", 1);
+  EXPECT_THROW(loss::cpu::softmax_tile(), UsageError);
+  unsetenv("SHEAF_SOFTMAX");
+}
 
 }  // namespace
 }  // namespace sheaf
