@@ -51,8 +51,8 @@ inline void prefetch_basket(const CooccurrenceArgs& args, int64_t e, int64_t end
   }
 }
 
-// Counts item i's partners, calls use(how many they are) and makes the counters zero again. Without a branch: whether an
-// item is new cannot be foretold.
+// Counts item i's partners, calls use(how many they are) and makes the counters zero again. Without a branch: whether
+// an item is new cannot be foretold.
 template <class Use>
 void count_row(const CooccurrenceArgs& args, int64_t i, const Counters& counters, Use&& use) {
   const int64_t begin = args.item_baskets.row_offsets[i], end = args.item_baskets.row_offsets[i + 1];

@@ -17,6 +17,7 @@ constexpr int64_t kLineBytes = 64;
 constexpr int64_t kPrefetchBytes = 512;
 constexpr int64_t kPieceBags = 256;
 constexpr int64_t kPieceEntries = 1024;
+constexpr int64_t kCopied = 4;  // ids that are copied at once
 
 template <class T>
 void add_row(float weight, const T* row, float* __restrict sum, int64_t dim) {
@@ -146,6 +147,17 @@ void sum_bags(const TableBagArgs& args, SumRows sum_rows, int64_t begin, int64_t
   }
 }
 
+// Entities lie anywhere: their bags are asked for ahead, first the offsets, then the ids.
+void prefetch_bag(const Bags& bags, int64_t b) {
+  constexpr int64_t kOffsetsAhead = 48, kIdsAhead = 24;
+  if (b + kOffsetsAhead < bags.n_bags && !lacks_entity(bags, b + kOffsetsAhead)) {
+    __builtin_prefetch(bags.offsets + bags.entities[b + kOffsetsAhead]);
+  }
+  if (b + kIdsAhead < bags.n_bags && !lacks_entity(bags, b + kIdsAhead)) {
+    __builtin_prefetch(bags.ids.data + bags.offsets[bags.entities[b + kIdsAhead]] - bags.first_entry);
+  }
+}
+
 // Elements of a table of width 1, such as biases: nothing to vectorize, and no entities to write out.
 template <class T>
 void scalar_bags(const TableBagArgs& args, int64_t begin, int64_t end) {
@@ -153,6 +165,7 @@ void scalar_bags(const TableBagArgs& args, int64_t begin, int64_t end) {
   const Bags& bags = args.bags;
   const T* table = static_cast<const T*>(tables.data);
   for (int64_t b = begin; b < end; ++b) {
+    if (bags.entities) prefetch_bag(bags, b);
     const TableRange range = table_range(tables, bags, b);
     const BagRange entries = bag_range(bags, b);
     if (lacks_entity(bags, b)) note_fault(args.fault, bags.ids.size + b);
@@ -193,7 +206,7 @@ void note_wrong_ids(const TableBagArgs& args, int64_t begin, int64_t end) {
 // come are then known ahead, and use() needs to know nothing of entities. A bag beyond kPieceEntries stays where it is.
 template <class Use>
 void for_each_piece(const TableBagArgs& args, int64_t begin, int64_t end, const Use& use) {
-  int32_t ids[kPieceEntries];
+  int32_t ids[kPieceEntries + kCopied];
   float weights[kPieceEntries];
   int64_t offsets[kPieceBags + 1];
   const Bags& bags = args.bags;
@@ -202,11 +215,16 @@ void for_each_piece(const TableBagArgs& args, int64_t begin, int64_t end, const 
     offsets[0] = 0;
     BagRange range{0, 0};
     for (; b < end && b - first < kPieceBags; ++b) {
+      prefetch_bag(bags, b);
       range = bag_range(bags, b);
       const int64_t size = range.end - range.begin;
       if (size > kPieceEntries - n_entries) break;
       if (lacks_entity(bags, b)) note_fault(args.fault, bags.ids.size + b);
-      for (int64_t i = 0; i < size; ++i) ids[n_entries + i] = bags.ids[range.begin + i];
+      if (size <= kCopied && range.begin + kCopied <= bags.ids.size) {
+        std::copy_n(bags.ids.data + range.begin, kCopied, ids + n_entries);  // too many, without a loop
+      } else {
+        std::copy_n(bags.ids.data + range.begin, size, ids + n_entries);
+      }
       if (bags.weights) std::copy_n(bags.weights + range.begin, size, weights + n_entries);
       n_entries += size;
       offsets[b - first + 1] = n_entries;
