@@ -20,6 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE / "peers")]
 sys.dont_write_bytecode = True
 import compare  # noqa: E402
 import peer_common  # noqa: E402
+import run as peers_run  # noqa: E402
 
 ADAM = "adam/n:1048576"
 
@@ -79,6 +80,23 @@ def peer_faults(sheaf: dict) -> list[str]:
     return found
 
 
+def ranking_faults(sheaf: dict) -> list[str]:
+    """run.py lists the peers' lines, wrong ones first, then by ratio."""
+    def peer(edit) -> dict:
+        line = json.loads(json.dumps(sheaf["benchmarks"][0]))
+        edit(line)
+        return {"benchmarks": [line]}
+
+    def scaled(factor: float):
+        return lambda line: line["warm"].update(median_s=factor * line["warm"]["median_s"])
+
+    results = {"sheaf": sheaf | {"by_name": {line["name"]: line for line in sheaf["benchmarks"]}}, "fast": peer(scaled(0.5)),
+               "slow": peer(scaled(10.0)), "same": peer(scaled(1.0)), "wrong": peer(lambda line: line.update(fault="it differs"))}
+    rows = [[cell.strip() for cell in row.split("|")[1:4]] for row in peers_run.ranking(results).splitlines() if ADAM in row]
+    expected = [[shown, ADAM, name] for shown, name in (("WRONG", "wrong"), ("0.50", "fast"), ("1.00", "same"), ("10.00", "slow"))]
+    return [] if rows == expected else [f"run.py ranks {rows}"]
+
+
 def compare_faults(sheaf: dict, folder: pathlib.Path) -> list[str]:
     def change(name: str, edit) -> str:
         changed = json.loads(json.dumps(sheaf))
@@ -134,7 +152,7 @@ def main() -> int:
             print(f"sheaf_bench ended with {run.returncode}: {run.stderr}")
             return 1
         sheaf = json.loads(run.stdout)
-        found += array_faults(folder / "arrays" / ADAM) + peer_faults(sheaf) + compare_faults(sheaf, folder)
+        found += array_faults(folder / "arrays" / ADAM) + peer_faults(sheaf) + ranking_faults(sheaf) + compare_faults(sheaf, folder)
     print("\n".join(found) if found else "peers: no fault")
     return 1 if found else 0
 

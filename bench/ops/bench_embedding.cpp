@@ -95,6 +95,8 @@ class EntityBag final : public Case {
   void export_arrays(const ArrayFolder& folder) const override {
     folder.write("table", host_table_, {args_.tables.n_rows, dim_});
     export_bags(folder, host_bags_, host_ids_);
+    folder.write("entity_bags", host_bags_);
+    folder.write("entities", host_ids_, {ids_.size()});
     folder.write("out", out_.to_host(), {ids_.size(), dim_});
   }
   int64_t gathered_row_bytes() const override { return dim_ * static_cast<int64_t>(sizeof(float)); }

@@ -364,7 +364,8 @@ void add_tables(Suite& suite) {
   // The shape that FBGEMM published: a power law of 1.05 and 1,048,570 lookups, each its own bag. 8.6 GB of rows; 25.8
   // GB with Adam's state.
   const Tables published{10, 1680000, 128, 32, 104857, 1, 105};
-  suite.add<TableBag>("embedding", "table_bag", {shape(small)},
+  const Tables single{1, 100000, 64, 32, 8192, 1, 105}, triple{1, 100000, 64, 32, 8192, 3, 105};
+  suite.add<TableBag>("embedding", "table_bag", {shape(small), shape(single), shape(triple)},
                       {shape(recommender), shape(uniform), shape(narrow), shape({1, kMillion, 64, 16, 4096, 20, 0}),
                        shape({1, kMillion, 64, 8, 4096, 20, 105}), shape({1, kMillion, 64, 32, 1 << 16, 1, 0}),
                        shape({10, 100000, 128, 32, 1024, 10, 105}), shape({1, kMillion, 17, 32, 4096, 20, 105}),

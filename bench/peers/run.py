@@ -19,7 +19,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import compare  # noqa: E402
 
-PEERS = ("torch_embedding", "torch_adagrad", "torch_dense", "torch_attention", "torch_optim", "torch_scores", "torch_activation", "scipy_sparse", "faiss_topk")
+PEERS = ("torch_embedding", "torch_entities", "torch_adagrad", "torch_dense", "torch_attention", "torch_optim", "torch_scores",
+         "torch_activation", "scipy_sparse", "faiss_topk")
 CPU_ONLY = ("scipy_sparse", "faiss_topk")
 
 
@@ -70,6 +71,21 @@ def measure(options: argparse.Namespace, peers: list[str], folder: pathlib.Path)
     return {name: merge(runs) for name, runs in rounds.items()}
 
 
+def ranking(results: dict[str, dict]) -> str:
+    """Every benchmark that a peer has done, by its ratio, the worst first; wrong results before all."""
+    own = results["sheaf"]["by_name"]
+    rows = []
+    for name, result in results.items():
+        for line in result["benchmarks"] if name != "sheaf" else []:
+            if "fault" in line or "fault" in own[line["name"]]:
+                rows.append((float("-inf"), "WRONG", line["name"], name))
+            else:
+                ratio = compare.ratio(own[line["name"]], line, "warm", "median_s")
+                rows.append((ratio, f"{ratio:.2f}", line["name"], name))
+    text = "\n## Every op that has a peer, the worst ratio first\n\n| ratio | benchmark | peer |\n| ---: | --- | --- |\n"
+    return text + "".join(f"| {shown} | {benchmark} | {peer} |\n" for _, shown, benchmark, peer in sorted(rows))
+
+
 def page(results: dict[str, dict]) -> str:
     machine = results["sheaf"]["machine"]
     text = f"# Sheaf beside other systems, {machine['date'][:10]}\n\n"
@@ -80,7 +96,7 @@ def page(results: dict[str, dict]) -> str:
         result["by_name"] = {line["name"]: line for line in result["benchmarks"]}
         if name != "sheaf" and result["benchmarks"]:
             text += f"\n## {name}: {result['machine']['flags']}\n\n{compare.table(results['sheaf'], result)}"
-    return text
+    return text + ranking(results)
 
 
 def main() -> int:

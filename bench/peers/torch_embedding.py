@@ -109,7 +109,10 @@ def sgd_update(arrays: Arrays) -> Work:
 
     def fault() -> str:
         touched, g, error = gradients(arrays, len(table))
-        bound = learning_rate * (2 * error + 4 * EPSILON * abs(g)) + 4 * EPSILON * abs(arrays["table"][touched])
+        # torch.optim.SGD adds a row's entries one after another to the table, with one rounding each.
+        n_terms = numpy.bincount(arrays["bags_columns"], minlength=len(table))[touched, None]
+        largest = abs(arrays["table"][touched]) + learning_rate * error / EPSILON  # error has the sum of magnitudes
+        bound = learning_rate * (2 * error + 4 * EPSILON * abs(g)) + (n_terms + 3) * EPSILON * largest
         return touched_fault(table, arrays["table_after"][touched], arrays, touched, bound)
 
     return Work(backward_and_step(arrays, table, torch.optim.SGD([table], lr=learning_rate)), fault)

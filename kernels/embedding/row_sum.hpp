@@ -17,6 +17,7 @@ struct BagsOfRows {
   int64_t first_entry;
   int64_t n_rows, dim, n_ids;
   int64_t begin, end;
+  int64_t rows_ahead;  // how many entries ahead rows are prefetched
   bool is_mean;
   float* out;  // [.., dim], row b of bag b
 };

@@ -29,9 +29,6 @@ struct I8 {
   using Storage = int8_t;
 };
 
-// Prefetch distance, also beyond a bag's end. At the goal shape on an EPYC (README.md), 24 is slower cold and for
-// uniform ids, 64 is slower warm.
-constexpr int64_t kRowsAhead = 40;
 constexpr int64_t kLineBytes = 64;
 
 // Without weights a multiply-add gives the same sum. A plain add is 6 % faster.
@@ -55,8 +52,8 @@ int64_t sum_bags(const BagsOfRows& bags) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) sum[v] = Vector::zero();
     for (int64_t e = begin; e < end; ++e) {
-      if (e + kRowsAhead < bags.n_ids) {
-        const int64_t ahead = ids[e + kRowsAhead];
+      if (e + bags.rows_ahead < bags.n_ids) {
+        const int64_t ahead = ids[e + bags.rows_ahead];
         if (static_cast<uint64_t>(ahead) < n_rows) {
           const char* row = reinterpret_cast<const char*>(rows + ahead * dim);
 #pragma GCC unroll 16
