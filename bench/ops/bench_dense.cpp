@@ -505,7 +505,10 @@ void add_dense(Suite& suite) {
   suite.add<DotScoresBackward>("dense", "dot_scores_backward", quick, full);
   suite.add<AdditiveScores>("dense", "additive_scores", quick, full);
   suite.add<AdditiveScoresBackward>("dense", "additive_scores_backward", quick, full);
-  suite.add<ScoreTopk>("dense", "score_topk", {{{"n_queries", 512}, {"n_items", 20000}, {"dim", 64}, {"k", 20}}},
+  suite.add<ScoreTopk>("dense", "score_topk",
+                       {{{"n_queries", 512}, {"n_items", 20000}, {"dim", 64}, {"k", 20}},
+                        {{"n_queries", 388}, {"n_items", 1500}, {"dim", 32}, {"k", 10}},
+                        {{"n_queries", 1}, {"n_items", 20000}, {"dim", 64}, {"k", 20}}},
                        {{{"n_queries", 4096}, {"n_items", 100000}, {"dim", 64}, {"k", 20}},
                         {{"n_queries", 1024}, {"n_items", 1000000}, {"dim", 64}, {"k", 100}}});
   suite.add<Dropout>("dense", "dropout", {{{"rows", 16384}, {"cols", 64}}}, {{{"rows", 1 << 20}, {"cols", 128}}});

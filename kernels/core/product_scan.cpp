@@ -1,5 +1,6 @@
 #include "kernels/core/product_scan.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -88,6 +89,12 @@ const ScanKernel& scan_kernel(bool may_be_bytes) {
   }
   throw UsageError("SHEAF_SCAN=" + std::string(wanted) + " is not an instruction set of this machine",
                    "use one of " + usable);
+}
+
+const ScanKernel& exact_scan_kernel() {
+  const ScanKernel* kernels[kMostScanKernels];
+  const int32_t n = usable_scan_kernels(kernels, kMostScanKernels);
+  return **std::find_if(kernels, kernels + n, [](const ScanKernel* kernel) { return kernel->is_exact; });
 }
 
 bool scan_kernel_is_named() {

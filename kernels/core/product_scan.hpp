@@ -63,6 +63,8 @@ struct ByteTrailer {
 /// tests and measurements). `vnni` multiplies bytes: only ops that have a bound for them take it, others then choose
 /// themselves.
 const ScanKernel& scan_kernel(bool may_be_bytes = false);
+/// The fastest one of floats.
+const ScanKernel& exact_scan_kernel();
 /// Whether SHEAF_SCAN names one. Then ops use it for shapes, too, for which they would choose other code.
 bool scan_kernel_is_named();
 inline constexpr int32_t kMostScanKernels = 5;

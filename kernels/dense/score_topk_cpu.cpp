@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -100,10 +101,11 @@ class TileTopk {
 
 class ScanTopk {
  public:
-  ScanTopk(Context& context, const ScoreTopkArgs& args)
+  ScanTopk(Context& context, const ScoreTopkArgs& args, const ScanKernel& kernel)
       : context_(context),
         args_(args),
         scratch_(context),
+        kernel_(kernel),
         n_items_(args.items.rows),
         n_queries_(args.queries.rows),
         dim_(args.items.cols),
@@ -139,6 +141,13 @@ class ScanTopk {
       parallel_for(context_, n_queries_, block_,
                    [&](int64_t begin, int64_t end, int thread) { scan(lists, begin, end, blocks_[thread]); });
     }
+  }
+
+  /// Candidates that got a float score.
+  int64_t n_rescored() const {
+    int64_t n = 0;
+    for (int64_t t = 0; t < context_.n_threads(); ++t) n += blocks_[t].n_rescored;
+    return n;
   }
 
  private:
@@ -178,6 +187,7 @@ class ScanTopk {
     Entry* entries;        // [k + most_pending]
     float* tile;           // [dim, kScoreTile]
     int64_t begin;         // the first query
+    int64_t n_rescored;
   };
 
   void take_block(Block& block) {
@@ -195,6 +205,7 @@ class ScanTopk {
     block.values = scratch_.take<float>(k_ + most_pending_);
     block.entries = scratch_.take<Entry>(k_ + most_pending_);
     block.tile = scratch_.take<float>(dim_ * kScoreTile);
+    block.n_rescored = 0;
   }
 
   static float squares(const float* row, int64_t dim) {
@@ -232,8 +243,8 @@ class ScanTopk {
     for (int64_t j = 0; j < kernel_.width; ++j) block.residuals[j] = length_bound(block.residuals[j], dim_);
   }
 
-  float* byte_trailer(uint32_t* panel, int unit) const {
-    return reinterpret_cast<float*>(panel + (n_units_ - ByteTrailer::kUnits + unit) * kernel_.width);
+  void write_trailer(uint32_t* panel, int unit, int64_t j, float value) const {
+    panel[(n_units_ - ByteTrailer::kUnits + unit) * kernel_.width + j] = std::bit_cast<uint32_t>(value);
   }
 
   void pack_items(int64_t begin, int64_t end, Block& block) {
@@ -276,18 +287,18 @@ class ScanTopk {
     pack_bytes(block, false, panel);
     const float longest = *std::max_element(block.lengths, block.lengths + width);
     const float residual = *std::max_element(block.residuals, block.residuals + width);
-    float* addends = byte_trailer(panel, ByteTrailer::kAddend);
     for (int64_t j = 0; j < width; ++j) {
-      addends[j] = kPaddingBias;
-      if (block.lengths[j] < 0.0f) continue;
-      bounds[j] = ItemBound(longest, residual, bias_of(args_, first + j), dim_);
-      addends[j] = bounds[j].high + bounds[j].low;
+      float addend = kPaddingBias;
+      if (block.lengths[j] >= 0.0f) {
+        bounds[j] = ItemBound(longest, residual, bias_of(args_, first + j), dim_);
+        addend = bounds[j].high + bounds[j].low;
+      }
+      write_trailer(panel, ByteTrailer::kAddend, j, addend);
     }
-    float* of_panel = byte_trailer(panel, ByteTrailer::kOfPanel);
     const ItemBound common(std::max(longest, 0.0f), residual, 0.0f, dim_);
-    of_panel[ByteTrailer::kPanelScale] = block.scales[0];
-    of_panel[ByteTrailer::kLongest] = common.length;
-    of_panel[ByteTrailer::kSpread] = common.spread;
+    write_trailer(panel, ByteTrailer::kOfPanel, ByteTrailer::kPanelScale, block.scales[0]);
+    write_trailer(panel, ByteTrailer::kOfPanel, ByteTrailer::kLongest, common.length);
+    write_trailer(panel, ByteTrailer::kOfPanel, ByteTrailer::kSpread, common.spread);
   }
 
   void pack_items() {
@@ -328,9 +339,9 @@ class ScanTopk {
       }
       for (int64_t j = 0; j < kernel_.width; ++j) {
         const bool is_bounded = j < n && rows[j].is_bounded;
-        byte_trailer(panel, ByteTrailer::kScale)[j] = block.scales[j];
-        byte_trailer(panel, ByteTrailer::kResidual)[j] = is_bounded ? rows[j].bound.residual : 0.0f;
-        byte_trailer(panel, ByteTrailer::kLength)[j] = is_bounded ? rows[j].bound.length : 0.0f;
+        write_trailer(panel, ByteTrailer::kScale, j, block.scales[j]);
+        write_trailer(panel, ByteTrailer::kResidual, j, is_bounded ? rows[j].bound.residual : 0.0f);
+        write_trailer(panel, ByteTrailer::kLength, j, is_bounded ? rows[j].bound.length : 0.0f);
       }
     }
   }
@@ -460,6 +471,7 @@ class ScanTopk {
       const int32_t item = hits[p].column;
       entries[n++] = {kernel_.is_exact ? hits[p].product : hits[p].product + bias_of(args_, item), item};
     }
+    block.n_rescored += row.n_pending;
     row.n_pending = row.n_checked = 0;
     const auto before = [](const Entry& a, const Entry& b) { return ranks_before(a.score, a.item, b.score, b.item); };
     if (n > k_) std::nth_element(entries, entries + k_, entries + n, before);
@@ -476,7 +488,7 @@ class ScanTopk {
   Context& context_;
   const ScoreTopkArgs& args_;
   ScratchScope scratch_;
-  const ScanKernel& kernel_ = scan_kernel(/*may_be_bytes=*/true);
+  const ScanKernel& kernel_;
   int64_t n_items_, n_queries_, dim_, k_;
   int64_t columns_, n_units_, most_pending_, chunk_, block_;
   int64_t first_ = 0, count_ = 0, n_unbounded_ = 0;  // of the chunk that is packed now
@@ -491,6 +503,30 @@ class ScanTopk {
 bool scan_pays(const ScoreTopkArgs& args) {
   if (!kScoresAreFused || args.items.cols == 0 || args.items.cols > kMostDim || args.items.rows == 0) return false;
   return scan_kernel_is_named() || (args.queries.rows >= 16 && args.items.rows >= 1024);
+}
+
+/// The scan for a large call. Where scores are closer together than the bound of a cheap product is wide, floats are
+/// faster: so some queries and items try it out. The lists are the same in any case.
+const ScanKernel& choose_kernel(Context& context, const ScoreTopkArgs& args) {
+  constexpr int64_t kQueries = 16, kItems = 4096, kLeastPairs = int64_t{1} << 22;
+  const ScanKernel& kernel = scan_kernel(/*may_be_bytes=*/true);
+  if (kernel.is_exact || scan_kernel_is_named()) return kernel;
+  if (args.queries.rows < kQueries || args.items.rows < kItems || args.queries.rows * args.items.rows < kLeastPairs) {
+    return kernel;
+  }
+  ScratchScope scratch(context);
+  const int64_t k = args.top_items.cols;
+  ScoreTopkArgs few = args;
+  few.queries = args.queries.row_block(0, kQueries);
+  few.items = args.items.row_block(0, kItems);
+  if (!args.item_bias.empty()) few.item_bias = args.item_bias.subview(0, kItems);
+  few.exclude = {};
+  const Lists lists{scratch.take<float>(kQueries * k), scratch.take<int32_t>(kQueries * k),
+                    scratch.take<int32_t>(kQueries), kQueries, k};
+  std::fill_n(lists.sizes, kQueries, 0);
+  ScanTopk scan(context, few, kernel);
+  scan.run(lists);
+  return scan.n_rescored() < kQueries * kItems / 2 ? kernel : exact_scan_kernel();
 }
 
 }  // namespace
@@ -508,7 +544,7 @@ void score_topk(Context& context, const ScoreTopkArgs& args) {
   }
   std::fill_n(lists.sizes, n_ranges * n_queries, 0);
   if (scans) {
-    ScanTopk(context, args).run(lists);
+    ScanTopk(context, args, choose_kernel(context, args)).run(lists);
   } else {
     tiles.run(lists, n_ranges, 0, args.items.rows);
   }

@@ -1,6 +1,6 @@
-#include <algorithm>
+#include <bit>
 #include <cmath>
-#include <cstring>
+#include <limits>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -19,9 +19,10 @@ const ScanKernel* byte_kernel() {
   return nullptr;
 }
 
-float& trailer(std::vector<uint32_t>& panel, const ScanKernel& kernel, int64_t dim, int unit, int64_t j) {
+void write_trailer(std::vector<uint32_t>& panel, const ScanKernel& kernel, int64_t dim, int unit, int64_t j,
+                   float value) {
   const int64_t at = (kernel.n_units(dim) - ByteTrailer::kUnits + unit) * kernel.width + j;
-  return reinterpret_cast<float*>(panel.data())[at];
+  panel[static_cast<size_t>(at)] = std::bit_cast<uint32_t>(value);
 }
 
 // Every part of the bound of every pair, and that pairs below their row's threshold are no hits.
@@ -45,15 +46,15 @@ TEST(ProductScan, BytesGiveTheBoundOfEveryPair) {
                          column_panel.data(), column_lost.data());
       for (int64_t j = 0; j < width; ++j) {
         const auto at = static_cast<size_t>(j);
-        trailer(row_panel, *kernel, dim, ByteTrailer::kScale, j) = row_scales[at];
-        trailer(row_panel, *kernel, dim, ByteTrailer::kResidual, j) = of_rows[count + at];
-        trailer(row_panel, *kernel, dim, ByteTrailer::kLength, j) = of_rows[2 * count + at];
-        trailer(column_panel, *kernel, dim, ByteTrailer::kAddend, j) = addends[at];
+        write_trailer(row_panel, *kernel, dim, ByteTrailer::kScale, j, row_scales[at]);
+        write_trailer(row_panel, *kernel, dim, ByteTrailer::kResidual, j, of_rows[count + at]);
+        write_trailer(row_panel, *kernel, dim, ByteTrailer::kLength, j, of_rows[2 * count + at]);
+        write_trailer(column_panel, *kernel, dim, ByteTrailer::kAddend, j, addends[at]);
       }
       const float longest = 0.7f, spread = 0.3f;
-      trailer(column_panel, *kernel, dim, ByteTrailer::kOfPanel, ByteTrailer::kPanelScale) = column_scale;
-      trailer(column_panel, *kernel, dim, ByteTrailer::kOfPanel, ByteTrailer::kLongest) = longest;
-      trailer(column_panel, *kernel, dim, ByteTrailer::kOfPanel, ByteTrailer::kSpread) = spread;
+      write_trailer(column_panel, *kernel, dim, ByteTrailer::kOfPanel, ByteTrailer::kPanelScale, column_scale);
+      write_trailer(column_panel, *kernel, dim, ByteTrailer::kOfPanel, ByteTrailer::kLongest, longest);
+      write_trailer(column_panel, *kernel, dim, ByteTrailer::kOfPanel, ByteTrailer::kSpread, spread);
 
       std::vector<double> bounds(count * count);
       const auto step = [](float value, float scale) { return std::nearbyint(value * (1.0f / scale)); };
