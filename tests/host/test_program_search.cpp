@@ -203,12 +203,17 @@ TEST_F(ProgramTest, BundlesOfARunShareWhatThereIs) {
   const std::vector<std::string> search =
       small({"search", "data", "--model", "model", "--out", "found", "--json", "--quiet"});
   EXPECT_EQ(most(uses_of(lines(must_run(with(search, {"search.max_uses=1"})).out), false)), 1);
-  const auto cold = lines(must_run(search).out);
-  const auto warm = lines(must_run(with(search, {"search.warm_start=found", "search.rounds=1"})).out);
-  double cold_value = 0, warm_value = 0;
-  for (const auto& row : cold) cold_value += row["value"].get<double>();
-  for (const auto& row : warm) warm_value += row["value"].get<double>();
-  EXPECT_GE(warm_value, 0.999 * cold_value);
+  // A user's problem is searched alone, so one that begins with the old bundle ends no worse, but for the rounding of
+  // float32. The catalog is chosen greedily from such bundles: its sum may be less.
+  const auto cold = lines(must_run(score).out);
+  const auto warm = lines(must_run(with(score, {"search.warm_start=scores", "search.rounds=1"})).out);
+  ASSERT_EQ(warm.size(), cold.size());
+  for (size_t u = 0; u < cold.size(); ++u) {
+    const auto value = [u](const auto& rows) { return rows[u]["bundle"]["value"].template get<double>(); };
+    EXPECT_GE(value(warm), (1.0 - 1e-6) * value(cold)) << u;
+  }
+  const auto first = lines(must_run(search).out);
+  EXPECT_EQ(lines(must_run(with(search, {"search.warm_start=found", "search.rounds=1"})).out).size(), first.size());
 
   const auto discounts = [&](const std::string& floor) {
     std::set<double> found;
