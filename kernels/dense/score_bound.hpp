@@ -4,8 +4,8 @@
 ///   bound(q, x) = q16 . x16 + 1 high + 1 low + r_q n_x + m_q s_x >= float sum of q . x, plus bias
 ///
 /// x16 is x rounded to bf16, r = |x - x16|, n = |x|, m = n + r, s_x = r_x + e n_x, and e is the relative rounding of
-/// both sums. |q . x - q16 . x16| <= |q - q16| |x| + |q16| |x - x16| <= r_q n_x + m_q r_x. The bias is high + low; low is
-/// rounded up, and holds the bias's share of the rounding. So each pair has its own bound, and a filter compares the
+/// both sums. |q . x - q16 . x16| <= |q - q16| |x| + |q16| |x - x16| <= r_q n_x + m_q r_x. The bias is high + low; low
+/// is rounded up, and holds the bias's share of the rounding. So each pair has its own bound, and a filter compares the
 /// product with the limit of the row alone. Factors are rounded up to bf16, with margins for their own rounding.
 
 #include <cmath>

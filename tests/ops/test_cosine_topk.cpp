@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/core/product_scan.hpp"
 #include "kernels/association/cosine_topk.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/product_scan.hpp"
 #include "tests/common/op_test.hpp"
 #include "tests/reference/association.hpp"
 #include "tests/reference/topk.hpp"
