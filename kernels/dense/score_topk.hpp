@@ -8,8 +8,8 @@
 /// If there are fewer than k candidates, ids -1 and scores -inf fill the rest. NaN scores come after all numbers. dim
 /// may be 0.
 /// Exact: the lists are those of the float scores, summed over the dimensions in ascending order. The CPU backend first
-/// filters by 16-bit products where that pays, and computes every score in float that the bound of the rounding cannot
-/// rule out (kernels/dense/score_bound.hpp).
+/// filters by products of bytes or 16 bits where that pays, and computes every score in float that the bound of the
+/// rounding cannot rule out (kernels/dense/score_bound.hpp).
 /// Deterministic; the CPU result has the same bits on any number of threads and with any instruction set that has fused
 /// multiply-adds.
 
