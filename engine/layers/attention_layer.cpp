@@ -35,6 +35,8 @@ attention::Shape Attention::shape(const Pass& pass, const Tensor& out) const {
           .dim = head_dim,
           .offsets = pass.sequences.offsets,
           .max_length = pass.sequences.longest,
+          .order = pass.sequences.order,
+          .reaching = pass.sequences.reaching,
           .causal = true,
           .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
           .dropout = pass.dropout.rate,

@@ -101,15 +101,26 @@ void EmbeddingBag::look_up(Context& context, MatrixView<const float> table, Vect
   embedding::bag_sums(context, table, named(ids), out);
 }
 
+embedding::SortedEntries EmbeddingBag::sort(Context& context, ScratchScope& scratch, VectorView<const int32_t> ids,
+                                            const Parameter& table) const {
+  const embedding::Bags bags = named(ids);
+  const int64_t n = embedding::n_slots(bags);
+  const embedding::EntriesByRow<uint32_t, int32_t> sorted{
+      {scratch.take<uint32_t>(n), n}, {scratch.take<uint32_t>(n), n}, {scratch.take<int32_t>(n), n}};
+  embedding::table_sort(context, {.tables = embedding::table_to_read(table.matrix()), .bags = bags, .sorted = sorted});
+  return {sorted.rows, sorted.entries, sorted.bags};
+}
+
 void EmbeddingBag::update(Context& context, MatrixView<const float> d_out, VectorView<const int32_t> ids,
-                          const AdamParams& adam, Parameter& table) const {
+                          const embedding::SortedEntries& sorted, const AdamParams& adam, Parameter& table) const {
   embedding::table_update(context, {.grad = d_out,
                                     .tables = embedding::table_of(table.matrix()),
                                     .bags = named(ids),
                                     .optimizer = embedding::Optimizer::adam,
                                     .params = adam,
                                     .state1 = table.moment1.data(),
-                                    .state2 = table.moment2.data()});
+                                    .state2 = table.moment2.data(),
+                                    .sorted = sorted});
 }
 
 HostCsr rows_of(const std::vector<int32_t>& rows, int64_t n_rows) {

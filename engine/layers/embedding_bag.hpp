@@ -12,7 +12,7 @@
 #include "engine/data/csr.hpp"
 #include "engine/layers/parameter.hpp"
 #include "engine/layers/tensor.hpp"
-#include "kernels/embedding/table.hpp"
+#include "kernels/embedding/table_sort.hpp"
 
 namespace sheaf {
 
@@ -37,9 +37,13 @@ class EmbeddingBag {
   /// The bags `ids` [n], each in [0, n_bags): table [n_rows, dim] to out [n, dim].
   void look_up(Context& context, MatrixView<const float> table, VectorView<const int32_t> ids,
                MatrixView<float> out) const;
+  /// The entries of the bags `ids` in the order of their rows, in scratch memory: for the updates of `table` and of all
+  /// others that were looked up by these ids.
+  embedding::SortedEntries sort(Context& context, ScratchScope& scratch, VectorView<const int32_t> ids,
+                                const Parameter& table) const;
   /// The backward pass of look_up() fused with a step of Adam on the rows that it touched, and on no others.
-  void update(Context& context, MatrixView<const float> d_out, VectorView<const int32_t> ids, const AdamParams& adam,
-              Parameter& table) const;
+  void update(Context& context, MatrixView<const float> d_out, VectorView<const int32_t> ids,
+              const embedding::SortedEntries& sorted, const AdamParams& adam, Parameter& table) const;
 
  private:
   embedding::Bags named(VectorView<const int32_t> ids) const;

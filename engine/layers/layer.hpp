@@ -23,6 +23,9 @@ namespace sheaf {
 struct PackedSequences {
   VectorView<const int64_t> offsets;  // [n_sequences + 1] on the device
   int64_t longest = 0;                // rows of the longest one
+  /// As in attention::Shape, once for all layers and passes; or empty.
+  VectorView<const int32_t> order = {};
+  VectorView<const int32_t> reaching = {};
 };
 
 /// Places of a model that draw dropout are numbered; each has so many numbers of rows for itself.

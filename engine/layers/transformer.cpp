@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 #include <string>
 
 #include "engine/layers/attention_layer.hpp"
@@ -61,6 +63,18 @@ Sequences::Sequences(Context& context, const TransformerShape& shape, const std:
     }
   }
   tokens = EmbeddingBag(context, host_tokens);
+  const auto length_of = [&](int32_t s) {
+    return host_offsets[static_cast<size_t>(s) + 1] - host_offsets[static_cast<size_t>(s)];
+  };
+  std::vector<int32_t> by_length(host_offsets.size() - 1), longer;
+  std::iota(by_length.begin(), by_length.end(), 0);
+  std::ranges::stable_sort(by_length, std::ranges::greater{}, length_of);
+  for (int64_t rows = 0; rows < longest; rows += attention::kReachRows) {
+    const auto first_short = std::ranges::lower_bound(by_length, -rows, {}, [&](int32_t s) { return -length_of(s); });
+    longer.push_back(static_cast<int32_t>(first_short - by_length.begin()));
+  }
+  order = Buffer<int32_t>(context, by_length);
+  reaching = Buffer<int32_t>(context, longer);
 }
 
 Transformer::Transformer(Context& context, const TransformerShape& shape, int64_t dim)

@@ -34,13 +34,14 @@ struct Sequences {
   /// `items` of all sequences in a row, cut at `offsets`; `users` [n_sequences] is read if there is a user table.
   Sequences(Context& context, const TransformerShape& shape, const std::vector<int64_t>& offsets,
             std::span<const int32_t> items, std::span<const int32_t> users, int64_t n_items);
-  PackedSequences packed() const { return {offsets.view(), longest}; }
+  PackedSequences packed() const { return {offsets.view(), longest, order.view(), reaching.view()}; }
 
   int64_t n_tokens = 0;
   int64_t longest = 0;
   HostCsr host_tokens;  // [n_tokens, table_rows]: a token's item, its place behind the items, its user behind those
   EmbeddingBag tokens;
-  Buffer<int64_t> offsets;  // [n_sequences + 1]
+  Buffer<int64_t> offsets;          // [n_sequences + 1]
+  Buffer<int32_t> order, reaching;  // of attention::Shape
 };
 
 class Transformer {

@@ -81,6 +81,7 @@ struct PairStep::Batch {
   VectorView<const int32_t> items;  // [n_batch * group]
   VectorView<const float> weights;  // [n_batch] or empty
   PairVectors x, d_x;
+  embedding::SortedEntries users_by_row, items_by_row;  // of both the vectors and the biases
 };
 
 PairStep::PairStep(Context& context, PairTables& model, const Positives& positives, const TrainParams& params)
@@ -114,7 +115,14 @@ void PairStep::run(uint32_t epoch, int64_t first, int64_t n_batch, const AdamPar
                            .batch_weights = weights});
 
   const auto vectors = [&] { return PairVectors{pass.take(n_batch, dim), pass.take(n_items, dim)}; };
-  const Batch batch{users, {items.data, n_items}, weights, vectors(), vectors()};
+  const VectorView<const int32_t> all_items{items.data, n_items};
+  const Batch batch{users,
+                    all_items,
+                    weights,
+                    vectors(),
+                    vectors(),
+                    model_.user_rows().sort(context_, scratch, users, model_.user_table),
+                    model_.item_bags().sort(context_, scratch, all_items, model_.item_table)};
   model_.user_rows().look_up(context_, model_.user_table.matrix(), batch.users, batch.x.users);
   model_.item_bags().look_up(context_, model_.item_table.matrix(), batch.items, batch.x.items);
   drop(pass, batch.x);
@@ -124,8 +132,8 @@ void PairStep::run(uint32_t epoch, int64_t first, int64_t n_batch, const AdamPar
     additive_scores(pass, batch, adam, loss);
   }
   drop(pass, batch.d_x);
-  model_.user_rows().update(context_, batch.d_x.users, batch.users, adam, model_.user_table);
-  model_.item_bags().update(context_, batch.d_x.items, batch.items, adam, model_.item_table);
+  model_.user_rows().update(context_, batch.d_x.users, batch.users, batch.users_by_row, adam, model_.user_table);
+  model_.item_bags().update(context_, batch.d_x.items, batch.items, batch.items_by_row, adam, model_.item_table);
 }
 
 void PairStep::dot_scores(Pass& pass, const Batch& batch, const AdamParams& adam, VectorView<double> loss) {
@@ -138,8 +146,9 @@ void PairStep::dot_scores(Pass& pass, const Batch& batch, const AdamParams& adam
   scores.forward(pass, batch.x, {user_bias.data, n_batch}, {item_bias.data, n_items}, logits);
   lose(logits, batch.weights, loss);
   scores.backward(pass, batch.x, logits, batch.d_x, {d_user_bias.data, n_batch});
-  model_.user_rows().update(context_, d_user_bias, batch.users, adam, model_.user_bias);
-  model_.item_bags().update(context_, {logits.data, n_items, 1}, batch.items, adam, model_.item_bias);
+  model_.user_rows().update(context_, d_user_bias, batch.users, batch.users_by_row, adam, model_.user_bias);
+  model_.item_bags().update(context_, {logits.data, n_items, 1}, batch.items, batch.items_by_row, adam,
+                            model_.item_bias);
   adam_step(context_, model_.bias, adam);
 }
 

@@ -19,6 +19,10 @@ void check_shape(const Shape& shape, int64_t n_heads, int64_t n_kv_heads, const 
   check_argument(shape.offsets.size >= 1, op, "offsets must hold one number more than there are sequences");
   check_argument(shape.max_length >= 0 && shape.max_length <= kMaxLength, op,
                  "max_length must be at most 2^20, not " + std::to_string(shape.max_length));
+  const int64_t n_reaching = shape.order.empty() ? 0 : (shape.max_length + kReachRows - 1) / kReachRows;
+  check_argument(
+      (shape.order.empty() || shape.order.size == shape.offsets.size - 1) && shape.reaching.size == n_reaching, op,
+      "order and reaching must be [n_sequences] and [ceil(max_length / 16)], or both empty");
   check_argument(shape.key_keep.empty() || shape.key_keep.size == shape.n_tokens, op, "key_keep must be [n_tokens]");
   check_argument(
       shape.relative_bias.empty() || (shape.relative_bias.rows == n_heads && shape.relative_bias.cols % 2 == 1), op,

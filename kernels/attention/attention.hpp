@@ -40,6 +40,7 @@
 namespace sheaf::attention {
 
 inline constexpr int64_t kMaxDim = 128;
+inline constexpr int kReachRows = 16;  // the unit of Shape::reaching
 
 /// Element (token, head, c) is data[token * stride + head * dim + c]. So the parts of one projection can be read in
 /// place.
@@ -56,6 +57,10 @@ struct Shape {
   int64_t dim = 0;                         // of a head
   VectorView<const int64_t> offsets = {};  // [n_sequences + 1] ascending from 0 to n_tokens
   int64_t max_length = 0;                  // no sequence is longer; chooses kernels and sizes scratch
+  /// For a GPU, where all layers and passes of a batch share them; empty: made anew in every call. The sequences in
+  /// descending length, equal ones in ascending order, and how many are longer than 0, 16, 32, ... tokens.
+  VectorView<const int32_t> order = {};     // [n_sequences]
+  VectorView<const int32_t> reaching = {};  // [ceil(max_length / 16)]
   bool causal = true;
   float scale = 1.0f;
   VectorView<const uint8_t> key_keep = {};     // [n_tokens], 0 hides the key from every query; empty: all are seen

@@ -100,12 +100,16 @@ inline Schedule make_schedule(Context& context, ScratchScope& scratch, const Sha
                               int64_t n_heads, bool last_first) {
   const int64_t n_sequences = shape.offsets.size - 1;
   const auto n_blocks = static_cast<int32_t>((shape.max_length + block_rows - 1) / block_rows);
+  const auto heads = static_cast<int32_t>(n_heads);
+  if (!shape.order.empty()) {
+    return {shape.order.data, shape.reaching.data, block_rows / kReachRows, n_blocks, block_rows, heads, last_first};
+  }
   auto* order = scratch.take<int32_t>(n_sequences);
   auto* counts = scratch.take<int32_t>(n_blocks);
   context.fill_bytes(counts, 0, static_cast<size_t>(n_blocks) * sizeof(int32_t));
   launch(schedule_kernel, blocks_for(n_sequences, kOrderThreads), kOrderThreads, 0, context, shape.offsets, block_rows,
          order, counts);
-  return {order, counts, n_blocks, block_rows, static_cast<int32_t>(n_heads), last_first};
+  return {order, counts, 1, n_blocks, block_rows, heads, last_first};
 }
 
 /// body.operator()<Math, dim in memory>() for the element type and dim of a call.

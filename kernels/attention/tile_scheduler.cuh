@@ -17,8 +17,9 @@ constexpr int kMaxThreads = 256;
 /// Sequences in descending length, and of every row block the number of sequences that reach it: the first ones.
 struct Schedule {
   const int32_t* order;   // [n_sequences]
-  const int32_t* counts;  // [n_blocks]
-  int32_t n_blocks;       // of block_rows rows, of the longest sequence
+  const int32_t* counts;  // of row block b at b * count_step
+  int32_t count_step;
+  int32_t n_blocks;  // of block_rows rows, of the longest sequence
   int32_t block_rows;
   int32_t n_heads;  // each makes work tiles of its own
   bool last_first;  // row blocks in descending order: causal queries at the end see the most
@@ -43,7 +44,7 @@ struct TileIterator {
   /// The next work tile; length 0: there is none.
   __device__ WorkTile next(const Schedule& schedule, const Shape& shape) {
     while (block >= 0 && block < schedule.n_blocks) {
-      const int32_t n = schedule.counts[block] * schedule.n_heads;
+      const int32_t n = schedule.counts[block * schedule.count_step] * schedule.n_heads;
       if (at < n) {
         const int32_t sequence = schedule.order[at / schedule.n_heads];
         const Span span = span_of(shape, sequence);

@@ -1,6 +1,9 @@
 #include "kernels/sparse/spgemm.hpp"
 
+#include <string>
+
 #include "kernels/core/check.hpp"
+#include "kernels/core/error.hpp"
 
 namespace sheaf::sparse {
 
@@ -28,6 +31,20 @@ void spgemm(Context& context, const SpgemmArgs& args) {
   };
   check_argument(args.ids.data && args.out.data && !is_null(args.left) && !is_null(args.right), kOp, "null view");
   SHEAF_DISPATCH(context, spgemm, args);
+}
+
+void clear_spgemm_fault(Context& context, uint64_t* fault) { context.fill_bytes(fault, 0xff, sizeof(*fault)); }
+
+void raise_spgemm_fault(Context& context, const SpgemmArgs& args) {
+  uint64_t place = kNoSpgemmFault;
+  context.copy_to_host(&place, args.fault, sizeof(place));
+  if (place == kNoSpgemmFault) return;
+  clear_spgemm_fault(context, args.fault);
+  int32_t id = 0;
+  context.copy_to_host(&id, args.ids.data + place, sizeof(id));
+  throw DataError("spgemm: id " + std::to_string(id) + " at position " + std::to_string(place) + " is outside the " +
+                      std::to_string(args.left.n_rows) + " rows",
+                  "ids count from 0 and must be below the number of rows");
 }
 
 OpCost spgemm_cost(const SpgemmArgs& args) {

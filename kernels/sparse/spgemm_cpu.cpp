@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "kernels/core/parallel.hpp"
@@ -15,6 +16,16 @@ void add_row(const CsrView& matrix, int64_t row, float weight, float* sums) {
   }
 }
 
+// Lowers the word to `place`; several threads may call.
+void note_fault(uint64_t* fault, int64_t place) {
+  if (!fault) return;
+  std::atomic_ref<uint64_t> word(*fault);
+  uint64_t lowest = word.load(std::memory_order_relaxed);
+  while (static_cast<uint64_t>(place) < lowest &&
+         !word.compare_exchange_weak(lowest, static_cast<uint64_t>(place), std::memory_order_relaxed)) {
+  }
+}
+
 }  // namespace
 
 void spgemm(Context& context, const SpgemmArgs& args) {
@@ -28,6 +39,10 @@ void spgemm(Context& context, const SpgemmArgs& args) {
         std::copy_n(args.column_bias.data, args.out.cols, out);
       }
       const int64_t row = args.ids[r];
+      if (row < 0 || row >= args.left.n_rows) {
+        note_fault(args.fault, r);
+        continue;
+      }
       if (args.right.n_rows == 0) {
         add_row(args.left, row, 1.0f, out);
         continue;

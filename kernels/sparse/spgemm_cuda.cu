@@ -24,6 +24,12 @@ __global__ void spgemm_row_per_block_kernel(SpgemmArgs args) {
   }
   __syncthreads();
   const int64_t row = args.ids[blockIdx.x];
+  if (row < 0 || row >= args.left.n_rows) {
+    if (args.fault && threadIdx.x == 0) {
+      atomicMin(reinterpret_cast<unsigned long long*>(args.fault), static_cast<unsigned long long>(blockIdx.x));
+    }
+    return;
+  }
   if (args.right.n_rows == 0) {
     add_row(args.left, row, 1.0f, out);
     return;

@@ -37,6 +37,7 @@ struct Case {
   int64_t max_length = -1;  // -1: the longest
   attention::Products products = attention::Products::warps;
   bool backward = true;  // false: the forward pass alone
+  bool gives_order = false;
 };
 
 constexpr RandomKey kKey{.seed = 41, .purpose = Purpose::dropout, .step = 9};
@@ -145,11 +146,24 @@ AttentionResults run(Context& context, const Case& c, const AttentionProblem& p,
   test::Guarded<float> log_sum_exp(context, n * p.n_heads), d_bias(context, p.n_heads * p.bias_columns);
 
   const int64_t longest = c.lengths.empty() ? 0 : *std::max_element(c.lengths.begin(), c.lengths.end());
+  const int64_t max_length = c.max_length >= 0 ? c.max_length : longest;
+  std::vector<int32_t> by_length, longer_than;
+  if (c.gives_order) {
+    for (size_t s = 0; s < c.lengths.size(); ++s) by_length.push_back(static_cast<int32_t>(s));
+    std::ranges::stable_sort(by_length, std::ranges::greater{}, [&](int32_t s) { return c.lengths[size_t(s)]; });
+    for (int64_t rows = 0; rows < max_length; rows += 16) {
+      longer_than.push_back(
+          static_cast<int32_t>(std::ranges::count_if(c.lengths, [&](int64_t length) { return length > rows; })));
+    }
+  }
+  const Buffer<int32_t> order(context, by_length), reaching(context, longer_than);
   const attention::Shape shape{.element = c.element,
                                .n_tokens = n,
                                .dim = p.dim,
                                .offsets = offsets.view(),
-                               .max_length = c.max_length >= 0 ? c.max_length : longest,
+                               .max_length = max_length,
+                               .order = order.view(),
+                               .reaching = reaching.view(),
                                .causal = p.causal,
                                .scale = static_cast<float>(p.scale),
                                .key_keep = key_keep.view(),
@@ -506,6 +520,34 @@ TEST_P(AttentionTest, SameBitsOnAnyNumberOfThreads) {
   }
 }
 
+// The order of the sequences that layers and passes share, against the one that a call makes.
+TEST_P(AttentionTest, AGivenOrderGivesTheSameBits) {
+  const std::vector<int64_t> lengths{3, 0, 17, 1, 16, 0, 20, 17, 70, 140, 33};
+  for (const attention::Products products : {attention::Products::warps, attention::Products::warpgroups}) {
+    for (const Element element : {Element::f32, Element::bf16}) {
+      for (const int64_t max_length : {int64_t{140}, int64_t{161}}) {
+        Case c{.lengths = lengths,
+               .n_heads = 2,
+               .n_kv_heads = 2,
+               .dim = 16,
+               .causal = max_length == 140,
+               .element = element,
+               .dropout = 0.1f,
+               .max_length = max_length,
+               .products = products};
+        const AttentionResults own = run(context(), c);
+        c.gives_order = true;
+        const AttentionResults given = run(context(), c);
+        EXPECT_TRUE(test::same_bits(own.out, given.out));
+        EXPECT_TRUE(test::same_bits(own.log_sum_exp, given.log_sum_exp));
+        EXPECT_TRUE(test::same_bits(own.d_q, given.d_q));
+        EXPECT_TRUE(test::same_bits(own.d_k, given.d_k));
+        EXPECT_TRUE(test::same_bits(own.d_v, given.d_v));
+      }
+    }
+  }
+}
+
 // NaN in one token's key reaches the rows that see it and no others.
 TEST_P(AttentionTest, SpreadsNanToWhatDependsOnIt) {
   for (const Element element : {Element::f32, Element::bf16}) {
@@ -568,6 +610,17 @@ TEST_P(AttentionTest, RejectsWrongShapes) {
   EXPECT_THROW(run(context(), {.lengths = {4}, .n_heads = 3, .n_kv_heads = 2}), UsageError);
   EXPECT_THROW(run(context(), {.lengths = {4}, .bias_columns = 4}), UsageError);
   EXPECT_THROW(run(context(), {.lengths = {4}, .dropout = 0.999f}), UsageError);
+  const Buffer<int64_t> offsets(context(), std::vector<int64_t>{0, 4});
+  const Buffer<int32_t> numbers(context(), std::vector<int32_t>{0, 1});
+  for (const int64_t n : {0, 2}) {  // one row of 16 is reached, and there is one sequence
+    attention::AttentionArgs args;
+    args.shape.dim = args.shape.max_length = 4;
+    args.shape.offsets = offsets.view();
+    args.shape.order = numbers.view().subview(0, n == 0 ? 1 : 2);
+    args.shape.reaching = numbers.view().subview(0, n == 0 ? 0 : 1);
+    args.q.n_heads = args.k.n_heads = 1;
+    EXPECT_THROW(attention::attention(context(), args), UsageError);
+  }
   if (context().on_cpu()) {
     EXPECT_THROW(run(context(), {.lengths = {4}, .max_length = 3}), UsageError);
   }

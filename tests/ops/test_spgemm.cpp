@@ -187,6 +187,48 @@ TEST_P(SpgemmTest, NothingToDoAndNothingToAdd) {
   EXPECT_EQ(run(context(), empty_rows), (std::vector<float>{1, 2, 3, 1, 2, 3}));
 }
 
+TEST_P(SpgemmTest, AnIdOutOfRangeIsReportedAndLeftOut) {
+  Case c = random_case(60, 20, 30, 40, true);
+  const std::vector<float> right_rows = run(context(), c);
+  const std::vector<int32_t> right_ids = c.ids;
+  for (const auto& [place, id] : {std::pair{7, 20}, {8, -1}, {31, 2147483647}, {59, -2147483647 - 1}}) {
+    c.ids[static_cast<size_t>(place)] = id;
+  }
+  const test::DeviceCsr left(context(), c.left), right(context(), c.right);
+  const Buffer<int32_t> ids(context(), c.ids), good_ids(context(), right_ids);
+  const Buffer<float> bias(context(), c.bias);
+  Buffer<uint64_t> fault(context(), 1);
+  test::Guarded<float> out(context(), 60 * 40);
+  sparse::SpgemmArgs args{.left = left.view(),
+                          .right = right.view(),
+                          .ids = ids.view(),
+                          .column_bias = bias.view(),
+                          .out = out.matrix(60, 40),
+                          .fault = fault.data()};
+  sparse::clear_spgemm_fault(context(), fault.data());
+  sparse::spgemm(context(), args);
+  out.expect_intact();
+  const std::vector<float> got = out.to_host();
+  for (size_t r = 0; r < 60; ++r) {
+    const bool is_wrong = c.ids[r] != right_ids[r];
+    const auto* expected = is_wrong ? c.bias.data() : right_rows.data() + r * 40;
+    EXPECT_TRUE(std::equal(expected, expected + 40, got.data() + r * 40)) << r;
+  }
+  try {
+    sparse::raise_spgemm_fault(context(), args);
+    ADD_FAILURE() << "no error";
+  } catch (const DataError& error) {
+    EXPECT_EQ(error.what(), std::string("spgemm: id 20 at position 7 is outside the 20 rows"));
+  }
+  args.ids = good_ids.view();  // the word is clear again, and the context in order
+  sparse::spgemm(context(), args);
+  EXPECT_NO_THROW(sparse::raise_spgemm_fault(context(), args));
+  EXPECT_TRUE(test::same_bits(out.to_host(), right_rows));
+  args.ids = ids.view();
+  args.fault = nullptr;  // not recorded, and left out all the same
+  EXPECT_NO_THROW(sparse::spgemm(context(), args));
+}
+
 TEST_P(SpgemmTest, RefusesWrongArguments) {
   const Case c = random_case(3, 4, 5, 6, true);
   const test::DeviceCsr left(context(), c.left), right(context(), c.right);

@@ -357,8 +357,15 @@ void log_kernel(const void* kernel) {
   if (path && logged.insert(kernel).second) std::ofstream(path, std::ios::app) << function_name(kernel) + "\n";
 }
 
+std::mutex launches_mutex;
+std::map<const void*, uint64_t> launches;
+
 void Executor::run(const Launch& launch, detail::Body body, const void* state) {
   check_limits(launch);
+  {
+    const std::lock_guard lock(launches_mutex);
+    ++launches[launch.kernel];
+  }
   log_kernel(launch.kernel);
   const char* order_text = std::getenv("SHEAF_SIMT_ORDER");
   const Order order = parse_order(order_text ? order_text : "");
@@ -573,5 +580,15 @@ void preempt() { executor().preempt(); }
 void park(const Awaited& awaited, const Where& where) { executor().park(awaited, where); }
 void wake() { executor().wake(); }
 void fail(const std::string& what, const Where& where) { executor().fail(what + " " + text_of(where)); }
+
+uint64_t launches_of(const std::string& kernel) {
+  const std::lock_guard lock(launches_mutex);
+  uint64_t sum = 0;
+  for (const auto& [address, count] : launches) {
+    const std::string name = own_name(function_name(address));
+    if (name.substr(0, name.find('<')) == kernel) sum += count;
+  }
+  return sum;
+}
 
 }  // namespace simt

@@ -49,6 +49,9 @@ using Body = void (*)(const void* state);
 void run(const Launch& launch, Body body, const void* state);
 }  // namespace detail
 
+/// How often kernels of this name were launched in this process, whatever their template arguments.
+uint64_t launches_of(const std::string& kernel);
+
 /// Calls body() once for every thread of the grid and returns when all have left. Throws Fault, or what the body
 /// throws.
 template <class Function>
