@@ -19,6 +19,12 @@ namespace fs = std::filesystem;
 using test::Finished;
 using test::write_bytes;
 
+#if defined(__SANITIZE_ADDRESS__) || defined(SHEAF_TSAN)
+inline constexpr bool kUnderSanitizer = true;
+#else
+inline constexpr bool kUnderSanitizer = false;
+#endif
+
 inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 inline constexpr const char* kImportToml = R"([source]

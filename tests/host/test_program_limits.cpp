@@ -12,11 +12,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(SHEAF_TSAN)
-constexpr bool kLimitsAddressSpace = false;  // a sanitizer maps more than any limit
-#else
-constexpr bool kLimitsAddressSpace = true;
-#endif
+constexpr bool kLimitsAddressSpace = !kUnderSanitizer;  // a sanitizer maps more than any limit
 
 class LimitsTest : public ProgramTest {
  protected:
