@@ -355,17 +355,17 @@ TEST(ReadFolder, FindsEveryKindOfDamage) {
   };
   using Json = nlohmann::json;
   // Values that come from the file are shown shortened: one of a megabyte does not fill the terminal.
-  const std::string long_text(1 << 20, 'x');
+  const std::string long_text(1 << 20, 'v');
   const auto damage_shortly = [&](const std::string& expected, auto&& change) {
     damage(expected, [&] { reseal(change); });
     EXPECT_LT(message_of<DataError>([&] { (void)read_folder(target, "model", {"data.bin"}); }).size(), 500u)
         << expected;
   };
-  damage_shortly("version \"xxx", [&](Json& m) { m["version"] = long_text; });
-  damage_shortly("holds kind 'xxx", [&](Json& m) { m["kind"] = long_text; });
-  damage_shortly("the entry of 'xxx", [&](Json& m) { m["files"][long_text] = 1; });
-  damage_shortly("xxx… is missing", [&](Json& m) { m["files"][long_text] = m["files"]["data.bin"]; });
-  damage_shortly("expected xxx", [&](Json& m) { m["files"]["data.bin"]["sha256"] = long_text; });
+  damage_shortly("version \"vvv", [&](Json& m) { m["version"] = long_text; });
+  damage_shortly("holds kind 'vvv", [&](Json& m) { m["kind"] = long_text; });
+  damage_shortly("the entry of 'vvv", [&](Json& m) { m["files"][long_text] = 1; });
+  damage_shortly("vvv… is missing", [&](Json& m) { m["files"][long_text] = m["files"]["data.bin"]; });
+  damage_shortly("expected vvv", [&](Json& m) { m["files"]["data.bin"]["sha256"] = long_text; });
   damage("lists no files", [&] { reseal([](Json& m) { m.erase("files"); }); });
   damage("does not list data.bin", [&] { reseal([](Json& m) { m["files"] = Json::object(); }); });
   damage("the entry of '../data.bin' is damaged",
