@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/data/catalog.hpp"
 #include "engine/data/csr.hpp"
 
 namespace sheaf {
@@ -33,5 +34,11 @@ struct BasketHistory {
 BasketHistory joined(const BasketHistory& a, const BasketHistory& b);
 /// The baskets that are not later than `day`.
 BasketHistory until(const BasketHistory& history, double day);
+
+/// The baskets of the training period.
+BasketHistory training_baskets(const Purchases& purchases, int64_t n_users);
+/// All of the history as a training period: what a model would have learned from at that time. The weight of a pair is
+/// the sum over its baskets of 2^(-age / half_life_days), its count the number of baskets. Empty validation and test.
+Purchases as_training(const BasketHistory& history, double half_life_days);
 
 }  // namespace sheaf

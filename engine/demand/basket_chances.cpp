@@ -27,7 +27,7 @@ struct Example {
 double sigmoid(double z) { return 1.0 / (1.0 + std::exp(-z)); }
 double log1p_exp(double z) { return z > 0 ? z + std::log1p(std::exp(-z)) : std::log1p(std::exp(z)); }
 
-double plain_rate(const std::array<float, kHabitFeatures>& x) { return sigmoid(static_cast<double>(x[kRate365])); }
+double plain_rate(std::span<const float> x) { return sigmoid(static_cast<double>(x[kRate365])); }
 
 /// Gradient and Hessian of the negative log likelihood, and its value.
 struct Sums {
@@ -57,7 +57,19 @@ Scaling scaling_of(const std::vector<Example>& examples) {
   return s;
 }
 
-Sums add_up(Context& context, const std::vector<Example>& examples, const Scaling& scaling, const Weights& w) {
+void standardise(Context& context, const Scaling& scaling, std::vector<Example>& examples) {
+  parallel_for(context, std::ssize(examples), 16384, [&](int64_t begin, int64_t end) {
+    for (int64_t e = begin; e < end; ++e) {
+      auto& x = examples[static_cast<size_t>(e)].x;
+      for (size_t c = 0; c < kHabitFeatures; ++c) {
+        x[c] = static_cast<float>((static_cast<double>(x[c]) - scaling.mean[c]) / scaling.deviation[c]);
+      }
+    }
+  });
+}
+
+/// Of standardised examples.
+Sums add_up(Context& context, const std::vector<Example>& examples, const Weights& w) {
   constexpr int64_t kGrain = 16384;
   const auto n = static_cast<int64_t>(examples.size());
   std::vector<Sums> parts(static_cast<size_t>((n + kGrain - 1) / kGrain));
@@ -66,9 +78,7 @@ Sums add_up(Context& context, const std::vector<Example>& examples, const Scalin
     for (int64_t e = begin; e < end; ++e) {
       const Example& example = examples[static_cast<size_t>(e)];
       Weights x;
-      for (size_t c = 0; c < kHabitFeatures; ++c) {
-        x[c] = (static_cast<double>(example.x[c]) - scaling.mean[c]) / scaling.deviation[c];
-      }
+      for (size_t c = 0; c < kHabitFeatures; ++c) x[c] = static_cast<double>(example.x[c]);
       x[kHabitFeatures] = 1.0;
       const double z = std::inner_product(x.begin(), x.end(), w.begin(), 0.0);
       const auto k = static_cast<double>(example.k), total = static_cast<double>(example.n);
@@ -112,7 +122,7 @@ Weights solve(std::array<Weights, kColumns> h, Weights g) {
 }
 
 /// Newton's method with step halving on the likelihood less ridge / 2 * |w|^2 of all but the constant.
-Weights maximise_likelihood(Context& context, const std::vector<Example>& examples, const Scaling& scaling) {
+Weights maximise_likelihood(Context& context, const std::vector<Example>& examples) {
   constexpr double kRidge = 1.0;
   constexpr int kSteps = 30;
   double k = 0.0, n = 0.0;
@@ -131,7 +141,7 @@ Weights maximise_likelihood(Context& context, const std::vector<Example>& exampl
     s.hessian[kHabitFeatures][kHabitFeatures] += 1e-9;
     return s;
   };
-  Sums sums = penalised(add_up(context, examples, scaling, w), w);
+  Sums sums = penalised(add_up(context, examples, w), w);
   for (int step = 0; step < kSteps; ++step) {
     check_interrupt("the fit of the chances");
     const Weights direction = solve(sums.hessian, sums.gradient);
@@ -140,7 +150,7 @@ Weights maximise_likelihood(Context& context, const std::vector<Example>& exampl
     double rate = 1.0;
     for (; rate > 1e-6; rate /= 2) {
       for (size_t c = 0; c < kColumns; ++c) next[c] = w[c] - rate * direction[c];
-      found = penalised(add_up(context, examples, scaling, next), next);
+      found = penalised(add_up(context, examples, next), next);
       if (found.loss < sums.loss) break;
     }
     if (!(found.loss < sums.loss)) break;
@@ -180,7 +190,10 @@ void add_window(Context& context, const BasketHistory& history, std::span<const 
     if (n[static_cast<size_t>(u)] == 0.0f || !is_kept(u, keep_of)) continue;
     for (int64_t at = features.offsets[static_cast<size_t>(u)]; at < features.offsets[static_cast<size_t>(u) + 1];
          ++at) {
-      examples.push_back({features.x[static_cast<size_t>(at)], k[static_cast<size_t>(at)], n[static_cast<size_t>(u)]});
+      Example& example = examples.emplace_back();
+      std::copy_n(features.x[static_cast<size_t>(at)].begin(), kHabitFeatures, example.x.begin());
+      example.k = k[static_cast<size_t>(at)];
+      example.n = n[static_cast<size_t>(u)];
     }
   }
 }
@@ -232,20 +245,21 @@ HabitModel fit_habits(Context& context, const BasketHistory& history, std::span<
     model.reason = "too few purchases are repeated to learn from";
     return model;
   }
-  const Scaling scaling = scaling_of(examples);
-  const Weights w = maximise_likelihood(context, examples, scaling);
-  model.bias = w[kHabitFeatures];
-  for (size_t c = 0; c < kHabitFeatures; ++c) {
-    model.weight[c] = w[c] / scaling.deviation[c];
-    model.bias -= model.weight[c] * scaling.mean[c];
-  }
   double n = 0.0, rate_loss = 0.0;
   for (const Example& e : examples) {
     const double p = plain_rate(e.x);
     n += static_cast<double>(e.n);
     rate_loss -= static_cast<double>(e.k) * std::log(p) + static_cast<double>(e.n - e.k) * std::log1p(-p);
   }
-  model.log_loss = add_up(context, examples, scaling, w).loss / n;
+  const Scaling scaling = scaling_of(examples);
+  standardise(context, scaling, examples);
+  const Weights w = maximise_likelihood(context, examples);
+  model.bias = w[kHabitFeatures];
+  for (size_t c = 0; c < kHabitFeatures; ++c) {
+    model.weight[c] = w[c] / scaling.deviation[c];
+    model.bias -= model.weight[c] * scaling.mean[c];
+  }
+  model.log_loss = add_up(context, examples, w).loss / n;
   model.rate_log_loss = rate_loss / n;
   model.fitted = true;
   model.reason.clear();

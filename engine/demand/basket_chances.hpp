@@ -25,7 +25,7 @@
 /// | overdue | log((days since + 3) / (g + 3)), g: mean days between baskets of u with i; for one: since u's first |
 /// | neighbours | log(0.0001 + mean of r(v, i) over the 150 users v most alike, weighted by likeness) |
 ///
-/// r(u, i) = s_90 / (n_90 + 1); likeness: cosine of sqrt(r(u, i)) log(users / (1 + users with i)).
+/// r(u, i) and likeness: engine/associate/similar_users.hpp, at a half-life of 90 days.
 
 #include <array>
 #include <cstdint>

@@ -11,8 +11,11 @@ namespace sheaf {
 std::unique_ptr<Recommender> make_additive();
 std::unique_ptr<Recommender> make_ease();
 std::unique_ptr<Recommender> make_factorization();
+std::unique_ptr<Recommender> make_fusion();
+std::unique_ptr<Recommender> make_item_knn();
 std::unique_ptr<Recommender> make_personal();
 std::unique_ptr<Recommender> make_sasrec();
+std::unique_ptr<Recommender> make_user_knn();
 
 namespace {
 
@@ -27,6 +30,9 @@ constexpr Entry kModels[] = {
     {"sasrec", make_sasrec},                //
     {"ease", make_ease},                    //
     {"personal", make_personal},            //
+    {"item-knn", make_item_knn},            //
+    {"user-knn", make_user_knn},            //
+    {"fusion", make_fusion},                //
 };
 
 }  // namespace

@@ -57,6 +57,16 @@ template const std::vector<float>& Tensors::vector<float>(const std::string&, in
 template const std::vector<int32_t>& Tensors::vector<int32_t>(const std::string&, int64_t) const;
 template const std::vector<int64_t>& Tensors::vector<int64_t>(const std::string&, int64_t) const;
 
+Tensors Tensors::part(const std::string& prefix) const {
+  std::vector<NamedTensor> part;
+  for (const NamedTensor& tensor : tensors_) {
+    if (!tensor.name.starts_with(prefix)) continue;
+    part.push_back(tensor);
+    part.back().name.erase(0, prefix.size());
+  }
+  return Tensors(std::move(part));
+}
+
 HostCsr Tensors::csr(const std::string& name, int64_t n_rows, int64_t n_columns) const {
   HostCsr matrix;
   matrix.n_columns = n_columns;

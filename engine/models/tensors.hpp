@@ -35,6 +35,8 @@ class Tensors {
   const std::vector<T>& vector(const std::string& name, int64_t size) const;
   /// A matrix of add_csr(). DataError unless it has n_rows rows in order and its columns are in [0, n_columns).
   HostCsr csr(const std::string& name, int64_t n_rows, int64_t n_columns) const;
+  /// Those whose names begin with `prefix`, named by the rest.
+  Tensors part(const std::string& prefix) const;
 
  private:
   const NamedTensor* find(const std::string& name) const;

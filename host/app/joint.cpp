@@ -18,11 +18,6 @@ namespace {
 constexpr double kUsualPeriod = 28.0;  // days, where no period is held out
 const std::vector<std::string> kTerms{"joint", "affinity", "revenue", "margin", "discovery", "clearance"};
 
-BasketHistory train_of(const Session& session) {
-  const Purchases& p = session.purchases;
-  return {p.train_baskets, p.train_basket_user, p.train_basket_time, session.prepared.n_users};
-}
-
 double days_between(int64_t from, int64_t to) { return static_cast<double>(to - from) / 86400.0; }
 
 /// First and last time of baskets that are not none.
@@ -81,7 +76,7 @@ std::string ObjectiveTerms::unit(const std::string& currency) const {
 
 BasketHistory basket_history(const Session& session) {
   const Purchases& p = session.purchases;
-  BasketHistory history = train_of(session);
+  BasketHistory history = training_baskets(session.purchases, session.prepared.n_users);
   if (session.config().search.history == "train") return history;
   return joined(history, {p.validation_baskets, p.validation_basket_user, p.validation_basket_time, history.n_users});
 }
@@ -139,8 +134,9 @@ JointModel make_joint_model(const Session& session) {
   joint.dependence = dependence_of(history);
   fit_user_dependence(context, history, joint.habits, params, joint.vectors, joint.dim, joint.dependence);
   if (has_validation) {
-    const BasketDependence& judged =
-        session.config().search.history == "train" ? joint.dependence : dependence_of(train_of(session));
+    const BasketDependence& judged = session.config().search.history == "train"
+                                         ? joint.dependence
+                                         : dependence_of(training_baskets(session.purchases, session.prepared.n_users));
     joint.gain = judge_dependence(context, judged, p.validation_baskets, joint.vectors, joint.dim);
   }
   std::vector<int32_t> everyone = all_ids(history.n_users);

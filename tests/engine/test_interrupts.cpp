@@ -104,6 +104,8 @@ TEST_F(InterruptsTest, EveryModelWithEveryLoss) {
   expect_fit_looks("sasrec", "sampled_softmax", kUsers / 32);
   expect_fit_looks("ease", "", 7 * (kItems / 128));                         // tries, panels of the inverse
   expect_fit_looks("personal", "", 8 * purchases_.train_baskets.n_rows());  // tries, baskets
+  expect_fit_looks("item-knn", "", 4);                                      // tries
+  expect_fit_looks("user-knn", "", 6);
 }
 
 TEST_F(InterruptsTest, TheLongStepsOfModels) {

@@ -118,7 +118,7 @@ TEST_P(ModelsTest, TensorsGiveBackTheSameModel) {
     }
     // A column that is there twice in a row of a sparse matrix.
     for (size_t t = 0; t < good.size(); ++t) {
-      if (!good[t].name.ends_with(".columns") || good[t].name == "item_bags.columns") continue;
+      if (!good[t].name.ends_with(".columns") || good[t].name.ends_with("item_bags.columns")) continue;
       std::vector<NamedTensor> twice = good;
       auto& columns = std::get<std::vector<int32_t>>(twice[t].values);
       columns[1] = columns[0];
