@@ -111,6 +111,14 @@ Catalog make_catalog(const Prepared& prepared) {
   return catalog;
 }
 
+Prepared with_later_lines(const Prepared& prepared, bool test_too) {
+  Prepared later = prepared;
+  for (uint8_t& split : later.split) {
+    if (split == data::kValidation || (test_too && split == data::kTest)) split = data::kTrain;
+  }
+  return later;
+}
+
 Purchases make_purchases(const Prepared& prepared, double recency_days) {
   Purchases purchases;
   const Lines train = lines_of(prepared, data::kTrain);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "engine/evaluate/baselines.hpp"
@@ -99,7 +100,13 @@ Quality evaluate(const Session& session, const std::vector<Bundle>& user_bundles
   Context& context = session.context();
   const config::Config& config = session.config();
   Quality quality;
-  const Purchases& purchases = session.purchases;
+  quality.through_validation = session.knows_validation;
+  // The baselines know what the model knows.
+  std::optional<Purchases> later;
+  if (quality.through_validation) {
+    later = make_purchases(with_later_lines(session.prepared, false), config.model.recency_days);
+  }
+  const Purchases& purchases = later ? *later : session.purchases;
   const bool mask = config.evaluate.mask_seen;
   const RankingEvaluator evaluator(context, purchases.test, mask ? &purchases.train : nullptr);
   const int64_t length = std::min(*std::ranges::max_element(config.evaluate.k), session.prepared.n_items);
@@ -130,6 +137,7 @@ nlohmann::json to_json(const Quality& quality) {
   for (const auto& row : quality.ranked) {
     for (const RankingSummary& at : row.at) {
       ranked.push_back({{"name", row.name},
+                        {"history", quality.through_validation ? "validation" : "train"},
                         {"k", at.k},
                         {"users", at.n_users},
                         {"recall", at.recall},

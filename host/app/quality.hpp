@@ -18,8 +18,9 @@ struct Quality {
     std::string name;
     std::vector<RankingSummary> at;  // one a length of evaluate.k
   };
-  std::vector<Ranked> ranked;  // the model first, then the baselines
-  int64_t n_pairs = 0;         // of the balanced sample below
+  std::vector<Ranked> ranked;       // the model first, then the baselines
+  bool through_validation = false;  // what the model and the baselines know: train and validation, or train alone
+  int64_t n_pairs = 0;              // of the balanced sample below
   double accuracy = 0, auc = 0, log_loss = 0, brier = 0;
   Calibration calibration;
   /// Predicted against found: P of a purchase in the test period at the head of users' lists; the chance that a basket

@@ -42,6 +42,8 @@ class Session {
 
   /// Forgets what was made of an earlier model.
   void set_model(std::unique_ptr<Recommender> model);
+  /// Whether the model was fitted to rows of the validation period, too.
+  bool knows_validation = false;
   bool has_model() const { return model_ != nullptr; }
   /// UsageError without one.
   const Recommender& model() const;

@@ -9,6 +9,7 @@
 
 #include "engine/models/registry.hpp"
 #include "engine/scoring/calibration.hpp"
+#include "host/app/learned_rows.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/range.hpp"
 
@@ -52,9 +53,34 @@ HeldBack train_on_the_rest(const Session& session, const std::function<void(cons
   constexpr int64_t kShare = 10, kFewest = 10;
   const int64_t count = std::ssize(session.purchases.train_basket_time) / kShare;
   if (count < kFewest) return {};
-  Session rest(session.context(), session.config(), without_newest(session.prepared, count));
+  config::Config config = session.config();
+  config.model.refit = "none";
+  Session rest(session.context(), config, without_newest(session.prepared, count));
   const Training training = train_model(rest, {}, on_note);
   return {count, training.report.chosen, rest.model().calibration};
+}
+
+/// Fits a model anew, with what was chosen before, to the training lines and those after them.
+void learn_again(Session& session, Training& training) {
+  const config::Config& config = session.config();
+  const bool all = config.model.refit == "all";
+  data::Prepared lines = with_later_lines(session.prepared, all);
+  const int64_t n = std::ranges::count(lines.split, data::kTrain);
+  if (config.model.refit == "none" || n == std::ranges::count(session.prepared.split, data::kTrain)) return;
+  const Session whole(session.context(), config, std::move(lines));
+  std::unique_ptr<Recommender> model = make_recommender(config.model.preference);
+  apply_settings(model->settings(), config.model_settings);
+  model->fit(session.context(),
+             {.n_users = whole.prepared.n_users, .catalog = session.catalog, .purchases = whole.purchases},
+             {.seed = static_cast<uint64_t>(config.run.seed),
+              .mask_seen = config.evaluate.mask_seen,
+              .chosen = training.report.chosen});
+  const Calibration calibration = session.model().calibration;
+  session.set_model(std::move(model));
+  session.model().calibration = calibration;
+  training.learned_from = learned_rows(whole.prepared);
+  training.refitted_lines = n;
+  session.knows_validation = session.purchases.validation.nnz() > 0;
 }
 
 }  // namespace
@@ -84,6 +110,8 @@ Training train_model(Session& session, const std::function<void(const EpochRepor
       held.n_baskets > 0
           ? held.calibration
           : calibrate(session.context(), *session.model().scorer(session.context()), purchases.validation);
+  training.learned_from = learned_rows(session.prepared);
+  learn_again(session, training);
   training.held_back_baskets = held.n_baskets;
   training.calibrated = held.n_baskets > 0 || purchases.validation.nnz() > 0;
   training.seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -144,8 +144,10 @@ void run_demo(const Options& options) {
   app::Session session(*context, config, std::move(prepared));
   const app::Training trained =
       app::train_model(session, {}, [&](const std::string& note) { progress.line("note: " + note); });
-  io::save_model(session.model(), training_notes(config, session.prepared, trained.report), writer.path() / "model");
+  io::save_model(session.model(), training_notes(config, session.prepared, trained), writer.path() / "model");
   phases.done("train", training_text(trained.report));
+  if (trained.refitted_lines > 0) progress.line("             " + refit_text(trained));
+  note_known_validation(session, progress);
 
   const PairCounts& counts = session.pair_counts();
   const Partners partners = app::associate(session, counts, config.associate.k);

@@ -42,7 +42,7 @@ void run_train(const Options& options) {
         if (std::isfinite(epoch.validation_ndcg) || epoch.epoch == 1) progress.line(epoch_text(epoch));
       },
       [&](const std::string& note) { progress.line("note: " + note); });
-  io::save_model(work.session.model(), training_notes(work.config, work.session.prepared, trained.report), writer);
+  io::save_model(work.session.model(), training_notes(work.config, work.session.prepared, trained), writer);
   if (trained.held_back_baskets > 0) {
     progress.line(
         fmt::format("no validation period: choices and chances are those of a model that did not see the newest {} "
@@ -51,6 +51,7 @@ void run_train(const Options& options) {
   } else if (!trained.calibrated) {
     progress.line("no validation period and too few baskets to hold some back: chances are not calibrated");
   }
+  if (trained.refitted_lines > 0) progress.line(refit_text(trained));
   progress.line(fmt::format("wrote {} in {:.1f} s on {}", options.out.string(), trained.seconds,
                             to_string(work.context->device())));
   const EpochReport& best = trained.best();
@@ -77,7 +78,7 @@ void run_evaluate(const Options& options) {
   const app::Session& session = work.session;
   std::vector<std::string> notes;
   for (std::string note : {app::check_unseen(learned, session.prepared, {work.config.search.history == "train"}),
-                           work.known_validation(learned)}) {
+                           known_validation(session)}) {
     if (!note.empty()) notes.push_back(std::move(note));
   }
   const app::FoundBundles found = app::find_bundles(session);

@@ -56,7 +56,8 @@ void run_one_problem(const Options& options) {
   const app::Audience audience{
       .users = work.named_users(options),
       .anchor = options.item.empty() ? -1 : data::find_item_by_name(work.session.prepared, options.item)};
-  note_known_validation(work, work.load_model(options.model), Progress(options.quiet));
+  work.load_model(options.model);
+  note_known_validation(work.session, Progress(options.quiet));
   const std::string source = source_text(work.session.prepared, audience);
   if (options.front) {
     const ParetoProblem problem = app::build_front(work.session, audience);

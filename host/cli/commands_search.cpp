@@ -87,8 +87,8 @@ void run_search(const Options& options) {
   io::FolderWriter writer(options.out, kBundlesKind);
   Workspace work(options);
   const std::vector<int32_t> users = work.named_users(options);
-  const nlohmann::json learned = work.load_model(options.model);
-  note_known_validation(work, learned, progress);
+  work.load_model(options.model);
+  note_known_validation(work.session, progress);
   const auto& prepared = work.session.prepared;
   const report::CsvCells cells(work.config.run.guard_formulas);
   std::string text, json;
@@ -134,8 +134,8 @@ void run_score(const Options& options) {
   Workspace work(options);
   std::vector<int32_t> users = work.named_users(options);
   if (users.empty()) users = app::all_ids(work.session.prepared.n_users);
-  const nlohmann::json learned = work.load_model(options.model);
-  note_known_validation(work, learned, progress);
+  work.load_model(options.model);
+  note_known_validation(work.session, progress);
   const report::UserScores scores = score_users(work.session, users, progress, options.bound);
   const auto& prepared = work.session.prepared;
   const report::CsvCells cells(work.config.run.guard_formulas);

@@ -124,6 +124,11 @@ std::string training_text(const TrainReport& report) {
   return fmt::format("{} with validation NDCG@10 {:.4f}", tried, best.validation_ndcg);
 }
 
+std::string refit_text(const app::Training& trained) {
+  return fmt::format("learned again, as chosen, from {} lines up to {}", with_commas(trained.refitted_lines),
+                     data::time_text(trained.learned_from.at("train").at("last_timestamp").get<int64_t>()));
+}
+
 std::string quality_text(const app::Quality& quality, const std::string& currency) {
   Table table({">K", "ranking", ">Recall@K", ">NDCG@K", ">HR@K", ">MRR@K", ">coverage@K"});
   for (size_t at = 0; at < quality.ranked.front().at.size(); ++at) {
@@ -134,8 +139,9 @@ std::string quality_text(const app::Quality& quality, const std::string& currenc
     }
   }
   std::string out = table.str();
-  out += fmt::format("({} users with purchases in the test period; full catalog)\n",
-                     quality.ranked.front().at.front().n_users);
+  out += fmt::format("({} users with purchases in the test period; full catalog{})\n",
+                     quality.ranked.front().at.front().n_users,
+                     quality.through_validation ? "; history through validation" : "");
   out += fmt::format("{} pairs, one drawn item for each bought one: accuracy {}, AUC {}, log-loss {}, Brier {}\n",
                      with_commas(quality.n_pairs), number(quality.accuracy, 3), number(quality.auc, 3),
                      number(quality.log_loss, 3), number(quality.brier, 3));

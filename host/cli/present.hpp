@@ -5,6 +5,7 @@
 
 #include "host/app/quality.hpp"
 #include "host/app/searches.hpp"
+#include "host/app/training.hpp"
 #include "host/data/import.hpp"
 
 namespace sheaf::cli {
@@ -14,6 +15,8 @@ std::string import_text(const data::Prepared& prepared, const data::ImportReport
 std::string epoch_text(const EpochReport& epoch);
 /// What training came to, in a few words.
 std::string training_text(const TrainReport& report);
+/// Of a model that was fitted again to later lines.
+std::string refit_text(const app::Training& trained);
 /// The model and the baselines at every length, then the bundles.
 std::string quality_text(const app::Quality& quality, const std::string& currency);
 /// Foreseen chances against what the test period shows; empty without one.

@@ -60,12 +60,14 @@ nlohmann::json Workspace::load_model(const std::filesystem::path& folder) {
   refuse_other_settings(config, *loaded.model, folder);
   app::check_fits(*loaded.model, loaded.notes.value("data", std::string()), session.prepared);
   session.set_model(std::move(loaded.model));
-  return loaded.notes.value("learned_from", nlohmann::json());
+  nlohmann::json learned = loaded.notes.value("learned_from", nlohmann::json());
+  session.knows_validation = app::knows_validation(learned, session.prepared);
+  return learned;
 }
 
-std::string Workspace::known_validation(const nlohmann::json& learned) const {
-  if (!app::ObjectiveTerms::parse(config.search.objective).is_joint()) return {};
-  if (!app::knows_validation(learned, session.prepared)) return {};
+std::string known_validation(const app::Session& session) {
+  if (!session.knows_validation) return {};
+  if (!app::ObjectiveTerms::parse(session.config().search.objective).is_joint()) return {};
   return "the model was fitted to rows of the validation period, too: chances of items that are new to a user are "
          "learned from purchases that it knows, and come out too high";
 }
@@ -86,8 +88,8 @@ std::vector<int32_t> Workspace::named_users(const Options& options) const {
   return users;
 }
 
-void note_known_validation(const Workspace& work, const nlohmann::json& learned, const Progress& progress) {
-  const std::string line = work.known_validation(learned);
+void note_known_validation(const app::Session& session, const Progress& progress) {
+  const std::string line = known_validation(session);
   if (!line.empty()) progress.line("note: " + line);
 }
 
@@ -98,7 +100,9 @@ std::string result_settings(const config::Config& config) {
   return text.erase(begin, end - begin);
 }
 
-nlohmann::json training_notes(const config::Config& config, const data::Prepared& prepared, const TrainReport& report) {
+nlohmann::json training_notes(const config::Config& config, const data::Prepared& prepared,
+                              const app::Training& training) {
+  const TrainReport& report = training.report;
   nlohmann::json epochs = nlohmann::json::array();
   for (const EpochReport& epoch : report.epochs) {
     nlohmann::json& one = epochs.emplace_back(nlohmann::json{
@@ -107,7 +111,7 @@ nlohmann::json training_notes(const config::Config& config, const data::Prepared
   }
   return {{"settings", result_settings(config)},
           {"data", app::fingerprint(prepared)},
-          {"learned_from", app::learned_rows(prepared)},
+          {"learned_from", training.learned_from},
           {"best_epoch", report.best_epoch},
           {"epochs", epochs}};
 }

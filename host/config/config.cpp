@@ -225,6 +225,7 @@ const char* preference_help() {
 
 std::string valid_text(const Setting& setting) {
   if (!setting.choices.empty()) return one_of(setting.choices);
+  if (std::holds_alternative<std::string*>(setting.value)) return "a string";
   if (std::holds_alternative<bool*>(setting.value)) return "true or false";
   if (std::holds_alternative<int64_t*>(setting.value))
     return integer_range(setting.least_integer, setting.most_integer);
@@ -233,6 +234,9 @@ std::string valid_text(const Setting& setting) {
 
 bool read_setting(const toml::node& node, const Setting& setting, SettingValue& value) {
   if (!setting.choices.empty()) return read_choice(node, setting.choices, value.emplace<std::string>());
+  if (std::holds_alternative<std::string*>(setting.value)) {
+    return read_text_or_integer(node, value.emplace<std::string>());
+  }
   if (std::holds_alternative<bool*>(setting.value)) {
     const auto read = node.value_exact<bool>();
     if (read) value = *read;
@@ -252,7 +256,7 @@ Key model_key(const std::string& section, const Setting& setting) {
           setting.name,
           valid_text(setting),
           setting.help,
-          !setting.choices.empty(),
+          std::holds_alternative<std::string*>(setting.value),
           false,
           [full, setting](Config& config, const toml::node& node) {
             SettingValue value;
@@ -276,6 +280,9 @@ std::vector<Key> make_registry() {
   model.choice("preference", &M::preference, model_names(), preference_help());
   model.number("recency_days", &M::recency_days, 0.0, 1e6,
                "a purchase weighs exp(-age / this) against the last of train; 0: all alike");
+  model.choice("refit", &M::refit, {"none", "validation", "all"},
+               "train: what was chosen on the validation period is learned again with that period as training data, or "
+               "with all rows; a model of all rows cannot be evaluated");
   static const std::vector<std::unique_ptr<Recommender>> models = all_recommenders();
   for (const SettingGroup& group : model_settings(models)) {
     for (const Setting& setting : group.settings) all.push_back(model_key(group.section, setting));

@@ -18,8 +18,9 @@ inline constexpr double kAuto = std::numeric_limits<double>::quiet_NaN();
 
 struct Config {
   struct Model {
-    std::string preference = "factorization";
+    std::string preference = "fusion";
     double recency_days = 250.0;
+    std::string refit = "none";
   } model;
   /// Settings of the models, which describe themselves (engine/models/registry.hpp), by "section.name": those that
   /// differ from the default.

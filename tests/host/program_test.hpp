@@ -88,7 +88,8 @@ class ProgramTest : public ::testing::Test {
   void prepare() const { must_run({"import", "shop.csv", "--config", "shop.toml", "--out", "data"}); }
   void prepare_model() const {
     prepare();
-    must_run({"train", "data", "--out", "model", "--set", "model.dim=8", "--set", "model.epochs=30", "--quiet"});
+    must_run({"train", "data", "--out", "model", "--set", "model.preference=factorization", "--set", "model.dim=8",
+              "--set", "model.epochs=30", "--quiet"});
   }
   /// What a failed run says; nothing may be left of it.
   void expect_failure(const std::vector<std::string>& arguments, int code, const std::string& message) const {

@@ -37,7 +37,7 @@ TEST(Nearest, CountsEdits) {
 
 TEST(Config, DefaultsAreTheDocumentedOnes) {
   const Config config = load_config({});
-  EXPECT_EQ(config.model.preference, "factorization");
+  EXPECT_EQ(config.model.preference, "fusion");
   EXPECT_NE(config.show().find("\ndim = 64\n"), std::string::npos);
   EXPECT_TRUE(config.model_settings.empty());
   EXPECT_EQ(config.associate.by, "cosine");

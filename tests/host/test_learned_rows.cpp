@@ -6,6 +6,7 @@
 
 #include "engine/io/manifest.hpp"
 #include "host/data/import.hpp"
+#include "host/text/format.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/host/program_test.hpp"
 
@@ -152,6 +153,55 @@ TEST_F(LearnedRowsTest, AModelThatDoesNotSayWhatItKnowsIsNotJudged) {
   write_bytes(home() / "model" / "manifest.json", io::sealed_text(manifest));
   expect_failure(evaluate("data", "model"), 3, "does not say which rows it learned from");
   must_run({"complete", "data", "--model", "model", "--user", "u1", "--items", "a", "--quiet"});
+}
+
+TEST_F(LearnedRowsTest, AModelIsLearnedAgainFromLaterRows) {
+  prepare();
+  const auto train = [&](const std::string& refit, const std::string& out) {
+    const Finished trained = must_run(
+        {"train", "data", "--out", out, "--set", "model.preference=personal", "--set", "model.refit=" + refit});
+    return std::pair(trained.err, nlohmann::json::parse(read(out + "/manifest.json")));
+  };
+  const auto [said, none] = train("none", "none");
+  const auto [said_more, validation] = train("validation", "validation");
+  const auto [said_all, all] = train("all", "all");
+  EXPECT_FALSE(has(said, "learned again")) << said;
+  // The rows of both periods, and nothing was chosen by any of them.
+  const auto rows = [](const nlohmann::json& manifest, const char* part) {
+    return manifest["notes"]["learned_from"][part]["rows"].get<int64_t>();
+  };
+  const data::Prepared prepared = data::load_prepared(home() / "data");
+  const int64_t n_test = std::ranges::count(prepared.split, data::kTest);
+  EXPECT_GT(rows(none, "validation"), 0);
+  EXPECT_EQ(rows(validation, "train"), rows(none, "train") + rows(none, "validation"));
+  EXPECT_EQ(rows(validation, "validation"), 0);
+  EXPECT_EQ(rows(all, "train"), std::ssize(prepared.split));
+  EXPECT_EQ(rows(all, "train"), rows(validation, "train") + n_test);
+  EXPECT_TRUE(
+      has(said_more, "learned again, as chosen, from " + text::with_commas(rows(validation, "train")) + " lines"))
+      << said_more;
+  // Chances are those of the model that did not see the validation period, and so is what was chosen.
+  EXPECT_EQ(validation["calibration"], none["calibration"]);
+  EXPECT_EQ(all["calibration"], none["calibration"]);
+  // The baselines know as much as the model.
+  const auto ranking = [&](const std::string& model) {
+    return nlohmann::json::parse(
+        must_run({"evaluate", "data", "--model", model, "--quiet", "--json", "--set", "search.budget=1e-9"})
+            .out)["ranking"];
+  };
+  const nlohmann::json before = ranking("none"), after = ranking("validation");
+  EXPECT_EQ(before[0]["history"], "train");
+  EXPECT_EQ(after[0]["history"], "validation");
+  const auto counts = [](const nlohmann::json& table) {
+    for (const nlohmann::json& row : table) {
+      if (row["name"] == "personal-count" && row["k"] == 10) return row["ndcg"].get<double>();
+    }
+    return 0.0;
+  };
+  EXPECT_NE(counts(before), counts(after));
+  EXPECT_TRUE(has(must_run({"evaluate", "data", "--model", "validation", "--quiet", "--set", "search.budget=1e-9"}).out,
+                  "full catalog; history through validation"));
+  expect_failure({"evaluate", "data", "--model", "all"}, 2, "knows rows of the test period");
 }
 
 TEST_F(LearnedRowsTest, ASearchSaysThatChancesComeOutTooHigh) {

@@ -42,7 +42,9 @@ TEST_F(ProgramTest, ImportReportsAndWritesTheSameBytesOnAnyThreads) {
 TEST_F(ProgramTest, TheWholeJobByHand) {
   prepare_model();
   const nlohmann::json train = nlohmann::json::parse(
-      must_run({"train", "data", "--out", "model2", "--json", "--set", "model.dim=8", "--set", "model.epochs=30"}).out);
+      must_run({"train", "data", "--out", "model2", "--json", "--set", "model.preference=factorization", "--set",
+                "model.dim=8", "--set", "model.epochs=30"})
+          .out);
   EXPECT_GT(train["validation_ndcg"], 0.2);
   EXPECT_EQ(test::read_tree(home() / "model"), test::read_tree(home() / "model2"));
 
@@ -390,9 +392,10 @@ TEST_F(ProgramTest, UnwritableFolder) {
 TEST_F(ProgramTest, CtrlCEndsTrainingAndLeavesNothing) {
   prepare();
   const auto before = names();
-  test::Process process(
-      test::program_path(),
-      {"train", "data", "--out", "model", "--set", "model.epochs=1000000", "--set", "model.patience=0"}, home());
+  test::Process process(test::program_path(),
+                        {"train", "data", "--out", "model", "--set", "model.preference=factorization", "--set",
+                         "model.epochs=1000000", "--set", "model.patience=0"},
+                        home());
   ASSERT_TRUE(process.wait_for("epoch"));
   process.signal(SIGINT);
   const Finished finished = process.finish();
@@ -404,9 +407,10 @@ TEST_F(ProgramTest, CtrlCEndsTrainingAndLeavesNothing) {
 TEST_F(ProgramTest, ARequestToEndMayComeTwice) {
   prepare();  // `timeout` signals the program, and then the group that it is in
   for (int run = 0; run < 16; ++run) {
-    test::Process process(
-        test::program_path(),
-        {"train", "data", "--out", "model", "--set", "model.epochs=1000000", "--set", "model.patience=0"}, home());
+    test::Process process(test::program_path(),
+                          {"train", "data", "--out", "model", "--set", "model.preference=factorization", "--set",
+                           "model.epochs=1000000", "--set", "model.patience=0"},
+                          home());
     ASSERT_TRUE(process.wait_for("epoch"));
     for (int copy = 0; copy < 1000; ++copy) process.signal(SIGTERM);  // so many that one in three runs meets a second
     const Finished finished = process.finish();
@@ -543,13 +547,23 @@ TEST_F(DemoTest, FindsItsDataWhereTheEnvironmentSays) {
   expect_failure({"demo", "--quiet"}, 3, "holds no complete_journey.toml");
   fs::create_directory_symlink(test::datasets_path(), home() / "data sets");
   setenv("SHEAF_DATASETS", (home() / "data sets").c_str(), 1);
-  must_run({"demo", "--quiet", "--device", "cpu", "--set", "model.epochs=1"});
+  must_run(
+      {"demo", "--quiet", "--device", "cpu", "--set", "model.preference=factorization", "--set", "model.epochs=1"});
   unsetenv("SHEAF_DATASETS");
 }
 
 TEST_F(DemoTest, WithoutBundlesItStillMeasuresTheModel) {
-  const std::vector<std::string> words{
-      "demo", "--out", "demo", "--set", "model.epochs=1", "--set", "search.budget=0.01"};
+  const std::vector<std::string> words{"demo",
+                                       "--out",
+                                       "demo",
+                                       "--set",
+                                       "model.epochs=1",
+                                       "--set",
+                                       "fusion.windows=1",
+                                       "--set",
+                                       "fusion.epochs=1",
+                                       "--set",
+                                       "search.budget=0.01"};
   const Finished text = must_run(words);
   EXPECT_TRUE(has(text.out, "NDCG@K")) << text.out;
   EXPECT_TRUE(has(text.out, "Users: no bundles. no bundle meets the constraints")) << text.out;
@@ -568,8 +582,8 @@ TEST_F(DemoTest, BeatsTheBaselinesAndRepeatsItself) {
     return 0.0;
   };
   for (const char* metric : {"recall", "ndcg"}) {
-    for (const char* baseline : {"popularity", "item-knn"})
-      EXPECT_GT(at_ten("factorization", metric), at_ten(baseline, metric)) << baseline << " " << metric;
+    for (const char* baseline : {"popularity", "item-knn", "personal-count"})
+      EXPECT_GT(at_ten("fusion", metric), at_ten(baseline, metric)) << baseline << " " << metric;
   }
   EXPECT_EQ(result["quality"]["user_bundles"]["feasible"], 1.0);
   for (const char* name : {"bundles.csv", "bundles.jsonl", "metrics.json", "users.csv", "report.html"})

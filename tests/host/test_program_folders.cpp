@@ -10,7 +10,11 @@ namespace {
 using Words = std::vector<std::string>;
 
 /// Trains until it is ended.
-const Words kEndless{"train", "data", "--out", "model", "--set", "model.epochs=1000000", "--set", "model.patience=0"};
+const Words kEndless{"train", "data",
+                     "--out", "model",
+                     "--set", "model.preference=factorization",
+                     "--set", "model.epochs=1000000",
+                     "--set", "model.patience=0"};
 
 class FoldersTest : public ProgramTest {
  protected:
@@ -110,8 +114,8 @@ TEST_F(FoldersTest, AClosedTerminalEndsTheWorkAndLeavesNothing) {
 TEST_F(FoldersTest, UnderNohupItGoesOn) {
   prepare();
   Words words{"-c", "trap '' HUP; exec \"$0\" \"$@\"", test::program_path()};
-  words.insert(words.end(),
-               {"train", "data", "--out", "model", "--set", "model.epochs=40", "--set", "model.patience=0"});
+  words.insert(words.end(), {"train", "data", "--out", "model", "--set", "model.preference=factorization", "--set",
+                             "model.epochs=40", "--set", "model.patience=0"});
   test::Process process("/bin/sh", words, home());
   ASSERT_TRUE(process.wait_for("epoch"));
   process.signal(SIGHUP);

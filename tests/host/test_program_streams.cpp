@@ -103,15 +103,16 @@ TEST_F(StreamsTest, ThePlaceOfTheOutputIsCheckedBeforeTheWork) {
     words.insert(words.end(), more.begin(), more.end());
     return words;
   };
-  const std::vector<Words> commands{
-      {"train", "data", "--set", "model.epochs=1000000", "--set", "model.patience=0", "--out"},
-      with(with({"search", "data", "--model", "model"}, long_search), {"--out"}),
-      with(with({"search", "data", "--like", "given.csv"}, long_search), {"--out"}),
-      with(with({"score", "data", "--model", "model"}, long_search), {"--out"}),
-      with(with({"evaluate", "data", "--model", "model"}, long_search), {"--out"}),
-      with(with({"demo"}, long_search), {"--set", "model.epochs=1000000", "--out"}),
-      {"import", "shop.csv", "--config", "shop.toml", "--out"},
-      {"associate", "data", "--by", "lift", "--out"}};
+  const std::vector<Words> commands{{"train", "data", "--set", "model.preference=factorization", "--set",
+                                     "model.epochs=1000000", "--set", "model.patience=0", "--out"},
+                                    with(with({"search", "data", "--model", "model"}, long_search), {"--out"}),
+                                    with(with({"search", "data", "--like", "given.csv"}, long_search), {"--out"}),
+                                    with(with({"score", "data", "--model", "model"}, long_search), {"--out"}),
+                                    with(with({"evaluate", "data", "--model", "model"}, long_search), {"--out"}),
+                                    with(with({"demo"}, long_search), {"--set", "model.preference=factorization",
+                                                                       "--set", "model.epochs=1000000", "--out"}),
+                                    {"import", "shop.csv", "--config", "shop.toml", "--out"},
+                                    {"associate", "data", "--by", "lift", "--out"}};
   const std::string too_long(250, 'x');
   for (const Words& command : commands) {
     expect_early_failure(with(command, {"missing/o"}), 3, "cannot make folder missing/o: No such file");

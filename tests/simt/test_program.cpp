@@ -38,8 +38,8 @@ TEST(SimtProgramTest, TheDemoGivesWhatTheCpuGives) {
   const sheaf::test::TempFolder folder;
   const auto demo = [&](const std::string& device) {
     std::vector<std::string> arguments{"demo", "--device", device, "--out", "demo_" + device, "--json", "--quiet"};
-    for (const char* setting :
-         {"model.epochs=1", "model.dim=8", "search.anchors=4", "search.candidates=8", "search.rounds=2"}) {
+    for (const char* setting : {"model.preference=factorization", "model.epochs=1", "model.dim=8", "search.anchors=4",
+                                "search.candidates=8", "search.rounds=2"}) {
       arguments.insert(arguments.end(), {"--set", setting});
     }
     const auto finished = sheaf::test::Process(sheaf::test::program_path(), arguments, folder.path()).finish();
