@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("sheaf", type=pathlib.Path, help="the program")
     parser.add_argument("data", type=pathlib.Path, nargs="+", help="prepared sets")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--only", default="", help="models whose name holds this")
+    parser.add_argument("--only", nargs="+", choices=MODELS, metavar="NAME", help="leave out the other models")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, help="write the page here instead of to stdout")
     options = parser.parse_args()
@@ -71,7 +71,7 @@ def main() -> None:
     for data in options.data:
         baselines: dict[str, list[str]] = {}
         for name, settings in MODELS.items():
-            if options.only not in name:
+            if options.only and name not in options.only:
                 continue
             recall, ndcg, kept, times = [], {"none": [], "validation": []}, 0, []
             for refit in ndcg:

@@ -74,8 +74,43 @@ TEST_P(BasketChancesTest, FeaturesByHand) {
   EXPECT_NEAR(x[kShare], std::log((s90 + 0.02) / (s90 + at(10, 90) + 0.1)), 1e-5);
   // Item 2 once, 40 days ago: overdue is counted from the user's first basket, 100 days ago.
   EXPECT_NEAR(f.x[2][kOverdue], std::log(43.0 / 103), 1e-6);
+  // What the network of `fusion` reads besides.
+  const double decayed = at(100, 60) + at(40, 60) + 2 * at(10, 60);  // all four baskets hold item 0
+  EXPECT_NEAR(x[kPopularity], std::log((decayed + 0.1) / (decayed + 1)), 1e-5);
+  const double usual = (90.0 + 4 * 45.0) / 6;  // two gaps of item 0, and four of the mean gap, which is theirs
+  EXPECT_NEAR(x[kUsualGap], std::log(13.0 / (usual + 3)), 1e-5);
+  EXPECT_NEAR(x[kBasketSize], std::log(5.0 / 3), 1e-6);
+  EXPECT_NEAR(x[kBasketsSince], 0.0, 1e-6);
+  EXPECT_NEAR(f.x[2][kBasketsSince], std::log(2.0), 1e-6);
+  EXPECT_NEAR(f.x[2][kCategoryAge], std::log(41.0), 1e-6);
+  EXPECT_NEAR(x[kPace], std::log(1.5), 1e-6);
+  EXPECT_NEAR(x[kLastGap], std::log(13.0 / 33), 1e-6);  // 30 days between the last two
   // Item 2 is the only one that says anything of likeness, and user 1 does not have it: no neighbours.
   EXPECT_NEAR(x[kNeighbours], std::log(1e-4), 1e-4);
+}
+
+TEST_P(BasketChancesTest, PairsThatWereNotBought) {
+  // The history above, seen at day 100. User 1 has item 0 alone and is asked about items 0 and 2.
+  const BasketHistory history = history_of({{0}, {0, 2}, {0, 1}, {0}}, {0, 0, 0, 1}, {0, 60, 90, 90}, 3, 2);
+  const std::vector<int32_t> category{0, 0, 1};
+  const HostCsr pairs = test::pattern({{1}, {0, 2}}, 3);
+  const HabitFeatures f(context(), {.history = history, .category = category, .day = 100.0, .pairs = &pairs});
+  const HabitFeatures own(context(), history, category, 100.0);
+  ASSERT_EQ(f.items, (std::vector<int32_t>{1, 0, 2}));
+  EXPECT_EQ(f.x[0], own.x[1]);
+  EXPECT_EQ(f.x[1], own.x[3]);
+  const auto& x = f.x[2];
+  const auto n = [](double half_life) { return std::exp2(-10.0 / half_life); };
+  EXPECT_NEAR(x[kRate60], std::log(0.02 / (n(60) + 1)), 1e-5);
+  EXPECT_NEAR(x[kCount], std::log(0.5), 1e-6);
+  EXPECT_NEAR(x[kCategory], std::log(0.02 / (n(90) + 1)), 1e-5);
+  EXPECT_NEAR(x[kShare], std::log(0.02 / 0.1), 1e-5);
+  EXPECT_NEAR(x[kAge], std::log(11.0), 1e-6);           // since the user's first basket
+  EXPECT_NEAR(x[kOverdue], std::log(13.0 / 48), 1e-5);  // no gap of item 2 is known: that of all items, 45 days
+  EXPECT_NEAR(x[kBasketsSince], std::log(2.0), 1e-6);
+  EXPECT_NEAR(x[kCategoryAge], std::log(11.0), 1e-6);
+  const HabitFeatures without(context(), {.history = history, .category = category, .day = 100.0, .neighbours = false});
+  EXPECT_EQ(without.x[0][kNeighbours], 0.0f);
 }
 
 TEST_P(BasketChancesTest, NothingLaterIsSeen) {

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "engine/evaluate/ranking_eval.hpp"
@@ -295,6 +297,152 @@ TEST_P(FusionTest, RefusesSettingsThatMeanNothing) {
 }
 
 SHEAF_ON_EVERY_BACKEND(FusionTest);
+
+/// The network of a fitted model in double, from its tensors: what a raw row of features scores.
+class NetInDouble {
+ public:
+  explicit NetInDouble(const Recommender& model) {
+    for (const NamedTensor& tensor : model.tensors()) {
+      const auto* values = std::get_if<std::vector<float>>(&tensor.values);
+      if (values != nullptr) tensors_[tensor.name] = {values->begin(), values->end()};
+    }
+  }
+  const std::vector<double>& of(const std::string& name) const { return tensors_.at(name); }
+
+  double score(const float* raw, int64_t width) const {
+    std::vector<double> x;
+    for (int64_t c = 0; c < width; ++c) {
+      const auto at = static_cast<size_t>(c);
+      double value = static_cast<double>(raw[c]);
+      if (at >= kPairFeatures) value = std::asinh(value / of("scale")[at - kPairFeatures]);
+      x.push_back(std::clamp((value - of("mean")[at]) / of("deviation")[at], -8.0, 8.0));
+    }
+    for (int layer = 0; tensors_.contains("layer_" + std::to_string(layer)); ++layer) {
+      std::vector<double> next = product("layer_" + std::to_string(layer), x);
+      for (double& value : next) value = std::max(0.0, value);
+      x = std::move(next);
+    }
+    return product("score", x)[0];
+  }
+
+ private:
+  std::vector<double> product(const std::string& name, const std::vector<double>& x) const {
+    std::vector<double> out = of(name + "_bias");
+    for (size_t o = 0; o < out.size(); ++o) {
+      for (size_t c = 0; c < x.size(); ++c) out[o] += of(name)[o * x.size() + c] * x[c];
+    }
+    return out;
+  }
+  std::map<std::string, std::vector<double>> tensors_;
+};
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + std::ssize(values) / 2;
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+class FusionFormulaTest : public FusionTest {
+ protected:
+  FusionFormulaTest() : model_(test::quick_model("fusion")) {
+    apply_settings(model_->settings(), {{"fusion.members", std::string("item-knn+personal")},
+                                        {"fusion.hidden", std::string("8-4")},
+                                        {"fusion.vectors", false}});
+  }
+  std::vector<float> all(const Queries& queries) {
+    Buffer<float> scores(context(), queries.n() * model_->n_items());
+    model_->scorer(context())->all_scores(context(), queries, 0, scores.matrix(queries.n(), model_->n_items()));
+    return scores.to_host();
+  }
+  void expect_scores(const FusionPairs& pairs, const std::vector<float>& scores) {
+    const NetInDouble net(*model_);
+    for (int64_t u = 0; u < pairs.pairs.n_rows(); ++u) {
+      const auto row = pairs.pairs.row(u);
+      const int64_t first = pairs.pairs.row_offsets[static_cast<size_t>(u)];
+      for (int32_t i = 0; i < model_->n_items(); ++i) {
+        const auto at = std::ranges::find(row, i);
+        const float found = scores[static_cast<size_t>(u * model_->n_items() + i)];
+        if (at == row.end()) {
+          EXPECT_EQ(found, static_cast<float>(net.of("item_bias")[static_cast<size_t>(i)])) << u << ", " << i;
+        } else {
+          const double expected = net.score(pairs.x.data() + (first + (at - row.begin())) * pairs.width, pairs.width);
+          EXPECT_NEAR(found, expected, 1e-4 * (1.0 + std::abs(expected))) << u << ", " << i;
+          if (pairs.pairs.n_rows() == model_->n_users()) {
+            EXPECT_GT(expected, *std::ranges::max_element(net.of("item_bias"))) << u << ", " << i;
+          }
+        }
+      }
+    }
+  }
+
+  std::unique_ptr<Recommender> model_;
+};
+
+TEST_P(FusionFormulaTest, ScoresAreThoseOfTheNetwork) {
+  const Dues dues;
+  model_->fit(context(), {Dues::n_users, dues.catalog, dues.purchases}, {});
+  const BasketHistory history = training_baskets(dues.purchases, Dues::n_users);
+  const Queries everyone = Queries::everyone(context(), Dues::n_users);
+  const std::vector<std::string> names{"item-knn", "personal"};
+  const FusionMembers members = FusionMembers::fitted(context(), names, history, dues.catalog, {.seed = 1});
+  const FusionPairs now =
+      fusion_pairs(context(), {.history = history, .queries = everyone, .first = 0, .day = history.last_day()},
+                   dues.catalog.category, nullptr, members, 8);
+  expect_scores(now, all(everyone));
+
+  // The features are standardised by what the one past window shows, of users who bought some of the pairs in it.
+  const FusionWindow window = fusion_windows(history, 28.0, 1, 1).at(0);
+  const FusionMembers then = FusionMembers::fitted(context(), names, window.known, dues.catalog, {.seed = 1});
+  const FusionPairs past =
+      fusion_pairs(context(), {.history = window.known, .queries = everyone, .first = 0, .day = window.day},
+                   dues.catalog.category, nullptr, then, 8);
+  const NetInDouble net(*model_);
+  for (int64_t c = 0; c < past.width; ++c) {
+    std::vector<double> values, sizes;
+    for (int64_t e = 0; e < past.pairs.nnz(); ++e) {
+      values.push_back(static_cast<double>(past.x[static_cast<size_t>(e * past.width + c)]));
+      if (values.back() != 0.0) sizes.push_back(std::abs(values.back()));
+    }
+    const auto at = static_cast<size_t>(c);
+    if (at >= kPairFeatures) {
+      EXPECT_NEAR(net.of("scale")[at - kPairFeatures], median(sizes), 1e-6);
+      for (double& value : values) value = std::asinh(value / net.of("scale")[at - kPairFeatures]);
+    }
+    double mean = 0.0, variance = 0.0;
+    for (const double value : values) mean += value / static_cast<double>(values.size());
+    for (const double value : values) variance += (value - mean) * (value - mean) / static_cast<double>(values.size());
+    EXPECT_NEAR(net.of("mean")[at], mean, 1e-4) << c;
+    if (variance > 1e-6) {
+      EXPECT_NEAR(net.of("deviation")[at], std::sqrt(variance), 1e-3) << c;
+    }
+  }
+}
+
+TEST_P(FusionFormulaTest, BasketsOfStrangersAreAWeekApart) {
+  const Dues dues;
+  model_->fit(context(), {Dues::n_users, dues.catalog, dues.purchases}, {});
+  const BasketHistory history = training_baskets(dues.purchases, Dues::n_users);
+  // Two people: three baskets, and one.
+  const std::vector<std::vector<int32_t>> bought{{1, 7, 30}, {7, 25}};
+  HostCsr purchases = test::pattern(bought, Dues::n_items);
+  purchases.values.assign(purchases.columns.size(), 1.0f);
+  const Queries strangers(context(), purchases,
+                          {.offsets = {0, 4, 6}, .items = {7, 30, 1, 7, 7, 25}, .baskets = {0, 0, 1, 2, 3, 3}});
+  const double day = history.last_day();
+  const auto today = static_cast<int64_t>(day * 86400.0);
+  const BasketHistory theirs{test::pattern({{7, 30}, {1}, {7}, {7, 25}}, Dues::n_items),
+                             {0, 0, 0, 1},
+                             {today - 14 * kDay, today - 7 * kDay, today, today},
+                             2};
+  const FusionMembers members =
+      FusionMembers::fitted(context(), {"item-knn", "personal"}, history, dues.catalog, {.seed = 1});
+  const ItemHabits items(history, day);
+  expect_scores(fusion_pairs(context(), {.history = theirs, .queries = strangers, .first = 0, .day = day},
+                             dues.catalog.category, &items, members, 8),
+                all(strangers));
+}
+
+SHEAF_ON_EVERY_BACKEND(FusionFormulaTest);
 
 // Many epochs, and no op that the tests above do not call: on the CPU alone.
 TEST(Fusion, KnowsWhatIsDue) {
