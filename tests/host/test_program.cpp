@@ -547,8 +547,9 @@ TEST_F(DemoTest, FindsItsDataWhereTheEnvironmentSays) {
   expect_failure({"demo", "--quiet"}, 3, "holds no complete_journey.toml");
   fs::create_directory_symlink(test::datasets_path(), home() / "data sets");
   setenv("SHEAF_DATASETS", (home() / "data sets").c_str(), 1);
-  must_run(
-      {"demo", "--quiet", "--device", "cpu", "--set", "model.preference=factorization", "--set", "model.epochs=1"});
+  // The least work that goes all the way.
+  must_run({"demo", "--quiet", "--device", "cpu", "--set", "model.preference=personal", "--set", "search.anchors=4",
+            "--set", "search.candidates=8", "--set", "search.rounds=1", "--set", "evaluate.resamples=10"});
   unsetenv("SHEAF_DATASETS");
 }
 
