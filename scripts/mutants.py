@@ -75,7 +75,7 @@ FAULTS = [
     ("engine/models/personal.cpp", "std::exp2(-age / half_life_days)", "std::exp(-age / half_life_days)"),
     ("engine/models/personal.cpp", "popularity_ * sum / total", "popularity_ * sum"),
     ("engine/models/ease.cpp", "std::log1p(w) : 1.0f", "1.0f : 1.0f"),
-    ("engine/models/fusion.cpp", "value = std::asinh(value / scale[m]);", "value = std::asinh(value);"),
+    ("engine/models/fusion.cpp", "std::asinh(row[kPairFeatures + m] / scale[m])", "std::asinh(row[kPairFeatures + m])"),
     ("engine/models/fusion.cpp", "lowest - 1.0f + share / 32.0f", "lowest + 1.0f + share / 32.0f"),
     ("engine/models/fusion.cpp", "today - kWeek * (std::ssize(baskets) - 1 - b)", "today - kWeek * b"),
     ("engine/models/fusion.cpp", "weights[kRate365] = 1.0f;", "weights[kRate365] = 0.0f;"),

@@ -74,13 +74,8 @@ struct Standard {
   std::vector<float> scale;            // [members] median of |s|
   std::vector<float> mean, deviation;  // [width] after that
 
-  void compress(std::vector<float>& x, int64_t width) const {
-    for (size_t at = 0; at < x.size(); at += static_cast<size_t>(width)) {
-      for (size_t m = 0; m < scale.size(); ++m) {
-        float& value = x[at + kPairFeatures + m];
-        value = std::asinh(value / scale[m]);
-      }
-    }
+  void compress(float* row) const {
+    for (size_t m = 0; m < scale.size(); ++m) row[kPairFeatures + m] = std::asinh(row[kPairFeatures + m] / scale[m]);
   }
   /// Of raw rows, in place.
   void apply(Context& context, std::vector<float>& x) const {
@@ -88,8 +83,7 @@ struct Standard {
     parallel_for(context, std::ssize(x) / width, 4096, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         float* row = x.data() + r * width;
-        for (size_t m = 0; m < scale.size(); ++m)
-          row[kPairFeatures + m] = std::asinh(row[kPairFeatures + m] / scale[m]);
+        compress(row);
         for (int64_t c = 0; c < width; ++c) {
           const auto at = static_cast<size_t>(c);
           row[c] = std::clamp((row[c] - mean[at]) / deviation[at], -kMostDeviations, kMostDeviations);
@@ -116,7 +110,7 @@ struct Standard {
       std::ranges::nth_element(sizes, middle);
       standard.scale.push_back(sizes.empty() ? 1.0f : *middle);
     }
-    standard.compress(x, width);
+    for (size_t at = 0; at < x.size(); at += static_cast<size_t>(width)) standard.compress(x.data() + at);
     const double n = static_cast<double>(x.size()) / static_cast<double>(width);
     for (int64_t c = 0; c < width; ++c) {
       double sum = 0.0, squares = 0.0;
@@ -359,6 +353,7 @@ class Fusion final : public Recommender {
     for (const auto& [key, values] : item_vectors_of(stage->items)) *values = tensors.vector<float>(key, n_items());
     for (Parameter* p : stage->net.parameters()) p->value.assign(tensors.matrix(p->name, p->rows, p->cols));
     rows_ = tensors.csr("rows", n_users(), n_items());
+    if (std::ssize(rows_.values) != rows_.nnz()) throw_bad_tensor("rows.values", "is missing");
     for (const std::string& member : names) {
       std::shared_ptr<Recommender> model = make_recommender(member);
       model->set_size(n_users(), n_items());
