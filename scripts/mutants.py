@@ -84,7 +84,7 @@ FAULTS = [
     ("engine/models/fusion_pairs.cpp", "window.known = until(history, from);", "window.known = until(history, to);"),
     ("engine/models/fusion_epoch.cpp", "-static_cast<double>(power)", "static_cast<double>(power)"),
     ("engine/models/fusion_epoch.cpp", "rows[0] = examples_.bought[static_cast<size_t>(purchase)];", "rows[0] = examples_.bought[0];"),
-    ("engine/models/user_knn.cpp", "rows.values.push_back(weight * neighbours", "rows.values.push_back(neighbours"),
+    ("engine/models/user_knn.cpp", "rows.values.push_back(weight * neighbours", "rows.values.push_back(0.5f * weight * neighbours"),
     ("engine/models/item_knn.cpp", "transpose(with_diagonal(", "transpose((" ),
     ("engine/associate/similar_users.cpp", "std::sqrt(static_cast<double>(rates.values[first + e])) * rarity", "static_cast<double>(rates.values[first + e]) * rarity"),
     ("engine/associate/similar_users.cpp", "if (age < 0.0) continue;", ""),

@@ -8,6 +8,7 @@
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/parallel.hpp"
 #include "kernels/core/philox.hpp"
+#include "kernels/core/range.hpp"
 #include "kernels/embedding/table_bag.hpp"
 #include "kernels/loss/bce.hpp"
 #include "kernels/loss/bpr.hpp"
@@ -96,6 +97,7 @@ class FusionEpoch final : public Epoch {
   }
 
   void step(VectorView<const int32_t> rows, VectorView<const float> weights, int64_t count) {
+    const Range range("training step");
     ++n_steps_;
     ScratchScope scratch(context_);
     Pass pass(context_, scratch, {training_.dropout, training_.seed, n_steps_});

@@ -227,12 +227,12 @@ TEST_P(FusionTest, PurchasesOfManyCountLessEach) {
 }
 
 TEST_P(FusionTest, WithoutAPastToLearnFromItRanksByWhatWasBoughtMost) {
-  // Two users, three baskets of one moment; nothing that is hidden is ever found among the pairs of one user.
+  // Two users, five baskets of one moment. User 0 has bought item 1 most, all users item 0.
   BasketHistory history;
   history.n_users = 2;
-  history.items = test::pattern({{0, 1}, {0}, {3}}, 5);
-  history.user = {0, 0, 1};
-  history.time = {kDay, kDay, kDay};
+  history.items = test::pattern({{0, 1}, {1}, {0}, {0}, {0}}, 5);
+  history.user = {0, 0, 1, 1, 1};
+  history.time.assign(5, kDay);
   const Purchases purchases = as_training(history, 60.0);
   const Catalog catalog = test::plain_catalog(5);
   auto model = make_recommender("fusion");
@@ -247,10 +247,10 @@ TEST_P(FusionTest, WithoutAPastToLearnFromItRanksByWhatWasBoughtMost) {
   for (const Recommender* of : {model.get(), again.get()}) {
     const TopLists lists = top_items(context(), *of->scorer(context()), nullptr, 3);
     const std::vector<int32_t> items = lists.items.to_host();
-    EXPECT_EQ(items[0], 0);  // in two of two baskets
-    EXPECT_EQ(items[1], 1);
-    EXPECT_EQ(items[3], 3);
-    EXPECT_EQ(items[4], 0);  // what most baskets hold
+    EXPECT_EQ(items[0], 1);
+    EXPECT_EQ(items[1], 0);
+    EXPECT_EQ(items[3], 0);
+    EXPECT_EQ(items[4], 1);  // new to user 1: what most baskets hold
   }
 }
 

@@ -27,11 +27,13 @@ expect_path() {
 
 heard demo demo --out "$folder/out" --set model.epochs=2
 for path in import train 'train/training step' 'train/training step/table_bag' 'train/training step/full_softmax' \
+  'train/training step/linear' 'train/training step/bpr' \
   'train/training step/adam' 'associate/cooccurrence' 'associate/cosine_topk' search search/bundle_terms search/search \
-  score score/search score/score_topk evaluate evaluate/ranking evaluate/binary report; do
+  score score/search score/row_topk evaluate evaluate/ranking evaluate/binary report; do
   expect_path demo "$path"
 done
-heard steps train "$folder/out/data" --out "$folder/model" --set model.loss=bpr --set model.epochs=1
+heard steps train "$folder/out/data" --out "$folder/model" --set model.preference=factorization \
+  --set model.loss=bpr --set model.epochs=1
 for path in 'train/training step/batch' 'train/training step/bpr' 'train/training step/table_update'; do
   expect_path steps "$path"
 done
