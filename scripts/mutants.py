@@ -154,7 +154,7 @@ FAULTS = [
     ("host/config/config.cpp", "if (!read || *read < low || *read > high) return false;", "if (!read || *read < low || *read / 2 > high) return false;"),
     ("host/cli/present.cpp", 'epoch.best ? "  best" : ""', '""'),
     # host: what is refused, since it means nothing
-    *[("host/app/needed_data.cpp", asked, "false") for asked in (
+    *[("host/app/needed_data.cpp", asked, f"false && ({asked})") for asked in (
         "std::isfinite(search.budget)", "search.weight_revenue != 0.0", "terms.revenue != 0.0 || terms.margin != 0.0",
         'discount.by == "search"', "discount.margin_floor != 0.0", "changed(&D::cost_share)", "changed(&D::own_response)",
         "changed(&D::cross_response)", "changed(&D::uplift)", "search.anchor_days != usual.search.anchor_days",
