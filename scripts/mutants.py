@@ -159,7 +159,7 @@ FAULTS = [
         'discount.by == "search"', "discount.margin_floor != 0.0", "changed(&D::cost_share)", "changed(&D::own_response)",
         "changed(&D::cross_response)", "changed(&D::uplift)", "search.anchor_days != usual.search.anchor_days",
         "config.model.recency_days != usual.model.recency_days", 'config.model_settings.contains("personal.half_life_days")',
-        "evaluate.decay_days != usual.evaluate.decay_days", "!search.categories.empty()", "search.min_categories > 1",
+        "config.evaluate.decay_days != usual.evaluate.decay_days", "!search.categories.empty()", "search.min_categories > 1",
         'config.associate.category_rule != "any"', "!config.associate.category_pairs.empty()")],
     ("host/cli/program.cpp", "if (std::ranges::find(values, std::string()) != values.end()) return", "if (values.size() > 99) return"),
     ("host/cli/program.cpp", 'std::ranges::count(option->results(), "-") > 0', "option->results().size() > 99"),
