@@ -7,11 +7,8 @@
 // was known before the window, and what was bought in it. It scores the user's own items and the best others of each
 // member; all else stands below these, by popularity.
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <utility>
 
@@ -34,6 +31,7 @@ constexpr double kSeconds = 86400.0;  // a day
 constexpr double kLongestPeriod = 28.0;
 constexpr float kMostDeviations = 8.0f;
 constexpr const char* kVectorsPrefix = "vectors.";
+constexpr const char* kPeriod = "period_days";  // in FitReport::chosen
 
 /// The words between `separator`s.
 std::vector<std::string> split(const std::string& text, char separator) {
@@ -286,6 +284,7 @@ class Fusion final : public Recommender {
       put_plain_weights();
       report = judged(context, data, options, *scored());
     }
+    report.chosen[kPeriod] = period_of(data.purchases, history, options);
     if (with_vectors_) report.chosen.merge(fit_vectors(context, data, options));
     return report;
   }
@@ -480,8 +479,9 @@ class Fusion final : public Recommender {
     return chosen;
   }
 
-  /// The period to be foreseen, as far as the data shows it: as long as the validation period.
-  static double period_of(const Purchases& purchases, const BasketHistory& history) {
+  /// The period to be foreseen: what an earlier fit chose, else as long as the validation period.
+  static double period_of(const Purchases& purchases, const BasketHistory& history, const FitOptions& options) {
+    if (const auto chosen = options.chosen.find(kPeriod); chosen != options.chosen.end()) return chosen->second;
     const double span = history.last_day() - history.first_day();
     double period = std::min(kLongestPeriod, span / 4.0);
     if (!purchases.validation_basket_time.empty()) {
@@ -497,10 +497,10 @@ class Fusion final : public Recommender {
                                const std::vector<std::string>& names, const FitOptions& options,
                                Standard& standard) const {
     const Queries everyone = Queries::everyone(context, data.n_users);
+    const double period = period_of(data.purchases, history, options);
     FusionExamples examples;
     examples.width = static_cast<int64_t>(kPairFeatures) + std::ssize(names);
-    for (const FusionWindow& window :
-         fusion_windows(history, period_of(data.purchases, history), windows_, options.seed)) {
+    for (const FusionWindow& window : fusion_windows(history, period, windows_, options.seed)) {
       const FusionMembers members = FusionMembers::fitted(context, names, window.known, data.catalog, options);
       const FusionPairs past =
           fusion_pairs(context, {.history = window.known, .queries = everyone, .first = 0, .day = window.day},

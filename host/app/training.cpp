@@ -61,12 +61,16 @@ HeldBack train_on_the_rest(const Session& session, const std::function<void(cons
 }
 
 /// Fits a model anew, with what was chosen before, to the training lines and those after them.
-void learn_again(Session& session, Training& training) {
+void learn_again(Session& session, Training& training, const std::function<void(const std::string&)>& on_note) {
   const config::Config& config = session.config();
   const bool all = config.model.refit == "all";
   data::Prepared lines = with_later_lines(session.prepared, all);
   const int64_t n = std::ranges::count(lines.split, data::kTrain);
-  if (config.model.refit == "none" || n == std::ranges::count(session.prepared.split, data::kTrain)) return;
+  if (config.model.refit == "none") return;
+  if (n == std::ranges::count(session.prepared.split, data::kTrain)) {
+    if (on_note) on_note("model.refit = " + config.model.refit + " changes nothing: the data has no later lines");
+    return;
+  }
   const Session whole(session.context(), config, std::move(lines));
   std::unique_ptr<Recommender> model = make_recommender(config.model.preference);
   apply_settings(model->settings(), config.model_settings);
@@ -111,7 +115,7 @@ Training train_model(Session& session, const std::function<void(const EpochRepor
           ? held.calibration
           : calibrate(session.context(), *session.model().scorer(session.context()), purchases.validation);
   training.learned_from = learned_rows(session.prepared);
-  learn_again(session, training);
+  learn_again(session, training, on_note);
   training.held_back_baskets = held.n_baskets;
   training.calibrated = held.n_baskets > 0 || purchases.validation.nnz() > 0;
   training.seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -254,6 +254,21 @@ TEST_P(FusionTest, WithoutAPastToLearnFromItRanksByWhatWasBoughtMost) {
   }
 }
 
+TEST_P(FusionTest, APeriodOnceChosenIsKept) {
+  Dues dues;
+  dues.purchases.validation_basket_time = {Dues::n_days * kDay, (Dues::n_days + 6) * kDay + 1};  // a week
+  const auto fit = [&](const std::map<std::string, double>& chosen, bool validation) {
+    auto model = test::quick_model("fusion");
+    apply_settings(model->settings(), {{"fusion.vectors", false}});
+    if (!validation) dues.purchases.validation_basket_time.clear();
+    return model->fit(context(), {Dues::n_users, dues.catalog, dues.purchases}, {.chosen = chosen}).chosen;
+  };
+  const std::map<std::string, double> chosen = fit({}, true);
+  EXPECT_EQ(chosen.at("period_days"), 7.0);
+  EXPECT_EQ(fit(chosen, false), chosen);  // learned again without a validation period
+  EXPECT_EQ(fit({}, false).at("period_days"), 28.0);
+}
+
 TEST_P(FusionTest, VectorsAreThoseOfAFactorization) {
   const test::ModelData data;
   const SettingValues settings{{"model.dim", int64_t{8}}, {"model.epochs", int64_t{4}}};

@@ -201,6 +201,12 @@ TEST_F(LearnedRowsTest, AModelIsLearnedAgainFromLaterRows) {
   EXPECT_NE(counts(before), counts(after));
   EXPECT_TRUE(has(must_run({"evaluate", "data", "--model", "validation", "--quiet", "--set", "search.budget=1e-9"}).out,
                   "full catalog; history through validation"));
+  // Without a validation period there is nothing to learn again from.
+  import_to("short", "validation_days = 0\ntest_days = 5\n");
+  EXPECT_TRUE(has(must_run({"train", "short", "--out", "m", "--set", "model.preference=personal", "--set",
+                            "model.refit=validation"})
+                      .err,
+                  "model.refit = validation changes nothing"));
   expect_failure({"evaluate", "data", "--model", "all"}, 2, "knows rows of the test period");
 }
 
