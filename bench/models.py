@@ -34,6 +34,8 @@ MODELS = {
     "item-knn": ["model.preference=item-knn"],
     "user-knn": ["model.preference=user-knn"],
     "personal": ["model.preference=personal"],
+    "blend": ["model.preference=blend"],
+    "blend of fusion and ease": ["model.preference=blend", "blend.members=fusion+ease"],
 }
 
 

@@ -24,7 +24,7 @@ done
 
 # The flags of the build type, not of the compiler: the trial programs of CMake have nobody to call.
 build() {
-  cmake --preset "$2" -B "build/fuzz/$1" -DSHEAF_TESTS=ON -DSHEAF_BENCH=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+  cmake --preset "$2" -B "build/fuzz/$1" -DSHEAF_TESTS=ON -DSHEAF_BENCH=OFF -DSHEAF_FEWER_COMPILATIONS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="$3 -g1" >/dev/null
   cmake --build "build/fuzz/$1" --target "${targets[@]}"
 }

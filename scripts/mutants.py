@@ -79,6 +79,14 @@ FAULTS = [
     ("engine/models/fusion.cpp", "lowest - 1.0f + share / 32.0f", "lowest + 1.0f + share / 32.0f"),
     ("engine/models/fusion.cpp", "today - kWeek * (std::ssize(baskets) - 1 - b)", "today - kWeek * b"),
     ("engine/models/fusion.cpp", "weights[kRate365] = 1.0f;", "weights[kRate365] = 0.0f;"),
+    ("engine/models/blend.cpp", "static_cast<float>(weights[m] * scale_[m])", "static_cast<float>(weights[m])"),
+    ("engine/models/blend.cpp", "squares += (static_cast<double>(s) - mean) * (static_cast<double>(s) - mean)", "squares += static_cast<double>(s) * static_cast<double>(s)"),
+    ("engine/models/blend.cpp", "if (!(ndcg > reached)) return false;", "if (!(ndcg < reached)) return false;"),
+    ("engine/models/blend.cpp", "options.chosen.find(kWeightPrefix + member)", "options.chosen.find(member)"),
+    ("engine/models/blend.cpp", "!std::isfinite(weight) || weight < 0.0", "!std::isfinite(weight)"),
+    ("engine/models/blend.cpp", "|| sum == 0.0) {", "|| sum < 0.0) {"),
+    ("engine/models/members.cpp", "*name == self || ", ""),
+    ("engine/models/members.cpp", "own.chosen[key.substr(prefix.size())] = value;", "own.chosen[key] = value;"),
     ("engine/models/fusion_pairs.cpp", "if (draw % kShare == fold) {", "if (draw % kShare != fold) {"),
     ("engine/models/fusion_pairs.cpp", "history.day(b) <= from || history.day(b) > to", "history.day(b) < from || history.day(b) > to"),
     ("engine/models/fusion_pairs.cpp", "window.known = until(history, from);", "window.known = until(history, to);"),
@@ -186,7 +194,8 @@ NAMED = {}
 
 
 def run(command, folder, **more):
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, **more)
+    # A program that waits for its standard input gets an end of it.
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, **more)
 
 
 def tests_of(file):

@@ -12,12 +12,12 @@
 #include <memory>
 #include <utility>
 
-#include "engine/data/nearest.hpp"
 #include "engine/evaluate/ranking_eval.hpp"
 #include "engine/layers/elementwise.hpp"
 #include "engine/layers/linear.hpp"
 #include "engine/models/fusion_epoch.hpp"
 #include "engine/models/fusion_pairs.hpp"
+#include "engine/models/members.hpp"
 #include "engine/models/pair_model.hpp"
 #include "engine/models/registry.hpp"
 #include "engine/scoring/product_scorer.hpp"
@@ -33,17 +33,6 @@ constexpr float kMostDeviations = 8.0f;
 constexpr const char* kVectorsPrefix = "vectors.";
 constexpr const char* kPeriod = "period_days";  // in FitReport::chosen
 
-/// The words between `separator`s.
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> words;
-  for (size_t from = 0; from < text.size();) {
-    const size_t to = std::min(text.find(separator, from), text.size());
-    if (to > from) words.push_back(text.substr(from, to - from));
-    from = to + 1;
-  }
-  return words;
-}
-
 [[noreturn]] void throw_bad_widths(const std::string& text) {
   throw UsageError("fusion.hidden = '" + text + "' is no list of widths", "write it as 64-32, or none");
 }
@@ -52,7 +41,7 @@ std::vector<int64_t> parse_widths(const std::string& text) {
   std::vector<int64_t> widths;
   if (text == "none") return widths;
   if (text.empty() || text.ends_with('-')) throw_bad_widths(text);
-  for (const std::string& word : split(text, '-')) {
+  for (const std::string& word : split_words(text, '-')) {
     const bool digits = word.size() <= 4 && std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
     if (!digits || std::stoi(word) < 1) throw_bad_widths(text);
     widths.push_back(std::stoi(word));
@@ -250,7 +239,7 @@ class Fusion final : public Recommender {
       throw DataError("there are no training purchases", "check the cleaning report and the split of the import");
     }
     set_size(data.n_users, data.catalog.n_items);
-    const std::vector<std::string> names = member_names();
+    const std::vector<std::string> names = member_names("fusion.members", members_, name());
     std::vector<int64_t> hidden = parse_widths(hidden_);
     Standard standard;
     FusionExamples examples = past_examples(context, data, history, names, options, standard);
@@ -315,23 +304,13 @@ class Fusion final : public Recommender {
     for (const Parameter* p : stage_->net.parameters())
       tensors.push_back({p->name, {p->rows, p->cols}, p->value.to_host()});
     add_csr(tensors, "rows", rows_);
-    for (const auto& member : stage_->members.models) {
-      for (NamedTensor& tensor : member->tensors()) {
-        tensor.name = prefix_of(member->name()) + tensor.name;
-        tensors.push_back(std::move(tensor));
-      }
-    }
-    if (with_vectors_) {
-      for (NamedTensor& tensor : vectors_->tensors()) {
-        tensor.name = kVectorsPrefix + tensor.name;
-        tensors.push_back(std::move(tensor));
-      }
-    }
+    for (const auto& member : stage_->members.models) add_prefixed(tensors, member_prefix(member->name()), *member);
+    if (with_vectors_) add_prefixed(tensors, kVectorsPrefix, *vectors_);
     return tensors;
   }
 
   void restore(Context& context, const Tensors& tensors) override {
-    const std::vector<std::string> names = member_names();
+    const std::vector<std::string> names = member_names("fusion.members", members_, name());
     // Without a past to learn from there are no hidden layers.
     const std::vector<int64_t> hidden = tensors.has("layer_0") ? parse_widths(hidden_) : std::vector<int64_t>();
     const auto n_members = std::ssize(names), width = static_cast<int64_t>(kPairFeatures) + n_members;
@@ -356,7 +335,7 @@ class Fusion final : public Recommender {
     for (const std::string& member : names) {
       std::shared_ptr<Recommender> model = make_recommender(member);
       model->set_size(n_users(), n_items());
-      model->restore(context, tensors.part(prefix_of(member)));
+      model->restore(context, tensors.part(member_prefix(member)));
       stage->members.scorers.push_back(model->scorer(context));
       stage->members.models.push_back(std::move(model));
     }
@@ -375,25 +354,6 @@ class Fusion final : public Recommender {
   }
 
  private:
-  static std::string prefix_of(std::string_view member) { return "members." + std::string(member) + "."; }
-
-  std::vector<std::string> member_names() const {
-    std::vector<std::string> names = split(members_ == "none" ? "" : members_, '+');
-    const std::vector<std::string> all = model_names();
-    for (size_t m = 0; m < names.size(); ++m) {
-      if (names[m] == name() || std::ranges::find(names.begin(), names.begin() + static_cast<int64_t>(m), names[m]) !=
-                                    names.begin() + static_cast<int64_t>(m)) {
-        throw UsageError("fusion.members = '" + members_ + "' names " + names[m] + " where it may not",
-                         "name each other model at most once");
-      }
-      if (std::ranges::find(all, names[m]) == all.end()) {
-        throw UsageError("fusion.members = '" + members_ + "': there is no model '" + names[m] + "'",
-                         "did you mean '" + text::nearest(names[m], all) + "'?");
-      }
-    }
-    return names;
-  }
-
   FitReport train_net(Context& context, const TrainData& data, const FitOptions& options, FusionExamples examples,
                       const std::function<std::unique_ptr<Scorer>()>& scored) {
     Sequential& net = stage_->net;
@@ -467,16 +427,7 @@ class Fusion final : public Recommender {
 
   /// Gives what it chose, each by its name with the prefix.
   std::map<std::string, double> fit_vectors(Context& context, const TrainData& data, const FitOptions& options) const {
-    FitOptions own = options;
-    own.on_epoch = nullptr;
-    own.chosen.clear();
-    const std::string prefix = kVectorsPrefix;
-    for (const auto& [key, value] : options.chosen) {
-      if (key.starts_with(prefix)) own.chosen[key.substr(prefix.size())] = value;
-    }
-    std::map<std::string, double> chosen;
-    for (const auto& [key, value] : vectors_->fit(context, data, own).chosen) chosen[prefix + key] = value;
-    return chosen;
+    return prefixed(vectors_->fit(context, data, member_options(options, kVectorsPrefix)).chosen, kVectorsPrefix);
   }
 
   /// The period to be foreseen: what an earlier fit chose, else as long as the validation period.

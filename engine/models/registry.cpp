@@ -9,6 +9,7 @@ namespace sheaf {
 
 // Each in its own file.
 std::unique_ptr<Recommender> make_additive();
+std::unique_ptr<Recommender> make_blend();
 std::unique_ptr<Recommender> make_ease();
 std::unique_ptr<Recommender> make_factorization();
 std::unique_ptr<Recommender> make_fusion();
@@ -33,6 +34,7 @@ constexpr Entry kModels[] = {
     {"item-knn", make_item_knn},            //
     {"user-knn", make_user_knn},            //
     {"fusion", make_fusion},                //
+    {"blend", make_blend},                  //
 };
 
 }  // namespace

@@ -350,9 +350,9 @@ std::vector<Key> make_registry() {
       "the baskets that chances and baselines are made from: all but those of the test period, or those of train "
       "alone");
   search.choice(
-      "substitutes", &S::substitutes, {"avoid", "forbid", "allow"},
-      "products that replace each other: a pair counts against the joint objective's terms, is forbidden, or is "
-      "like any other");
+      "substitutes", &S::substitutes, {"forbid", "avoid", "allow"},
+      "products that replace each other: never in one bundle, counted against the joint objective's terms, or like any "
+      "other pair");
   search.number("weight_association", &S::weight_association, 0.0, 1e9,
                 "objective affinity: weight of P(i) A(i, j) in a bundle's value F");
   search.number("weight_preference", &S::weight_preference, 0.0, 1e9, "objective affinity: weight of P(i) alone");
