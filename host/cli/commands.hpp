@@ -9,6 +9,7 @@ namespace sheaf::cli {
 void run_demo(const Options& options);
 void run_import(const Options& options);
 void run_train(const Options& options);
+void run_tune(const Options& options);
 void run_associate(const Options& options);
 /// With --like run_like(); for one problem of the data set run_one_problem(); else bundles of the catalog or of users.
 void run_search(const Options& options);

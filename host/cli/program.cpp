@@ -98,6 +98,18 @@ std::vector<Command> make_commands() {
          add_data(app, o);
          add_out(app, o, true);
        }},
+      {"tune", "choose a model's settings on the validation period",
+       "sheaf tune data --space space.toml --out tuned --parallel 2", run_tune,
+       [](CLI::App& app, Options& o) {
+         add_data(app, o);
+         app.add_option("--space", o.space, "TOML: the settings to choose among, each with a list or a range")
+             ->required();
+         add_out(app, o, true);
+         app.add_option("--trials", o.trials, "settings to try, the present ones among them")->check(whole_number(1));
+         app.add_option("--rounds", o.rounds, "1: all trials on all users; else a third goes on, to thrice the users")
+             ->check(whole_number(1));
+         app.add_option("--parallel", o.parallel, "trials at a time, over threads and devices")->check(whole_number(1));
+       }},
       {"associate", "list which items belong together", "sheaf associate data --by lift --k 10 --out pairs.csv",
        run_associate,
        [](CLI::App& app, Options& o) {
@@ -283,8 +295,8 @@ std::string dash_mend(const std::string& option) {
 
 /// The first option that names a file or folder by a dash, or none.
 std::string dash_option(const CLI::App& app) {
-  for (const char* name : {"FILE", "DATA", "--config", "--model", "--users", "--like", "--file", "--settings", "--out",
-                           "--write-problem", "--markdown"}) {
+  for (const char* name : {"FILE", "DATA", "--config", "--model", "--users", "--like", "--file", "--settings",
+                           "--space", "--out", "--write-problem", "--markdown"}) {
     const CLI::Option* option = app.get_option_no_throw(name);
     if (option != nullptr && std::ranges::count(option->results(), "-") > 0) return name;
   }

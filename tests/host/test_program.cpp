@@ -17,8 +17,8 @@ namespace {
 
 TEST_F(ProgramTest, HelpNamesEverySubcommandAndShowsAnExample) {
   const Finished help = must_run({"--help"});
-  for (const char* name : {"demo", "import", "train", "associate", "search", "solve", "mine", "complete", "score",
-                           "evaluate", "devices", "config", "bench"}) {
+  for (const char* name : {"demo", "import", "train", "tune", "associate", "search", "solve", "mine", "complete",
+                           "score", "evaluate", "devices", "config", "bench"}) {
     EXPECT_TRUE(has(help.out, name));
     const Finished own = must_run({name, "--help"});
     EXPECT_TRUE(has(own.out, std::string("Example: sheaf ") + name)) << own.out;
