@@ -105,8 +105,8 @@ std::vector<double> gram_on_host(Context& context, Tall& x) {
   return gram.to_host();
 }
 
-/// [n_out, n] and n_out: the columns of a matrix with the Gram matrix R^T R [n, n], times R^-1, are orthonormal. A column
-/// that those before it make up, but for the noise of floats, is left out.
+/// [n_out, n] and n_out: the columns of a matrix with the Gram matrix R^T R [n, n], times R^-1, are orthonormal. A
+/// column that those before it make up, but for the noise of floats, is left out.
 std::pair<std::vector<float>, int64_t> orthonormalising(std::vector<double> gram, int64_t n) {
   const auto row = [&](int64_t r) { return gram.data() + r * n; };
   std::vector<double> before(static_cast<size_t>(n));

@@ -27,8 +27,8 @@ struct Step {
   int64_t system_size;
 };
 
-// L^-1 of gram + l2 I by one block: forward elimination in place. At pivot p, columns below p hold the inverse of L with
-// a unit diagonal, the others what is left of the matrix.
+// L^-1 of gram + l2 I by one block: forward elimination in place. At pivot p, columns below p hold the inverse of L
+// with a unit diagonal, the others what is left of the matrix.
 __global__ void __launch_bounds__(kAlsBlock) als_factor_kernel(Step step) {
   const int64_t dim = step.args.items.cols;
   double* t = step.inverse;
@@ -170,7 +170,8 @@ __device__ void make_right_side(const AlsRow& row, int64_t dim, float* a, float 
   }
 }
 
-// Cholesky of the m rows, with the right side as row m that becomes that of the second triangular system; then this one.
+// Cholesky of the m rows, with the right side as row m that becomes that of the second triangular system; then that
+// system.
 __device__ void solve_system(float* a, int64_t m, float* inverse_pivots, float* solution) {
   const int tx = static_cast<int>(threadIdx.x) % kAlsSide, ty = static_cast<int>(threadIdx.x) / kAlsSide;
   for (int64_t p = 0; p < m; ++p) {

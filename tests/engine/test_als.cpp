@@ -114,8 +114,8 @@ TEST_P(AlsTest, UsersSolveTheirEquationsUnderEverySetting) {
 }
 
 // Both sides at once. The data has two tastes, so two dimensions settle soon under a strong regularisation, which alone
-// makes both sides equally long. Beyond the rounding of its own half sweep an item's vector has that of the users, of the
-// same size.
+// makes both sides equally long. Beyond the rounding of its own half sweep an item's vector has that of the users, of
+// the same size.
 TEST_P(AlsTest, ManySweepsEndAtAFixedPointOfBothEquations) {
   const auto model = fitted(
       {{"als.dim", int64_t{2}}, {"als.sweeps", int64_t{60}}, {"als.l2", 40.0}, {"als.weight", std::string("log")}});

@@ -55,8 +55,8 @@ Table centred(Table a, const std::vector<float>& means) {
   return a;
 }
 
-/// All singular values, descending, and right singular vectors, by Jacobi's method of one side (Hestenes, 1958): columns
-/// are turned in pairs until all are orthogonal.
+/// All singular values, descending, and right singular vectors, by Jacobi's method of one side (Hestenes, 1958):
+/// columns are turned in pairs until all are orthogonal.
 struct FullSvd {
   std::vector<double> singular;
   Table right;  // [cols, cols], column k belongs to singular[k]

@@ -6,6 +6,7 @@
 
 #include "kernels/core/error.hpp"
 #include "kernels/sparse/als_solve.hpp"
+#include "kernels/sparse/als_system.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/common/op_test.hpp"
 #include "tests/reference/dense.hpp"
@@ -88,7 +89,7 @@ void expect_right(Context& context, const Case& c) {
 class AlsSolveTest : public test::OpTest {};
 
 // Both systems on both sides of every border: entries fewer than dimensions and not, tiles of 64, pieces of 256
-// entries, inner products up to 12 entries, blocks of 4 pivots, systems in shared memory up to 179 dimensions.
+// entries, vectors of 16, blocks of 4 pivots, systems in shared memory up to 179 dimensions.
 TEST_P(AlsSolveTest, AgreesWithOracle) {
   for (const int64_t dim : {1, 2, 7, 16, 33, 64}) {
     expect_right(context(), with_lengths({0, 1, 2, 5, 12, 13, 31, 63, 64, 65, 90, dim, std::max<int64_t>(0, dim - 1)},
@@ -247,6 +248,76 @@ TEST_P(AlsSolveTest, ArgumentsMustFit) {
 }
 
 SHEAF_ON_EVERY_BACKEND(AlsSolveTest);
+
+// Every instruction set of this machine, for whole and broken vectors, beside double precision.
+TEST(AlsSystemTest, AllInstructionSetsSolveTheSystem) {
+  using namespace sparse::cpu;
+  const AlsSystemLoops* usable[3];
+  const int32_t n_usable = usable_als_systems(usable, 3);
+  ASSERT_GE(n_usable, 1);
+  for (int32_t u = 0; u < n_usable; ++u) {
+    const AlsSystemLoops& loops = *usable[u];
+    for (const int64_t m : {1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 33, 64, 100}) {
+      const int64_t n_terms = m + 7, width = padded_to_lanes(m), stride = padded_to_lanes(m + 1);
+      // T^T T, once from terms with rows of their own, in two parts, and once from the rows of T^T.
+      const std::vector<float> terms = test::random_floats(n_terms * width, 416);
+      std::vector<float> rows(static_cast<size_t>(m * n_terms)), right = test::random_floats(m, 417);
+      for (int64_t t = 0; t < n_terms; ++t) {
+        for (int64_t i = 0; i < m; ++i) {
+          rows[static_cast<size_t>(i * n_terms + t)] = terms[static_cast<size_t>(t * width + i)];
+        }
+      }
+      for (const bool by_rows : {false, true}) {
+        std::vector<float> a(static_cast<size_t>(width * stride), kNan), x(static_cast<size_t>(width), kNan);
+        std::vector<float> panels(static_cast<size_t>(width * n_terms), kNan);
+        const AlsSystem system{a.data(), m, stride};
+        if (by_rows) {
+          loops.multiply_rows(system, rows.data(), n_terms, panels.data());
+        } else {
+          loops.add_terms(system, terms.data(), 3, false);
+          loops.add_terms(system, terms.data() + 3 * width, n_terms - 3, true);
+        }
+        std::vector<double> made(static_cast<size_t>(m * m), 0.0);
+        for (int64_t i = 0; i < m; ++i) {
+          for (int64_t j = i; j < m; ++j) {
+            double sum = 0.0, size = 0.0;
+            for (int64_t t = 0; t < n_terms; ++t) {
+              const double term = static_cast<double>(rows[static_cast<size_t>(i * n_terms + t)]) *
+                                  static_cast<double>(rows[static_cast<size_t>(j * n_terms + t)]);
+              sum += term;
+              size += std::abs(term);
+            }
+            ASSERT_NEAR(system.row(i)[j], sum, static_cast<double>(n_terms + 1) * test::kRound * size)
+                << loops.name << ", " << m << ": " << i << ", " << j;
+          }
+          float* row = system.row(i);
+          row[i] += 1.0f;
+          row[m] = right[static_cast<size_t>(i)];
+          std::fill(row + m + 1, row + stride, 0.0f);
+          for (int64_t j = i; j < m; ++j) {
+            made[static_cast<size_t>(i * m + j)] = made[static_cast<size_t>(j * m + i)] = static_cast<double>(row[j]);
+          }
+        }
+        loops.solve(system, x.data());
+        // What is left of the right side is at most (3 m + 1) u |R|^T |R| |x| (Higham, theorem 10.4), and an element of
+        // |R|^T |R| is at most the largest of the matrix (Cauchy and Schwarz).
+        double largest = 0.0, length = 0.0;
+        for (int64_t i = 0; i < m; ++i) {
+          largest = std::max(largest, made[static_cast<size_t>(i * m + i)]);
+          length += std::abs(static_cast<double>(x[static_cast<size_t>(i)]));
+        }
+        for (int64_t i = 0; i < m; ++i) {
+          double left = static_cast<double>(right[static_cast<size_t>(i)]);
+          for (int64_t j = 0; j < m; ++j) {
+            left -= made[static_cast<size_t>(i * m + j)] * static_cast<double>(x[static_cast<size_t>(j)]);
+          }
+          ASSERT_LE(std::abs(left), 4.0 * static_cast<double>(m + 1) * test::kRound * largest * length)
+              << loops.name << ", " << m << ", equation " << i;
+        }
+      }
+    }
+  }
+}
 
 }  // namespace
 }  // namespace sheaf

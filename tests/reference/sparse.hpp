@@ -19,8 +19,8 @@ struct BoundedRows {
   std::vector<double> value, bound;
 };
 
-/// out of sparse::als_solve for items [n_columns, dim]: each row's equations as they stand, by Gaussian elimination. The
-/// bound is the one that the op states; twice that covers the terms of second order.
+/// out of sparse::als_solve for items [n_columns, dim]: each row's equations as they stand, by Gaussian elimination.
+/// The bound is the one that the op states; twice that covers the terms of second order.
 BoundedRows als_solve(const test::HostCsr& rows, const std::vector<float>& targets, const std::vector<float>& items,
                       int64_t dim, double l2, double alpha);
 
