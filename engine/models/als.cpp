@@ -110,7 +110,6 @@ class Als final : public Recommender {
       sweeps_done_ = 0;
     };
     const auto sweep_to = [&](int64_t sweeps) {
-      if (sweeps < sweeps_done_) begin();
       for (; sweeps_done_ < sweeps; ++sweeps_done_) {
         check_interrupt("training");
         solve_half(context, columns.view(), is_binary(), user_matrix(),

@@ -1,6 +1,6 @@
 #pragma once
 /// The inner loops of the CPU's als_solve: small symmetric systems. There is one implementation for each instruction
-/// set, chosen when the program runs. Bits may differ between them.
+/// set, chosen when the program runs. Those with fused multiply-adds (AVX2, AVX-512) have the same bits.
 
 #include <cstdint>
 

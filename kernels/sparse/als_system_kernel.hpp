@@ -17,12 +17,11 @@ void multiply_als_terms(const AlsSystem& s, const float* terms, int64_t step, in
                         bool adds) {
   constexpr int64_t kLanes = Vector::kLanes;
   for (int64_t row = 0; row < s.size; row += Vector::kRows) {
-    const int64_t column = row / kLanes * kLanes;
-    const float* panel = terms + row / kLanes * vector;
-    multiply_tile<Vector>({.a = panel + row % kLanes,
+    const int64_t column = row / kSystemLanes * kSystemLanes;
+    multiply_tile<Vector>({.a = terms + row / kLanes * vector + row % kLanes,
                            .a_row = 1,
                            .a_step = step,
-                           .b = panel,
+                           .b = terms + column / kLanes * vector,
                            .b_step = step,
                            .b_vector = vector,
                            .n_terms = n_terms,
@@ -93,16 +92,35 @@ void solve_als_system(const AlsSystem& s, float* solution) {
     const int64_t p = (end - 1) / kPivots * kPivots, block = end - p;
     float known[kPivots] = {};
     const float* rows = s.a + p * width;
-    Floats sums[kPivots] = {Vector::zero(), Vector::zero(), Vector::zero(), Vector::zero()};
-    for (int64_t c = p / kLanes * kLanes; c < n_found; c += kLanes) {
-      const Floats found = Vector::load(solution + c);
+    // kSystemLanes sums of each row, whatever the width of a vector; rows beyond m are there and do not count.
+    constexpr int64_t kParts = kSystemLanes / kLanes;
+    Floats sums[kPivots][kParts];
 #pragma GCC unroll 4
-      for (int64_t q = 0; q < kPivots; ++q) {  // rows beyond m are there and do not count
-        sums[q] = Vector::multiply_add(Vector::load(rows + q * width + c), found, sums[q]);
+    for (int64_t q = 0; q < kPivots; ++q) {
+#pragma GCC unroll 4
+      for (int64_t part = 0; part < kParts; ++part) sums[q][part] = Vector::zero();
+    }
+    for (int64_t c = p / kSystemLanes * kSystemLanes; c < n_found; c += kSystemLanes) {
+#pragma GCC unroll 4
+      for (int64_t part = 0; part < kParts; ++part) {
+        const Floats found = Vector::load(solution + c + part * kLanes);
+        const float* from = rows + c + part * kLanes;
+#pragma GCC unroll 4
+        for (int64_t q = 0; q < kPivots; ++q) {
+          sums[q][part] = Vector::multiply_add(Vector::load(from + q * width), found, sums[q][part]);
+        }
       }
     }
 #pragma GCC unroll 4
-    for (int64_t q = 0; q < kPivots; ++q) known[q] = Vector::sum(sums[q]);
+    for (int64_t q = 0; q < kPivots; ++q) {
+#pragma GCC unroll 4
+      for (int64_t half = kParts / 2; half > 0; half /= 2) {
+        for (int64_t part = 0; part < half; ++part) {
+          sums[q][part] = Vector::add(sums[q][part], sums[q][part + half]);
+        }
+      }
+      known[q] = Vector::sum(sums[q][0]);
+    }
     for (int64_t q = block - 1; q >= 0; --q) {
       const float* row = rows + q * width;
       float left = row[m] - known[q];

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <string_view>
 #include <vector>
 
 #include "kernels/core/error.hpp"
@@ -255,6 +256,7 @@ TEST(AlsSystemTest, AllInstructionSetsSolveTheSystem) {
   const AlsSystemLoops* usable[3];
   const int32_t n_usable = usable_als_systems(usable, 3);
   ASSERT_GE(n_usable, 1);
+  std::vector<std::vector<float>> solutions[3];
   for (int32_t u = 0; u < n_usable; ++u) {
     const AlsSystemLoops& loops = *usable[u];
     for (const int64_t m : {1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 33, 64, 100}) {
@@ -299,6 +301,7 @@ TEST(AlsSystemTest, AllInstructionSetsSolveTheSystem) {
           }
         }
         loops.solve(system, x.data());
+        solutions[u].emplace_back(x.begin(), x.begin() + m);
         // What is left of the right side is at most (3 m + 1) u |R|^T |R| |x| (Higham, theorem 10.4), and an element of
         // |R|^T |R| is at most the largest of the matrix (Cauchy and Schwarz).
         double largest = 0.0, length = 0.0;
@@ -315,6 +318,10 @@ TEST(AlsSystemTest, AllInstructionSetsSolveTheSystem) {
               << loops.name << ", " << m << ", equation " << i;
         }
       }
+    }
+    // With fused multiply-adds the bits are the same.
+    if (u > 0 && std::string_view(loops.name) != "portable") {
+      for (size_t i = 0; i < solutions[0].size(); ++i) EXPECT_TRUE(test::same_bits(solutions[u][i], solutions[0][i]));
     }
   }
 }
