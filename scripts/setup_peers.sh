@@ -16,7 +16,7 @@ case ${1:-} in
 esac
 
 torch=torch==2.15.0
-others=(numpy==2.4.6 scipy==1.17.1 faiss-cpu==1.15.1 deap==1.4.4 pygad==3.9.2)
+others=(numpy==2.4.6 scipy==1.17.1 faiss-cpu==1.15.1 implicit==0.7.3 deap==1.4.4 pygad==3.9.2)
 venv=.venv-peers
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
 
@@ -31,6 +31,6 @@ else
   pip install "$torch"
 fi
 "$venv/bin/python" - <<'CHECK'
-import deap, faiss, numpy, pygad, scipy, torch
-print(f"setup_peers: torch {torch.__version__}, numpy {numpy.__version__}, scipy {scipy.__version__}, faiss {faiss.__version__}, deap {deap.__version__}, pygad {pygad.__version__}")
+import deap, faiss, implicit, numpy, pygad, scipy, torch
+print(f"setup_peers: torch {torch.__version__}, numpy {numpy.__version__}, scipy {scipy.__version__}, faiss {faiss.__version__}, implicit {implicit.__version__}, deap {deap.__version__}, pygad {pygad.__version__}")
 CHECK

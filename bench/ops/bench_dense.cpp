@@ -9,6 +9,7 @@
 #include "kernels/dense/dropout.hpp"
 #include "kernels/dense/ease_weights.hpp"
 #include "kernels/dense/gather_scores.hpp"
+#include "kernels/dense/gram.hpp"
 #include "kernels/dense/mean_probability.hpp"
 #include "kernels/dense/scaled_add.hpp"
 #include "kernels/dense/score_topk.hpp"
@@ -495,6 +496,50 @@ class ScaledAdd final : public Case {
   dense::ScaledAddArgs args_;
 };
 
+/// The Gram matrix that half a sweep of alternating least squares begins with.
+class Gram final : public Case {
+ public:
+  Gram(Context& context, const Shape& s)
+      : context_(context),
+        n_(s["n"]),
+        dim_(s["dim"]),
+        host_x_(test::random_floats(n_ * dim_, 106)),
+        x_(context, host_x_),
+        out_(poisoned<double>(context, dim_ * dim_)),
+        args_{.x = x_.matrix(n_, dim_), .out = out_.matrix(dim_, dim_)} {}
+
+  void run() override { dense::gram(context_, args_); }
+
+  std::string fault() override {
+    const std::vector<double> out = out_.to_host();
+    for (const int64_t i : spread(dim_, 8)) {
+      for (const int64_t j : spread(dim_, 8)) {
+        double sum = 0.0, magnitude = 0.0;
+        for (int64_t r = 0; r < n_; ++r) {
+          const double term = static_cast<double>(host_x_[static_cast<size_t>(r * dim_ + i)]) *
+                              static_cast<double>(host_x_[static_cast<size_t>(r * dim_ + j)]);
+          sum += term;
+          magnitude += std::abs(term);
+        }
+        const double bound = 2.0 * static_cast<double>(n_) * 0x1.0p-53 * magnitude;
+        const std::string fault = difference("gram", i * dim_ + j, out[static_cast<size_t>(i * dim_ + j)], sum, bound);
+        if (!fault.empty()) return fault;
+      }
+    }
+    return {};
+  }
+
+  OpCost cost() const override { return dense::gram_cost(args_); }
+
+ private:
+  Context& context_;
+  int64_t n_, dim_;
+  std::vector<float> host_x_;
+  Buffer<float> x_;
+  Buffer<double> out_;
+  dense::GramArgs args_;
+};
+
 }  // namespace
 
 void add_dense(Suite& suite) {
@@ -514,6 +559,8 @@ void add_dense(Suite& suite) {
   suite.add<Dropout>("dense", "dropout", {{{"rows", 16384}, {"cols", 64}}}, {{{"rows", 1 << 20}, {"cols", 128}}});
   suite.add<MeanProbability>("dense", "mean_probability", {{{"n_users", 2048}, {"n_items", 4000}, {"dim", 32}}},
                              {{{"n_users", 16384}, {"n_items", 100000}, {"dim", 64}}});
+  suite.add<Gram>("dense", "gram", {{{"n", 20000}, {"dim", 64}}},
+                  {{{"n", 1000000}, {"dim", 64}}, {{"n", 1000000}, {"dim", 128}}});
   suite.add<SpdInverse>("dense", "spd_inverse", {{{"n", 1000}}}, {{{"n", 4000}}, {{"n", 16000}}});
   suite.add<EaseWeights>("dense", "ease_weights", {{{"n", 2000}}}, {{{"n", 16000}}});
   suite.add<GatherScores>("dense", "gather_scores", {{{"n", 1024}, {"n_items", 4000}, {"group", 64}}},

@@ -3,6 +3,8 @@
 #include "bench/common/inputs.hpp"
 #include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
+#include "kernels/dense/gram.hpp"
+#include "kernels/sparse/als_solve.hpp"
 #include "kernels/sparse/spgemm.hpp"
 #include "kernels/sparse/spmm.hpp"
 #include "tests/reference/sparse.hpp"
@@ -125,6 +127,74 @@ class Spgemm final : public Case {
   sparse::SpgemmArgs args_;
 };
 
+/// Half a sweep of alternating least squares.
+class AlsSolve final : public Case {
+ public:
+  AlsSolve(Context& context, const Shape& s)
+      : context_(context),
+        dim_(s["dim"]),
+        n_columns_(s["n_columns"]),
+        host_rows_(popular_csr(s["n_rows"], n_columns_, s["max_row"], 104, true)),
+        host_items_(test::random_floats(n_columns_ * dim_, 105)),
+        rows_(context, host_rows_),
+        items_(context, host_items_),
+        out_(poisoned<float>(context, s["n_rows"] * dim_)),
+        gram_(context, dim_ * dim_),
+        failed_(poisoned<int32_t>(context, 1)),
+        args_{.rows = rows_.view(),
+              .items = items_.matrix(n_columns_, dim_),
+              .gram = gram_.matrix(dim_, dim_),
+              .l2 = 1.0,
+              .alpha = 10.0f,
+              .out = out_.matrix(s["n_rows"], dim_),
+              .failed = failed_.view()} {
+    dense::gram(context, {.x = items_.matrix(n_columns_, dim_), .out = gram_.matrix(dim_, dim_)});
+  }
+
+  void run() override { sparse::als_solve(context_, args_); }
+
+  std::string fault() override {
+    test::HostCsr some;
+    some.n_columns = n_columns_;
+    const std::vector<int64_t> chosen = spread(host_rows_.n_rows(), 20);
+    const std::vector<float> out = out_.to_host();
+    std::vector<float> got;
+    for (const int64_t r : chosen) {
+      const auto begin = static_cast<std::ptrdiff_t>(host_rows_.row_offsets[static_cast<size_t>(r)]),
+                 end = static_cast<std::ptrdiff_t>(host_rows_.row_offsets[static_cast<size_t>(r) + 1]);
+      some.columns.insert(some.columns.end(), host_rows_.columns.begin() + begin, host_rows_.columns.begin() + end);
+      some.values.insert(some.values.end(), host_rows_.values.begin() + begin, host_rows_.values.begin() + end);
+      some.row_offsets.push_back(std::ssize(some.columns));
+      got.insert(got.end(), out.begin() + r * dim_, out.begin() + (r + 1) * dim_);
+    }
+    const ref::BoundedRows expected = ref::als_solve(some, {}, host_items_, dim_, 1.0, 10.0);
+    for (size_t at = 0; at < got.size(); ++at) {
+      const std::string fault = difference("x", static_cast<int64_t>(at), static_cast<double>(got[at]),
+                                           expected.value[at], expected.bound[at]);
+      if (!fault.empty()) return fault;
+    }
+    return failed_.to_host()[0] == 0 ? "" : "a pivot failed";
+  }
+
+  OpCost cost() const override { return sparse::als_solve_cost(args_); }
+  void export_arrays(const ArrayFolder& folder) const override {
+    folder.write("rows", host_rows_);
+    folder.write("items", host_items_, {n_columns_, dim_});
+    folder.write("out", out_.to_host(), {host_rows_.n_rows(), dim_});
+  }
+
+ private:
+  Context& context_;
+  int64_t dim_, n_columns_;
+  test::HostCsr host_rows_;
+  std::vector<float> host_items_;
+  test::DeviceCsr rows_;
+  Buffer<float> items_, out_;
+  Buffer<double> gram_;
+  Buffer<int32_t> failed_;
+  sparse::AlsSolveArgs args_;
+};
+
 }  // namespace
 
 void add_sparse(Suite& suite) {
@@ -134,6 +204,12 @@ void add_sparse(Suite& suite) {
   suite.add<Spgemm>("sparse", "spgemm",
                     {{{"n", 2000}, {"n_inner", 4000}, {"n_columns", 4000}, {"max_left", 40}, {"max_right", 100}}},
                     {{{"n", 16384}, {"n_inner", 20000}, {"n_columns", 20000}, {"max_left", 40}, {"max_right", 100}}});
+  suite.add<AlsSolve>("sparse", "als_solve",
+                      {{{"n_rows", 4000}, {"n_columns", 4000}, {"max_row", 60}, {"dim", 64}},
+                       {{"n_rows", 400}, {"n_columns", 4000}, {"max_row", 300}, {"dim", 64}}},
+                      {{{"n_rows", 100000}, {"n_columns", 100000}, {"max_row", 60}, {"dim", 64}},
+                       {{"n_rows", 100000}, {"n_columns", 100000}, {"max_row", 60}, {"dim", 128}},
+                       {{"n_rows", 10000}, {"n_columns", 100000}, {"max_row", 1000}, {"dim", 128}}});
 }
 
 }  // namespace sheaf::bench

@@ -20,8 +20,8 @@ sys.path.insert(0, str(HERE.parent))
 import compare  # noqa: E402
 
 PEERS = ("torch_embedding", "torch_entities", "torch_adagrad", "torch_dense", "torch_attention", "torch_optim", "torch_scores",
-         "torch_activation", "scipy_sparse", "faiss_topk")
-CPU_ONLY = ("scipy_sparse", "faiss_topk")
+         "torch_activation", "scipy_sparse", "faiss_topk", "implicit_als")
+CPU_ONLY = ("scipy_sparse", "faiss_topk", "implicit_als")
 
 
 def run(command: list[str], out: pathlib.Path, threads: int) -> dict:

@@ -10,12 +10,14 @@ namespace sheaf {
 // Each in its own file.
 std::unique_ptr<Recommender> make_additive();
 std::unique_ptr<Recommender> make_blend();
+std::unique_ptr<Recommender> make_als();
 std::unique_ptr<Recommender> make_ease();
 std::unique_ptr<Recommender> make_factorization();
 std::unique_ptr<Recommender> make_fusion();
 std::unique_ptr<Recommender> make_item_knn();
 std::unique_ptr<Recommender> make_personal();
 std::unique_ptr<Recommender> make_sasrec();
+std::unique_ptr<Recommender> make_svd();
 std::unique_ptr<Recommender> make_user_knn();
 
 namespace {
@@ -30,6 +32,8 @@ constexpr Entry kModels[] = {
     {"additive", make_additive},            //
     {"sasrec", make_sasrec},                //
     {"ease", make_ease},                    //
+    {"als", make_als},                      //
+    {"svd", make_svd},                      //
     {"personal", make_personal},            //
     {"item-knn", make_item_knn},            //
     {"user-knn", make_user_knn},            //

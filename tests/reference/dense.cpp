@@ -227,6 +227,26 @@ ExactInverse exact_inverse(int64_t n, int64_t per_row, uint32_t seed) {
   return out;
 }
 
+Sums gram(int64_t n, int64_t dim, const std::vector<float>& x) {
+  Sums out(dim * dim);
+  const auto value = [&](int64_t r, int64_t c) {
+    return static_cast<long double>(x[static_cast<size_t>(r * dim + c)]);
+  };
+  for (int64_t i = 0; i < dim; ++i) {
+    for (int64_t j = 0; j < dim; ++j) {
+      const auto at = static_cast<size_t>(i * dim + j);
+      long double sum = 0.0L;
+      for (int64_t r = 0; r < n; ++r) {
+        sum += value(r, i) * value(r, j);
+        out.magnitude[at] += static_cast<double>(std::abs(value(r, i) * value(r, j)));
+      }
+      out.value[at] = static_cast<double>(sum);
+      out.n_terms[at] = n;
+    }
+  }
+  return out;
+}
+
 std::vector<double> ease_weights(int64_t n, const std::vector<double>& inverse) {
   std::vector<double> out(inverse.size());
   for (int64_t i = 0; i < n; ++i) {

@@ -74,6 +74,9 @@ struct ExactInverse {
 };
 ExactInverse exact_inverse(int64_t n, int64_t per_row, uint32_t seed);
 
+/// dense::gram of x [n, dim], in long double.
+Sums gram(int64_t n, int64_t dim, const std::vector<float>& x);
+
 /// dense::ease_weights of P [n, n].
 std::vector<double> ease_weights(int64_t n, const std::vector<double>& inverse);
 
