@@ -74,7 +74,7 @@ FAULTS = [
     ("engine/train/pair_tables.cpp", "constexpr float kInitialDeviation = 0.1f;", "constexpr float kInitialDeviation = 0.2f;"),
     ("engine/models/personal.cpp", "std::exp2(-age / half_life_days)", "std::exp(-age / half_life_days)"),
     ("engine/models/personal.cpp", "popularity_ * sum / total", "popularity_ * sum"),
-    ("engine/models/ease.cpp", "std::log1p(w) : 1.0f", "1.0f : 1.0f"),
+    ("engine/models/purchase_weights.cpp", "std::log1p(w) : 1.0f", "1.0f : 1.0f"),
     ("engine/models/fusion.cpp", "std::asinh(row[kPairFeatures + m] / scale[m])", "std::asinh(row[kPairFeatures + m])"),
     ("engine/models/fusion.cpp", "lowest - 1.0f + share / 32.0f", "lowest + 1.0f + share / 32.0f"),
     ("engine/models/fusion.cpp", "today - kWeek * (std::ssize(baskets) - 1 - b)", "today - kWeek * b"),

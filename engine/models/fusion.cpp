@@ -20,6 +20,7 @@
 #include "engine/models/fusion_pairs.hpp"
 #include "engine/models/pair_model.hpp"
 #include "engine/models/registry.hpp"
+#include "engine/models/widths.hpp"
 #include "engine/scoring/product_scorer.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/parallel.hpp"
@@ -32,40 +33,6 @@ constexpr double kLongestPeriod = 28.0;
 constexpr float kMostDeviations = 8.0f;
 constexpr const char* kVectorsPrefix = "vectors.";
 constexpr const char* kPeriod = "period_days";  // in FitReport::chosen
-
-/// The words between `separator`s.
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> words;
-  for (size_t from = 0; from < text.size();) {
-    const size_t to = std::min(text.find(separator, from), text.size());
-    if (to > from) words.push_back(text.substr(from, to - from));
-    from = to + 1;
-  }
-  return words;
-}
-
-[[noreturn]] void throw_bad_widths(const std::string& text) {
-  throw UsageError("fusion.hidden = '" + text + "' is no list of widths", "write it as 64-32, or none");
-}
-
-std::vector<int64_t> parse_widths(const std::string& text) {
-  std::vector<int64_t> widths;
-  if (text == "none") return widths;
-  if (text.empty() || text.ends_with('-')) throw_bad_widths(text);
-  for (const std::string& word : split(text, '-')) {
-    const bool digits = word.size() <= 4 && std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
-    if (!digits || std::stoi(word) < 1) throw_bad_widths(text);
-    widths.push_back(std::stoi(word));
-  }
-  return widths;
-}
-
-dense::Activation parse_activation(const std::string& text) {
-  if (text == "sigmoid") return dense::Activation::sigmoid;
-  if (text == "tanh") return dense::Activation::tanh;
-  if (text == "gelu") return dense::Activation::gelu;
-  return dense::Activation::relu;
-}
 
 /// Columns after the habits are scores of any size: s becomes asinh(s / scale).
 struct Standard {
@@ -251,7 +218,7 @@ class Fusion final : public Recommender {
     }
     set_size(data.n_users, data.catalog.n_items);
     const std::vector<std::string> names = member_names();
-    std::vector<int64_t> hidden = parse_widths(hidden_);
+    std::vector<int64_t> hidden = parse_widths("fusion.hidden", hidden_, true);
     Standard standard;
     FusionExamples examples = past_examples(context, data, history, names, options, standard);
     const bool learns = !examples.bought.empty();
@@ -333,7 +300,8 @@ class Fusion final : public Recommender {
   void restore(Context& context, const Tensors& tensors) override {
     const std::vector<std::string> names = member_names();
     // Without a past to learn from there are no hidden layers.
-    const std::vector<int64_t> hidden = tensors.has("layer_0") ? parse_widths(hidden_) : std::vector<int64_t>();
+    const std::vector<int64_t> hidden =
+        tensors.has("layer_0") ? parse_widths("fusion.hidden", hidden_, true) : std::vector<int64_t>();
     const auto n_members = std::ssize(names), width = static_cast<int64_t>(kPairFeatures) + n_members;
     auto stage = std::make_shared<Stage>(
         Stage{.net = make_net(context, width, hidden, parse_activation(activation_), false),
@@ -378,7 +346,7 @@ class Fusion final : public Recommender {
   static std::string prefix_of(std::string_view member) { return "members." + std::string(member) + "."; }
 
   std::vector<std::string> member_names() const {
-    std::vector<std::string> names = split(members_ == "none" ? "" : members_, '+');
+    std::vector<std::string> names = split_words(members_ == "none" ? "" : members_, '+');
     const std::vector<std::string> all = model_names();
     for (size_t m = 0; m < names.size(); ++m) {
       if (names[m] == name() || std::ranges::find(names.begin(), names.begin() + static_cast<int64_t>(m), names[m]) !=
