@@ -13,6 +13,7 @@ std::unique_ptr<Recommender> make_ease();
 std::unique_ptr<Recommender> make_factorization();
 std::unique_ptr<Recommender> make_fusion();
 std::unique_ptr<Recommender> make_item_knn();
+std::unique_ptr<Recommender> make_lightgcn();
 std::unique_ptr<Recommender> make_personal();
 std::unique_ptr<Recommender> make_sasrec();
 std::unique_ptr<Recommender> make_user_knn();
@@ -28,6 +29,7 @@ constexpr Entry kModels[] = {
     {"factorization", make_factorization},  //
     {"additive", make_additive},            //
     {"sasrec", make_sasrec},                //
+    {"lightgcn", make_lightgcn},            //
     {"ease", make_ease},                    //
     {"personal", make_personal},            //
     {"item-knn", make_item_knn},            //
