@@ -9,6 +9,7 @@ namespace sheaf {
 
 // Each in its own file.
 std::unique_ptr<Recommender> make_additive();
+std::unique_ptr<Recommender> make_autoencoder();
 std::unique_ptr<Recommender> make_ease();
 std::unique_ptr<Recommender> make_factorization();
 std::unique_ptr<Recommender> make_fusion();
@@ -30,6 +31,7 @@ constexpr Entry kModels[] = {
     {"additive", make_additive},            //
     {"sasrec", make_sasrec},                //
     {"lightgcn", make_lightgcn},            //
+    {"autoencoder", make_autoencoder},      //
     {"ease", make_ease},                    //
     {"personal", make_personal},            //
     {"item-knn", make_item_knn},            //
