@@ -17,6 +17,7 @@
 #include "engine/evaluate/ranking_eval.hpp"
 #include "engine/models/members.hpp"
 #include "engine/models/registry.hpp"
+#include "engine/models/widths.hpp"
 #include "engine/scoring/blend_scorer.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"

@@ -4,11 +4,11 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <cstddef>
 #include <memory>
 
 #include "engine/models/choose.hpp"
+#include "engine/models/purchase_weights.hpp"
 #include "engine/scoring/item_scorer.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/memory.hpp"
@@ -44,7 +44,7 @@ class Ease final : public Recommender {
       throw DataError("there are no training purchases", "check the cleaning report and the split of the import");
     }
     set_size(data.n_users, data.catalog.n_items);
-    weights_ = weights_of(purchases);
+    weights_ = purchase_weights(purchases, weight_);
     check_memory(context);
     const Buffer<float> gram = gram_matrix(context);
     Buffer<float> kept;
@@ -77,13 +77,6 @@ class Ease final : public Recommender {
   }
 
  private:
-  HostCsr weights_of(const Purchases& purchases) const {
-    if (weight_ == "recency") return purchases.train;
-    HostCsr weights = purchases.train_counts;
-    for (float& w : weights.values) w = weight_ == "log" ? std::log1p(w) : 1.0f;
-    return weights;
-  }
-
   /// Before minutes of work: four matrices over the items are there at once.
   void check_memory(Context& context) const {
     const std::string what = fmt::format("the matrices of the model ease over {} items need", n_items());

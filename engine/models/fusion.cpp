@@ -20,6 +20,7 @@
 #include "engine/models/members.hpp"
 #include "engine/models/pair_model.hpp"
 #include "engine/models/registry.hpp"
+#include "engine/models/widths.hpp"
 #include "engine/scoring/product_scorer.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/parallel.hpp"
@@ -32,29 +33,6 @@ constexpr double kLongestPeriod = 28.0;
 constexpr float kMostDeviations = 8.0f;
 constexpr const char* kVectorsPrefix = "vectors.";
 constexpr const char* kPeriod = "period_days";  // in FitReport::chosen
-
-[[noreturn]] void throw_bad_widths(const std::string& text) {
-  throw UsageError("fusion.hidden = '" + text + "' is no list of widths", "write it as 64-32, or none");
-}
-
-std::vector<int64_t> parse_widths(const std::string& text) {
-  std::vector<int64_t> widths;
-  if (text == "none") return widths;
-  if (text.empty() || text.ends_with('-')) throw_bad_widths(text);
-  for (const std::string& word : split_words(text, '-')) {
-    const bool digits = word.size() <= 4 && std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
-    if (!digits || std::stoi(word) < 1) throw_bad_widths(text);
-    widths.push_back(std::stoi(word));
-  }
-  return widths;
-}
-
-dense::Activation parse_activation(const std::string& text) {
-  if (text == "sigmoid") return dense::Activation::sigmoid;
-  if (text == "tanh") return dense::Activation::tanh;
-  if (text == "gelu") return dense::Activation::gelu;
-  return dense::Activation::relu;
-}
 
 /// Columns after the habits are scores of any size: s becomes asinh(s / scale).
 struct Standard {
@@ -240,7 +218,7 @@ class Fusion final : public Recommender {
     }
     set_size(data.n_users, data.catalog.n_items);
     const std::vector<std::string> names = member_names("fusion.members", members_, name());
-    std::vector<int64_t> hidden = parse_widths(hidden_);
+    std::vector<int64_t> hidden = parse_widths("fusion.hidden", hidden_, true);
     Standard standard;
     FusionExamples examples = past_examples(context, data, history, names, options, standard);
     const bool learns = !examples.bought.empty();
@@ -312,7 +290,8 @@ class Fusion final : public Recommender {
   void restore(Context& context, const Tensors& tensors) override {
     const std::vector<std::string> names = member_names("fusion.members", members_, name());
     // Without a past to learn from there are no hidden layers.
-    const std::vector<int64_t> hidden = tensors.has("layer_0") ? parse_widths(hidden_) : std::vector<int64_t>();
+    const std::vector<int64_t> hidden =
+        tensors.has("layer_0") ? parse_widths("fusion.hidden", hidden_, true) : std::vector<int64_t>();
     const auto n_members = std::ssize(names), width = static_cast<int64_t>(kPairFeatures) + n_members;
     auto stage = std::make_shared<Stage>(
         Stage{.net = make_net(context, width, hidden, parse_activation(activation_), false),

@@ -5,19 +5,10 @@
 
 #include "engine/data/nearest.hpp"
 #include "engine/models/registry.hpp"
+#include "engine/models/widths.hpp"
 #include "kernels/core/error.hpp"
 
 namespace sheaf {
-
-std::vector<std::string> split_words(const std::string& text, char separator) {
-  std::vector<std::string> words;
-  for (size_t from = 0; from < text.size();) {
-    const size_t to = std::min(text.find(separator, from), text.size());
-    if (to > from) words.push_back(text.substr(from, to - from));
-    from = to + 1;
-  }
-  return words;
-}
 
 std::vector<std::string> member_names(const std::string& setting, const std::string& text, std::string_view self) {
   const std::vector<std::string> names = split_words(text == "none" ? "" : text, '+'), all = model_names();

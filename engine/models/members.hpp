@@ -9,9 +9,6 @@
 
 namespace sheaf {
 
-/// The words between `separator`s; empty ones are left out.
-std::vector<std::string> split_words(const std::string& text, char separator);
-
 /// The models in a text such as "user-knn+ease"; "none" is none. UsageError, with `setting` and the nearest name, for
 /// one that is not registered, for `self`, and for one that is named twice.
 std::vector<std::string> member_names(const std::string& setting, const std::string& text, std::string_view self);

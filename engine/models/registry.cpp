@@ -11,10 +11,12 @@ namespace sheaf {
 std::unique_ptr<Recommender> make_additive();
 std::unique_ptr<Recommender> make_blend();
 std::unique_ptr<Recommender> make_als();
+std::unique_ptr<Recommender> make_autoencoder();
 std::unique_ptr<Recommender> make_ease();
 std::unique_ptr<Recommender> make_factorization();
 std::unique_ptr<Recommender> make_fusion();
 std::unique_ptr<Recommender> make_item_knn();
+std::unique_ptr<Recommender> make_lightgcn();
 std::unique_ptr<Recommender> make_personal();
 std::unique_ptr<Recommender> make_sasrec();
 std::unique_ptr<Recommender> make_svd();
@@ -31,6 +33,8 @@ constexpr Entry kModels[] = {
     {"factorization", make_factorization},  //
     {"additive", make_additive},            //
     {"sasrec", make_sasrec},                //
+    {"lightgcn", make_lightgcn},            //
+    {"autoencoder", make_autoencoder},      //
     {"ease", make_ease},                    //
     {"als", make_als},                      //
     {"svd", make_svd},                      //

@@ -40,7 +40,9 @@ SettingValues quick_settings() {
           {"als.dim", int64_t{8}},
           {"als.sweeps", int64_t{3}},
           {"als.l2", 3.0},
-          {"svd.dim", int64_t{4}}};
+          {"svd.dim", int64_t{4}},
+          {"autoencoder.hidden", std::string("8")},
+          {"autoencoder.batch", int64_t{20}}};
 }
 
 std::unique_ptr<Recommender> quick_model(std::string_view name) {

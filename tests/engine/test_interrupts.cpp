@@ -102,6 +102,10 @@ TEST_F(InterruptsTest, EveryModelWithEveryLoss) {
   expect_fit_looks("additive", "bce", batches);
   expect_fit_looks("sasrec", "softmax", kUsers / 32);
   expect_fit_looks("sasrec", "sampled_softmax", kUsers / 32);
+  expect_fit_looks("lightgcn", "softmax", kUsers / 16 + kItems / 256);
+  expect_fit_looks("lightgcn", "bpr", batches);
+  expect_fit_looks("autoencoder", "softmax", kUsers / 128);
+  expect_fit_looks("autoencoder", "bce", kUsers / 128);
   expect_fit_looks("ease", "", 7 * (kItems / 128));                         // tries, panels of the inverse
   expect_fit_looks("personal", "", 8 * purchases_.train_baskets.n_rows());  // tries, baskets
   expect_fit_looks("item-knn", "", 4);                                      // tries
@@ -125,7 +129,10 @@ TEST_F(InterruptsTest, TheLongStepsOfModels) {
 TEST_F(InterruptsTest, ListsOfAllUsers) {
   for (const std::string& name : model_names()) {
     const auto model = make_recommender(name);
-    SettingValues settings{{"model.dim", kDim}, {"model.epochs", int64_t{1}}, {"sasrec.max_length", int64_t{16}}};
+    SettingValues settings{{"model.dim", kDim},
+                           {"model.epochs", int64_t{1}},
+                           {"sasrec.max_length", int64_t{16}},
+                           {"autoencoder.hidden", std::string("16")}};
     if (name == "additive") settings["model.loss"] = std::string("bpr");
     apply_settings(model->settings(), settings);
     model->fit(context_, {kUsers, catalog_, purchases_}, {});

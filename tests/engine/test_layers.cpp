@@ -15,6 +15,7 @@
 #include "engine/layers/embedding_bag.hpp"
 #include "engine/layers/linear.hpp"
 #include "engine/layers/pair_scores.hpp"
+#include "engine/layers/propagation.hpp"
 #include "engine/layers/residual_norm.hpp"
 #include "engine/layers/sequential.hpp"
 #include "engine/train/pair_step.hpp"
@@ -24,71 +25,19 @@
 #include "kernels/sample/batch.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"
+#include "tests/engine/gradient_check.hpp"
 #include "tests/reference/attention.hpp"
 #include "tests/reference/layers.hpp"
 
 namespace sheaf {
 namespace {
 
-using Numbers = std::vector<double>;
-using Named = std::map<std::string, Numbers>;
-
-/// What a run gave: the outputs and, by name, the gradients of sum(d_out * out).
-struct Outcome {
-  Numbers out;
-  Named gradients;
-};
-
-/// Something with named inputs that can be run forward and backward on the device.
-struct Case {
-  Named inputs;  // floats, held as doubles
-  std::function<Outcome(const Numbers& d_out)> run;
-  std::function<Numbers(const Named&)> definition;
-  double tolerance =
-      2e-5;  // of values and gradients, relative to the largest of them: float through some dozen roundings
-};
-
-/// Values by the definition; gradients of every input that the run returns by central differences of it.
-void check(const Case& what) {
-  const Numbers expected = what.definition(what.inputs);
-  Numbers d_out = test::to_double(test::random_floats(std::ssize(expected), 77, -1.0f, 1.0f));
-  if (expected.size() == 1) d_out = {1.0};  // a loss
-  const Outcome got = what.run(d_out);
-  ASSERT_EQ(got.out.size(), expected.size());
-  const auto largest_of = [](const Numbers& x) {
-    double largest = 0;
-    for (const double v : x) largest = std::max(largest, std::abs(v));
-    return largest;
-  };
-  const double out_scale = std::max(1.0, largest_of(expected));
-  for (size_t i = 0; i < expected.size(); ++i) {
-    ASSERT_NEAR(got.out[i], expected[i], what.tolerance * out_scale) << "output " << i;
-  }
-  const auto scalar = [&](const Named& at) {
-    const Numbers out = what.definition(at);
-    double sum = 0;
-    for (size_t i = 0; i < out.size(); ++i) sum += d_out[i] * out[i];
-    return sum;
-  };
-  ASSERT_FALSE(got.gradients.empty());
-  for (const auto& [name, gradient] : got.gradients) {
-    ASSERT_EQ(gradient.size(), what.inputs.at(name).size()) << name;
-    Numbers differences;
-    const auto f = [&, key = name](const Numbers& values) {
-      Named moved = what.inputs;
-      moved[key] = values;
-      return scalar(moved);
-    };
-    for (size_t i = 0; i < gradient.size(); ++i) {
-      differences.push_back(test::central_difference(f, what.inputs.at(name), i, 1e-5));
-    }
-    const double scale = std::max(0.05, largest_of(differences));
-    EXPECT_GT(largest_of(differences), 1e-3) << name << " changes nothing: the case tests nothing";
-    for (size_t i = 0; i < gradient.size(); ++i) {
-      ASSERT_NEAR(gradient[i], differences[i], what.tolerance * scale) << name << ", element " << i;
-    }
-  }
-}
+using test::Case;
+using test::check;
+using test::Named;
+using test::Numbers;
+using test::Outcome;
+using test::sums_of;
 
 // --- definitions -----------------------------------------------------------------------------------------------------
 
@@ -112,20 +61,6 @@ Numbers attention_of(const Numbers& qkv, int64_t dim, int64_t heads, const std::
 
 ref::Dropout dropped_at(const DropoutDraw& dropout, int64_t place) {
   return {dropout.rate, dropout.key(Purpose::dropout), place << 36};
-}
-
-Numbers sums_of(const HostCsr& bags, const Numbers& rows, int64_t dim) {
-  Numbers out(static_cast<size_t>(bags.n_rows() * dim), 0.0);
-  for (int64_t n = 0; n < bags.n_rows(); ++n) {
-    for (int64_t e = bags.row_offsets[static_cast<size_t>(n)]; e < bags.row_offsets[static_cast<size_t>(n) + 1]; ++e) {
-      const double weight = bags.values.empty() ? 1.0 : static_cast<double>(bags.values[static_cast<size_t>(e)]);
-      const auto row = static_cast<size_t>(bags.columns[static_cast<size_t>(e)]);
-      for (int64_t c = 0; c < dim; ++c) {
-        out[static_cast<size_t>(n * dim + c)] += weight * rows[row * static_cast<size_t>(dim) + static_cast<size_t>(c)];
-      }
-    }
-  }
-  return out;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -397,6 +332,93 @@ TEST_P(LayerTest, BagsOfFewRows) {
   EmbeddingBag(context(), none, true)
       .backward(context(), d.matrix(kBags, kDim).row_block(0, 1), d_x.matrix(kRows, kDim));
   EXPECT_EQ(d_x.to_host(), std::vector<float>(kRows * kDim, 0.0f));
+}
+
+/// Five nodes with weighted edges; the last has none.
+HostCsr small_graph() {
+  return test::sparse({{0, 2, 0, 1, 0}, {2, 0.5f, 3, 0, 0}, {0, 3, 0, 0.25f, 0}, {1, 0, 0.25f, 0, 0}, {0, 0, 0, 0, 0}});
+}
+
+/// D^-1/2 A D^-1/2 x.
+Numbers normalised_step(const HostCsr& graph, const Numbers& x, int64_t dim) {
+  Numbers degree;
+  for (int64_t r = 0; r < graph.n_rows(); ++r) {
+    double sum = 0;
+    for (int64_t c = graph.row_offsets[static_cast<size_t>(r)]; c < graph.row_offsets[static_cast<size_t>(r) + 1];
+         ++c) {
+      sum += static_cast<double>(graph.values[static_cast<size_t>(c)]);
+    }
+    degree.push_back(sum);
+  }
+  Numbers scaled = x;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double d = degree[i / static_cast<size_t>(dim)];
+    scaled[i] = d > 0 ? x[i] / std::sqrt(d) : 0.0;
+  }
+  Numbers out = sums_of(graph, scaled, dim);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const double d = degree[i / static_cast<size_t>(dim)];
+    out[i] = d > 0 ? out[i] / std::sqrt(d) : 0.0;
+  }
+  return out;
+}
+
+TEST_P(LayerTest, PropagationOverAGraph) {
+  const auto graph = std::make_shared<NormalisedGraph>(context(), small_graph());
+  for (const int64_t steps : {0, 1, 2, 3}) {
+    SCOPED_TRACE(steps);
+    const auto mean_of = [&](const Named& v, const std::function<Numbers(const Numbers&, int64_t)>& layer) {
+      Numbers now = v.at("x"), mean = now;
+      for (int64_t s = 0; s < steps; ++s) {
+        now = layer(normalised_step(small_graph(), now, 3), s);
+        for (size_t i = 0; i < mean.size(); ++i) mean[i] += now[i];
+      }
+      for (double& m : mean) m /= static_cast<double>(steps + 1);
+      return mean;
+    };
+    LightPropagation light(graph, steps);
+    check_layer(light, 5, 3,
+                [&](const Named& v) { return mean_of(v, [](const Numbers& reached, int64_t) { return reached; }); });
+    ConvolvedPropagation convolved(context(), "g.", graph, 3, steps);
+    EXPECT_EQ(convolved.parameters().size(), static_cast<size_t>(2 * steps));
+    check_layer(convolved, 5, 3, [&](const Named& v) {
+      return mean_of(v, [&](const Numbers& reached, int64_t s) {
+        const std::string name = "g." + std::to_string(s);
+        return relu(ref::linear(3, reached, v.at(name), v.at(name + "_bias")).value);
+      });
+    });
+    EXPECT_THROW(convolved.out_cols(4), UsageError);
+  }
+  EXPECT_THROW(NormalisedGraph(context(), rows_of({0}, 2)), UsageError);
+  EXPECT_THROW(NormalisedGraph(context(), test::sparse({{0, 1}, {0, 1}})), UsageError);
+  EXPECT_THROW(NormalisedGraph(context(), test::sparse({{0, 1}, {2, 0}})), UsageError);
+}
+
+TEST_P(LayerTest, SomeRowsOfAPropagationAreThoseOfAll) {
+  const NormalisedGraph graph(context(), small_graph());
+  const Buffer<float> x = on_device(floats(5 * 3));
+  Buffer<float> all(context(), 15), some(context(), 6);
+  for (const int64_t steps : {0, 1, 3}) {
+    graph.mean_of_steps(context(), x.matrix(5, 3), steps, all.matrix(5, 3));
+    graph.mean_of_steps(context(), x.matrix(5, 3), steps, some.matrix(2, 3), 1);
+    const std::vector<float> values = all.to_host();
+    EXPECT_TRUE(test::same_bits(some.to_host(), std::vector<float>(values.begin() + 3, values.begin() + 9))) << steps;
+  }
+}
+
+TEST(Propagation, GraphHasTheEdgesOfBothSides) {
+  const HostCsr bought = test::sparse({{2, 0, 1}, {0, 0, 3}});
+  const HostCsr items = test::sparse({{0, 4, 0}, {4, 0, 0}, {0, 0, 0}});
+  const HostCsr plain = user_item_graph(bought), with_items = user_item_graph(bought, items, 0.5f);
+  const HostCsr expected =
+      test::sparse({{0, 0, 2, 0, 1}, {0, 0, 0, 0, 3}, {2, 0, 0, 2, 0}, {0, 0, 2, 0, 0}, {1, 3, 0, 0, 0}});
+  EXPECT_EQ(with_items.columns, expected.columns);
+  EXPECT_EQ(with_items.values, expected.values);
+  EXPECT_EQ(with_items.row_offsets, expected.row_offsets);
+  EXPECT_EQ(plain.columns, (std::vector<int32_t>{2, 4, 4, 0, 0, 1}));
+  EXPECT_EQ(plain.values, (std::vector<float>{2, 1, 3, 2, 1, 3}));
+  EXPECT_EQ(plain.n_columns, 5);
+  EXPECT_TRUE(user_item_graph(test::pattern({{0}, {1}}, 2)).values.empty());
 }
 
 TEST_P(LayerTest, PairScores) {

@@ -272,6 +272,13 @@ TEST_P(ModelsTest, LongEpochsNameTheLossThatHasShorterOnes) {
   ASSERT_EQ(notes.size(), 1u);
   EXPECT_NE(notes[0].find("80 users with all 40 items"), std::string::npos) << notes[0];
   EXPECT_NE(notes[0].find("model.loss = sampled_softmax"), std::string::npos) << notes[0];
+  for (const auto& [name, faster] : {std::pair{"lightgcn", "bpr"}, std::pair{"autoencoder", "bce"}}) {
+    notes.clear();
+    fitted(context(), name, options);
+    ASSERT_EQ(notes.size(), 1u) << name;
+    EXPECT_NE(notes[0].find(std::string("model.loss = ") + faster), std::string::npos) << notes[0];
+  }
+  notes.resize(1);
   TrainParams params;
   note_long_epoch(options, 20000, 172888, LossKind::bpr, params);
   params.on_long_epoch(229.6);
