@@ -12,7 +12,9 @@ std::unique_ptr<Recommender> make_additive();
 std::unique_ptr<Recommender> make_ease();
 std::unique_ptr<Recommender> make_factorization();
 std::unique_ptr<Recommender> make_fusion();
+std::unique_ptr<Recommender> make_gru();
 std::unique_ptr<Recommender> make_item_knn();
+std::unique_ptr<Recommender> make_lstm();
 std::unique_ptr<Recommender> make_personal();
 std::unique_ptr<Recommender> make_sasrec();
 std::unique_ptr<Recommender> make_user_knn();
@@ -28,6 +30,8 @@ constexpr Entry kModels[] = {
     {"factorization", make_factorization},  //
     {"additive", make_additive},            //
     {"sasrec", make_sasrec},                //
+    {"gru", make_gru},                      //
+    {"lstm", make_lstm},                    //
     {"ease", make_ease},                    //
     {"personal", make_personal},            //
     {"item-knn", make_item_knn},            //
