@@ -25,21 +25,12 @@ class RecurrentModel final : public SequenceModel {
                                          : "long short-term memory over the purchases in their order";
   }
 
-  std::vector<SettingGroup> settings() override {
-    return {
-        training_.describe(),
-        {std::string(name()),
-         {{"layers", "recurrent layers, one upon the other", &layers_, 1, 64},
-          {"max_length", "newest purchases of a user that are looked at", &max_length_, 1, 16384},
-          {"user_vectors", "a vector of the user's own beside the items: what a history of max_length does not tell",
-           &user_vectors_},
-          {"dropout", "share of inputs and states set to zero in training", &dropout_, 0.0, 0.95},
-          {"horizon", "purchases of later baskets that are the targets of a basket", &horizon_, 1, 10'000},
-          {"batch", "histories of a training step", &batch_, 1, 1 << 20},
-          {"negatives", "sampled_softmax: items drawn for a training step", &negatives_, 1, 1 << 24}}}};
+ protected:
+  std::vector<Setting> network_settings() override {
+    return {{"layers", "recurrent layers, one upon the other", &layers_, 1, 64},
+            {"dropout", "share of inputs and states set to zero in training", &dropout_, 0.0, 0.95}};
   }
 
- protected:
   std::shared_ptr<SequenceNetwork> make_network(Context& context, int64_t dim, int64_t user_rows) const override {
     Layers layers;
     for (int64_t l = 0; l < layers_; ++l) {
@@ -52,7 +43,7 @@ class RecurrentModel final : public SequenceModel {
     }
     layers.push_back(std::make_unique<PreNorm>(context, dim, Layers{}));  // without branches: dropout (place 0), norm
     auto stack = std::make_unique<Sequential>(std::move(layers));
-    return std::make_shared<SequenceNetwork>(context, TokenShape{.max_length = max_length_, .user_rows = user_rows},
+    return std::make_shared<SequenceNetwork>(context, TokenShape{.max_length = max_length(), .user_rows = user_rows},
                                              dim, std::move(stack));
   }
 
@@ -66,7 +57,7 @@ class RecurrentModel final : public SequenceModel {
   static std::string layer_name(int64_t l) { return "layer." + std::to_string(l) + "."; }
 
   recurrent::Cell cell_;
-  int64_t layers_ = 1;
+  int64_t layers_ = 2;
 };
 
 }  // namespace

@@ -15,34 +15,25 @@ class SasRec final : public SequenceModel {
   std::string_view name() const override { return "sasrec"; }
   std::string_view about() const override { return "self-attention over the purchases in their order"; }
 
-  std::vector<SettingGroup> settings() override {
-    return {
-        training_.describe(),
-        {"sasrec",
-         {{"layers", "layers, each of attention and a feed-forward part", &layers_, 1, 64},
-          {"heads", "heads of the attention; a divisor of model.dim", &heads_, 1, 64},
-          {"max_length", "newest purchases of a user that are looked at", &max_length_, 1, 16384},
-          {"feed_forward", "width of the feed-forward part", &feed_forward_, 1, 65536},
-          {"user_vectors", "a vector of the user's own beside the items: what a history of max_length does not tell",
-           &user_vectors_},
-          {"dropout", "share of inputs, branches and attention set to zero in training", &dropout_, 0.0, 0.95},
-          {"horizon", "purchases of later baskets that are the targets of a basket", &horizon_, 1, 10'000},
-          {"batch", "histories of a training step", &batch_, 1, 1 << 20},
-          {"negatives", "sampled_softmax: items drawn for a training step", &negatives_, 1, 1 << 24}}}};
+ protected:
+  std::vector<Setting> network_settings() override {
+    return {{"layers", "layers, each of attention and a feed-forward part", &layers_, 1, 64},
+            {"heads", "heads of the attention; a divisor of model.dim", &heads_, 1, 64},
+            {"feed_forward", "width of the feed-forward part", &feed_forward_, 1, 65536},
+            {"dropout", "share of inputs, branches and attention set to zero in training", &dropout_, 0.0, 0.95}};
   }
 
- protected:
   std::shared_ptr<SequenceNetwork> make_network(Context& context, int64_t dim, int64_t user_rows) const override {
     const TransformerShape shape{.layers = layers_,
                                  .heads = heads_,
-                                 .max_length = max_length_,
+                                 .max_length = max_length(),
                                  .feed_forward = feed_forward_,
                                  .user_rows = user_rows};
     return std::make_shared<Transformer>(context, shape, dim);
   }
 
   void check_sizes(const Tensors& tensors, int64_t dim) const override {
-    tensors.matrix("positions", max_length_, dim);
+    tensors.matrix("positions", max_length(), dim);
     for (int64_t l = 0; l < layers_; ++l) {
       tensors.matrix("layer." + std::to_string(l) + ".inner", feed_forward_, dim);
     }

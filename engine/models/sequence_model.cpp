@@ -1,6 +1,7 @@
 #include "engine/models/sequence_model.hpp"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "engine/models/pair_model.hpp"
@@ -26,6 +27,19 @@ History newest(const History& history, int64_t n_users, int64_t length) {
 }
 
 }  // namespace
+
+std::vector<SettingGroup> SequenceModel::settings() {
+  SettingGroup own{std::string(name()), network_settings()};
+  const std::vector<Setting> shared{
+      {"max_length", "newest purchases of a user that are looked at", &max_length_, 1, 16384},
+      {"user_vectors", "a vector of the user's own beside the items: what a history of max_length does not tell",
+       &user_vectors_},
+      {"horizon", "purchases of later baskets that are the targets of a basket", &horizon_, 1, 10'000},
+      {"batch", "histories of a training step", &batch_, 1, 1 << 20},
+      {"negatives", "sampled_softmax: items drawn for a training step", &negatives_, 1, 1 << 24}};
+  own.settings.insert(own.settings.end(), shared.begin(), shared.end());
+  return {training_.describe(), own};
+}
 
 void SequenceModel::make(Context& context, int64_t dim, HostCsr item_bags) {
   tables_.emplace(context, PairForm::items, n_users(), dim, std::move(item_bags));

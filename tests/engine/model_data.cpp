@@ -28,9 +28,9 @@ SettingValues quick_settings() {
           {"sasrec.layers", int64_t{1}},     {"sasrec.max_length", int64_t{16}}, {"sasrec.feed_forward", int64_t{8}},
           {"sasrec.batch", int64_t{40}},     {"sasrec.horizon", int64_t{3}},     {"fusion.hidden", std::string("8")},
           {"fusion.windows", int64_t{1}},    {"fusion.epochs", int64_t{4}},      {"fusion.negatives", int64_t{4}},
-          {"fusion.candidates", int64_t{8}}, {"gru.max_length", int64_t{16}},    {"gru.batch", int64_t{40}},
-          {"gru.horizon", int64_t{3}},       {"lstm.max_length", int64_t{16}},   {"lstm.batch", int64_t{40}},
-          {"lstm.horizon", int64_t{3}}};
+          {"fusion.candidates", int64_t{8}}, {"gru.layers", int64_t{1}},         {"gru.max_length", int64_t{16}},
+          {"gru.batch", int64_t{40}},        {"gru.horizon", int64_t{3}},        {"lstm.layers", int64_t{1}},
+          {"lstm.max_length", int64_t{16}},  {"lstm.batch", int64_t{40}},        {"lstm.horizon", int64_t{3}}};
 }
 
 std::unique_ptr<Recommender> quick_model(std::string_view name) {
