@@ -133,7 +133,7 @@ FAULTS = [
     ("engine/layers/recurrent_layer.cpp", "if (!gru) std::fill_n(bias.begin(), dim, -kSlow);", ""),
     ("engine/layers/recurrent_layer.cpp", "bias.begin() + kSlowGate * dim", "bias.begin() + 0 * kSlowGate * dim"),
     ("engine/layers/sequence_network.cpp", "if (!known) shape.user_rows = 0;", "if (!known) shape.user_rows += 0;"),
-    ("engine/models/recurrent.cpp", ", .user_rows = user_rows}", "}"),
+    ("engine/models/recurrent.cpp", ".user_rows = user_rows}", ".user_rows = 0 * user_rows}"),
     ("engine/models/sequence_step.cpp", "for (int64_t t = begin; t < until && t + 1 < end; ++t) {", "for (int64_t t = begin; t + 1 < until; ++t) {"),
     ("engine/models/sequence_model.cpp", "const int64_t begin = end - std::min(length, history.length(u));", "const int64_t begin = end - history.length(u);"),
     # host

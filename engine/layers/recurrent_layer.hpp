@@ -9,8 +9,8 @@
 namespace sheaf {
 
 /// What Gru and Lstm share. Both begin as a slowly fading mean of their inputs: the candidate is tanh of the input
-/// itself (its first columns where dim and n_in differ), its recurrent weights are 0, and each step keeps sigma(4) = 98 %
-/// of the state before and takes the rest from the candidate. The gates' weights are normal.
+/// itself (its first columns where dim and n_in differ), its recurrent weights are 0, and each step keeps sigma(4) =
+/// 98 % of the state before and takes the rest from the candidate. The gates' weights are normal.
 class RecurrentLayer : public Layer {
  public:
   int64_t out_cols(int64_t cols) const override;

@@ -57,7 +57,7 @@ class RecurrentModel final : public SequenceModel {
   static std::string layer_name(int64_t l) { return "layer." + std::to_string(l) + "."; }
 
   recurrent::Cell cell_;
-  int64_t layers_ = 2;
+  int64_t layers_ = 1;
 };
 
 }  // namespace

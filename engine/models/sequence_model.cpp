@@ -48,7 +48,7 @@ void SequenceModel::make(Context& context, int64_t dim, HostCsr item_bags) {
 
 FitReport SequenceModel::fit(Context& context, const TrainData& data, const FitOptions& options) {
   const LossKind loss = parse_loss(training_.loss, {LossKind::softmax, LossKind::sampled_softmax}, name());
-  TrainParams params = train_params(training_, loss, usual_learning_rate_, 1);
+  TrainParams params = train_params(training_, loss, 0.001, 1);
   params.seed = options.seed;
   params.mask_seen = options.mask_seen;
   params.validation_k = options.validation_k;

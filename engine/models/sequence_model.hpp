@@ -37,8 +37,7 @@ class SequenceModel : public Recommender {
 
   int64_t max_length() const { return max_length_; }
 
-  double dropout_ = 0.2;                // how it is used depends on the network, and so its description
-  double usual_learning_rate_ = 0.001;  // where model.learning_rate is 0
+  double dropout_ = 0.2;  // how it is used depends on the network, and so its description
 
  private:
   void make(Context& context, int64_t dim, HostCsr item_bags);

@@ -28,32 +28,33 @@ LossKind parse_loss(const std::string& text, const std::vector<LossKind>& allowe
 }
 
 SettingGroup TrainSettings::describe() {
-  return {"model",
-          {{"dim", "width of the learned vectors", &dim, 1, 4096},
-           {"loss",
-            "softmax over the whole catalog (not additive), pairwise ranking, binary cross-entropy (factorization and "
-            "additive), or softmax over a sample of the catalog (sasrec, gru and lstm)",
-            &loss,
-            {"softmax", "bpr", "bce", "sampled_softmax"}},
-           {"epochs", "passes over the training purchases, at most", &epochs, 1, 1'000'000},
-           {"learning_rate",
-            "step size of Adam; 0 takes the usual one, 0.02 for softmax, 0.003 for bpr and bce, 0.001 for sasrec, "
-            "0.002 for gru and lstm",
-            &learning_rate, 0.0, 10.0},
-           {"weight_decay", "decoupled decay of the weights (AdamW)", &weight_decay, 0.0, 10.0},
-           {"validate_every",
-            "epochs between two looks at the validation period; 0 takes the usual, 1 for networks over histories "
-            "(sasrec, gru, lstm) and 5 for others",
-            &validate_every, 0, 1'000'000},
-           {"patience", "validations without a better NDCG before training stops; 0 never stops early", &patience, 0,
-            1'000'000},
-           {"item_features", "learn from the items' categorical fields as well", &item_features},
-           {"batch", "bpr, bce: purchases of a training step", &batch, 1, 1 << 24},
-           {"negatives", "bpr, bce: items drawn against each purchase", &negatives, 1, 1024},
-           {"dropout", "bpr, bce: share of inputs set to zero in training", &dropout, 0.0, 0.95},
-           {"weight_power", "bpr, bce: a purchase counts weight^this; 0: all alike", &weight_power, 0.0, 4.0},
-           {"negative_sampling", "bpr, bce: how negatives are drawn", &negative_sampling, {"uniform", "popularity"}},
-           {"positive_weight", "bce: weight of a purchase against a negative", &positive_weight, 1e-6, 1e6}}};
+  return {
+      "model",
+      {{"dim", "width of the learned vectors", &dim, 1, 4096},
+       {"loss",
+        "softmax over the whole catalog (not additive), pairwise ranking, binary cross-entropy (factorization and "
+        "additive), or softmax over a sample of the catalog (sasrec, gru and lstm)",
+        &loss,
+        {"softmax", "bpr", "bce", "sampled_softmax"}},
+       {"epochs", "passes over the training purchases, at most", &epochs, 1, 1'000'000},
+       {"learning_rate",
+        "step size of Adam; 0 takes the usual one, 0.02 for softmax, 0.003 for bpr and bce, 0.001 for networks over "
+        "histories (sasrec, gru, lstm)",
+        &learning_rate, 0.0, 10.0},
+       {"weight_decay", "decoupled decay of the weights (AdamW)", &weight_decay, 0.0, 10.0},
+       {"validate_every",
+        "epochs between two looks at the validation period; 0 takes the usual, 1 for networks over histories "
+        "(sasrec, gru, lstm) and 5 for others",
+        &validate_every, 0, 1'000'000},
+       {"patience", "validations without a better NDCG before training stops; 0 never stops early", &patience, 0,
+        1'000'000},
+       {"item_features", "learn from the items' categorical fields as well", &item_features},
+       {"batch", "bpr, bce: purchases of a training step", &batch, 1, 1 << 24},
+       {"negatives", "bpr, bce: items drawn against each purchase", &negatives, 1, 1024},
+       {"dropout", "bpr, bce: share of inputs set to zero in training", &dropout, 0.0, 0.95},
+       {"weight_power", "bpr, bce: a purchase counts weight^this; 0: all alike", &weight_power, 0.0, 4.0},
+       {"negative_sampling", "bpr, bce: how negatives are drawn", &negative_sampling, {"uniform", "popularity"}},
+       {"positive_weight", "bce: weight of a purchase against a negative", &positive_weight, 1e-6, 1e6}}};
 }
 
 TrainParams train_params(const TrainSettings& s, LossKind loss, double usual_learning_rate,

@@ -1,8 +1,8 @@
 #pragma once
 /// One recurrent layer over packed sequences, forward and backward. x holds W a + b for the inputs a of all rows, which
 /// dense/linear computes at once; this op adds what comes from the row before. For sequence s with rows [offsets[s],
-/// offsets[s + 1]), in their order, from h = 0 and c = 0, with u = U h of the row before, * by element, and sigma(v) = 1
-/// / (1 + e^-v):
+/// offsets[s + 1]), in their order, from h = 0 and c = 0, with u = U h of the row before, * by element, and
+/// sigma(v) = 1 / (1 + e^-v):
 ///
 ///   gru (Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014):
 ///     r = sigma(x_r + u_r);   z = sigma(x_z + u_z);   q = u_n + b;   n = tanh(x_n + r * q)
@@ -11,7 +11,7 @@
 ///     i = sigma(x_i + u_i);   f = sigma(x_f + u_f);   g = tanh(x_g + u_g);   o = sigma(x_o + u_o)
 ///     c = f * (c of the row before) + i * g;   h = o * tanh(c)
 ///
-/// The gates stand beside each other in the columns of x and below each other in U, in the order r, z, n and i, f, g, o.
+/// The gates stand beside each other in the columns of x and below each other in U, in the order r, z, n or i, f, g, o.
 /// The reset gate is multiplied with the product U_n h + b, as cuDNN has it, and not with h: all of U h is one product.
 ///
 /// Gradients of sum(d_out * out) by backpropagation through time (Werbos, 1990), with D the gradient of u:
