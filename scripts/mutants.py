@@ -135,7 +135,7 @@ FAULTS = [
     ("engine/layers/sequence_network.cpp", "if (!known) shape.user_rows = 0;", "if (!known) shape.user_rows += 0;"),
     ("engine/models/recurrent.cpp", ".user_rows = user_rows}", ".user_rows = 0 * user_rows}"),
     ("engine/models/sequence_step.cpp", "for (int64_t t = begin; t < until && t + 1 < end; ++t) {", "for (int64_t t = begin; t + 1 < until; ++t) {"),
-    ("engine/models/sequence_model.cpp", "const int64_t begin = end - std::min(length, history.length(u));", "const int64_t begin = end - history.length(u);"),
+    ("engine/models/sequence_model.cpp", "end - std::min(length, history.length(u))", "end - history.length(u) + 0 * length"),
     # host
     ("host/app/dataset.cpp", "split == data::kValidation || (test_too && split == data::kTest)", "split == data::kValidation || (test_too || split == data::kTest)"),
     ("host/app/training.cpp", "session.model().calibration = calibration;", "session.model().calibration = {calibration.slope + 1.0, calibration.offset};"),
