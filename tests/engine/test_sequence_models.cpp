@@ -168,7 +168,7 @@ TEST_P(SequenceModelTest, OnlyTheNewestPurchasesCount) {
   }
 }
 
-// What a history of max_length does not tell is in the user's own vector; strangers have none.
+// What a history of max_length does not tell is in the user's own vector.
 TEST_P(SequenceModelTest, UsersOfTheSamePurchasesDifferByTheirVectors) {
   const History history = history_of({{{1}, {2}, {3}}, {{4}, {2}, {3}}, {{1}, {2}, {3}}});
   for (const std::string name : kSequenceModels) {
