@@ -38,9 +38,9 @@ std::vector<Benchmark> choose(const Options& options) {
   Suite suite(options.suite == "quick"  ? SuiteSize::quick
               : options.suite == "full" ? SuiteSize::full
                                         : SuiteSize::large);
-  for (const auto add :
-       {add_core, add_embedding, add_tables, add_dense, add_layers, add_score_rows, add_attention, add_loss, add_optim,
-        add_sample, add_association, add_sparse, add_metrics, add_genetic, add_joint, add_search}) {
+  for (const auto add : {add_core, add_embedding, add_tables, add_dense, add_layers, add_score_rows, add_attention,
+                         add_recurrent, add_loss, add_optim, add_sample, add_association, add_sparse, add_metrics,
+                         add_genetic, add_joint, add_search}) {
     add(suite);
   }
   std::vector<Benchmark> chosen;

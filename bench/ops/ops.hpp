@@ -12,6 +12,7 @@ void add_dense(Suite& suite);
 void add_layers(Suite& suite);
 void add_score_rows(Suite& suite);
 void add_attention(Suite& suite);
+void add_recurrent(Suite& suite);
 void add_loss(Suite& suite);
 void add_optim(Suite& suite);
 void add_sample(Suite& suite);

@@ -1,20 +1,11 @@
 #pragma once
-/// Causal self-attention over what a user bought, oldest first (Kang and McAuley, "Self-attentive sequential
-/// recommendation", 2018), composed of engine/layers. For a history of items i_0, i_1, .. of which at most max_length
-/// are looked at:
-///
-///   x_t = e_{i_t} + p_t + v_u     p: position table; v: user table, if there is one
-///   h   = PreNorm(x) of the branches self-attention, feed-forward, self-attention, ..
-///   h_t                           the state after t: what the user wants next has a large h_t . e_i + b_i
+/// Causal self-attention over what a user bought (Kang and McAuley, "Self-attentive sequential recommendation", 2018),
+/// composed of engine/layers: a network of purchases with positions, whose stack is the PreNorm of the branches
+/// self-attention, feed-forward, self-attention, ..
 
 #include <cstdint>
-#include <optional>
-#include <span>
-#include <vector>
 
-#include "engine/data/catalog.hpp"
-#include "engine/layers/embedding_bag.hpp"
-#include "engine/layers/residual_norm.hpp"
+#include "engine/layers/sequence_network.hpp"
 
 namespace sheaf {
 
@@ -23,63 +14,21 @@ struct TransformerShape {
   int64_t heads = 2;           // dim is a multiple of it
   int64_t max_length = 128;    // purchases looked at
   int64_t feed_forward = 256;  // width of the inner layer
-  int64_t user_rows = 0;       // of the user table (Wu et al., "SSE-PT", 2020): all users, or 0 for none
+  int64_t user_rows = 0;       // of the user table: all users, or 0 for none
 
-  /// Rows of the table that tokens are summed from: items, positions, users.
-  int64_t table_rows(int64_t n_items) const { return n_items + max_length + user_rows; }
+  TokenShape tokens() const { return {.max_length = max_length, .positions = true, .user_rows = user_rows}; }
 };
 
-/// Packed histories on the device, each at most max_length long.
-struct Sequences {
-  /// `items` of all sequences in a row, cut at `offsets`; `users` [n_sequences] is read if there is a user table.
-  Sequences(Context& context, const TransformerShape& shape, const std::vector<int64_t>& offsets,
-            std::span<const int32_t> items, std::span<const int32_t> users, int64_t n_items);
-  PackedSequences packed() const { return {offsets.view(), longest, order.view(), reaching.view()}; }
-
-  int64_t n_tokens = 0;
-  int64_t longest = 0;
-  HostCsr host_tokens;  // [n_tokens, table_rows]: a token's item, its place behind the items, its user behind those
-  EmbeddingBag tokens;
-  Buffer<int64_t> offsets;          // [n_sequences + 1]
-  Buffer<int32_t> order, reaching;  // of attention::Shape
-};
-
-class Transformer {
+class Transformer final : public SequenceNetwork {
  public:
-  /// UsageError for a shape that cannot be.
+  /// UsageError for a shape that cannot be. First weights have deviation 1 / sqrt(inputs), divided by sqrt(2 layers)
+  /// where a layer adds to the states; weights of norms 1, biases 0.
   Transformer(Context& context, const TransformerShape& shape, int64_t dim);
-  /// Fresh weights, drawn from (seed, Purpose::init, first_table ..): deviation 1 / sqrt(inputs), divided by sqrt(2
-  /// layers) where a layer adds to the states; weights of norms 1, biases 0; positions and users of a fifth of the
-  /// items' deviation.
-  void initialise(uint64_t seed, uint32_t first_table);
 
   const TransformerShape& shape() const { return shape_; }
-  int64_t dim() const { return dim_; }
-  /// Layer after layer, then the norms, the positions, the users.
-  std::vector<Parameter*> parameters();
-  /// The tables that tokens are summed from beside the items: positions and, if there are, users.
-  std::vector<Parameter*> tables();
-
-  /// [table_rows, dim]: the items' vectors, then the positions, then the users.
-  void input_table(Context& context, const Buffer<float>& item_vectors, MatrixView<float> table) const;
-
-  /// States [n_tokens, dim] of all tokens. The pass has the sequences' packed().
-  void forward(Pass& pass, const Sequences& sequences, MatrixView<const float> table, MatrixView<float> states) const;
-  /// From d_states [n_tokens, dim] to d_embedded [n_tokens, dim], the gradient of x, and the gradients of all
-  /// parameters but positions and users, which are the caller's: they are part of the table.
-  void backward(Pass& pass, MatrixView<float> d_states, MatrixView<float> d_embedded);
-
-  /// [n_users, dim]: the state of each user's last purchase, 0 for users without any. No history is longer than
-  /// max_length. Without `known` they are people of whom the user table holds nothing: their own vector is 0.
-  Buffer<float> last_states(Context& context, const History& history, const Buffer<float>& item_vectors,
-                            bool known = true) const;
 
  private:
   TransformerShape shape_;
-  int64_t dim_;
-  PreNorm stack_;
-  Parameter positions_;
-  std::optional<Parameter> users_;
 };
 
 }  // namespace sheaf

@@ -15,8 +15,10 @@ std::unique_ptr<Recommender> make_autoencoder();
 std::unique_ptr<Recommender> make_ease();
 std::unique_ptr<Recommender> make_factorization();
 std::unique_ptr<Recommender> make_fusion();
+std::unique_ptr<Recommender> make_gru();
 std::unique_ptr<Recommender> make_item_knn();
 std::unique_ptr<Recommender> make_lightgcn();
+std::unique_ptr<Recommender> make_lstm();
 std::unique_ptr<Recommender> make_personal();
 std::unique_ptr<Recommender> make_sasrec();
 std::unique_ptr<Recommender> make_svd();
@@ -35,6 +37,8 @@ constexpr Entry kModels[] = {
     {"sasrec", make_sasrec},                //
     {"lightgcn", make_lightgcn},            //
     {"autoencoder", make_autoencoder},      //
+    {"gru", make_gru},                      //
+    {"lstm", make_lstm},                    //
     {"ease", make_ease},                    //
     {"als", make_als},                      //
     {"svd", make_svd},                      //

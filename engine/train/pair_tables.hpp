@@ -4,7 +4,7 @@
 ///   e_i = sum over the rows in item i's bag (itself, and each categorical value when item features are on)
 ///   dot:   logit(u, i) = e_u . e_i + b_u + b_i + b          (b_i is a bag sum, too)
 ///   sum:   logit(u, i) = w1 . e_u + w2 . e_i + b
-///   items: e_i, b_i and b alone; what stands for the user is the model's own (engine/models/sasrec.cpp)
+///   items: e_i, b_i and b alone; what stands for the user is the model's own (engine/models/sequence_model.hpp)
 /// Parameters live on the device.
 
 #include <cstdint>

@@ -33,18 +33,19 @@ SettingGroup TrainSettings::describe() {
       {{"dim", "width of the learned vectors (not autoencoder)", &dim, 1, 4096},
        {"loss",
         "softmax over the whole catalog (not additive), pairwise ranking (factorization, additive, lightgcn), binary "
-        "cross-entropy (factorization, additive, autoencoder), or softmax over a sample of the catalog (sasrec)",
+        "cross-entropy (factorization, additive, autoencoder), or softmax over a sample of the catalog (sasrec, gru, "
+        "lstm)",
         &loss,
         {"softmax", "bpr", "bce", "sampled_softmax"}},
        {"epochs", "passes over the training purchases, at most", &epochs, 1, 1'000'000},
        {"learning_rate",
         "step size of Adam; 0 takes the usual one, 0.02 for softmax (lightgcn 0.05), 0.003 for bpr and bce, 0.001 for "
-        "sasrec and autoencoder",
+        "networks over histories (sasrec, gru, lstm) and autoencoder",
         &learning_rate, 0.0, 10.0},
        {"weight_decay", "decoupled decay of the weights (AdamW)", &weight_decay, 0.0, 10.0},
        {"validate_every",
-        "epochs between two looks at the validation period; 0 takes the usual, 1 for sasrec and autoencoder and 5 for "
-        "others",
+        "epochs between two looks at the validation period; 0 takes the usual, 1 for networks over histories (sasrec, "
+        "gru, lstm) and autoencoder and 5 for others",
         &validate_every, 0, 1'000'000},
        {"patience", "validations without a better NDCG before training stops; 0 never stops early", &patience, 0,
         1'000'000},

@@ -51,11 +51,11 @@ struct TrainParams {
   // BPR and BCE alone:
   int64_t batch = 2048;
   int64_t negatives = 8;         // a positive
-  float dropout = 0.5f;          // on both embedding vectors; of SASRec on its parts and weights of attention
+  float dropout = 0.5f;          // on both embedding vectors; of networks over histories where these say
   float positive_weight = 1.0f;  // BCE only
   float weight_power = 0.0f;     // a pair of weight w counts w^weight_power (mean 1)
   bool popularity_negatives = false;
-  // SASRec alone:
+  // Networks over histories alone:
   int64_t sequences = 64;           // stretches of histories a step
   int64_t horizon = 20;             // purchases of later baskets that are the targets of a query
   int64_t shared_negatives = 1024;  // draws of a step, for the sampled softmax

@@ -12,6 +12,7 @@
 
 #include "kernels/core/error.hpp"
 #include "kernels/core/memory.hpp"
+#include "kernels/core/parallel.hpp"
 
 // The allocator of OpenBLAS' buffers, which its header does not declare.
 extern "C" {
@@ -49,6 +50,40 @@ void multiply(const GemmOf<T>& g, const Product& product) {
 
 void gemm(const Gemm& g) { multiply(g, cblas_sgemm); }
 void gemm_double(const GemmOf<double>& g) { multiply(g, cblas_dgemm); }
+
+void row_products(Context& context, const RowProducts& p) {
+  const int64_t n_pieces = std::max<int64_t>(1, (p.k + p.piece - 1) / p.piece);
+  const int64_t size = p.m * p.n;
+  ScratchScope scratch(context);
+  float* products = scratch.take<float>(n_pieces * size);
+  float* sums = scratch.take<float>(n_pieces * p.m);
+  parallel_for(context, n_pieces, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t first = piece * p.piece;
+      const int64_t rows = std::min(p.piece, p.k - first);
+      if (rows <= 0) {
+        std::fill_n(products + piece * size, size, 0.0f);
+      } else {
+        gemm({p.m, p.n, rows, p.a + first * p.m, p.m, true, p.b + first * p.n, p.n, false, 0.0f,
+              products + piece * size, p.n});
+      }
+      float* own = sums + piece * p.m;
+      std::fill_n(own, p.m, 0.0f);
+      for (int64_t r = first; r < first + rows; ++r) {
+        const float* row = p.a + r * p.m;
+        for (int64_t c = 0; c < p.m; ++c) own[c] += row[c];
+      }
+    }
+  });
+  const auto add = [&](const float* pieces, int64_t count, float* total) {
+    std::copy_n(pieces, count, total);
+    for (int64_t piece = 1; piece < n_pieces; ++piece) {
+      for (int64_t i = 0; i < count; ++i) total[i] += pieces[piece * count + i];
+    }
+  };
+  add(products, size, p.out);
+  add(sums, p.m, p.sums);
+}
 
 void reserve_gemm(const Context& context) {
   static std::mutex mutex;

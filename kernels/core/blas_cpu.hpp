@@ -27,6 +27,18 @@ using Gemm = GemmOf<float>;
 void gemm(const Gemm& g);
 void gemm_double(const GemmOf<double>& g);
 
+/// out [m, n] = A^T B and sums [m] = column sums of A, for A [k, m] and B [k, n] row-major and contiguous: few outputs
+/// of very many terms. Pieces of `piece` rows are multiplied by the context's threads and their results added in order.
+struct RowProducts {
+  int64_t m, n, k;
+  const float* a;
+  const float* b;
+  float* out;
+  float* sums;
+  int64_t piece;
+};
+void row_products(Context& context, const RowProducts& p);
+
 /// Takes the buffers in which OpenBLAS multiplies, one for each thread of the context; OpenBLAS keeps them. Call it
 /// before the threads multiply: where there is no room for a buffer, OpenBLAS itself would ask for it again for ever.
 /// DeviceError that says how much room is missing.

@@ -9,14 +9,6 @@ namespace {
 
 constexpr int64_t kRows = 128;  // a piece of work whose inputs and outputs stay in L2
 
-void column_sums(MatrixView<const float> rows, float* sums) {
-  std::fill_n(sums, rows.cols, 0.0f);
-  for (int64_t r = 0; r < rows.rows; ++r) {
-    const float* row = rows.row(r);
-    for (int64_t c = 0; c < rows.cols; ++c) sums[c] += row[c];
-  }
-}
-
 }  // namespace
 
 void linear(Context& context, const LinearArgs& args) {
@@ -46,32 +38,8 @@ void linear_backward(Context& context, const LinearBackwardArgs& args) {
     sheaf::cpu::gemm(
         {end - begin, n_in, n_out, d, n_out, false, args.weight.data, n_in, false, 0.0f, args.d_x.row(begin), n_in});
   });
-  const int64_t n_pieces = std::max<int64_t>(1, (n + kLinearPiece - 1) / kLinearPiece);
-  const int64_t size = n_out * n_in;
-  ScratchScope scratch(context);
-  float* weights = scratch.take<float>(n_pieces * size);
-  float* biases = scratch.take<float>(n_pieces * n_out);
-  parallel_for(context, n_pieces, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t piece = begin; piece < end; ++piece) {
-      const int64_t first = piece * kLinearPiece;
-      const int64_t rows = std::min(kLinearPiece, n - first);
-      if (rows <= 0) {
-        std::fill_n(weights + piece * size, size, 0.0f);
-      } else {
-        sheaf::cpu::gemm({n_out, n_in, rows, args.d_out.row(first), n_out, true, args.x.row(first), n_in, false, 0.0f,
-                          weights + piece * size, n_in});
-      }
-      column_sums(args.d_out.row_block(first, std::max<int64_t>(rows, 0)), biases + piece * n_out);
-    }
-  });
-  const auto add = [&](const float* pieces, int64_t count, float* sums) {
-    std::copy_n(pieces, count, sums);
-    for (int64_t piece = 1; piece < n_pieces; ++piece) {
-      for (int64_t i = 0; i < count; ++i) sums[i] += pieces[piece * count + i];
-    }
-  };
-  add(weights, size, args.d_weight.data);
-  add(biases, n_out, args.d_bias.data);
+  sheaf::cpu::row_products(
+      context, {n_out, n_in, n, args.d_out.data, args.x.data, args.d_weight.data, args.d_bias.data, kLinearPiece});
 }
 
 }  // namespace sheaf::dense::cpu

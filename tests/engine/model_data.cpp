@@ -42,7 +42,15 @@ SettingValues quick_settings() {
           {"als.l2", 3.0},
           {"svd.dim", int64_t{4}},
           {"autoencoder.hidden", std::string("8")},
-          {"autoencoder.batch", int64_t{20}}};
+          {"autoencoder.batch", int64_t{20}},
+          {"gru.layers", int64_t{1}},
+          {"gru.max_length", int64_t{16}},
+          {"gru.batch", int64_t{40}},
+          {"gru.horizon", int64_t{3}},
+          {"lstm.layers", int64_t{1}},
+          {"lstm.max_length", int64_t{16}},
+          {"lstm.batch", int64_t{40}},
+          {"lstm.horizon", int64_t{3}}};
 }
 
 std::unique_ptr<Recommender> quick_model(std::string_view name) {

@@ -80,7 +80,9 @@ class InterruptsTest : public ::testing::Test {
                              {"model.batch", int64_t{64}},
                              {"model.validate_every", int64_t{1}},
                              {"sasrec.max_length", int64_t{16}},
-                             {"sasrec.batch", int64_t{32}}};
+                             {"sasrec.batch", int64_t{32}},
+                             {"gru.batch", int64_t{32}},
+                             {"lstm.batch", int64_t{32}}};
       if (!loss.empty()) settings["model.loss"] = loss;
       const auto fitted = make_recommender(model);
       apply_settings(fitted->settings(), settings);
@@ -106,6 +108,8 @@ TEST_F(InterruptsTest, EveryModelWithEveryLoss) {
   expect_fit_looks("lightgcn", "bpr", batches);
   expect_fit_looks("autoencoder", "softmax", kUsers / 128);
   expect_fit_looks("autoencoder", "bce", kUsers / 128);
+  expect_fit_looks("gru", "softmax", kUsers / 32);
+  expect_fit_looks("lstm", "sampled_softmax", kUsers / 32);
   expect_fit_looks("ease", "", 7 * (kItems / 128));                         // tries, panels of the inverse
   expect_fit_looks("personal", "", 8 * purchases_.train_baskets.n_rows());  // tries, baskets
   expect_fit_looks("item-knn", "", 4);                                      // tries

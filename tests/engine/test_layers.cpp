@@ -16,6 +16,7 @@
 #include "engine/layers/linear.hpp"
 #include "engine/layers/pair_scores.hpp"
 #include "engine/layers/propagation.hpp"
+#include "engine/layers/recurrent_layer.hpp"
 #include "engine/layers/residual_norm.hpp"
 #include "engine/layers/sequential.hpp"
 #include "engine/train/pair_step.hpp"
@@ -28,6 +29,7 @@
 #include "tests/engine/gradient_check.hpp"
 #include "tests/reference/attention.hpp"
 #include "tests/reference/layers.hpp"
+#include "tests/reference/recurrent.hpp"
 
 namespace sheaf {
 namespace {
@@ -230,6 +232,32 @@ TEST_P(LayerTest, SelfAttention) {
       [&](const Named& v) {
         const Numbers qkv = ref::linear(4, v.at("x"), v.at("a.qkv"), v.at("a.qkv_bias")).value;
         return ref::linear(4, attention_of(qkv, 4, 2, offsets, 1, {}), v.at("a.out"), v.at("a.out_bias")).value;
+      },
+      offsets);
+}
+
+TEST_P(LayerTest, Recurrent) {
+  const std::vector<int64_t> offsets{0, 3, 3, 8, 9};
+  const auto definition_of = [&](bool lstm, const std::string& name, int64_t n_in, int64_t dim, const Named& v,
+                                 const Numbers& x) {
+    const Numbers gates = ref::linear(n_in, x, v.at(name + "input"), v.at(name + "input_bias")).value;
+    const Numbers bias = lstm ? Numbers{} : v.at(name + "recurrent_bias");
+    return ref::recurrent({lstm, dim, offsets, v.at(name + "recurrent"), bias}, gates).out.value;
+  };
+  Gru gru(context(), "g.", 4, 3);
+  check_layer(
+      gru, 9, 4, [&](const Named& v) { return definition_of(false, "g.", 4, 3, v, v.at("x")); }, offsets);
+  Lstm lstm(context(), "l.", 2, 5);
+  check_layer(
+      lstm, 9, 2, [&](const Named& v) { return definition_of(true, "l.", 2, 5, v, v.at("x")); }, offsets);
+  Layers layers;
+  layers.push_back(std::make_unique<Lstm>(context(), "0.", 3, 2));
+  layers.push_back(std::make_unique<Gru>(context(), "1.", 2, 4));
+  Sequential both(std::move(layers));
+  check_layer(
+      both, 9, 3,
+      [&](const Named& v) {
+        return definition_of(false, "1.", 2, 4, v, definition_of(true, "0.", 3, 2, v, v.at("x")));
       },
       offsets);
 }

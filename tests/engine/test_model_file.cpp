@@ -145,6 +145,12 @@ TEST_P(ModelFileTest, SettingsThatDoNotFitTheTensorsAreFound) {
   found("sasrec.feed_forward", 7);
   found("sasrec.user_vectors", "yes");
   EXPECT_NO_THROW(load());
+
+  save_model(*fitted("gru"), {}, folder_);
+  found("gru.layers", 2);
+  found("gru.layers", int64_t{1} << 60);
+  found("gru.user_vectors", "yes");
+  EXPECT_NO_THROW(load());
 }
 
 TEST_P(ModelFileTest, AnotherKindOfFolderIsNoModel) {

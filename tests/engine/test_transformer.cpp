@@ -4,45 +4,21 @@
 #include <cmath>
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
 
-#include "engine/evaluate/ranking_eval.hpp"
-#include "engine/models/registry.hpp"
-#include "engine/models/sasrec_step.hpp"
+#include "engine/layers/transformer.hpp"
+#include "engine/models/sequence_step.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"
+#include "tests/engine/histories.hpp"
 #include "tests/reference/attention.hpp"
 #include "tests/reference/layers.hpp"
 
 namespace sheaf {
 namespace {
 
-/// Baskets of each user; a basket is a list of items.
-using Baskets = std::vector<std::vector<std::vector<int32_t>>>;
-
-History history_of(const Baskets& users) {
-  History history;
-  int32_t basket = 100;
-  for (const auto& user : users) {
-    for (const auto& items : user) {
-      history.items.insert(history.items.end(), items.begin(), items.end());
-      history.baskets.insert(history.baskets.end(), items.size(), basket++);
-    }
-    history.offsets.push_back(std::ssize(history.items));
-  }
-  return history;
-}
-
-/// The purchases of a history, one weight each.
-HostCsr bought(const History& history, int64_t n_items) {
-  std::vector<int32_t> users;
-  for (int64_t u = 0; u < history.n_users(); ++u) {
-    users.insert(users.end(), static_cast<size_t>(history.length(u)), static_cast<int32_t>(u));
-  }
-  return csr_from_pairs(users, history.items, std::vector<float>(users.size(), 1.0f), history.n_users(), n_items);
-}
+using test::history_of;
 
 // --- the loss by definition, in double -------------------------------------------------------------------------------
 
@@ -202,73 +178,7 @@ class TransformerTest : public test::OpTest {
     for (Parameter* p : model.parameters()) p->value.assign(test::random_floats(p->value.size(), seed++, -0.7f, 0.7f));
     return model;
   }
-  /// User u buys u, u + 3, u + 6, .. modulo n: the next item follows from the last one alone.
-  static Baskets walks(int64_t n_users, int64_t length, int32_t n) {
-    Baskets users;
-    for (int64_t u = 0; u < n_users; ++u) {
-      users.emplace_back();
-      for (int64_t t = 0; t < length; ++t) users.back().push_back({static_cast<int32_t>((u + 3 * t) % n)});
-    }
-    return users;
-  }
-  struct Walk {
-    std::unique_ptr<Recommender> model;
-    std::vector<double> losses;
-    std::vector<float> values() const {
-      std::vector<float> all;
-      for (const NamedTensor& tensor : model->tensors()) {
-        const auto* values = std::get_if<std::vector<float>>(&tensor.values);
-        if (values != nullptr) all.insert(all.end(), values->begin(), values->end());
-      }
-      return all;
-    }
-  };
-  static SettingValues walk_settings() {
-    return {{"model.dim", int64_t{16}},           {"model.epochs", int64_t{30}},  {"model.learning_rate", 0.01},
-            {"model.weight_decay", 0.0},          {"model.patience", int64_t{0}}, {"sasrec.dropout", 0.1},
-            {"sasrec.batch", int64_t{5}},         {"sasrec.horizon", int64_t{1}}, {"sasrec.negatives", int64_t{6}},
-            {"sasrec.layers", int64_t{1}},        {"sasrec.heads", int64_t{2}},   {"sasrec.max_length", int64_t{8}},
-            {"sasrec.feed_forward", int64_t{16}}, {"sasrec.user_vectors", false}};
-  }
-  static Purchases purchases_of(const History& history, int32_t n) {
-    Purchases purchases;
-    purchases.train = purchases.train_counts = bought(history, n);
-    purchases.train_history = history;
-    purchases.validation.row_offsets.assign(static_cast<size_t>(history.n_users()) + 1, 0);
-    purchases.validation.n_columns = n;
-    return purchases;
-  }
-  Walk trained(Context& where, const SettingValues& settings, const History& history, int32_t n, uint64_t seed = 3) {
-    Walk walk{make_recommender("sasrec"), {}};
-    apply_settings(walk.model->settings(), settings);
-    const Catalog items = catalog(n);
-    const Purchases purchases = purchases_of(history, n);
-    const FitReport report = walk.model->fit(
-        where, {.n_users = history.n_users(), .catalog = items, .purchases = purchases}, {.seed = seed});
-    for (const EpochReport& e : report.epochs) walk.losses.push_back(e.train_loss);
-    return walk;
-  }
 };
-
-TEST(NextItems, CutsHistoriesAndLooksBehindBaskets) {
-  // A user of three baskets, one without purchases, one of a single basket, one of two.
-  const History history = history_of({{{4, 2}, {1, 4, 4}, {5}}, {}, {{0, 1}}, {{3}, {6}}});
-  const NextItems next = next_items(history, 7, 4, 3);
-  EXPECT_EQ(next.offsets, (std::vector<int64_t>{0, 2, 6, 8}));  // 2 + 4, and 2: the single basket foresees nothing
-  EXPECT_EQ(next.items, (std::vector<int32_t>{4, 2, 1, 4, 4, 5, 3, 6}));
-  EXPECT_EQ(next.users, (std::vector<int32_t>{0, 0, 3}));
-  EXPECT_EQ(next.queries, (std::vector<int32_t>{1, 4, 6}));
-  EXPECT_EQ(next.targets.row_offsets, (std::vector<int64_t>{0, 2, 3, 4}));
-  EXPECT_EQ(next.targets.columns, (std::vector<int32_t>{1, 4, 5, 6}));
-  EXPECT_EQ(next.targets.values, (std::vector<float>{1.0f / 3, 2.0f / 3, 1, 1}));
-  const NextItems some = stretches_of(next, {2, 0});
-  EXPECT_EQ(some.offsets, (std::vector<int64_t>{0, 2, 4}));
-  EXPECT_EQ(some.items, (std::vector<int32_t>{3, 6, 4, 2}));
-  EXPECT_EQ(some.users, (std::vector<int32_t>{3, 0}));
-  EXPECT_EQ(some.queries, (std::vector<int32_t>{0, 3}));
-  EXPECT_EQ(some.targets.columns, (std::vector<int32_t>{6, 1, 4}));
-  EXPECT_EQ(some.targets.row_offsets, (std::vector<int64_t>{0, 1, 3}));
-}
 
 TEST_P(TransformerTest, GradientsAgreeWithFiniteDifferencesInDouble) {
   TransformerShape shape{.layers = 2, .heads = 2, .max_length = 4, .feed_forward = 5};
@@ -286,12 +196,12 @@ TEST_P(TransformerTest, GradientsAgreeWithFiniteDifferencesInDouble) {
     const Shapes state(model);
     constexpr uint64_t kSeed = 11;
     constexpr uint32_t kStep = 3;
-    const TransformerBatch batch(context(), next, n_items, shape);
-    const TransformerCandidates candidates = way.n_draws > 0
-                                                 ? TransformerCandidates(context(), batch, way.n_draws, kSeed, kStep)
-                                                 : TransformerCandidates(context(), batch);
+    const SequenceBatch batch(context(), next, n_items, shape.tokens());
+    const SequenceCandidates candidates = way.n_draws > 0
+                                              ? SequenceCandidates(context(), batch, way.n_draws, kSeed, kStep)
+                                              : SequenceCandidates(context(), batch);
     EXPECT_EQ(candidates.n() < n_items, way.n_draws > 0);
-    TransformerStep step(context(), model.tables, model.transformer, way.rate, kSeed);
+    SequenceStep step(context(), model.tables, model.transformer, way.rate, kSeed);
     Buffer<double> loss(context(), std::vector<double>{0.0});
     step.differentiate(batch, candidates, kStep, loss.view());
 
@@ -323,48 +233,13 @@ TEST_P(TransformerTest, ABatchTakesMemoryForItsOwnUsersOnly) {
   const NextItems next = next_items(history, n_items, 4, 2);
   const auto bytes_with = [&](int64_t user_rows, int64_t n_draws) {
     const TransformerShape shape{.layers = 1, .heads = 1, .max_length = 4, .feed_forward = 4, .user_rows = user_rows};
-    const TransformerBatch batch(context(), next, n_items, shape);
-    return n_draws > 0 ? TransformerCandidates(context(), batch, n_draws, 1, 1).bytes()
-                       : TransformerCandidates(context(), batch).bytes();
+    const SequenceBatch batch(context(), next, n_items, shape.tokens());
+    return n_draws > 0 ? SequenceCandidates(context(), batch, n_draws, 1, 1).bytes()
+                       : SequenceCandidates(context(), batch).bytes();
   };
   for (const int64_t n_draws : {0, 3}) {
     EXPECT_EQ(bytes_with(1'000'000, n_draws), bytes_with(1'000, n_draws));
     EXPECT_LT(bytes_with(1'000'000, n_draws), 2'000);
-  }
-}
-
-TEST_P(TransformerTest, LearnsAnOrderThatPopularityCannotKnow) {
-  constexpr int32_t kItems = 10;
-  const History history = history_of(walks(20, 9, kItems));
-  for (const char* loss : {"softmax", "sampled_softmax"}) {
-    SettingValues settings = walk_settings();
-    settings["model.loss"] = std::string(loss);
-    const Walk walk = trained(context(), settings, history, kItems);
-    EXPECT_LT(walk.losses.back(), 0.3 * walk.losses.front());
-    const std::unique_ptr<Scorer> scorer = walk.model->scorer(context());
-    const std::vector<int32_t> top = top_items(context(), *scorer, nullptr, 1).items.to_host();
-    for (int64_t u = 0; u < 20; ++u) EXPECT_EQ(top[static_cast<size_t>(u)], (u + 3 * 9) % kItems) << "user " << u;
-    // People that the model never saw, on the same walks: what comes next follows from the last purchase.
-    const History strangers = history_of(walks(7, 5, kItems));
-    const Queries queries(context(), bought(strangers, kItems), strangers);
-    const std::vector<int32_t> next = scorer->top_k(context(), queries, 1).items.to_host();
-    for (int64_t u = 0; u < 7; ++u) EXPECT_EQ(next[static_cast<size_t>(u)], (u + 3 * 5) % kItems) << "stranger " << u;
-  }
-}
-
-TEST_P(TransformerTest, TheSeedAloneDecidesTheBits) {
-  constexpr int32_t kItems = 10;
-  const History history = history_of(walks(12, 6, kItems));
-  for (const char* loss : {"softmax", "sampled_softmax"}) {
-    SettingValues settings = walk_settings();
-    settings["model.loss"] = std::string(loss);
-    settings["model.epochs"] = int64_t{2};
-    const auto bits = [&](int threads, uint64_t seed) {
-      return trained(*make_context(threads), settings, history, kItems, seed).values();
-    };
-    const std::vector<float> one = bits(1, 1);
-    EXPECT_TRUE(test::same_bits(bits(3, 1), one));
-    EXPECT_FALSE(test::same_bits(bits(1, 2), one));
   }
 }
 
@@ -398,22 +273,6 @@ TEST_P(TransformerTest, AStateIsOfTheUsersPurchasesAlone) {
   EXPECT_FALSE(std::equal(unknown.begin(), unknown.begin() + 4, differ.begin()));
 }
 
-TEST_P(TransformerTest, OnlyTheNewestPurchasesCount) {
-  constexpr int32_t kItems = 10;
-  SettingValues settings = walk_settings();
-  settings["model.epochs"] = int64_t{2};
-  settings["sasrec.max_length"] = int64_t{3};
-  const Walk walk = trained(context(), settings, history_of(walks(12, 6, kItems)), kItems);
-  const std::unique_ptr<Scorer> scorer = walk.model->scorer(context());
-  const History people = history_of({{{1}, {2}, {3}, {4}}, {{6}, {2}, {3}, {4}}, {{2}, {1}, {4}}});
-  const Queries queries(context(), bought(people, kItems), people);
-  const std::vector<float> scores = pair_scores(context(), *scorer, queries, {0, 1, 2, 0, 1, 2, 0, 1, 2}, 3);
-  EXPECT_EQ((std::vector<float>(scores.begin(), scores.begin() + 3)),
-            (std::vector<float>(scores.begin() + 3, scores.begin() + 6)));
-  EXPECT_NE((std::vector<float>(scores.begin(), scores.begin() + 3)),
-            (std::vector<float>(scores.begin() + 6, scores.end())));
-}
-
 TEST_P(TransformerTest, RefusesWhatCannotBe) {
   const auto shaped = [&](auto&& change) {
     TransformerShape shape;
@@ -425,23 +284,6 @@ TEST_P(TransformerTest, RefusesWhatCannotBe) {
   shaped([](TransformerShape& s) { s.max_length = 0; });
   shaped([](TransformerShape& s) { s.feed_forward = 0; });
   EXPECT_THROW(Transformer(context(), {.heads = 1}, 256), UsageError);  // a head wider than 128
-
-  const History good = history_of({{{1}, {2}}, {{3}, {4}}});
-  const auto refused = [&](const History& history, const char* name, const SettingValue& value) {
-    SettingValues settings = walk_settings();
-    settings[name] = value;
-    trained(context(), settings, history, n_items);
-  };
-  EXPECT_THROW(refused(good, "model.loss", std::string("bpr")), UsageError);
-  EXPECT_THROW(refused(good, "sasrec.horizon", int64_t{0}), UsageError);
-  EXPECT_THROW(refused(good, "sasrec.batch", int64_t{0}), UsageError);
-  EXPECT_THROW(refused(good, "sasrec.heads", int64_t{3}), UsageError);
-  EXPECT_THROW(refused(history_of({{{1, 2}}, {{3}}}), "model.patience", int64_t{0}), DataError);
-  Purchases other = purchases_of(good, n_items);
-  other.train_history = {};
-  const Catalog items = catalog();
-  EXPECT_THROW(make_recommender("sasrec")->fit(context(), {.n_users = 2, .catalog = items, .purchases = other}, {}),
-               UsageError);
 }
 
 SHEAF_ON_EVERY_BACKEND(TransformerTest);

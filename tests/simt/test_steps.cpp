@@ -1,6 +1,7 @@
 /// What a training step launches: work that all its parts share is done once.
 
-#include "engine/models/sasrec_step.hpp"
+#include "engine/layers/transformer.hpp"
+#include "engine/models/sequence_step.hpp"
 #include "engine/train/pair_step.hpp"
 #include "tests/simt/simt_test.hpp"
 
@@ -47,9 +48,9 @@ TEST(SimtSteps, ATransformerStepMakesNoScheduleOfItsOwn) {
   history.items = {0, 1, 2, 3, 4};
   history.baskets = {0, 1, 2, 3, 4};
   history.offsets = {0, 3, 5};
-  const sheaf::TransformerBatch batch(context, sheaf::next_items(history, 6, 4, 1), 6, shape);
-  const sheaf::TransformerCandidates candidates(context, batch);
-  sheaf::TransformerStep step(context, model, transformer, 0.0f, 1);
+  const sheaf::SequenceBatch batch(context, sheaf::next_items(history, 6, 4, 1), 6, shape.tokens());
+  const sheaf::SequenceCandidates candidates(context, batch);
+  sheaf::SequenceStep step(context, model, transformer, 0.0f, 1);
   sheaf::Buffer<double> loss(context, std::vector<double>{0.0});
   const auto run = [&] { step.differentiate(batch, candidates, 1, loss.view()); };
   uint64_t n_attention = 0;

@@ -1,5 +1,5 @@
 #pragma once
-/// One step of training a transformer: loss, gradients of everything it learns, update.
+/// One step of training a network: loss, gradients of everything it learns, update.
 ///
 /// A query is the last purchase of a basket; its targets are the first `horizon` purchases of later baskets, each of
 /// weight 1 / (how many there are). With state h_q and logits h_q . e_i + b_i the loss is the mean over queries of the
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "engine/data/catalog.hpp"
-#include "engine/layers/transformer.hpp"
+#include "engine/layers/sequence_network.hpp"
 #include "engine/train/pair_tables.hpp"
 #include "kernels/core/adam.hpp"
 
@@ -38,14 +38,14 @@ NextItems next_items(const History& history, int64_t n_items, int64_t max_length
 NextItems stretches_of(const NextItems& all, const std::vector<int64_t>& which);
 
 /// A batch on the device.
-class TransformerBatch {
+class SequenceBatch {
  public:
-  TransformerBatch(Context& context, const NextItems& next, int64_t n_items, const TransformerShape& shape);
+  SequenceBatch(Context& context, const NextItems& next, int64_t n_items, const TokenShape& shape);
   int64_t n_queries() const { return std::ssize(next_.queries); }
 
  private:
-  friend class TransformerCandidates;
-  friend class TransformerStep;
+  friend class SequenceCandidates;
+  friend class SequenceStep;
   NextItems next_;
   int64_t n_items_;
   Sequences sequences_;
@@ -53,19 +53,19 @@ class TransformerBatch {
 };
 
 /// The items that a batch's softmax is over.
-class TransformerCandidates {
+class SequenceCandidates {
  public:
   /// The whole catalog.
-  TransformerCandidates(Context& context, const TransformerBatch& batch);
+  SequenceCandidates(Context& context, const SequenceBatch& batch);
   /// The batch's targets and what `n_draws` uniform draws by (seed, Purpose::negative, step) add to them.
-  TransformerCandidates(Context& context, const TransformerBatch& batch, int64_t n_draws, uint64_t seed, uint32_t step);
+  SequenceCandidates(Context& context, const SequenceBatch& batch, int64_t n_draws, uint64_t seed, uint32_t step);
   int64_t n() const { return n_; }
   /// Of device memory.
   int64_t bytes() const { return items_.bytes() + biases_.bytes() + targets_.bytes() + sources_.bytes(); }
 
  private:
-  friend class TransformerStep;
-  void gather(Context& context, const TransformerBatch& batch, const std::vector<int32_t>& items);
+  friend class SequenceStep;
+  void gather(Context& context, const SequenceBatch& batch, const std::vector<int32_t>& items);
   int64_t n_ = 0;
   bool all_ = true;
   float correction_ = 0.0f;
@@ -75,22 +75,22 @@ class TransformerCandidates {
   EmbeddingBag sources_;  // [n_tokens + n, table_rows]: which rows of the input table tokens and candidates are made of
 };
 
-class TransformerStep {
+class SequenceStep {
  public:
   /// Begins the training of all parameters.
-  TransformerStep(Context& context, PairTables& model, Transformer& transformer, float dropout, uint64_t seed);
+  SequenceStep(Context& context, PairTables& model, SequenceNetwork& network, float dropout, uint64_t seed);
 
   /// Adds the loss and sets the gradients of trained(). Without dropout when `step` is 0.
-  void differentiate(const TransformerBatch& batch, const TransformerCandidates& candidates, uint32_t step,
+  void differentiate(const SequenceBatch& batch, const SequenceCandidates& candidates, uint32_t step,
                      VectorView<double> loss);
   void update(const AdamParams& adam);
-  /// The items' rows and biases, then the transformer's parameters.
+  /// The items' rows and biases, then the network's parameters.
   std::vector<Parameter*> trained();
 
  private:
   Context& context_;
   PairTables& model_;
-  Transformer& transformer_;
+  SequenceNetwork& network_;
   float dropout_;
   uint64_t seed_;
   EmbeddingBag item_bags_;                          // [n_items, n_item_rows]

@@ -1,4 +1,4 @@
-#include "engine/models/sasrec_epoch.hpp"
+#include "engine/models/sequence_epoch.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/models/sasrec_step.hpp"
+#include "engine/models/sequence_step.hpp"
 #include "engine/train/softmax_epoch.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -25,19 +25,19 @@ std::vector<int64_t> drawn_order(int64_t n, uint64_t seed, uint32_t round) {
   return order;
 }
 
-class TransformerEpoch : public Epoch {
+class SequenceEpoch : public Epoch {
  public:
-  TransformerEpoch(Context& context, PairTables& model, Transformer& transformer, const HostCsr& train_items,
-                   const NextItems& all, const TrainParams& params)
+  SequenceEpoch(Context& context, PairTables& model, SequenceNetwork& network, const HostCsr& train_items,
+                const NextItems& all, const TrainParams& params)
       : context_(context),
         params_(params),
-        step_(context, model, transformer, params.dropout, params.seed),
+        step_(context, model, network, params.dropout, params.seed),
         loss_(context, 1) {
     const std::vector<int64_t> order = drawn_order(all.n_sequences(), params.seed, 0);
     for (size_t first = 0; first < order.size(); first += static_cast<size_t>(params.sequences)) {
       const auto begin = order.begin() + static_cast<int64_t>(first);
       const auto end = begin + std::min<int64_t>(params.sequences, order.end() - begin);
-      batches_.emplace_back(context, stretches_of(all, {begin, end}), model.n_items(), transformer.shape());
+      batches_.emplace_back(context, stretches_of(all, {begin, end}), model.n_items(), network.token_shape());
       if (params.loss == LossKind::softmax) whole_.emplace_back(context, batches_.back());
     }
     model.item_bias.value.assign(log_popularity(train_items, model.item_bias.rows));
@@ -49,12 +49,12 @@ class TransformerEpoch : public Epoch {
     for (const int64_t b : drawn_order(std::ssize(batches_), params_.seed, static_cast<uint32_t>(epoch))) {
       check_interrupt("training");
       if (params_.on_long_epoch && n_steps_ == 1) warn_of_long_epoch(start);
-      const TransformerBatch& batch = batches_[static_cast<size_t>(b)];
+      const SequenceBatch& batch = batches_[static_cast<size_t>(b)];
       ++n_steps_;
       if (params_.loss == LossKind::softmax) {
         step_.differentiate(batch, whole_[static_cast<size_t>(b)], n_steps_, loss_.view());
       } else {
-        const TransformerCandidates drawn(context_, batch, params_.shared_negatives, params_.seed, n_steps_);
+        const SequenceCandidates drawn(context_, batch, params_.shared_negatives, params_.seed, n_steps_);
         step_.differentiate(batch, drawn, n_steps_, loss_.view());
         context_.synchronize();  // `drawn` ends here
       }
@@ -75,32 +75,32 @@ class TransformerEpoch : public Epoch {
 
   Context& context_;
   TrainParams params_;
-  std::vector<TransformerBatch> batches_;
-  std::vector<TransformerCandidates> whole_;  // of each batch, for the softmax over the whole catalog
-  TransformerStep step_;
+  std::vector<SequenceBatch> batches_;
+  std::vector<SequenceCandidates> whole_;  // of each batch, for the softmax over the whole catalog
+  SequenceStep step_;
   Buffer<double> loss_;
   uint32_t n_steps_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Epoch> make_transformer_epoch(Context& context, PairTables& model, Transformer& transformer,
-                                              const HostCsr& train_items, const History& history,
-                                              const TrainParams& params) {
+std::unique_ptr<Epoch> make_sequence_epoch(Context& context, PairTables& model, SequenceNetwork& network,
+                                           const HostCsr& train_items, const History& history,
+                                           const TrainParams& params) {
   if (params.sequences < 1 || params.horizon < 1 || params.shared_negatives < 1) {
-    throw UsageError("sasrec.batch, horizon and negatives must each be at least 1", "see `sheaf config`");
+    throw UsageError("batch, horizon and negatives must each be at least 1", "see `sheaf config`");
   }
   if (history.n_users() != model.n_users()) {
     throw UsageError("the history of " + std::to_string(history.n_users()) + " users does not fit a model of " +
                          std::to_string(model.n_users()),
                      "give a history of every user, empty or not");
   }
-  const NextItems all = next_items(history, model.n_items(), transformer.shape().max_length, params.horizon);
+  const NextItems all = next_items(history, model.n_items(), network.token_shape().max_length, params.horizon);
   if (all.queries.empty()) {
     throw DataError("no user has a training purchase after another, so that there is nothing to foresee",
                     "check the split of the import, or set model.preference to factorization");
   }
-  return std::make_unique<TransformerEpoch>(context, model, transformer, train_items, all, params);
+  return std::make_unique<SequenceEpoch>(context, model, network, train_items, all, params);
 }
 
 }  // namespace sheaf

@@ -1,4 +1,4 @@
-#include "engine/models/sasrec_step.hpp"
+#include "engine/models/sequence_step.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -73,14 +73,13 @@ NextItems stretches_of(const NextItems& all, const std::vector<int64_t>& which) 
   return some;
 }
 
-TransformerBatch::TransformerBatch(Context& context, const NextItems& next, int64_t n_items,
-                                   const TransformerShape& shape)
+SequenceBatch::SequenceBatch(Context& context, const NextItems& next, int64_t n_items, const TokenShape& shape)
     : next_(next),
       n_items_(n_items),
       sequences_(context, shape, next.offsets, next.items, next.users, n_items),
       queries_(context, rows_of(next.queries, std::ssize(next.items)), true) {}
 
-void TransformerCandidates::gather(Context& context, const TransformerBatch& batch, const std::vector<int32_t>& items) {
+void SequenceCandidates::gather(Context& context, const SequenceBatch& batch, const std::vector<int32_t>& items) {
   HostCsr sources = batch.sequences_.host_tokens;
   for (const int32_t item : items) {
     sources.columns.push_back(item);
@@ -90,15 +89,15 @@ void TransformerCandidates::gather(Context& context, const TransformerBatch& bat
   n_ = std::ssize(items);
 }
 
-TransformerCandidates::TransformerCandidates(Context& context, const TransformerBatch& batch)
+SequenceCandidates::SequenceCandidates(Context& context, const SequenceBatch& batch)
     : targets_(context, batch.next_.targets) {
   std::vector<int32_t> items(static_cast<size_t>(batch.n_items_));
   for (size_t i = 0; i < items.size(); ++i) items[i] = static_cast<int32_t>(i);
   gather(context, batch, items);
 }
 
-TransformerCandidates::TransformerCandidates(Context& context, const TransformerBatch& batch, int64_t n_draws,
-                                             uint64_t seed, uint32_t step)
+SequenceCandidates::SequenceCandidates(Context& context, const SequenceBatch& batch, int64_t n_draws, uint64_t seed,
+                                       uint32_t step)
     : all_(false) {
   const int64_t n_items = batch.n_items_;
   std::vector<int32_t> targets = batch.next_.targets.columns;
@@ -133,22 +132,21 @@ TransformerCandidates::TransformerCandidates(Context& context, const Transformer
   gather(context, batch, items);
 }
 
-TransformerStep::TransformerStep(Context& context, PairTables& model, Transformer& transformer, float dropout,
-                                 uint64_t seed)
+SequenceStep::SequenceStep(Context& context, PairTables& model, SequenceNetwork& network, float dropout, uint64_t seed)
     : context_(context),
       model_(model),
-      transformer_(transformer),
+      network_(network),
       dropout_(dropout),
       seed_(seed),
       item_bags_(context, model.host_item_bags(), true),
       item_vectors_(context, model.n_items() * model.dim()),
       item_bias_(context, model.n_items() + 1),
-      table_(context, transformer.shape().table_rows(model.n_items()) * model.dim()) {
+      table_(context, network.token_shape().table_rows(model.n_items()) * model.dim()) {
   begin_training(context, trained());
 }
 
-void TransformerStep::differentiate(const TransformerBatch& batch, const TransformerCandidates& candidates,
-                                    uint32_t step, VectorView<double> loss) {
+void SequenceStep::differentiate(const SequenceBatch& batch, const SequenceCandidates& candidates, uint32_t step,
+                                 VectorView<double> loss) {
   const Range range("training step");
   const int64_t n_items = model_.n_items(), dim = model_.dim();
   const int64_t n_tokens = batch.sequences_.n_tokens, n_queries = batch.n_queries(), n = candidates.n();
@@ -160,11 +158,11 @@ void TransformerStep::differentiate(const TransformerBatch& batch, const Transfo
   item_bags_.forward(context_, model_.item_table.matrix(), item_vectors);
   item_bags_.forward(context_, model_.item_bias.matrix(), item_bias);
   context_.copy_from_host(item_bias_.data() + n_items, &candidates.correction_, sizeof(float));
-  const MatrixView<float> table = table_.matrix(transformer_.shape().table_rows(n_items), dim);
-  transformer_.input_table(context_, item_vectors_, table);
+  const MatrixView<float> table = table_.matrix(network_.token_shape().table_rows(n_items), dim);
+  network_.input_table(context_, item_vectors_, table);
 
   const MatrixView<float> all_states = pass.take(n_tokens, dim), states = pass.take(n_queries, dim);
-  transformer_.forward(pass, batch.sequences_, table, all_states);
+  network_.forward(pass, batch.sequences_, table, all_states);
   batch.queries_.forward(context_, all_states, states);
 
   MatrixView<const float> items = item_vectors, bias = item_bias;
@@ -189,13 +187,13 @@ void TransformerStep::differentiate(const TransformerBatch& batch, const Transfo
                                 .loss = loss});
   const MatrixView<float> d_states = pass.take(n_tokens, dim);
   batch.queries_.backward(context_, d_queries, d_states);
-  transformer_.backward(pass, d_states, d_inputs.row_block(0, n_tokens));
+  network_.backward(pass, d_states, d_inputs.row_block(0, n_tokens));
 
   const MatrixView<float> d_table = pass.take(table.rows, dim);
   candidates.sources_.backward(context_, d_inputs, d_table);
   item_bags_.backward(context_, d_table.row_block(0, n_items), model_.item_table.gradient_matrix());
   const float* from = d_table.row(n_items);
-  for (Parameter* part : transformer_.tables()) {
+  for (Parameter* part : network_.tables()) {
     context_.copy(part->gradient_matrix().data, from, static_cast<size_t>(part->value.size()) * sizeof(float));
     from += part->value.size();
   }
@@ -207,13 +205,13 @@ void TransformerStep::differentiate(const TransformerBatch& batch, const Transfo
   item_bags_.backward(context_, d_item_bias, model_.item_bias.gradient_matrix());
 }
 
-std::vector<Parameter*> TransformerStep::trained() {
+std::vector<Parameter*> SequenceStep::trained() {
   std::vector<Parameter*> all{&model_.item_table, &model_.item_bias};
-  for (Parameter* p : transformer_.parameters()) all.push_back(p);
+  for (Parameter* p : network_.parameters()) all.push_back(p);
   return all;
 }
 
-void TransformerStep::update(const AdamParams& adam) {
+void SequenceStep::update(const AdamParams& adam) {
   for (Parameter* p : trained()) adam_step(context_, *p, adam);
 }
 
