@@ -53,6 +53,9 @@ class AutoencoderEpoch final : public Epoch {
     return loss_.to_host()[0] / static_cast<double>(std::max<int64_t>(1, n_batches));
   }
 
+  int64_t steps() const override { return n_steps_; }
+  void set_steps(int64_t steps) override { n_steps_ = steps; }
+
  private:
   /// By the time that the first step took.
   void warn_of_long_epoch(std::chrono::steady_clock::time_point start, int64_t n_users) {

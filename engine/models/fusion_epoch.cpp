@@ -74,6 +74,9 @@ class FusionEpoch final : public Epoch {
     return loss_.to_host()[0] / static_cast<double>(std::max<int64_t>(1, n_steps));
   }
 
+  int64_t steps() const override { return static_cast<int64_t>(n_steps_); }
+  void set_steps(int64_t steps) override { n_steps_ = static_cast<uint32_t>(steps); }
+
  private:
   std::vector<int32_t> drawn_order(int64_t epoch) const {
     std::vector<int32_t> order(examples_.bought.size());

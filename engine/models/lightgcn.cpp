@@ -40,6 +40,9 @@ class GraphEpoch final : public Epoch {
     return loss_.to_host()[0] / static_cast<double>(n_batches);
   }
 
+  int64_t steps() const override { return n_steps_; }
+  void set_steps(int64_t steps) override { n_steps_ = steps; }
+
  private:
   /// By the time of the first step, which is the whole epoch of the softmax.
   void warn_of_long_epoch(std::chrono::steady_clock::time_point start) {

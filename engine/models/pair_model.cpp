@@ -17,6 +17,7 @@ FitReport with_epochs(TrainReport report) {
 }
 
 void take_chosen_epochs(const FitOptions& options, TrainParams& params) {
+  params.checkpoints = options.checkpoints;
   const auto epochs = options.chosen.find("epochs");
   if (epochs == options.chosen.end()) return;
   params.epochs = static_cast<int64_t>(epochs->second);

@@ -34,6 +34,7 @@ struct FitOptions {
   double long_epoch = 30.0;  // seconds from which on a line says that epochs are long, and what has shorter ones
   /// What an earlier fit of the same model chose on a validation period, where this one has none: FitReport::chosen.
   std::map<std::string, double> chosen = {};
+  Checkpoints* checkpoints = nullptr;  // where a training keeps its states; a model without epochs has none
 };
 
 struct FitReport : TrainReport {

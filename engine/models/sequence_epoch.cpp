@@ -63,6 +63,9 @@ class SequenceEpoch : public Epoch {
     return loss_.to_host()[0] / static_cast<double>(batches_.size());
   }
 
+  int64_t steps() const override { return static_cast<int64_t>(n_steps_); }
+  void set_steps(int64_t steps) override { n_steps_ = static_cast<uint32_t>(steps); }
+
  private:
   /// By the time that the first step took.
   void warn_of_long_epoch(std::chrono::steady_clock::time_point start) {

@@ -14,6 +14,10 @@ class Epoch {
 
   /// Updates the model on the device and returns the mean training loss. Throws Interrupted between steps.
   virtual double run(int64_t epoch) = 0;
+  /// Optimizer steps so far, where corrections or draws depend on their number; a training that is taken up again gets
+  /// them back.
+  virtual int64_t steps() const { return 0; }
+  virtual void set_steps(int64_t) {}
 };
 
 }  // namespace sheaf

@@ -29,6 +29,9 @@ class SampledEpoch : public Epoch {
     return loss_.to_host()[0] / static_cast<double>(n_batches);
   }
 
+  int64_t steps() const override { return n_steps_; }
+  void set_steps(int64_t steps) override { n_steps_ = steps; }
+
  private:
   TrainParams params_;
   Positives positives_;

@@ -12,6 +12,8 @@
 
 namespace sheaf {
 
+class Checkpoints;
+
 enum class LossKind { softmax, sampled_softmax, bpr, bce };
 
 std::string_view to_string(LossKind loss);
@@ -59,6 +61,7 @@ struct TrainParams {
   int64_t sequences = 64;           // stretches of histories a step
   int64_t horizon = 20;             // purchases of later baskets that are the targets of a query
   int64_t shared_negatives = 1024;  // draws of a step, for the sampled softmax
+  Checkpoints* checkpoints = nullptr;  // states are kept there, and taken up again
   /// Called once, in the first epoch against the whole catalog, if its first part says that an epoch takes longer than
   /// `long_epoch` seconds: with the seconds that it will take.
   std::function<void(double)> on_long_epoch = {};

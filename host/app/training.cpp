@@ -49,19 +49,21 @@ data::Prepared without_newest(const data::Prepared& all, int64_t count) {
   return rest;
 }
 
-HeldBack train_on_the_rest(const Session& session, const std::function<void(const std::string&)>& on_note) {
+HeldBack train_on_the_rest(const Session& session, const std::function<void(const std::string&)>& on_note,
+                           Checkpoints* checkpoints) {
   constexpr int64_t kShare = 10, kFewest = 10;
   const int64_t count = std::ssize(session.purchases.train_basket_time) / kShare;
   if (count < kFewest) return {};
   config::Config config = session.config();
   config.model.refit = "none";
   Session rest(session.context(), config, without_newest(session.prepared, count));
-  const Training training = train_model(rest, {}, on_note);
+  const Training training = train_model(rest, {}, on_note, checkpoints);
   return {count, training.report.chosen, rest.model().calibration};
 }
 
 /// Fits a model anew, with what was chosen before, to the training lines and those after them.
-void learn_again(Session& session, Training& training, const std::function<void(const std::string&)>& on_note) {
+void learn_again(Session& session, Training& training, const std::function<void(const std::string&)>& on_note,
+                 Checkpoints* checkpoints) {
   const config::Config& config = session.config();
   const bool all = config.model.refit == "all";
   data::Prepared lines = with_later_lines(session.prepared, all);
@@ -78,7 +80,8 @@ void learn_again(Session& session, Training& training, const std::function<void(
              {.n_users = whole.prepared.n_users, .catalog = session.catalog, .purchases = whole.purchases},
              {.seed = static_cast<uint64_t>(config.run.seed),
               .mask_seen = config.evaluate.mask_seen,
-              .chosen = training.report.chosen});
+              .chosen = training.report.chosen,
+              .checkpoints = checkpoints});
   const Calibration calibration = session.model().calibration;
   session.set_model(std::move(model));
   session.model().calibration = calibration;
@@ -90,14 +93,14 @@ void learn_again(Session& session, Training& training, const std::function<void(
 }  // namespace
 
 Training train_model(Session& session, const std::function<void(const EpochReport&)>& on_epoch,
-                     const std::function<void(const std::string&)>& on_note) {
+                     const std::function<void(const std::string&)>& on_note, Checkpoints* checkpoints) {
   const Range range("train");
   check_interrupt("training");
   const auto start = Clock::now();
   const config::Config& config = session.config();
   const Purchases& purchases = session.purchases;
   HeldBack held;
-  if (purchases.validation.nnz() == 0) held = train_on_the_rest(session, on_note);
+  if (purchases.validation.nnz() == 0) held = train_on_the_rest(session, on_note, checkpoints);
   std::unique_ptr<Recommender> model = make_recommender(config.model.preference);
   apply_settings(model->settings(), config.model_settings);
   Training training;
@@ -108,14 +111,15 @@ Training train_model(Session& session, const std::function<void(const EpochRepor
        .validation_k = 10,
        .on_epoch = on_epoch,
        .on_note = held.n_baskets > 0 ? nullptr : on_note,  // the first model has told it
-       .chosen = held.chosen});
+       .chosen = held.chosen,
+       .checkpoints = checkpoints});
   session.set_model(std::move(model));
   session.model().calibration =
       held.n_baskets > 0
           ? held.calibration
           : calibrate(session.context(), *session.model().scorer(session.context()), purchases.validation);
   training.learned_from = learned_rows(session.prepared);
-  learn_again(session, training, on_note);
+  learn_again(session, training, on_note, checkpoints);
   training.held_back_baskets = held.n_baskets;
   training.calibrated = held.n_baskets > 0 || purchases.validation.nnz() > 0;
   training.seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -26,8 +26,8 @@ struct Training {
 
 /// The session then has the model, learned again from later rows if model.refit asks for it. Its calibration is that of
 /// the model which did not see the validation period. `on_epoch` sees every epoch as it ends; `on_note` gets lines for
-/// people, each once.
+/// people, each once. `checkpoints`: where states are kept and taken up again, or null.
 Training train_model(Session& session, const std::function<void(const EpochReport&)>& on_epoch = {},
-                     const std::function<void(const std::string&)>& on_note = {});
+                     const std::function<void(const std::string&)>& on_note = {}, Checkpoints* checkpoints = nullptr);
 
 }  // namespace sheaf::app

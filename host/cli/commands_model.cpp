@@ -13,6 +13,7 @@
 #include "engine/io/folder.hpp"
 #include "engine/models/model_file.hpp"
 #include "host/app/bundle_quality.hpp"
+#include "host/app/checkpoint_folder.hpp"
 #include "host/app/joint.hpp"
 #include "host/app/learned_rows.hpp"
 #include "host/app/quality.hpp"
@@ -36,13 +37,26 @@ void run_train(const Options& options) {
   const Progress progress(options.quiet);
   io::FolderWriter writer(options.out, io::kModelKind);
   Workspace work(options);
-  const app::Training trained = app::train_model(
-      work.session,
-      [&](const EpochReport& epoch) {
-        if (std::isfinite(epoch.validation_ndcg) || epoch.epoch == 1) progress.line(epoch_text(epoch));
-      },
-      [&](const std::string& note) { progress.line("note: " + note); });
+  const auto note = [&](const std::string& line) { progress.line("note: " + line); };
+  std::filesystem::path place = io::behind_link(options.out);
+  place += ".checkpoints";
+  app::CheckpointFolder checkpoints(place, work.config, work.session.prepared,
+                                    {.seconds = options.checkpoint_seconds, .resume = options.resume, .on_note = note});
+  const app::Training trained = [&] {
+    try {
+      return app::train_model(
+          work.session,
+          [&](const EpochReport& epoch) {
+            if (std::isfinite(epoch.validation_ndcg) || epoch.epoch == 1) progress.line(epoch_text(epoch));
+          },
+          note, &checkpoints);
+    } catch (const Interrupted&) {
+      if (checkpoints.has_put()) note("the last epoch is kept in " + place.string() + "; --resume goes on from it");
+      throw;
+    }
+  }();
   io::save_model(work.session.model(), training_notes(work.config, work.session.prepared, trained), writer);
+  checkpoints.clear();
   if (trained.held_back_baskets > 0) {
     progress.line(
         fmt::format("no validation period: choices and chances are those of a model that did not see the newest {} "

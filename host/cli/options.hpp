@@ -51,6 +51,8 @@ struct Options {
   std::optional<int64_t> population;    // solve: of the front's genetic algorithm, 128 if not given
   std::optional<int64_t> generations;   // solve: likewise, 200 if not given
   int64_t top = 20;                     // mine: sets
+  bool resume = false;                  // train: go on from the newest state beside --out
+  double checkpoint_seconds = 60.0;     // train: between two states
   std::filesystem::path space;          // tune: the settings to choose among
   int64_t trials = 27, rounds = 3;      // tune
   int64_t parallel = 1;                 // tune: trials at a time

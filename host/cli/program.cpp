@@ -97,6 +97,10 @@ std::vector<Command> make_commands() {
        [](CLI::App& app, Options& o) {
          add_data(app, o);
          add_out(app, o, true);
+         app.add_flag("--resume", o.resume, "go on from the newest state in OUT.checkpoints, bit for bit");
+         app.add_option("--checkpoint-seconds", o.checkpoint_seconds,
+                        "keep a state of the training so often; 0: after each epoch")
+             ->check(CLI::Range(0.0, 1e9));
        }},
       {"tune", "choose a model's settings on the validation period",
        "sheaf tune data --space space.toml --out tuned --parallel 2", run_tune,
