@@ -207,7 +207,7 @@ FAULTS = [
     ("host/app/search_params.cpp", "for (const std::string& id : s.forbidden)", "for (const std::string& id : s.must_have)"),
     ("host/app/searches.cpp", "if (lift <= std::max(1.0, reason.lift)) continue;", "if (lift <= 0.0) continue;"),
     ("host/app/session.cpp", "++made_.graph_vectors;", ""),
-    ("host/app/training.cpp", ".chosen = held.chosen});", ".chosen = {}});"),
+    ("host/app/training.cpp", ".chosen = held.chosen,", ".chosen = {},"),
     ("host/app/campaign.cpp", "config.discount.cost_share * static_cast<double>(prepared.item_price[i])", "(config.discount.cost_share + 0.1) * static_cast<double>(prepared.item_price[i])"),
     ("host/app/price_response.cpp", "lose += offer.increment.margin.high < 0 ? 1 : 0;", "lose += offer.increment.margin.low < 0 ? 1 : 0;"),
     ("host/data/split.cpp", "first || left > 1 ? kTrain", "(first && left > 0) || left > 1 ? kTrain"),
