@@ -14,9 +14,10 @@
 namespace sheaf::app {
 namespace {
 
-/// The factor of the joint terms of two substitutes where they are avoided: such a pair takes away four times what it
-/// would bring. So it remains only where nothing else fits.
-constexpr float kAvoid = -4.0f;
+/// The factor of the joint terms of two substitutes where they are avoided: such a pair takes away a hundred times what
+/// it would bring. Substitutes are seldom in one basket, so less would let in two that each go well with the rest. The
+/// pair remains where nothing else fits, as in a shop with one kind of product.
+constexpr float kAvoid = -100.0f;
 
 /// Weights of the affinity, where the objective has no such term.
 void refuse_unread_weights(const ObjectiveTerms& terms, const config::Config::Search& search) {

@@ -349,10 +349,10 @@ std::vector<Key> make_registry() {
       "history", &S::history, {"all", "train"},
       "the baskets that chances and baselines are made from: all but those of the test period, or those of train "
       "alone");
-  search.choice(
-      "substitutes", &S::substitutes, {"forbid", "avoid", "allow"},
-      "products that replace each other: never in one bundle, counted against the joint objective's terms, or like any "
-      "other pair");
+  search.choice("substitutes", &S::substitutes, {"avoid", "forbid", "allow"},
+                "products that replace each other: in one bundle only where nothing else fits (joint objective's "
+                "terms), never, or "
+                "like any other pair");
   search.number("weight_association", &S::weight_association, 0.0, 1e9,
                 "objective affinity: weight of P(i) A(i, j) in a bundle's value F");
   search.number("weight_preference", &S::weight_preference, 0.0, 1e9, "objective affinity: weight of P(i) alone");

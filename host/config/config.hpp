@@ -62,7 +62,7 @@ struct Config {
     std::string warm_start;           // a file or folder; empty: none
     std::string objective = "joint";  // terms with weights
     std::string history = "all";      // whose baskets chances are learned from
-    std::string substitutes = "forbid";
+    std::string substitutes = "avoid";
     double weight_association = 1.0;
     double weight_preference = 0.0;
     double weight_revenue = 0.0;

@@ -21,7 +21,8 @@ const std::map<std::string, OptionUses>& option_uses() {
   static const std::map<std::string, OptionUses> uses{
       {"demo", {{"--out", {}}}},
       {"import", {{"--config", {}}, {"--out", {}}}},
-      {"train", {{"--out", {}}}},
+      {"train", {{"--out", {}}, {"--resume", {}}, {"--checkpoint-seconds", {}}}},
+      {"tune", {{"--space", {}}, {"--out", {}}, {"--trials", {}}, {"--rounds", {}}, {"--parallel", {}}}},
       {"associate",
        {{"--model", {{"data", "--by", "lift", "--model", "model"}}},
         {"--out", {}},
