@@ -2,7 +2,8 @@
 """ptxas' report on every CUDA kernel: registers, shared memory, stack and spills, kept in kernels/registers.json and registers.md.
 
   ptxas_table.py --check [--arch 90a]    compiles kernels/**/*.cu and compares with the table; 1 and a line a fault
-  ptxas_table.py --write                 makes the table anew, for all architectures of ARCHITECTURES
+  ptxas_table.py --write [--only FILE]   makes the table anew, for all architectures of ARCHITECTURES, or what it says of
+                                         one file of kernels/ (sparse/spmm_cuda.cu; may be given several times)
 
 Kernels of the toolkit (CUB's sort and scan) are left out. Takes the compiler and its flags from
 build/cuda/compile_commands.json (cmake --preset cuda); nothing is linked or run. Faults: a kernel that spills more than
@@ -187,6 +188,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "cuda", help="configured folder (build/cuda)")
     parser.add_argument("--arch", action="append", choices=ARCHITECTURES, help="to check; may be given several times (90a)")
+    parser.add_argument("--only", action="append", metavar="FILE", help="with --write: of this file alone; may be given several times")
     way = parser.add_mutually_exclusive_group(required=True)
     way.add_argument("--check", action="store_true")
     way.add_argument("--write", action="store_true")
@@ -194,8 +196,17 @@ def main():
 
     commands = cuda_commands(options.build)
     release = release_of(commands)
+    if options.only and not options.write:
+        parser.error("--only is for --write")
     if options.write:
-        table = {"release": release, "kernels": measure(commands, ARCHITECTURES)}
+        wanted = {file: words for file, words in commands.items() if not options.only or file in options.only}
+        if not wanted or (options.only and len(wanted) < len(set(options.only))):
+            parser.error(f"--only {' '.join(options.only)}: not all of these are among {' '.join(sorted(commands))}")
+        known = json.loads(TABLE.read_text()) if options.only else {"release": release, "kernels": {}}
+        if known["release"] != release:
+            parser.error(f"the table is of ptxas {known['release']} and this is {release}: write it whole")
+        kept = {file: rows for file, rows in known["kernels"].items() if file not in wanted and file in commands}
+        table = {"release": release, "kernels": {**kept, **measure(wanted, ARCHITECTURES)}}
         TABLE.write_text(json_of(table))
         PAGE.write_text(page_of(table))
         print(f"wrote {TABLE} and {PAGE}")

@@ -106,8 +106,8 @@ __device__ inline float& lower(float* a, int64_t r, int64_t c) { return a[r * (r
 
 // I + V V^T (kByEntries) or I + V^T V to the lower half `a`, m rows packed.
 template <bool kByEntries>
-__device__ void make_system(const AlsRow& row, int64_t dim, float* a, float (*left)[kAlsTile],
-                            float (*right)[kAlsTile]) {
+__device__ __forceinline__ void make_system(const AlsRow& row, int64_t dim, float* a, float (*left)[kAlsTile],
+                                            float (*right)[kAlsTile]) {
   const int64_t m = kByEntries ? row.n : dim, n_terms = kByEntries ? dim : row.n;
   const int tx = static_cast<int>(threadIdx.x) % kAlsSide, ty = static_cast<int>(threadIdx.x) / kAlsSide;
   for (int64_t first_row = 0; first_row < m; first_row += kAlsTile) {
@@ -128,7 +128,7 @@ __device__ void make_system(const AlsRow& row, int64_t dim, float* a, float (*le
           right[depth][i] = element(first_column + i);
         }
         __syncthreads();
-#pragma unroll
+#pragma unroll 4
         for (int depth = 0; depth < kAlsDepth; ++depth) {
 #pragma unroll
           for (int i = 0; i < kAlsOwn; ++i) {
@@ -152,7 +152,7 @@ __device__ void make_system(const AlsRow& row, int64_t dim, float* a, float (*le
 }
 
 // The right side V^T h as row dim of `a`; groups of threads take every kAlsGroups-th entry.
-__device__ void make_right_side(const AlsRow& row, int64_t dim, float* a, float (*partial)[kAlsTile]) {
+__device__ __forceinline__ void make_right_side(const AlsRow& row, int64_t dim, float* a, float (*partial)[kAlsTile]) {
   const int x = static_cast<int>(threadIdx.x) % kAlsTile, group = static_cast<int>(threadIdx.x) / kAlsTile;
   for (int64_t first = 0; first < dim; first += kAlsTile) {
     float sum = 0.0f;
@@ -172,7 +172,7 @@ __device__ void make_right_side(const AlsRow& row, int64_t dim, float* a, float 
 
 // Cholesky of the m rows, with the right side as row m that becomes that of the second triangular system; then that
 // system.
-__device__ void solve_system(float* a, int64_t m, float* inverse_pivots, float* solution) {
+__device__ __forceinline__ void solve_system(float* a, int64_t m, float* inverse_pivots, float* solution) {
   const int tx = static_cast<int>(threadIdx.x) % kAlsSide, ty = static_cast<int>(threadIdx.x) / kAlsSide;
   for (int64_t p = 0; p < m; ++p) {
     __syncthreads();
