@@ -99,11 +99,8 @@ class Autoencoder final : public Recommender {
   FitReport fit(Context& context, const TrainData& data, const FitOptions& options) override {
     const LossKind loss = parse_loss(training_.loss, {LossKind::softmax, LossKind::bce}, name());
     TrainParams params = train_params(training_, loss, 0.001, 1);
-    params.seed = options.seed;
-    params.mask_seen = options.mask_seen;
-    params.validation_k = options.validation_k;
     params.dropout = static_cast<float>(dropout_);
-    take_chosen_epochs(options, params);
+    take_options(options, params);
     note_long_epoch(options, data.n_users, data.catalog.n_items, LossKind::bce, params);
     set_size(data.n_users, data.catalog.n_items);
     const HostCsr& targets = data.purchases.train;

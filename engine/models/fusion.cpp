@@ -343,9 +343,7 @@ class Fusion final : public Recommender {
     params.epochs = epochs_;
     params.validate_every = 1;
     params.patience = patience_;
-    params.validation_k = options.validation_k;
-    params.mask_seen = options.mask_seen;
-    take_chosen_epochs(options, params);
+    take_options(options, params);
     const FusionTraining training{.pairwise = loss_ == "bpr",
                                   .batch = batch_,
                                   .negatives = negatives_,

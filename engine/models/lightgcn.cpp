@@ -83,10 +83,7 @@ class LightGcn final : public Recommender {
   FitReport fit(Context& context, const TrainData& data, const FitOptions& options) override {
     const LossKind loss = parse_loss(training_.loss, {LossKind::softmax, LossKind::bpr}, name());
     TrainParams params = train_params(training_, loss, loss == LossKind::softmax ? 0.05 : 0.003, 5);
-    params.seed = options.seed;
-    params.mask_seen = options.mask_seen;
-    params.validation_k = options.validation_k;
-    take_chosen_epochs(options, params);
+    take_options(options, params);
     note_long_epoch(options, data.n_users, data.catalog.n_items, LossKind::bpr, params);
     set_size(data.n_users, data.catalog.n_items);
     const HostCsr& train_items = data.purchases.train;

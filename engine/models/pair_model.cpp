@@ -16,7 +16,10 @@ FitReport with_epochs(TrainReport report) {
   return fitted;
 }
 
-void take_chosen_epochs(const FitOptions& options, TrainParams& params) {
+void take_options(const FitOptions& options, TrainParams& params) {
+  params.seed = options.seed;
+  params.mask_seen = options.mask_seen;
+  params.validation_k = options.validation_k;
   params.checkpoints = options.checkpoints;
   const auto epochs = options.chosen.find("epochs");
   if (epochs == options.chosen.end()) return;
@@ -52,10 +55,7 @@ HostCsr restored_bags(const Tensors& tensors, int64_t n_items) {
 FitReport PairModel::fit(Context& context, const TrainData& data, const FitOptions& options) {
   const LossKind loss = parse_loss(training_.loss, losses_, name());
   TrainParams params = train_params(training_, loss, loss == LossKind::softmax ? 0.02 : 0.003, 5);
-  params.seed = options.seed;
-  params.mask_seen = options.mask_seen;
-  params.validation_k = options.validation_k;
-  take_chosen_epochs(options, params);
+  take_options(options, params);
   note_long_epoch(options, data.n_users, data.catalog.n_items, LossKind::bpr, params);
   set_size(data.n_users, data.catalog.n_items);
   tables_.emplace(context, form_, data.n_users, training_.dim, make_item_bags(data.catalog, training_.item_features));

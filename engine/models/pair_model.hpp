@@ -39,8 +39,9 @@ void restore_tables(const Tensors& tensors, PairTables& tables);
 HostCsr restored_bags(const Tensors& tensors, int64_t n_items);
 /// The report of training with drawn batches: what validation chose is the number of epochs.
 FitReport with_epochs(TrainReport report);
-/// `params` for a fit whose epochs were chosen before, and where its states are kept.
-void take_chosen_epochs(const FitOptions& options, TrainParams& params);
+/// What the options of a fit say to its training: seed, judging, where states are kept, and the epochs if they were
+/// chosen before.
+void take_options(const FitOptions& options, TrainParams& params);
 /// Tells options.on_note of long epochs of the softmax over the whole catalog, and that the loss `faster` has shorter
 /// ones.
 void note_long_epoch(const FitOptions& options, int64_t n_users, int64_t n_items, LossKind faster, TrainParams& params);

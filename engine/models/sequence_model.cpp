@@ -49,14 +49,11 @@ void SequenceModel::make(Context& context, int64_t dim, HostCsr item_bags) {
 FitReport SequenceModel::fit(Context& context, const TrainData& data, const FitOptions& options) {
   const LossKind loss = parse_loss(training_.loss, {LossKind::softmax, LossKind::sampled_softmax}, name());
   TrainParams params = train_params(training_, loss, 0.001, 1);
-  params.seed = options.seed;
-  params.mask_seen = options.mask_seen;
-  params.validation_k = options.validation_k;
   params.dropout = static_cast<float>(dropout_);
   params.sequences = batch_;
   params.horizon = horizon_;
   params.shared_negatives = negatives_;
-  take_chosen_epochs(options, params);
+  take_options(options, params);
   note_long_epoch(options, data.n_users, data.catalog.n_items, LossKind::sampled_softmax, params);
   set_size(data.n_users, data.catalog.n_items);
   make(context, training_.dim, make_item_bags(data.catalog, training_.item_features));
