@@ -58,9 +58,9 @@ struct TrainParams {
   float weight_power = 0.0f;     // a pair of weight w counts w^weight_power (mean 1)
   bool popularity_negatives = false;
   // Networks over histories alone:
-  int64_t sequences = 64;           // stretches of histories a step
-  int64_t horizon = 20;             // purchases of later baskets that are the targets of a query
-  int64_t shared_negatives = 1024;  // draws of a step, for the sampled softmax
+  int64_t sequences = 64;              // stretches of histories a step
+  int64_t horizon = 20;                // purchases of later baskets that are the targets of a query
+  int64_t shared_negatives = 1024;     // draws of a step, for the sampled softmax
   Checkpoints* checkpoints = nullptr;  // states are kept there, and taken up again
   /// Called once, in the first epoch against the whole catalog, if its first part says that an epoch takes longer than
   /// `long_epoch` seconds: with the seconds that it will take.
