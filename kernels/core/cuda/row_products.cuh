@@ -28,7 +28,7 @@ constexpr int kColumnBlock = 128;
 
 // A thread one column of one piece; neighbours read neighbours.
 template <int kBlock>
-__global__ void column_sums_kernel(RowProducts p, float* partials) {
+__global__ void row_sums_kernel(RowProducts p, float* partials) {
   const int64_t column = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
   if (column >= p.m) return;
   const int64_t first = static_cast<int64_t>(blockIdx.y) * p.piece;
@@ -57,7 +57,7 @@ inline void row_products(Context& context, const RowProducts& p) {
                                 .column_bias = nullptr,
                                 .accumulate = false,
                                 .k_slice = p.piece});
-  launch(detail::column_sums_kernel<detail::kColumnBlock>,
+  launch(detail::row_sums_kernel<detail::kColumnBlock>,
          dim3(blocks_for(p.m, detail::kColumnBlock), static_cast<unsigned>(n_pieces)), detail::kColumnBlock, 0, context,
          p, sums);
   add_partials(context, products, n_pieces, p.m * p.n, false, 1.0, p.out);
