@@ -165,6 +165,18 @@ bool CheckpointFolder::due() const {
 bool CheckpointFolder::due_at_the_end() const { return has_put() || options_.resume || due(); }
 
 void CheckpointFolder::put(const TrainState& state) {
+  last_ = std::chrono::steady_clock::now();
+  // A state is never worth the training.
+  try {
+    write(state);
+  } catch (const DataError& failed) {
+    if (options_.on_note) options_.on_note(fmt::format("no state is kept: {}; the training goes on", failed.what()));
+  } catch (const UsageError& failed) {
+    if (options_.on_note) options_.on_note(fmt::format("no state is kept: {}; the training goes on", failed.what()));
+  }
+}
+
+void CheckpointFolder::write(const TrainState& state) {
   if (n_put_ == 0 && !options_.resume) clear();
   std::error_code failed;
   fs::create_directory(place_, failed);
@@ -189,7 +201,6 @@ void CheckpointFolder::put(const TrainState& state) {
                  {"finished", state.finished},
                  {"tables", tables}});
   next_slot_ = 1 - next_slot_;
-  last_ = std::chrono::steady_clock::now();
   ++n_put_;
 }
 

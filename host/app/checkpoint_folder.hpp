@@ -30,6 +30,7 @@ class CheckpointFolder final : public Checkpoints {
   std::optional<TrainState> begin() override;
   bool due() const override;
   bool due_at_the_end() const override;
+  /// A state that cannot be written (a full disk) is noted, and the training goes on.
   void put(const TrainState& state) override;
 
   /// When the result is in its place: removes all.
@@ -37,6 +38,7 @@ class CheckpointFolder final : public Checkpoints {
   bool has_put() const { return n_put_ > 0; }
 
  private:
+  void write(const TrainState& state);
   /// One of the two places of the present training.
   std::filesystem::path slot(int64_t number) const;
   /// A state and its place; nothing if there is none or it is damaged, which is noted.

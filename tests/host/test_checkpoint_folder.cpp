@@ -93,6 +93,16 @@ TEST_F(CheckpointFolderTest, ADamagedStateIsNamedAndTheOneBeforeItTaken) {
   EXPECT_FALSE(open(app::quick(), true).begin());
 }
 
+TEST_F(CheckpointFolderTest, AStateThatCannotBeWrittenIsNotedAndNothingIsThrown) {
+  write_bytes(home() / "model.checkpoints", "a file of somebody");
+  app::CheckpointFolder folder = open(app::quick(), false);
+  folder.begin();
+  EXPECT_NO_THROW(folder.put(state(1)));
+  EXPECT_TRUE(has(notes_, "no state is kept")) << notes_;
+  EXPECT_FALSE(folder.has_put());
+  EXPECT_EQ(test::read_bytes(home() / "model.checkpoints"), "a file of somebody");
+}
+
 TEST_F(CheckpointFolderTest, OtherSettingsOrDataAreRefusedAndAnotherLearningRateIsNoted) {
   {
     app::CheckpointFolder folder = open(app::quick(), false);
