@@ -25,9 +25,14 @@ if(SHEAF_SANITIZE)
   set_source_files_properties(${simt_sources} PROPERTIES COMPILE_OPTIONS "-fno-sanitize=all")
 endif()
 # sheaf_simt_sources(target sources...): adds .cu files to a target, as C++. The target's other sources compile as in
-# every build.
+# every build, but where sources are compiled together: CMake leaves those out that have options of their own.
 function(sheaf_simt_sources target)
   target_sources(${target} PRIVATE ${ARGN})
-  set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "${SHEAF_SIMT_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)
+  set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX SKIP_PRECOMPILE_HEADERS ON)
+  if(SHEAF_FEWER_COMPILATIONS)
+    target_compile_options(${target} PRIVATE ${SHEAF_SIMT_OPTIONS})
+  else()
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "${SHEAF_SIMT_OPTIONS}")
+  endif()
   target_link_libraries(${target} PUBLIC sheaf_simt)
 endfunction()

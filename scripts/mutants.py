@@ -123,7 +123,7 @@ FAULTS = [
     ("engine/models/blend.cpp", "options.chosen.find(kWeightPrefix + member)", "options.chosen.find(member)"),
     ("engine/models/blend.cpp", "!std::isfinite(weight) || weight < 0.0", "!std::isfinite(weight)"),
     ("engine/models/blend.cpp", "|| sum == 0.0) {", "|| sum < 0.0) {"),
-    ("engine/models/members.cpp", "*name == self || ", "false && self.empty() || "),
+    ("engine/models/members.cpp", "*name == self || ", "(self.size() > 99 && *name == self) || "),
     ("engine/models/members.cpp", "own.chosen[key.substr(prefix.size())] = value;", "own.chosen[key] = value;"),
     ("engine/models/fusion_pairs.cpp", "if (draw % kShare == fold) {", "if (draw % kShare != fold) {"),
     ("engine/models/fusion_pairs.cpp", "history.day(b) <= from || history.day(b) > to", "history.day(b) < from || history.day(b) > to"),

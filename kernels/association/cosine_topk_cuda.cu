@@ -6,7 +6,7 @@
 namespace sheaf::association::cuda {
 namespace {
 
-constexpr int kBlock = 128;
+constexpr int kCosineTopkBlock = 128;
 constexpr int64_t kMaxSplits = 8;
 
 /// The value of an fp16 that is neither infinite nor NaN.
@@ -27,7 +27,7 @@ struct UnitOutputs {
 
 // One warp a row; rows without direction (zero length, NaN or infinity) become zeros.
 __global__ void unit_rows_kernel(MatrixView<const float> vectors, UnitOutputs out) {
-  const int64_t i = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / kWarp;
+  const int64_t i = (static_cast<int64_t>(blockIdx.x) * kCosineTopkBlock + threadIdx.x) / kWarp;
   if (i >= vectors.rows) return;
   const int lane = threadIdx.x % kWarp;
   double squares = 0;
@@ -64,8 +64,8 @@ __global__ void unit_rows_kernel(MatrixView<const float> vectors, UnitOutputs ou
 // One warp a query: the lists of all splits into one.
 __global__ void merge_lists_kernel(CosineTopkArgs args, MatrixView<const int32_t> ids, MatrixView<const float> scores,
                                    int64_t n_splits) {
-  __shared__ uint64_t keys[kBlock / kWarp][kMaxSorted];
-  const int64_t query = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / kWarp;
+  __shared__ uint64_t keys[kCosineTopkBlock / kWarp][kMaxSorted];
+  const int64_t query = (static_cast<int64_t>(blockIdx.x) * kCosineTopkBlock + threadIdx.x) / kWarp;
   if (query >= args.neighbours.rows) return;
   uint64_t* own = keys[threadIdx.x / kWarp];
   const auto k = static_cast<int>(args.neighbours.cols);
@@ -88,7 +88,7 @@ Units make_units(Context& context, ScratchScope& scratch, MatrixView<const float
                         .float_stride = filter.float_stride,
                         .half_stride = filter.half_stride,
                         .largest_residual = largest};
-  launch(unit_rows_kernel, blocks_for(n, kBlock / kWarp), kBlock, 0, context, vectors, out);
+  launch(unit_rows_kernel, blocks_for(n, kCosineTopkBlock / kWarp), kCosineTopkBlock, 0, context, vectors, out);
   filter.largest_residual = largest;
   return {out.floats, out.halves, out.residuals, n};
 }
@@ -158,7 +158,7 @@ void cosine_topk(Context& context, const CosineTopkArgs& args) {
   launch(rows_stay ? cosine_filter_kernel<true> : cosine_filter_kernel<false>, static_cast<unsigned>(n_blocks),
          kFilterThreads, filter_shared_bytes(filter.half_stride, rows_stay), context, filter);
   if (filter.n_splits > 1) {
-    launch(merge_lists_kernel, blocks_for(n_queries, kBlock / kWarp), kBlock, 0, context, args,
+    launch(merge_lists_kernel, blocks_for(n_queries, kCosineTopkBlock / kWarp), kCosineTopkBlock, 0, context, args,
            MatrixView<const int32_t>(filter.ids), MatrixView<const float>(filter.scores), filter.n_splits);
   }
 }

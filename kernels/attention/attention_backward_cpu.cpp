@@ -11,8 +11,8 @@ constexpr int64_t kBlockRows = 64;
 /// Parts of a batch whose gradients of the bias are added up by themselves, then in order.
 constexpr int64_t kBiasParts = 64;
 
-struct Sizes {
-  Sizes(const TileKernel& tile, const Shape& shape)
+struct BackwardSizes {
+  BackwardSizes(const TileKernel& tile, const Shape& shape)
       : rows(tile.rows),
         width(tile.width),
         padded(round_up(shape.dim, tile.width)),
@@ -24,7 +24,7 @@ struct Sizes {
 };
 
 struct BackwardSpace {
-  BackwardSpace(const Sizes& s, const Shape& shape, float* data) {
+  BackwardSpace(const BackwardSizes& s, const Shape& shape, float* data) {
     Workspace space(data);
     key_panels = space.take(s.keys * shape.dim);
     value_panels = space.take(s.keys * shape.dim);
@@ -43,7 +43,7 @@ struct BackwardSpace {
     bias = {space.take(2 * s.band + 16), s.band};
     d_bias = {space.take(2 * s.band + 16), s.band};
   }
-  static int64_t size(const Sizes& s, const Shape& shape) {
+  static int64_t size(const BackwardSizes& s, const Shape& shape) {
     const auto part = Workspace::padded;
     return 2 * part(s.keys * shape.dim) + 4 * part(s.keys * s.padded) + 2 * part(kBlockRows * s.padded) +
            2 * part(kBlockRows * s.keys) + part(s.rows * s.padded) + part(s.queries * s.padded) + 2 * part(s.keys) +
@@ -57,7 +57,7 @@ struct BackwardSpace {
 
 class Backward {
  public:
-  Backward(const AttentionBackwardArgs& args, const TileKernel& tile, const Sizes& sizes, float* memory)
+  Backward(const AttentionBackwardArgs& args, const TileKernel& tile, const BackwardSizes& sizes, float* memory)
       : args_(args),
         shape_(args.shape),
         tile_(tile),
@@ -224,7 +224,7 @@ class Backward {
   const AttentionBackwardArgs& args_;
   const Shape& shape_;
   const TileKernel& tile_;
-  const Sizes& sizes_;
+  const BackwardSizes& sizes_;
   BackwardSpace space_;
   DropoutMask mask_;
   FloatRows keys_{};
@@ -237,7 +237,7 @@ class Backward {
 void attention_backward(Context& context, const AttentionBackwardArgs& args) {
   const TileKernel& tile = tile_kernel();
   const Shape& shape = args.shape;
-  const Sizes sizes(tile, shape);
+  const BackwardSizes sizes(tile, shape);
   const int64_t space = BackwardSpace::size(sizes, shape), n_kv_heads = args.k.n_heads;
   const int64_t n_sequences = shape.offsets.size - 1, n_bias = args.d_relative_bias.size();
   const int64_t n_parts = n_bias > 0 ? std::min(n_sequences, kBiasParts) : n_sequences;

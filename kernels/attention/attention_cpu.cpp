@@ -6,8 +6,8 @@ namespace sheaf::attention::cpu {
 namespace {
 
 /// Sizes of one call: rows of a product, floats of a vector, dim in whole vectors, a chunk's keys.
-struct Sizes {
-  Sizes(const TileKernel& tile, const Shape& shape)
+struct ForwardSizes {
+  ForwardSizes(const TileKernel& tile, const Shape& shape)
       : rows(tile.rows),
         width(tile.width),
         padded(round_up(shape.dim, tile.width)),
@@ -20,7 +20,7 @@ struct Sizes {
 
 /// One thread's memory. Sums and their scale are kept for all rows only where keys come in several chunks.
 struct ForwardSpace {
-  ForwardSpace(const Sizes& s, const Shape& shape, float* data) {
+  ForwardSpace(const ForwardSizes& s, const Shape& shape, float* data) {
     Workspace space(data);
     key_panels = space.take(s.keys * shape.dim);
     keys = space.take(s.keys * s.padded);
@@ -34,7 +34,7 @@ struct ForwardSpace {
     keep = space.take(s.keys);
     bias = {space.take(2 * s.band + 16), s.band};
   }
-  static int64_t size(const Sizes& s, const Shape& shape) {
+  static int64_t size(const ForwardSizes& s, const Shape& shape) {
     const auto part = Workspace::padded;
     return part(s.keys * shape.dim) + 2 * part(s.keys * s.padded) + part(s.rows * shape.dim) + part(s.rows * s.keys) +
            part(s.queries * s.padded) + 2 * part(s.queries) + 2 * part(s.keys) + part(2 * s.band + 16);
@@ -46,7 +46,7 @@ struct ForwardSpace {
 
 class Forward {
  public:
-  Forward(const AttentionArgs& args, const TileKernel& tile, const Sizes& sizes, float* memory)
+  Forward(const AttentionArgs& args, const TileKernel& tile, const ForwardSizes& sizes, float* memory)
       : args_(args),
         shape_(args.shape),
         tile_(tile),
@@ -154,7 +154,7 @@ class Forward {
   const AttentionArgs& args_;
   const Shape& shape_;
   const TileKernel& tile_;
-  const Sizes& sizes_;
+  const ForwardSizes& sizes_;
   ForwardSpace space_;
   DropoutMask mask_;
   FloatRows values_{};
@@ -166,7 +166,7 @@ class Forward {
 
 void attention(Context& context, const AttentionArgs& args) {
   const TileKernel& tile = tile_kernel();
-  const Sizes sizes(tile, args.shape);
+  const ForwardSizes sizes(tile, args.shape);
   const int64_t space = ForwardSpace::size(sizes, args.shape), n_kv_heads = args.k.n_heads;
   ScratchScope scratch(context);
   float* memory = scratch.take<float>(space * context.n_threads());

@@ -8,7 +8,7 @@
 namespace sheaf::dense::cuda {
 namespace {
 
-constexpr int kBlock = 256;
+constexpr int kActivationBlock = 256;
 constexpr int kFour = 4;  // floats in one access
 
 struct DeviceMath {
@@ -32,7 +32,7 @@ Work work(int64_t n, bool in_fours) {
 
 template <Activation kKind>
 __global__ void activation_kernel(const float* x, float* out, Work work) {
-  const int64_t at = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  const int64_t at = static_cast<int64_t>(blockIdx.x) * kActivationBlock + threadIdx.x;
   const auto f = [](float value) { return activated<kKind, DeviceMath>(value); };
   if (at < work.fours) {
     const float4 v = reinterpret_cast<const float4*>(x)[at];
@@ -46,7 +46,7 @@ __global__ void activation_kernel(const float* x, float* out, Work work) {
 // `kept` is x for gelu, else out.
 template <Activation kKind>
 __global__ void activation_backward_kernel(const float* kept, const float* d_out, float* d_x, Work work) {
-  const int64_t at = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  const int64_t at = static_cast<int64_t>(blockIdx.x) * kActivationBlock + threadIdx.x;
   const auto f = [](float value, float d) { return activated_gradient<kKind, DeviceMath>(value, d); };
   if (at < work.fours) {
     const float4 v = reinterpret_cast<const float4*>(kept)[at];
@@ -63,8 +63,8 @@ __global__ void activation_backward_kernel(const float* kept, const float* d_out
 void activation(Context& context, const ActivationArgs& args) {
   const Work parts = work(args.out.size(), aligned(args.x.data) && aligned(args.out.data));
   with_kind(args.kind, [&](auto kind) {
-    launch(activation_kernel<decltype(kind)::value>, blocks_for(parts.fours + parts.rest, kBlock), kBlock, 0, context,
-           args.x.data, args.out.data, parts);
+    launch(activation_kernel<decltype(kind)::value>, blocks_for(parts.fours + parts.rest, kActivationBlock),
+           kActivationBlock, 0, context, args.x.data, args.out.data, parts);
   });
 }
 
@@ -72,8 +72,8 @@ void activation_backward(Context& context, const ActivationBackwardArgs& args) {
   const float* kept = kept_for_gradient(args);
   const Work parts = work(args.d_x.size(), aligned(kept) && aligned(args.d_out.data) && aligned(args.d_x.data));
   with_kind(args.kind, [&](auto kind) {
-    launch(activation_backward_kernel<decltype(kind)::value>, blocks_for(parts.fours + parts.rest, kBlock), kBlock, 0,
-           context, kept, args.d_out.data, args.d_x.data, parts);
+    launch(activation_backward_kernel<decltype(kind)::value>, blocks_for(parts.fours + parts.rest, kActivationBlock),
+           kActivationBlock, 0, context, kept, args.d_out.data, args.d_x.data, parts);
   });
 }
 

@@ -6,12 +6,12 @@
 
 namespace sheaf::dense::cpu {
 namespace {
-constexpr int64_t kGrain = 64;  // batch entries a chunk; also the block of the partial sums
+constexpr int64_t kAdditiveGrain = 64;  // batch entries a chunk; also the block of the partial sums
 }
 
 void additive_scores(Context& context, const AdditiveScoresArgs& args) {
   const int64_t group = args.logits.cols;
-  parallel_for(context, args.logits.rows, kGrain, [&](int64_t begin, int64_t end) {
+  parallel_for(context, args.logits.rows, kAdditiveGrain, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
       const float user = dot(args.w_user.data, args.users.row(b), args.users.cols) + args.bias[0];
       for (int64_t g = 0; g < group; ++g) {
@@ -26,11 +26,11 @@ void additive_scores_backward(Context& context, const AdditiveScoresBackwardArgs
   const int64_t group = args.d_logits.cols;
   const int64_t dim = args.users.cols;
   const int64_t width = 2 * dim + 1;  // partial d_w_user, d_w_item, d_bias
-  const int64_t n_blocks = (n_batch + kGrain - 1) / kGrain;
+  const int64_t n_blocks = (n_batch + kAdditiveGrain - 1) / kAdditiveGrain;
   ScratchScope scratch(context);
   float* partials = scratch.take<float>(n_blocks * width);
-  parallel_for(context, n_batch, kGrain, [&](int64_t begin, int64_t end) {
-    float* partial = partials + begin / kGrain * width;
+  parallel_for(context, n_batch, kAdditiveGrain, [&](int64_t begin, int64_t end) {
+    float* partial = partials + begin / kAdditiveGrain * width;
     std::fill_n(partial, width, 0.0f);
     for (int64_t b = begin; b < end; ++b) {
       float sum = 0.0f;

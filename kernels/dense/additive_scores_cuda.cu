@@ -6,12 +6,12 @@
 namespace sheaf::dense::cuda {
 namespace {
 
-constexpr int kBlock = 256;
-constexpr int64_t kRows = 64;  // batch entries a partial sum
+constexpr int kAdditiveScoresBlock = 256;
+constexpr int64_t kAdditiveScoresRows = 64;  // batch entries a partial sum
 
 // One warp a logit.
 __global__ void additive_scores_kernel(AdditiveScoresArgs args) {
-  const int64_t i = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / kWarp;
+  const int64_t i = (static_cast<int64_t>(blockIdx.x) * kAdditiveScoresBlock + threadIdx.x) / kWarp;
   if (i >= args.logits.size()) return;
   const int lane = threadIdx.x % kWarp;
   const int64_t b = i / args.logits.cols;
@@ -23,15 +23,16 @@ __global__ void additive_scores_kernel(AdditiveScoresArgs args) {
   if (lane == 0) args.logits.data[i] = sum + args.bias[0];
 }
 
-// One block kRows batch entries, threads over the columns: row gradients, and the block's partial weight gradients
+// One block kAdditiveScoresRows batch entries, threads over the columns: row gradients, and the block's partial weight gradients
 // partials[block, 2 * dim + 1] = d_w_user, d_w_item, d_bias.
 __global__ void additive_backward_kernel(AdditiveScoresBackwardArgs args, float* partials) {
   const int64_t group = args.d_logits.cols;
   const int64_t dim = args.users.cols;
-  const int64_t first = static_cast<int64_t>(blockIdx.x) * kRows;
-  const int64_t last = first + kRows < args.d_logits.rows ? first + kRows : args.d_logits.rows;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * kAdditiveScoresRows;
+  const int64_t last =
+      first + kAdditiveScoresRows < args.d_logits.rows ? first + kAdditiveScoresRows : args.d_logits.rows;
   float* partial = partials + static_cast<int64_t>(blockIdx.x) * (2 * dim + 1);
-  for (int64_t c = threadIdx.x; c < dim; c += kBlock) {
+  for (int64_t c = threadIdx.x; c < dim; c += kAdditiveScoresBlock) {
     float d_w_user = 0.0f, d_w_item = 0.0f;
     for (int64_t b = first; b < last; ++b) {
       float sum = 0.0f;
@@ -57,7 +58,7 @@ __global__ void additive_backward_kernel(AdditiveScoresBackwardArgs args, float*
 // Splits the summed row [2 * dim + 1] into its three outputs.
 __global__ void split_sums_kernel(const float* sums, AdditiveScoresBackwardArgs args) {
   const int64_t dim = args.users.cols;
-  const int64_t c = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  const int64_t c = static_cast<int64_t>(blockIdx.x) * kAdditiveScoresBlock + threadIdx.x;
   if (c < dim) {
     args.d_w_user[c] = sums[c];
     args.d_w_item[c] = sums[dim + c];
@@ -68,18 +69,20 @@ __global__ void split_sums_kernel(const float* sums, AdditiveScoresBackwardArgs 
 }  // namespace
 
 void additive_scores(Context& context, const AdditiveScoresArgs& args) {
-  launch(additive_scores_kernel, blocks_for(args.logits.size(), kBlock / kWarp), kBlock, 0, context, args);
+  launch(additive_scores_kernel, blocks_for(args.logits.size(), kAdditiveScoresBlock / kWarp), kAdditiveScoresBlock, 0,
+         context, args);
 }
 
 void additive_scores_backward(Context& context, const AdditiveScoresBackwardArgs& args) {
   const int64_t width = 2 * args.users.cols + 1;
-  const unsigned n_blocks = blocks_for(args.d_logits.rows, kRows);
+  const unsigned n_blocks = blocks_for(args.d_logits.rows, kAdditiveScoresRows);
   ScratchScope scratch(context);
   float* partials = scratch.take<float>(n_blocks * width);
   float* sums = scratch.take<float>(width);
-  launch(additive_backward_kernel, n_blocks, kBlock, 0, context, args, partials);
+  launch(additive_backward_kernel, n_blocks, kAdditiveScoresBlock, 0, context, args, partials);
   add_partials(context, partials, n_blocks, width, false, 1.0, sums);
-  launch(split_sums_kernel, blocks_for(args.users.cols, kBlock), kBlock, 0, context, sums, args);
+  launch(split_sums_kernel, blocks_for(args.users.cols, kAdditiveScoresBlock), kAdditiveScoresBlock, 0, context, sums,
+         args);
 }
 
 }  // namespace sheaf::dense::cuda

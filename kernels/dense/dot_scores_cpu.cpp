@@ -6,13 +6,13 @@
 
 namespace sheaf::dense::cpu {
 namespace {
-constexpr int64_t kGrain = 64;
+constexpr int64_t kDotGrain = 64;
 }
 
 void dot_scores(Context& context, const DotScoresArgs& args) {
   const int64_t group = args.logits.cols;
   const int64_t dim = args.users.cols;
-  parallel_for(context, args.logits.rows, kGrain, [&](int64_t begin, int64_t end) {
+  parallel_for(context, args.logits.rows, kDotGrain, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
       for (int64_t g = 0; g < group; ++g) {
         const int64_t i = b * group + g;
@@ -26,7 +26,7 @@ void dot_scores(Context& context, const DotScoresArgs& args) {
 void dot_scores_backward(Context& context, const DotScoresBackwardArgs& args) {
   const int64_t group = args.d_logits.cols;
   const int64_t dim = args.users.cols;
-  parallel_for(context, args.d_logits.rows, kGrain, [&](int64_t begin, int64_t end) {
+  parallel_for(context, args.d_logits.rows, kDotGrain, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
       float* d_user = args.d_users.row(b);
       std::fill_n(d_user, dim, 0.0f);

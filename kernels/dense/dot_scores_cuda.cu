@@ -6,11 +6,11 @@
 namespace sheaf::dense::cuda {
 namespace {
 
-constexpr int kBlock = 256;
+constexpr int kDotScoresBlock = 256;
 
 // One warp a logit.
 __global__ void dot_scores_kernel(DotScoresArgs args) {
-  const int64_t i = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / kWarp;
+  const int64_t i = (static_cast<int64_t>(blockIdx.x) * kDotScoresBlock + threadIdx.x) / kWarp;
   if (i >= args.logits.size()) return;
   const int lane = threadIdx.x % kWarp;
   const int64_t b = i / args.logits.cols;
@@ -22,7 +22,7 @@ __global__ void dot_scores_kernel(DotScoresArgs args) {
 
 // One warp a batch entry: it owns the user's gradient and those of its group.
 __global__ void dot_scores_backward_kernel(DotScoresBackwardArgs args) {
-  const int64_t b = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / kWarp;
+  const int64_t b = (static_cast<int64_t>(blockIdx.x) * kDotScoresBlock + threadIdx.x) / kWarp;
   if (b >= args.d_logits.rows) return;
   const int lane = threadIdx.x % kWarp;
   const int64_t group = args.d_logits.cols;
@@ -46,11 +46,12 @@ __global__ void dot_scores_backward_kernel(DotScoresBackwardArgs args) {
 }  // namespace
 
 void dot_scores(Context& context, const DotScoresArgs& args) {
-  launch(dot_scores_kernel, blocks_for(args.logits.size(), kBlock / kWarp), kBlock, 0, context, args);
+  launch(dot_scores_kernel, blocks_for(args.logits.size(), kDotScoresBlock / kWarp), kDotScoresBlock, 0, context, args);
 }
 
 void dot_scores_backward(Context& context, const DotScoresBackwardArgs& args) {
-  launch(dot_scores_backward_kernel, blocks_for(args.d_logits.rows, kBlock / kWarp), kBlock, 0, context, args);
+  launch(dot_scores_backward_kernel, blocks_for(args.d_logits.rows, kDotScoresBlock / kWarp), kDotScoresBlock, 0,
+         context, args);
   add_partials(context, args.d_user_bias.data, args.d_user_bias.size, 1, false, 1.0, args.d_bias.data);
 }
 

@@ -4,12 +4,12 @@
 namespace sheaf::dense::cuda {
 namespace {
 
-constexpr int kBlock = 256;
+constexpr int kDropoutBlock = 256;
 
 // One thread four columns: one Philox call.
 __global__ void dropout_kernel(DropoutArgs args) {
   const int64_t blocks_a_row = (args.x.cols + 3) / 4;
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kDropoutBlock + threadIdx.x;
   if (i >= args.x.rows * blocks_a_row) return;
   const int64_t r = i / blocks_a_row;
   const int64_t block = i % blocks_a_row;
@@ -24,7 +24,8 @@ __global__ void dropout_kernel(DropoutArgs args) {
 }  // namespace
 
 void dropout(Context& context, const DropoutArgs& args) {
-  launch(dropout_kernel, blocks_for(args.x.rows * ((args.x.cols + 3) / 4), kBlock), kBlock, 0, context, args);
+  launch(dropout_kernel, blocks_for(args.x.rows * ((args.x.cols + 3) / 4), kDropoutBlock), kDropoutBlock, 0, context,
+         args);
 }
 
 }  // namespace sheaf::dense::cuda

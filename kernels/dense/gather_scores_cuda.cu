@@ -4,11 +4,11 @@
 namespace sheaf::dense::cuda {
 namespace {
 
-constexpr int kBlock = 256;
+constexpr int kGatherScoresBlock = 256;
 
 // One thread a result.
 __global__ void gather_scores_kernel(GatherScoresArgs args) {
-  const int64_t at = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  const int64_t at = static_cast<int64_t>(blockIdx.x) * kGatherScoresBlock + threadIdx.x;
   if (at >= args.out.size()) return;
   const int64_t item = args.items.data[at];
   const bool is_column = item >= 0 && item < args.scores.cols;
@@ -18,7 +18,7 @@ __global__ void gather_scores_kernel(GatherScoresArgs args) {
 }  // namespace
 
 void gather_scores(Context& context, const GatherScoresArgs& args) {
-  launch(gather_scores_kernel, blocks_for(args.out.size(), kBlock), kBlock, 0, context, args);
+  launch(gather_scores_kernel, blocks_for(args.out.size(), kGatherScoresBlock), kGatherScoresBlock, 0, context, args);
 }
 
 }  // namespace sheaf::dense::cuda

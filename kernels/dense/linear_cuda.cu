@@ -6,10 +6,10 @@
 namespace sheaf::dense::cuda {
 namespace {
 
-constexpr int kBlock = 256;
+constexpr int kLinearBlock = 256;
 
 __global__ void relu_gradient_kernel(const float* out, float* d_out, int64_t n) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kLinearBlock + threadIdx.x;
   if (i < n && !(out[i] > 0.0f)) d_out[i] = 0.0f;
 }
 
@@ -34,7 +34,7 @@ void linear(Context& context, const LinearArgs& args) {
 void linear_backward(Context& context, const LinearBackwardArgs& args) {
   const int64_t n = args.x.rows, n_in = args.x.cols, n_out = args.weight.rows;
   if (args.relu && n > 0) {
-    launch(relu_gradient_kernel, blocks_for(args.d_out.size(), kBlock), kBlock, 0, context, args.out.data,
+    launch(relu_gradient_kernel, blocks_for(args.d_out.size(), kLinearBlock), kLinearBlock, 0, context, args.out.data,
            args.d_out.data, args.d_out.size());
   }
   matmul<false, false>(context, {.m = n,

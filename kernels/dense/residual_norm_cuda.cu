@@ -6,10 +6,10 @@
 namespace sheaf::dense::cuda {
 namespace {
 
-constexpr int kBlock = 128;
-constexpr int kWarps = kBlock / kWarp;
+constexpr int kResidualNormBlock = 128;
+constexpr int kResidualNormWarps = kResidualNormBlock / kWarp;
 constexpr int kColumnBlock = 64;
-constexpr int kOwn = 4;  // neighbouring columns of a lane: one Philox call
+constexpr int kResidualNormOwn = 4;  // neighbouring columns of a lane: one Philox call
 
 struct Dropout {
   float rate, scale;
@@ -24,18 +24,18 @@ Dropout make_dropout(float rate, RandomKey key, int64_t first_row) {
 // 1 / (1 - rate) or 0 for columns 4 * block .. 4 * block + 3.
 __device__ inline void keep4(const Dropout& dropout, int64_t row, int64_t block, float* keep) {
   if (dropout.rate == 0.0f) {
-    for (int j = 0; j < kOwn; ++j) keep[j] = 1.0f;
+    for (int j = 0; j < kResidualNormOwn; ++j) keep[j] = 1.0f;
     return;
   }
   const Random4 draw =
       random4(dropout.key, static_cast<uint64_t>(dropout.first_row + row), static_cast<uint32_t>(block));
 #pragma unroll
-  for (int j = 0; j < kOwn; ++j) keep[j] = uniform01(draw.v[j]) >= dropout.rate ? dropout.scale : 0.0f;
+  for (int j = 0; j < kResidualNormOwn; ++j) keep[j] = uniform01(draw.v[j]) >= dropout.rate ? dropout.scale : 0.0f;
 }
 
 // A warp one row. What it reads a second and third time comes from the first-level cache.
-__global__ void __launch_bounds__(kBlock) residual_norm_kernel(ResidualNormArgs args, Dropout dropout) {
-  const int64_t r = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
+__global__ void __launch_bounds__(kResidualNormBlock) residual_norm_kernel(ResidualNormArgs args, Dropout dropout) {
+  const int64_t r = static_cast<int64_t>(blockIdx.x) * kResidualNormWarps + threadIdx.x / kWarp;
   if (r >= args.x.rows) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int64_t dim = args.x.cols;
@@ -43,11 +43,11 @@ __global__ void __launch_bounds__(kBlock) residual_norm_kernel(ResidualNormArgs 
   const float* residual = args.residual.rows > 0 ? args.residual.row(r) : nullptr;
   float* sum = args.sum.row(r);
   float total = 0.0f;
-  for (int64_t block = lane; block * kOwn < dim; block += kWarp) {
-    float keep[kOwn];
+  for (int64_t block = lane; block * kResidualNormOwn < dim; block += kWarp) {
+    float keep[kResidualNormOwn];
     keep4(dropout, r, block, keep);
-    for (int j = 0; j < kOwn && block * kOwn + j < dim; ++j) {
-      const int64_t c = block * kOwn + j;
+    for (int j = 0; j < kResidualNormOwn && block * kResidualNormOwn + j < dim; ++j) {
+      const int64_t c = block * kResidualNormOwn + j;
       // A dropped value is 0 even where it is not finite.
       const float kept = keep[j] > 0.0f ? keep[j] * x[c] : 0.0f;
       const float value = residual ? residual[c] + kept : kept;
@@ -57,13 +57,13 @@ __global__ void __launch_bounds__(kBlock) residual_norm_kernel(ResidualNormArgs 
   }
   const float mean = warp_sum(total) / static_cast<float>(dim);
   float squares = 0.0f;
-  for (int64_t block = lane; block * kOwn < dim; block += kWarp) {
-    for (int64_t c = block * kOwn; c < block * kOwn + kOwn && c < dim; ++c)
+  for (int64_t block = lane; block * kResidualNormOwn < dim; block += kWarp) {
+    for (int64_t c = block * kResidualNormOwn; c < block * kResidualNormOwn + kResidualNormOwn && c < dim; ++c)
       squares += (sum[c] - mean) * (sum[c] - mean);
   }
   const float scale = 1.0f / sqrtf(warp_sum(squares) / static_cast<float>(dim) + kNormEpsilon);
-  for (int64_t block = lane; block * kOwn < dim; block += kWarp) {
-    for (int64_t c = block * kOwn; c < block * kOwn + kOwn && c < dim; ++c) {
+  for (int64_t block = lane; block * kResidualNormOwn < dim; block += kWarp) {
+    for (int64_t c = block * kResidualNormOwn; c < block * kResidualNormOwn + kResidualNormOwn && c < dim; ++c) {
       args.normed(r, c) = (sum[c] - mean) * scale * args.weight[c] + args.bias[c];
     }
   }
@@ -73,9 +73,9 @@ __global__ void __launch_bounds__(kBlock) residual_norm_kernel(ResidualNormArgs 
   }
 }
 
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kResidualNormBlock)
     residual_norm_backward_kernel(ResidualNormBackwardArgs args, Dropout dropout) {
-  const int64_t r = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
+  const int64_t r = static_cast<int64_t>(blockIdx.x) * kResidualNormWarps + threadIdx.x / kWarp;
   if (r >= args.sum.rows) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int64_t dim = args.sum.cols;
@@ -83,8 +83,8 @@ __global__ void __launch_bounds__(kBlock)
   const float* sum = args.sum.row(r);
   const float* d_normed = args.d_normed.row(r);
   float g_total = 0.0f, gh_total = 0.0f;
-  for (int64_t block = lane; block * kOwn < dim; block += kWarp) {
-    for (int64_t c = block * kOwn; c < block * kOwn + kOwn && c < dim; ++c) {
+  for (int64_t block = lane; block * kResidualNormOwn < dim; block += kWarp) {
+    for (int64_t c = block * kResidualNormOwn; c < block * kResidualNormOwn + kResidualNormOwn && c < dim; ++c) {
       const float g = d_normed[c] * args.weight[c];
       g_total += g;
       gh_total += g * ((sum[c] - mean) * scale);
@@ -92,11 +92,11 @@ __global__ void __launch_bounds__(kBlock)
   }
   const float g_mean = warp_sum(g_total) / static_cast<float>(dim);
   const float gh_mean = warp_sum(gh_total) / static_cast<float>(dim);
-  for (int64_t block = lane; block * kOwn < dim; block += kWarp) {
-    float keep[kOwn];
+  for (int64_t block = lane; block * kResidualNormOwn < dim; block += kWarp) {
+    float keep[kResidualNormOwn];
     keep4(dropout, r, block, keep);
-    for (int j = 0; j < kOwn && block * kOwn + j < dim; ++j) {
-      const int64_t c = block * kOwn + j;
+    for (int j = 0; j < kResidualNormOwn && block * kResidualNormOwn + j < dim; ++j) {
+      const int64_t c = block * kResidualNormOwn + j;
       const float norm = scale * (d_normed[c] * args.weight[c] - g_mean - (sum[c] - mean) * scale * gh_mean);
       const float d_sum = args.d_residual.rows > 0 ? args.d_residual(r, c) + norm : norm;
       args.d_sum(r, c) = d_sum;
@@ -127,7 +127,7 @@ __global__ void __launch_bounds__(kColumnBlock)
 }  // namespace
 
 void residual_norm(Context& context, const ResidualNormArgs& args) {
-  launch(residual_norm_kernel, blocks_for(args.x.rows, kWarps), kBlock, 0, context, args,
+  launch(residual_norm_kernel, blocks_for(args.x.rows, kResidualNormWarps), kResidualNormBlock, 0, context, args,
          make_dropout(args.rate, args.key, args.first_row));
 }
 
@@ -144,8 +144,8 @@ void residual_norm_backward(Context& context, const ResidualNormBackwardArgs& ar
   context.copy(args.d_weight.data, sums, static_cast<size_t>(dim) * sizeof(float));
   context.copy(args.d_bias.data, sums + dim, static_cast<size_t>(dim) * sizeof(float));
   if (args.sum.rows > 0) {
-    launch(residual_norm_backward_kernel, blocks_for(args.sum.rows, kWarps), kBlock, 0, context, args,
-           make_dropout(args.rate, args.key, args.first_row));
+    launch(residual_norm_backward_kernel, blocks_for(args.sum.rows, kResidualNormWarps), kResidualNormBlock, 0, context,
+           args, make_dropout(args.rate, args.key, args.first_row));
   }
 }
 

@@ -5,7 +5,7 @@
 namespace sheaf::dense::cuda {
 namespace {
 
-constexpr int kBlock = 128;
+constexpr int kScoreTopkBlock = 128;
 
 struct LinearScore {
   const ScoreTopkArgs& args;
@@ -19,18 +19,19 @@ struct LinearScore {
 
 // One block a query, one thread an item of each tile.
 __global__ void score_topk_block_kernel(ScoreTopkArgs args) {
-  __shared__ TopKRow<kBlock> shared;
+  __shared__ TopKRow<kScoreTopkBlock> shared;
   const int64_t q = blockIdx.x;
   const LinearScore score_of{args, q};
   const int64_t exclude_row = args.exclude_rows.empty() ? q : args.exclude_rows[q];
-  block_top_k_row<kBlock>(args.items.rows, score_of, args.exclude, exclude_row, shared,
-                          static_cast<int32_t>(args.top_items.cols), args.top_items.row(q), args.top_scores.row(q));
+  block_top_k_row<kScoreTopkBlock>(args.items.rows, score_of, args.exclude, exclude_row, shared,
+                                   static_cast<int32_t>(args.top_items.cols), args.top_items.row(q),
+                                   args.top_scores.row(q));
 }
 
 }  // namespace
 
 void score_topk(Context& context, const ScoreTopkArgs& args) {
-  launch(score_topk_block_kernel, static_cast<unsigned>(args.queries.rows), kBlock, 0, context, args);
+  launch(score_topk_block_kernel, static_cast<unsigned>(args.queries.rows), kScoreTopkBlock, 0, context, args);
 }
 
 }  // namespace sheaf::dense::cuda

@@ -8,9 +8,9 @@
 namespace sheaf::dense::cpu {
 namespace {
 
-constexpr int64_t kPivots = 128;  // of one block
-constexpr int64_t kRows = 128;    // of the panel, a piece of work
-constexpr int64_t kTile = 256;    // a side of the tiles that V V^T updates
+constexpr int64_t kPivots = 128;       // of one block
+constexpr int64_t kRows = 128;         // of the panel, a piece of work
+constexpr int64_t kProductTile = 256;  // a side of the tiles that V V^T updates
 constexpr int64_t kMirror = 64;
 
 // inverse [size, size] = L^-1 of the block L L^T whose lower half stands at `block`; zeros above the diagonal. Forward
@@ -102,9 +102,9 @@ void spd_inverse(Context& context, const SpdInverseArgs& args) {
         }
       }
     });
-    for_lower_tiles(context, n, kTile, [&](int64_t row, int64_t column) {
-      sheaf::cpu::gemm({std::min(kTile, n - row), std::min(kTile, n - column), size, panel + row * size, size, false,
-                        panel + column * size, size, true, 1.0f, t.row(row) + column, n, -1.0f});
+    for_lower_tiles(context, n, kProductTile, [&](int64_t row, int64_t column) {
+      sheaf::cpu::gemm({std::min(kProductTile, n - row), std::min(kProductTile, n - column), size, panel + row * size,
+                        size, false, panel + column * size, size, true, 1.0f, t.row(row) + column, n, -1.0f});
     });
   }
   for_lower_tiles(context, n, kMirror, [&](int64_t row, int64_t column) {

@@ -4,7 +4,7 @@
 namespace sheaf::embedding::cuda {
 namespace {
 
-constexpr int kBlock = 256;
+constexpr int kTableBagBlock = 256;
 // Rows that a lane has in flight: 4 x 16 bytes x 2048 threads are 128 KB an SM, above what latency times bandwidth asks
 // for.
 // Chosen by this arithmetic; not yet measured.
@@ -14,9 +14,9 @@ constexpr int kInFlight = 4;
 // weights
 // coalesced, one a lane, and hands them round by shuffle.
 template <class T, int kVec>
-__global__ void __launch_bounds__(kBlock) bag_group_kernel(TableBagArgs args, int lanes) {
+__global__ void __launch_bounds__(kTableBagBlock) bag_group_kernel(TableBagArgs args, int lanes) {
   const int lane = static_cast<int>(threadIdx.x) % lanes;
-  const int64_t b = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) / lanes;
+  const int64_t b = (static_cast<int64_t>(blockIdx.x) * kTableBagBlock + threadIdx.x) / lanes;
   const bool active = b < args.bags.n_bags;
   const BagRange entries = active ? bag_range(args.bags, b) : BagRange{0, 0};
   const TableRange range = active ? table_range(args.tables, args.bags, b) : TableRange{0, 0};
@@ -88,14 +88,15 @@ __global__ void __launch_bounds__(kBlock) bag_group_kernel(TableBagArgs args, in
 
 // Apart from the bags' kernel, which needs its registers.
 __global__ void note_entities_kernel(Bags bags, uint64_t* fault) {
-  const int64_t b = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  const int64_t b = static_cast<int64_t>(blockIdx.x) * kTableBagBlock + threadIdx.x;
   if (b < bags.n_bags && lacks_entity(bags, b)) note_fault(fault, bags.ids.size + b);
 }
 
 template <class T, int kVec>
 void launch_bag(Context& context, const TableBagArgs& args) {
   const int lanes = group_lanes(args.tables.dim, kVec);
-  launch(bag_group_kernel<T, kVec>, blocks_for(args.bags.n_bags, kBlock / lanes), kBlock, 0, context, args, lanes);
+  launch(bag_group_kernel<T, kVec>, blocks_for(args.bags.n_bags, kTableBagBlock / lanes), kTableBagBlock, 0, context,
+         args, lanes);
 }
 
 }  // namespace
@@ -103,7 +104,8 @@ void launch_bag(Context& context, const TableBagArgs& args) {
 void table_bag(Context& context, const TableBagArgs& args) {
   constexpr int kLoadBytes = 16;
   if (args.bags.entities && args.fault) {
-    launch(note_entities_kernel, blocks_for(args.bags.n_bags, kBlock), kBlock, 0, context, args.bags, args.fault);
+    launch(note_entities_kernel, blocks_for(args.bags.n_bags, kTableBagBlock), kTableBagBlock, 0, context, args.bags,
+           args.fault);
   }
   with_element(args.tables.type, [&]<class T>(T) {
     constexpr int kVec = sizeof(T) == 1 ? 8 : kLoadBytes / static_cast<int>(sizeof(T));

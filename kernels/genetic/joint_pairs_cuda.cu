@@ -5,8 +5,8 @@
 namespace sheaf::genetic::cuda {
 namespace {
 
-constexpr int kBlock = 256;
-constexpr int kWarps = kBlock / kWarp;
+constexpr int kJointPairsBlock = 256;
+constexpr int kWarps = kJointPairsBlock / kWarp;
 
 __device__ PairFacts pair_facts(const JointPairsArgs& args, int32_t i, int32_t j, float inverse_i, float inverse_j) {
   const int64_t counted = symmetric_place(args.counts, i, j);
@@ -21,7 +21,7 @@ __global__ void joint_pairs_kernel(JointPairsArgs args) {
   const int64_t p = blockIdx.x;
   const int64_t c = args.candidates.cols;
   const int32_t* items = args.candidates.row(p);
-  for (int64_t a = threadIdx.x; a < c; a += kBlock) {
+  for (int64_t a = threadIdx.x; a < c; a += kJointPairsBlock) {
     const bool has_vector = items[a] >= 0 && reads_vectors(args);
     inverse[a] = has_vector ? inverse_length(args.vectors.row(items[a]), args.vectors.cols) : 0.0f;
   }
@@ -42,7 +42,7 @@ __global__ void joint_pairs_kernel(JointPairsArgs args) {
 }  // namespace
 
 void joint_pairs(Context& context, const JointPairsArgs& args) {
-  launch(joint_pairs_kernel, blocks_for(args.candidates.rows, 1), kBlock, 0, context, args);
+  launch(joint_pairs_kernel, blocks_for(args.candidates.rows, 1), kJointPairsBlock, 0, context, args);
 }
 
 }  // namespace sheaf::genetic::cuda

@@ -4,13 +4,13 @@
 namespace sheaf::sparse::cuda {
 namespace {
 
-constexpr int kBlock = 128;
+constexpr int kSpgemmBlock = 128;
 
 // sums[columns[x]] += weight * values[x], each with one rounding. The block's threads share out the row, whose columns
 // are unique: no two threads add to one place.
 __device__ void add_row(const CsrView& matrix, int64_t row, float weight, float* sums) {
   const int64_t end = matrix.row_offsets[row + 1];
-  for (int64_t x = matrix.row_offsets[row] + threadIdx.x; x < end; x += kBlock) {
+  for (int64_t x = matrix.row_offsets[row] + threadIdx.x; x < end; x += kSpgemmBlock) {
     float& sum = sums[matrix.columns[x]];
     sum = fmaf(weight, matrix.values ? matrix.values[x] : 1.0f, sum);
   }
@@ -19,7 +19,7 @@ __device__ void add_row(const CsrView& matrix, int64_t row, float weight, float*
 // A block a row. The entries of the left row follow one another with a barrier between: the order of sums is fixed.
 __global__ void spgemm_row_per_block_kernel(SpgemmArgs args) {
   float* out = args.out.row(blockIdx.x);
-  for (int64_t i = threadIdx.x; i < args.out.cols; i += kBlock) {
+  for (int64_t i = threadIdx.x; i < args.out.cols; i += kSpgemmBlock) {
     out[i] = args.column_bias.empty() ? 0.0f : args.column_bias[i];
   }
   __syncthreads();
@@ -44,7 +44,7 @@ __global__ void spgemm_row_per_block_kernel(SpgemmArgs args) {
 }  // namespace
 
 void spgemm(Context& context, const SpgemmArgs& args) {
-  launch(spgemm_row_per_block_kernel, blocks_for(args.ids.size, 1), kBlock, 0, context, args);
+  launch(spgemm_row_per_block_kernel, blocks_for(args.ids.size, 1), kSpgemmBlock, 0, context, args);
 }
 
 }  // namespace sheaf::sparse::cuda

@@ -6,7 +6,7 @@ namespace sheaf::sparse::cuda {
 namespace {
 
 constexpr int kWarps = 8;
-constexpr int kBlock = kWarps * kWarp;
+constexpr int kSpmmBlock = kWarps * kWarp;
 constexpr int64_t kLongRow = 256;  // entries; a longer row is shared by the warps of its block
 
 /// Of row r and column c: every `stride`-th entry from `begin` on.
@@ -61,7 +61,7 @@ __global__ void spmm_shared_rows_kernel(SpmmArgs args) {
 }  // namespace
 
 void spmm(Context& context, const SpmmArgs& args) {
-  launch(spmm_shared_rows_kernel, blocks_for(args.graph.n_rows, kWarps), kBlock, 0, context, args);
+  launch(spmm_shared_rows_kernel, blocks_for(args.graph.n_rows, kWarps), kSpmmBlock, 0, context, args);
 }
 
 }  // namespace sheaf::sparse::cuda

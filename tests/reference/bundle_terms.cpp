@@ -9,7 +9,7 @@ namespace {
 constexpr double kRound = 0x1.0p-24;
 constexpr double kTiny = 0x1.0p-126;  // what a float underflow may lose
 
-Bounded association(const BundleInput& input, int32_t i, int32_t j) {
+BoundedNumber association(const BundleInput& input, int32_t i, int32_t j) {
   const auto row = [&](int32_t item) { return input.vectors.data() + item * input.dim; };
   if (input.dim > 0) return positive_cosine(row(i), row(j), input.dim);
   const auto n_items = input.item_price.size();
@@ -23,7 +23,7 @@ Bounded association(const BundleInput& input, int32_t i, int32_t j) {
 
 // Each length and the product of the two rows sum `dim` products; a root, a quotient and a product follow for each row.
 // The sum of absolute products also bounds the cosine, by Cauchy and Schwarz.
-Bounded positive_cosine(const float* a, const float* b, int64_t dim) {
+BoundedNumber positive_cosine(const float* a, const float* b, int64_t dim) {
   double product = 0.0, magnitude = 0.0, a_squared = 0.0, b_squared = 0.0;
   for (int64_t c = 0; c < dim; ++c) {
     const double x = a[c], y = b[c];
@@ -61,7 +61,7 @@ BundleTerms bundle_terms(const BundleInput& input) {
       const int32_t j = input.candidates[b];
       if (j < 0 || a == b) continue;
       const double q = input.probability[b];
-      const Bounded between = association(input, i, j);
+      const BoundedNumber between = association(input, i, j);
       const double weight = input.weight_association * input.scale;
       terms.pair[a * c + place] = weight * (p + q) * between.value;
       // The sum and three products.

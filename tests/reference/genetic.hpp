@@ -28,12 +28,12 @@ struct BundleTerms {
 BundleTerms bundle_terms(const BundleInput& input);
 
 /// A number and its bound.
-struct Bounded {
+struct BoundedNumber {
   double value = 0.0;
   double error = 0.0;
 };
 /// max(0, cos(a, b)); 0 where a length is 0 or no number.
-Bounded positive_cosine(const float* a, const float* b, int64_t dim);
+BoundedNumber positive_cosine(const float* a, const float* b, int64_t dim);
 
 /// What genetic::joint_pairs reads; matrices of items are dense.
 struct JointInput {

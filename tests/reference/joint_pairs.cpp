@@ -12,16 +12,17 @@ constexpr double kExponential = 4.0 * kRound;  // two units in the last place, o
 constexpr double kPower = 18.0 * kRound;       // nine
 
 // rho(i, j), its error relative.
-Bounded dependence(const JointInput& input, size_t i, size_t j) {
+BoundedNumber dependence(const JointInput& input, size_t i, size_t j) {
   const size_t n_items = input.frequency.size();
-  Bounded prior{1.0, 0.0};
+  BoundedNumber prior{1.0, 0.0};
   if (input.n_categories > 0) {
     const auto row = static_cast<size_t>(input.item_category[i]), column = static_cast<size_t>(input.item_category[j]);
     prior.value = input.prior[row * static_cast<size_t>(input.n_categories) + column];
   }
   if (input.dim > 0) {
     const auto dim = static_cast<size_t>(input.dim);
-    const Bounded cosine = positive_cosine(input.vectors.data() + i * dim, input.vectors.data() + j * dim, input.dim);
+    const BoundedNumber cosine =
+        positive_cosine(input.vectors.data() + i * dim, input.vectors.data() + j * dim, input.dim);
     prior.value *= std::exp(input.prior_cosine * cosine.value);
     // What the exponential is of, with the product that made it; the exponential; the product with the prior.
     prior.error = std::abs(input.prior_cosine) * (cosine.error + kRound * cosine.value) + kExponential + kRound;
@@ -47,7 +48,7 @@ JointPairs joint_pairs(const JointInput& input) {
       const size_t b = a / c * c + place;
       if (input.candidates[a] < 0 || input.candidates[b] < 0 || a == b) continue;
       const auto i = static_cast<size_t>(input.candidates[a]), j = static_cast<size_t>(input.candidates[b]);
-      const Bounded rho = dependence(input, i, j);
+      const BoundedNumber rho = dependence(input, i, j);
       const double p = input.probability[a], q = input.probability[b];
       const double joint = std::min({p, q, p * q * rho.value});
       const bool is_substitute = !input.substitutes.empty() && input.substitutes[i * input.frequency.size() + j] != 0;
