@@ -23,7 +23,8 @@ __global__ void additive_scores_kernel(AdditiveScoresArgs args) {
   if (lane == 0) args.logits.data[i] = sum + args.bias[0];
 }
 
-// One block kAdditiveScoresRows batch entries, threads over the columns: row gradients, and the block's partial weight gradients
+// One block kAdditiveScoresRows batch entries, threads over the columns: row gradients, and the block's partial weight
+// gradients
 // partials[block, 2 * dim + 1] = d_w_user, d_w_item, d_bias.
 __global__ void additive_backward_kernel(AdditiveScoresBackwardArgs args, float* partials) {
   const int64_t group = args.d_logits.cols;
