@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "engine/models/cold_items.hpp"
 #include "engine/train/sampled_epoch.hpp"
 #include "engine/train/softmax_epoch.hpp"
 #include "kernels/core/error.hpp"
@@ -52,6 +53,13 @@ HostCsr restored_bags(const Tensors& tensors, int64_t n_items) {
   return tensors.csr("item_bags", n_items, tensors.matrix_shape("item_table").first);
 }
 
+void describe_cold_items(Context& context, const TrainData& data, const FitOptions& options, PairTables& tables) {
+  ColdItems cold(context, data.catalog, data.purchases.train);
+  cold.fill(context, tables.item_table.value, tables.dim());
+  if (tables.form() != PairForm::sum) cold.fill_bias(context, tables.item_bias.value);
+  cold.note(options.on_note);
+}
+
 FitReport PairModel::fit(Context& context, const TrainData& data, const FitOptions& options) {
   const LossKind loss = parse_loss(training_.loss, losses_, name());
   TrainParams params = train_params(training_, loss, loss == LossKind::softmax ? 0.02 : 0.003, 5);
@@ -66,8 +74,10 @@ FitReport PairModel::fit(Context& context, const TrainData& data, const FitOptio
                                      : make_sampled_epoch(context, *tables_, train_items, params);
   };
   const Trainable trainable{tables_->parameters(), [&] { return scorer(context); }};
-  return with_epochs(
+  FitReport report = with_epochs(
       train(context, trainable, make_epoch, train_items, data.purchases.validation, params, options.on_epoch));
+  describe_cold_items(context, data, options, *tables_);
+  return report;
 }
 
 const PairTables& PairModel::tables() const {
