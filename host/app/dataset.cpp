@@ -128,6 +128,7 @@ Catalog make_catalog(const Prepared& prepared) {
     catalog.fields.push_back({field.name, static_cast<int32_t>(field.values.size()), field.codes});
   }
   catalog.numbers = numbers_of(prepared);
+  catalog.vectors = {prepared.vector_dim, prepared.item_vectors};
   return catalog;
 }
 

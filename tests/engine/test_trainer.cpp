@@ -370,8 +370,10 @@ TEST_P(TrainerTest, TheRowOfANumberLearnsItsTaste) {
   for (int64_t i = 0; i < test::Planted::n_items; ++i) {
     data_.catalog.numbers.values.push_back(i % 2 == 0 ? 1.0f : -1.0f);
   }
-  for (const LossKind loss : {LossKind::softmax, LossKind::bpr, LossKind::bce}) {
-    const State state = trained(PairForm::dot, params_of(loss), true).state;
+  for (const LossKind loss : {LossKind::softmax, LossKind::bpr}) {
+    TrainParams params = params_of(loss);
+    params.epochs = 12;
+    const State state = trained(PairForm::dot, params, true).state;
     ASSERT_EQ(state[1].size(), (test::Planted::n_items + 1) * dim);
     const float* row = state[1].data() + test::Planted::n_items * dim;
     int64_t right = 0;
