@@ -55,8 +55,24 @@ HostCsr restored_bags(const Tensors& tensors, int64_t n_items) {
 
 void describe_cold_items(Context& context, const TrainData& data, const FitOptions& options, PairTables& tables) {
   ColdItems cold(context, data.catalog, data.purchases.train);
-  cold.fill(context, tables.item_table.value, tables.dim());
-  if (tables.form() != PairForm::sum) cold.fill_bias(context, tables.item_bias.value);
+  if (cold.items().empty()) return;
+  const auto set_own_rows = [&](Parameter& table, const Buffer<float>& sums, const auto& fill) {
+    const std::vector<float> before = sums.to_host();
+    std::vector<float> after = before, rows = table.value.to_host();
+    fill(after);
+    for (const int32_t i : cold.items()) {
+      for (auto at = static_cast<size_t>(i * table.cols); at < static_cast<size_t>((i + 1) * table.cols); ++at) {
+        rows[at] += after[at] - before[at];
+      }
+    }
+    table.value.assign(rows);
+  };
+  set_own_rows(tables.item_table, tables.item_vectors(context),
+               [&](std::vector<float>& rows) { cold.fill(context, rows, tables.dim()); });
+  if (tables.form() != PairForm::sum) {
+    set_own_rows(tables.item_bias, tables.item_biases(context),
+                 [&](std::vector<float>& biases) { cold.fill_bias(context, biases); });
+  }
   cold.note(options.on_note);
 }
 

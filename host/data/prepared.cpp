@@ -181,15 +181,10 @@ void save_prepared(const Prepared& prepared, io::FolderWriter& writer) {
 
   nlohmann::json categorical = nlohmann::json::array();
   for (const auto& field : prepared.categorical) categorical.push_back(field.name);
-  nlohmann::json manifest = {{"name", prepared.name},
-                             {"currency", prepared.currency},
-                             {"n_users", prepared.n_users},
-                             {"n_items", prepared.n_items},
-                             {"n_baskets", prepared.n_baskets},
-                             {"n_interactions", prepared.n_interactions()},
-                             {"categorical", categorical},
-                             {"numeric", prepared.numeric_names},
-                             {"import", prepared.import_summary}};
+  nlohmann::json manifest = {
+      {"name", prepared.name},       {"currency", prepared.currency},     {"n_users", prepared.n_users},
+      {"n_items", prepared.n_items}, {"n_baskets", prepared.n_baskets},   {"n_interactions", prepared.n_interactions()},
+      {"categorical", categorical},  {"numeric", prepared.numeric_names}, {"import", prepared.import_summary}};
   if (prepared.vector_dim > 0) manifest["vector_dim"] = prepared.vector_dim;
   writer.commit(manifest);
 }
