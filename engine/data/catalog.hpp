@@ -16,11 +16,19 @@ struct ItemField {
   std::vector<int32_t> codes;  // [n_items] in [0, n_values)
 };
 
+/// n numbers of every item; 0 stands for a missing one.
+struct ItemNumbers {
+  int64_t n = 0;
+  std::vector<float> values = {};  // [n_items, n]
+};
+
 struct Catalog {
   int64_t n_items = 0;
   std::vector<float> price;       // [n_items] in the currency of the data, > 0
   std::vector<int32_t> category;  // [n_items] >= 0
   std::vector<ItemField> fields;  // categorical features, may be empty
+  ItemNumbers numbers = {};       // standardised over the items with training purchases
+  ItemNumbers vectors = {};       // made elsewhere from texts or images, of about unit length; all 0 where missing
 };
 
 /// What each user bought, oldest first. A user without purchases has an empty range.

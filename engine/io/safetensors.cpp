@@ -36,11 +36,8 @@ struct TypeName {
   const char* name;
   size_t size;
 };
-constexpr TypeName kTypes[] = {{TensorType::f32, "F32", 4},
-                               {TensorType::f64, "F64", 8},
-                               {TensorType::i32, "I32", 4},
-                               {TensorType::i64, "I64", 8},
-                               {TensorType::u8, "U8", 1}};
+constexpr TypeName kTypes[] = {{TensorType::f32, "F32", 4}, {TensorType::f64, "F64", 8}, {TensorType::i32, "I32", 4},
+                               {TensorType::i64, "I64", 8}, {TensorType::u8, "U8", 1},   {TensorType::f16, "F16", 2}};
 
 const TypeName& type_name(TensorType type) { return kTypes[static_cast<size_t>(type)]; }
 
@@ -84,7 +81,7 @@ HeaderEntry parse_entry(const std::filesystem::path& path, const std::string& na
   const auto dtype = json["dtype"].get<std::string>();
   const auto type = std::ranges::find_if(kTypes, [&](const TypeName& known) { return dtype == known.name; });
   if (type == std::end(kTypes))
-    fail(path, name, fmt::format("dtype {}, expected F32, F64, I32, I64 or U8", text::shown(dtype)));
+    fail(path, name, fmt::format("dtype {}, expected F16, F32, F64, I32, I64 or U8", text::shown(dtype)));
 
   HeaderEntry entry{type->type, json["shape"].get<std::vector<int64_t>>(), json["data_offsets"][0].get<uint64_t>(),
                     json["data_offsets"][1].get<uint64_t>()};

@@ -13,9 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/core/half.hpp"
+
 namespace sheaf::io {
 
-enum class TensorType : uint8_t { f32, f64, i32, i64, u8 };
+enum class TensorType : uint8_t { f32, f64, i32, i64, u8, f16 };
 
 namespace detail {
 template <class T>
@@ -23,6 +25,10 @@ struct TensorTypeOf;
 template <>
 struct TensorTypeOf<float> {
   static constexpr TensorType value = TensorType::f32;
+};
+template <>
+struct TensorTypeOf<Half> {
+  static constexpr TensorType value = TensorType::f16;
 };
 template <>
 struct TensorTypeOf<double> {

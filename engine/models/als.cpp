@@ -17,6 +17,7 @@
 
 #include "engine/layers/parameter.hpp"
 #include "engine/models/choose.hpp"
+#include "engine/models/cold_items.hpp"
 #include "engine/scoring/linear_scorer.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
@@ -104,6 +105,7 @@ class Als final : public Recommender {
     const HostCsr weights = weights_of(data.purchases);
     const DeviceCsr rows(context, weights), columns(context, transpose(weights));
     learned_alpha_ = static_cast<float>(alpha_);
+    cold_.clear();
     const auto begin = [&] {
       users_ = Buffer<float>(context, normal_values(n_users(), dim_, options.seed, 0, kAlsDeviation));
       items_ = Buffer<float>(context, n_items() * dim_);
@@ -159,6 +161,10 @@ class Als final : public Recommender {
         });
     users_ = std::move(kept_users);
     items_ = std::move(kept_items);
+    ColdItems cold(context, data.catalog, data.purchases.train);
+    cold_ = cold.items();
+    cold.fill(context, items_, dim_);
+    cold.note(options.on_note);
     return joined(by_l2, std::move(report));
   }
 
@@ -168,7 +174,7 @@ class Als final : public Recommender {
                       .dim = dim_,
                       .users = copy_of(context, users_),
                       .items = copy_of(context, items_)};
-    parts.encode = [gram = std::make_shared<Buffer<double>>(gram_of(context, item_matrix())), l2 = learned_l2_,
+    parts.encode = [gram = std::make_shared<Buffer<double>>(gram_of_bought(context)), l2 = learned_l2_,
                     alpha = learned_alpha_, binary = is_binary()](Context& where, const LinearParts& model,
                                                                   const Queries& queries, MatrixView<float> vectors) {
       const MatrixView<const float> items = model.items.matrix(model.n_items, model.dim);
@@ -185,9 +191,11 @@ class Als final : public Recommender {
   }
 
   std::vector<NamedTensor> tensors() const override {
-    return {{"users", {n_users(), dim_}, users_.to_host()},
-            {"items", {n_items(), dim_}, items_.to_host()},
-            {"l2_alpha", {2}, std::vector<float>{learned_l2_, learned_alpha_}}};
+    std::vector<NamedTensor> tensors{{"users", {n_users(), dim_}, users_.to_host()},
+                                     {"items", {n_items(), dim_}, items_.to_host()},
+                                     {"l2_alpha", {2}, std::vector<float>{learned_l2_, learned_alpha_}}};
+    if (!cold_.empty()) tensors.push_back({"cold_items", {std::ssize(cold_)}, cold_});
+    return tensors;
   }
 
   void restore(Context& context, const Tensors& tensors) override {
@@ -195,6 +203,10 @@ class Als final : public Recommender {
     if (dim_ < 1 || dim_ > sparse::kAlsMostDim) throw_bad_tensor("items", "has a width that the model cannot have");
     users_ = Buffer<float>(context, tensors.matrix("users", n_users(), dim_));
     items_ = Buffer<float>(context, tensors.matrix("items", n_items(), dim_));
+    cold_ = tensors.has("cold_items") ? tensors.vector<int32_t>("cold_items", -1) : std::vector<int32_t>();
+    if (!std::ranges::all_of(cold_, [&](int32_t i) { return i >= 0 && i < n_items(); })) {
+      throw_bad_tensor("cold_items", "names an item that the model does not have");
+    }
     const std::vector<float>& numbers = tensors.vector<float>("l2_alpha", 2);
     if (!(numbers[0] >= 0.0f && std::isfinite(numbers[0]) && numbers[1] > 0.0f && std::isfinite(numbers[1]))) {
       throw_bad_tensor("l2_alpha", "holds numbers that the model cannot have");
@@ -209,6 +221,14 @@ class Als final : public Recommender {
  private:
   MatrixView<const float> user_matrix() const { return users_.matrix(n_users(), dim_); }
   MatrixView<const float> item_matrix() const { return items_.matrix(n_items(), dim_); }
+
+  /// The Gram matrix that the users' equations were solved with: there the vectors of items that nobody bought were 0.
+  Buffer<double> gram_of_bought(Context& context) const {
+    std::vector<float> items = items_.to_host();
+    for (const int32_t i : cold_) std::fill_n(items.begin() + i * dim_, dim_, 0.0f);
+    const Buffer<float> bought(context, items);
+    return gram_of(context, bought.matrix(n_items(), dim_));
+  }
 
   bool is_binary() const { return target_ == "one"; }
 
@@ -241,8 +261,9 @@ class Als final : public Recommender {
   std::string weight_ = "recency", target_ = "weight";
   float learned_l2_ = 0.0f, learned_alpha_ = 1.0f;
   int64_t sweeps_done_ = 0;
-  Buffer<float> users_;  // [n_users, dim] x
-  Buffer<float> items_;  // [n_items, dim] y
+  Buffer<float> users_;        // [n_users, dim] x
+  Buffer<float> items_;        // [n_items, dim] y
+  std::vector<int32_t> cold_;  // items that nobody bought, whose y is of their features
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/models/autoencoder_step.hpp"
+#include "engine/models/cold_items.hpp"
 #include "engine/models/pair_model.hpp"
 #include "engine/models/purchase_weights.hpp"
 #include "engine/models/widths.hpp"
@@ -113,6 +114,11 @@ class Autoencoder final : public Recommender {
     };
     FitReport report = with_epochs(
         train(context, trainable, make_epoch, targets, data.purchases.validation, params, options.on_epoch));
+    ColdItems cold(context, data.catalog, targets);
+    cold.fill(context, net_->output.value, net_->width());
+    cold.fill_bias(context, net_->output_bias.value);
+    cold.fill(context, net_->input.value, net_->width());
+    cold.note(options.on_note);
     for (Parameter* p : net_->parameters()) {
       p->gradient = Buffer<float>();
       p->moment1 = Buffer<float>();

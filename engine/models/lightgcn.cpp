@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/associate/association.hpp"
+#include "engine/models/cold_items.hpp"
 #include "engine/models/fold_in.hpp"
 #include "engine/models/lightgcn_step.hpp"
 #include "engine/models/pair_model.hpp"
@@ -98,6 +99,10 @@ class LightGcn final : public Recommender {
     FitReport report = with_epochs(
         train(context, trainable, make_epoch, train_items, data.purchases.validation, params, options.on_epoch));
     take_vectors(context, net);  // of the epoch that was kept
+    ColdItems cold(context, data.catalog, train_items);
+    cold.fill(context, items_, dim_);
+    cold.fill_bias(context, item_bias_);
+    cold.note(options.on_note);
     return report;
   }
 

@@ -4,9 +4,9 @@
 ///   E_0 = [users; items],  E = propagation of E_0 (engine/layers/propagation.hpp)
 ///   logit(u, i) = E[u, :] . E[n_users + i, :] + b_i
 ///
-/// An item's row of E_0 is the sum of its bag of rows (itself, and its features where they are on), as is b_i. The loss
-/// is the softmax cross-entropy of each user's purchases over the whole catalog, summed and divided by the users
-/// (kernels/loss/full_softmax.hpp), or that of drawn pairs (engine/train/pair_loss.hpp).
+/// An item's row of E_0 is the weighted sum of its bag of rows (itself, and its features where they are on), as is
+/// b_i. The loss is the softmax cross-entropy of each user's purchases over the whole catalog, summed and divided by
+/// the users (kernels/loss/full_softmax.hpp), or that of drawn pairs (engine/train/pair_loss.hpp).
 
 #include <memory>
 #include <optional>

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "engine/models/cold_items.hpp"
 #include "engine/train/sampled_epoch.hpp"
 #include "engine/train/softmax_epoch.hpp"
 #include "kernels/core/error.hpp"
@@ -52,6 +53,29 @@ HostCsr restored_bags(const Tensors& tensors, int64_t n_items) {
   return tensors.csr("item_bags", n_items, tensors.matrix_shape("item_table").first);
 }
 
+void describe_cold_items(Context& context, const TrainData& data, const FitOptions& options, PairTables& tables) {
+  ColdItems cold(context, data.catalog, data.purchases.train);
+  if (cold.items().empty()) return;
+  const auto set_own_rows = [&](Parameter& table, const Buffer<float>& sums, const auto& fill) {
+    const std::vector<float> before = sums.to_host();
+    std::vector<float> after = before, rows = table.value.to_host();
+    fill(after);
+    for (const int32_t i : cold.items()) {
+      for (auto at = static_cast<size_t>(i * table.cols); at < static_cast<size_t>((i + 1) * table.cols); ++at) {
+        rows[at] += after[at] - before[at];
+      }
+    }
+    table.value.assign(rows);
+  };
+  set_own_rows(tables.item_table, tables.item_vectors(context),
+               [&](std::vector<float>& rows) { cold.fill(context, rows, tables.dim()); });
+  if (tables.form() != PairForm::sum) {
+    set_own_rows(tables.item_bias, tables.item_biases(context),
+                 [&](std::vector<float>& biases) { cold.fill_bias(context, biases); });
+  }
+  cold.note(options.on_note);
+}
+
 FitReport PairModel::fit(Context& context, const TrainData& data, const FitOptions& options) {
   const LossKind loss = parse_loss(training_.loss, losses_, name());
   TrainParams params = train_params(training_, loss, loss == LossKind::softmax ? 0.02 : 0.003, 5);
@@ -66,8 +90,10 @@ FitReport PairModel::fit(Context& context, const TrainData& data, const FitOptio
                                      : make_sampled_epoch(context, *tables_, train_items, params);
   };
   const Trainable trainable{tables_->parameters(), [&] { return scorer(context); }};
-  return with_epochs(
+  FitReport report = with_epochs(
       train(context, trainable, make_epoch, train_items, data.purchases.validation, params, options.on_epoch));
+  describe_cold_items(context, data, options, *tables_);
+  return report;
 }
 
 const PairTables& PairModel::tables() const {

@@ -37,6 +37,9 @@ void add_tables(std::vector<NamedTensor>& tensors, PairTables& tables);
 void restore_tables(const Tensors& tensors, PairTables& tables);
 /// The item bags of a saved model, and its dim.
 HostCsr restored_bags(const Tensors& tensors, int64_t n_items);
+/// After the training: the own rows of items that nobody bought, so that the sums of their bags are what their features
+/// say of the sums of others (engine/models/cold_items.hpp).
+void describe_cold_items(Context& context, const TrainData& data, const FitOptions& options, PairTables& tables);
 /// The report of training with drawn batches: what validation chose is the number of epochs.
 FitReport with_epochs(TrainReport report);
 /// What the options of a fit say to its training: seed, judging, where states are kept, and the epochs if they were

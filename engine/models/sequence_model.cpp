@@ -65,8 +65,10 @@ FitReport SequenceModel::fit(Context& context, const TrainData& data, const FitO
   const auto make_epoch = [&] {
     return make_sequence_epoch(context, *tables_, *network_, purchases.train, purchases.train_history, params);
   };
-  return with_epochs(
+  FitReport report = with_epochs(
       train(context, trainable, make_epoch, purchases.train, purchases.validation, params, options.on_epoch));
+  describe_cold_items(context, data, options, *tables_);
+  return report;
 }
 
 std::unique_ptr<Scorer> SequenceModel::scorer(Context& context) const {

@@ -16,6 +16,7 @@
 
 #include "engine/layers/parameter.hpp"
 #include "engine/models/choose.hpp"
+#include "engine/models/cold_items.hpp"
 #include "engine/models/truncated_svd.hpp"
 #include "engine/scoring/linear_scorer.hpp"
 #include "kernels/core/error.hpp"
@@ -87,17 +88,16 @@ class Svd final : public Recommender {
         },
         [&] { std::swap(kept, learned_); });
     learned_ = std::move(kept);
+    describe_cold_items(context, data, options);
     return report;
   }
 
   std::unique_ptr<Scorer> scorer(Context& context) const override {
-    std::vector<float> items = learned_.right;
-    for (size_t at = 0; at < items.size(); ++at) items[at] /= scale_[at / static_cast<size_t>(learned_.dim)];
     LinearParts parts{.n_users = n_users(),
                       .n_items = n_items(),
                       .dim = learned_.dim,
                       .users = Buffer<float>(context, learned_.users),
-                      .items = Buffer<float>(context, items),
+                      .items = Buffer<float>(context, scaled_right()),
                       .item_bias = Buffer<float>(context, learned_.item_bias)};
     struct Encoder {
       Buffer<float> scale, right;
@@ -169,6 +169,25 @@ class Svd final : public Recommender {
       scales.push_back(square > 0.0 ? static_cast<float>(std::pow(square, -power_ / 2.0)) : 1.0f);
     }
     return scales;
+  }
+
+  /// By V D^-1, which scores; a cold item has D = 1.
+  void describe_cold_items(Context& context, const TrainData& data, const FitOptions& options) {
+    ColdItems cold(context, data.catalog, data.purchases.train);
+    std::vector<float> items = scaled_right();
+    cold.fill(context, items, learned_.dim);
+    for (const int32_t i : cold.items()) {
+      std::copy_n(items.begin() + i * learned_.dim, learned_.dim, learned_.right.begin() + i * learned_.dim);
+    }
+    if (centred_) cold.fill_bias(context, learned_.item_bias);
+    cold.note(options.on_note);
+  }
+
+  /// V D^-1
+  std::vector<float> scaled_right() const {
+    std::vector<float> items = learned_.right;
+    for (size_t at = 0; at < items.size(); ++at) items[at] /= scale_[at / static_cast<size_t>(learned_.dim)];
+    return items;
   }
 
   std::vector<float> column_means(const HostCsr& matrix) const {

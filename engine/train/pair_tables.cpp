@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "engine/data/item_features.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/dense/linear.hpp"
 
@@ -25,20 +26,18 @@ Buffer<float> projected(Context& context, const Buffer<float>& rows, int64_t n, 
 }  // namespace
 
 HostCsr make_item_bags(const Catalog& catalog, bool item_features) {
+  if (!item_features) return identity_csr(catalog.n_items);
+  const HostCsr features = feature_matrix(catalog);
   HostCsr bags;
-  int32_t first_row = static_cast<int32_t>(catalog.n_items);
-  std::vector<int32_t> field_rows;
-  if (item_features) {
-    for (const ItemField& field : catalog.fields) {
-      field_rows.push_back(first_row);
-      first_row += field.n_values;
-    }
-  }
-  bags.n_columns = first_row;
+  bags.n_columns = catalog.n_items + features.n_columns;
   for (int64_t i = 0; i < catalog.n_items; ++i) {
     bags.columns.push_back(static_cast<int32_t>(i));
-    for (size_t f = 0; f < field_rows.size(); ++f) {
-      bags.columns.push_back(field_rows[f] + catalog.fields[f].codes[static_cast<size_t>(i)]);
+    if (!features.values.empty()) bags.values.push_back(1.0f);
+    for (auto e = features.row_offsets[static_cast<size_t>(i)]; e < features.row_offsets[static_cast<size_t>(i) + 1];
+         ++e) {
+      const auto at = static_cast<size_t>(e);
+      bags.columns.push_back(static_cast<int32_t>(catalog.n_items) + features.columns[at]);
+      if (!features.values.empty()) bags.values.push_back(features.values[at]);
     }
     bags.row_offsets.push_back(bags.nnz());
   }

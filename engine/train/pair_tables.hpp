@@ -1,7 +1,8 @@
 #pragma once
 /// The parameters of the models that score a pair by a user's row and an item's, with items described by their own row
 /// plus those of their features:
-///   e_i = sum over the rows in item i's bag (itself, and each categorical value when item features are on)
+///   e_i = sum over the rows in item i's bag (itself, and its features when they are on: the row of each categorical
+///         value, and z times the row of each number z)
 ///   dot:   logit(u, i) = e_u . e_i + b_u + b_i + b          (b_i is a bag sum, too)
 ///   sum:   logit(u, i) = w1 . e_u + w2 . e_i + b
 ///   items: e_i, b_i and b alone; what stands for the user is the model's own (engine/models/sequence_model.hpp)
@@ -20,7 +21,7 @@ namespace sheaf {
 
 enum class PairForm { dot, sum, items };
 
-/// The bag of each item: itself, and with item features a row for each of its categorical values. [n_items, item rows]
+/// The bag of each item: itself, and with item features the columns of feature_matrix(). [n_items, item rows]
 HostCsr make_item_bags(const Catalog& catalog, bool item_features);
 
 class PairTables {

@@ -98,6 +98,25 @@ History train_history(const Prepared& prepared) {
   return history;
 }
 
+/// The numbers that tell items apart: without prices log_price is 0 throughout.
+ItemNumbers numbers_of(const Prepared& prepared) {
+  const size_t n = prepared.numeric_names.size();
+  const auto at = [&](int64_t i, size_t f) { return prepared.item_numeric[static_cast<size_t>(i) * n + f]; };
+  std::vector<size_t> told;
+  for (size_t f = 0; f < n; ++f) {
+    for (int64_t i = 0; i < prepared.n_items; ++i) {
+      if (at(i, f) == 0.0f) continue;
+      told.push_back(f);
+      break;
+    }
+  }
+  ItemNumbers numbers{std::ssize(told)};
+  for (int64_t i = 0; i < prepared.n_items; ++i) {
+    for (const size_t f : told) numbers.values.push_back(at(i, f));
+  }
+  return numbers;
+}
+
 }  // namespace
 
 Catalog make_catalog(const Prepared& prepared) {
@@ -108,6 +127,8 @@ Catalog make_catalog(const Prepared& prepared) {
   for (const auto& field : prepared.categorical) {
     catalog.fields.push_back({field.name, static_cast<int32_t>(field.values.size()), field.codes});
   }
+  catalog.numbers = numbers_of(prepared);
+  catalog.vectors = {prepared.vector_dim, prepared.item_vectors};
   return catalog;
 }
 

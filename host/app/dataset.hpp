@@ -9,6 +9,7 @@
 
 namespace sheaf::app {
 
+/// Numbers that are 0 for every item are left out.
 Catalog make_catalog(const data::Prepared& prepared);
 
 /// The same lines with those of the validation period in the training period, and on request those of the test period.

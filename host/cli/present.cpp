@@ -101,6 +101,11 @@ std::string import_text(const data::Prepared& prepared, const data::ImportReport
     for (const auto& [category, items] : report.categories) categories.add({category, with_commas(items)});
     out += "\n" + categories.str();
   }
+  if (const auto& vectors = report.vectors) {
+    out += fmt::format("\nvectors of {} dimensions: of {} items, none of {}; {} of other ids left out\n",
+                       with_commas(vectors->dim), with_commas(vectors->items), with_commas(vectors->missing),
+                       with_commas(vectors->unknown));
+  }
   if (!report.warnings.empty()) out += "\n";
   for (const std::string& warning : report.warnings) out += "warning: " + warning + "\n";
   return out;

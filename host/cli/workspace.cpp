@@ -109,11 +109,14 @@ nlohmann::json training_notes(const config::Config& config, const data::Prepared
         {"epoch", epoch.epoch}, {"train_loss", epoch.train_loss}, {"validation_ndcg", epoch.validation_ndcg}});
     if (!epoch.what.empty()) one["what"] = epoch.what;
   }
-  return {{"settings", result_settings(config)},
-          {"data", app::fingerprint(prepared)},
-          {"learned_from", training.learned_from},
-          {"best_epoch", report.best_epoch},
-          {"epochs", epochs}};
+  nlohmann::json numbers = nlohmann::json::array();
+  for (size_t f = 0; f < prepared.numeric_names.size(); ++f) {
+    numbers.push_back({{"name", prepared.numeric_names[f]},
+                       {"mean", prepared.numeric_mean[f]},
+                       {"deviation", prepared.numeric_deviation[f]}});
+  }
+  return {{"settings", result_settings(config)},   {"data", app::fingerprint(prepared)}, {"item_numbers", numbers},
+          {"learned_from", training.learned_from}, {"best_epoch", report.best_epoch},    {"epochs", epochs}};
 }
 
 }  // namespace sheaf::cli

@@ -11,6 +11,7 @@
 #include "host/data/clean.hpp"
 #include "host/data/item_facts.hpp"
 #include "host/data/item_table.hpp"
+#include "host/data/item_vectors.hpp"
 #include "host/data/rows.hpp"
 #include "host/data/times.hpp"
 #include "host/data/timestamp.hpp"
@@ -275,6 +276,7 @@ std::pair<Prepared, ImportReport> import_files(const std::vector<std::filesystem
   }
   check_interrupt("import");
   fill_item_facts(rows, table.get(), config, kept, prepared);
+  fill_item_vectors(table.get(), config, paths.front().parent_path(), prepared, report);
   report.n_users = prepared.n_users;
   report.n_items = prepared.n_items;
   report.n_baskets = prepared.n_baskets;
@@ -282,6 +284,12 @@ std::pair<Prepared, ImportReport> import_files(const std::vector<std::filesystem
   prepared.import_summary = summarize(report, paths, config, prepared);
   for (const auto& [category, items] : report.categories) {
     prepared.import_summary["categories"].push_back({{"category", category}, {"items", items}});
+  }
+  if (const auto& vectors = report.vectors) {
+    prepared.import_summary["vectors"] = {{"dimensions", vectors->dim},
+                                          {"items", vectors->items},
+                                          {"items_without", vectors->missing},
+                                          {"unknown_ids", vectors->unknown}};
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;

@@ -41,6 +41,12 @@ struct ImportConfig {
     std::string key, category;
     std::vector<std::string> name, categorical, numeric;
   } items;
+  /// Made elsewhere from texts or images; no file: none.
+  struct Vectors {
+    std::string file, ids;  // relative to the transactions' folder; without ids: in the order of the side table's rows
+    std::string tensor;     // of a .safetensors that has several
+    bool normalise = true;  // to unit length
+  } vectors;
   /// For data without a column of categories; no rules: none are made.
   struct Categories {
     std::vector<CategoryRule> rules;
@@ -112,6 +118,11 @@ struct ImportReport {
   std::vector<std::string> warnings;  // one depends on today's date, so they are not part of what is saved
   /// Items of each category that the words of names made, in the order of the rules.
   std::vector<std::pair<std::string, int64_t>> categories;
+  struct Vectors {
+    int64_t dim = 0, items = 0, missing = 0;  // items with a vector and without one
+    int64_t unknown = 0;                      // vectors of ids that the data does not have
+  };
+  std::optional<Vectors> vectors;
   double seconds = 0.0;  // wall time; not part of what is saved
 
   /// The rule of that name; UsageError if there is none.

@@ -278,6 +278,14 @@ void read_items(Section section, ImportConfig::Items& items) {
   section.finish();
 }
 
+void read_vectors_section(Section section, ImportConfig::Vectors& vectors) {
+  section.read("file", vectors.file);
+  section.read("ids", vectors.ids);
+  section.read("tensor", vectors.tensor);
+  section.read("normalise", vectors.normalise);
+  section.finish();
+}
+
 /// Categories by words; a phrase of an earlier rule would never be reached.
 std::vector<CategoryRule> read_rules(const Section& section, const std::filesystem::path& path,
                                      const toml::node& node) {
@@ -376,6 +384,12 @@ void check_whole(const std::filesystem::path& path, const ImportConfig& config) 
   require(!items.file.empty() || (items.name.empty() && items.category.empty() && items.categorical.empty() &&
                                   items.numeric.empty() && config.clean.exclude.empty()),
           "[items] and clean.exclude name columns of a side table, yet items.file is not given", "give items.file");
+  const auto& vectors = config.vectors;
+  require(!vectors.file.empty() || (vectors.ids.empty() && vectors.tensor.empty()),
+          "[vectors] names ids or a tensor, yet vectors.file is not given", "give vectors.file");
+  require(vectors.file.empty() || !vectors.ids.empty() || !items.file.empty(),
+          "vectors.file has no ids: neither vectors.ids nor items.file is given",
+          "give vectors.ids, a file with an id a line in the order of the vectors");
   const bool by_words = !config.categories.rules.empty();
   require(!by_words || (columns.category.empty() && items.category.empty()),
           "[categories] makes categories, yet a column has them already", "keep one of the two");
@@ -397,7 +411,8 @@ void check_whole(const std::filesystem::path& path, const ImportConfig& config) 
 
 ImportConfig load_import_config(const std::filesystem::path& toml_path) {
   const toml::table file = config::parse_toml(toml_path);
-  const std::vector<std::string> sections{"source", "columns", "timestamp", "items", "categories", "clean", "split"};
+  const std::vector<std::string> sections{"source",  "columns",    "timestamp", "items",
+                                          "vectors", "categories", "clean",     "split"};
   for (const auto& [key, node] : file) {
     const std::string name(key.str());
     if (std::ranges::find(sections, name) != sections.end()) continue;
@@ -409,6 +424,7 @@ ImportConfig load_import_config(const std::filesystem::path& toml_path) {
   read_columns({toml_path, file, "columns"}, config.source, config.columns);
   read_timestamp({toml_path, file, "timestamp"}, config.timestamp);
   read_items({toml_path, file, "items"}, config.items);
+  read_vectors_section({toml_path, file, "vectors"}, config.vectors);
   read_categories({toml_path, file, "categories"}, toml_path, config.categories);
   read_clean({toml_path, file, "clean"}, config.clean);
   read_split({toml_path, file, "split"}, config.source.csv.header, config.split);

@@ -22,6 +22,8 @@ class ItemTable {
 
   /// Row of an item; -1 if the table does not have it.
   int64_t find(std::string_view item_id) const { return keys_.find(item_id); }
+  /// Of all rows, in their order.
+  const std::vector<std::string_view>& keys() const { return keys_.strings(); }
   std::string_view value(const std::string& column, int64_t row) const;
   /// The columns of [items].name, joined by single spaces, empty ones left out.
   std::string name(int64_t row) const;

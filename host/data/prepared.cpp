@@ -67,6 +67,7 @@ void visit_vectors(PreparedT& p, int64_t n_interactions, Visit&& visit) {
   visit("numeric_mean", p.numeric_mean, n_numeric);
   visit("numeric_deviation", p.numeric_deviation, n_numeric);
   visit("item_price", p.item_price, p.n_items);
+  if (p.vector_dim > 0) visit("item_vectors", p.item_vectors, p.n_items * p.vector_dim);
 }
 
 /// What no sha256 can promise: that the parts fit each other.
@@ -129,6 +130,7 @@ void read_manifest(const nlohmann::json& manifest, Prepared& p) {
   p.n_baskets = io::count_at(manifest, "n_baskets", 0);
   for (const auto& name : manifest.at("categorical")) p.categorical.push_back({name.get<std::string>(), {}, {}});
   p.numeric_names = manifest.at("numeric").get<std::vector<std::string>>();
+  if (manifest.contains("vector_dim")) p.vector_dim = io::count_at(manifest, "vector_dim", 1);
   p.import_summary = manifest.at("import");
 }
 
@@ -179,15 +181,12 @@ void save_prepared(const Prepared& prepared, io::FolderWriter& writer) {
 
   nlohmann::json categorical = nlohmann::json::array();
   for (const auto& field : prepared.categorical) categorical.push_back(field.name);
-  writer.commit({{"name", prepared.name},
-                 {"currency", prepared.currency},
-                 {"n_users", prepared.n_users},
-                 {"n_items", prepared.n_items},
-                 {"n_baskets", prepared.n_baskets},
-                 {"n_interactions", prepared.n_interactions()},
-                 {"categorical", categorical},
-                 {"numeric", prepared.numeric_names},
-                 {"import", prepared.import_summary}});
+  nlohmann::json manifest = {
+      {"name", prepared.name},       {"currency", prepared.currency},     {"n_users", prepared.n_users},
+      {"n_items", prepared.n_items}, {"n_baskets", prepared.n_baskets},   {"n_interactions", prepared.n_interactions()},
+      {"categorical", categorical},  {"numeric", prepared.numeric_names}, {"import", prepared.import_summary}};
+  if (prepared.vector_dim > 0) manifest["vector_dim"] = prepared.vector_dim;
+  writer.commit(manifest);
 }
 
 Prepared load_prepared(const std::filesystem::path& folder) {

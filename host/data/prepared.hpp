@@ -45,6 +45,9 @@ struct Prepared {
   std::vector<std::string> numeric_names;  // "log_price" first: log1p(item_price)
   std::vector<float> item_numeric;         // [n_items, n_numeric], (value - mean) / deviation; a missing value is 0
   std::vector<float> numeric_mean, numeric_deviation;  // over the items seen in train; a deviation of 0 is stored as 1
+  int64_t vector_dim = 0;                              // 0: the items have no vectors
+  std::vector<float> item_vectors;  // [n_items, vector_dim] made elsewhere, of unit length unless the import says
+                                    // otherwise; zeros for an item without one
   /// [n_items] median unit price before discount over the item's training lines; over all its lines if it has none in
   /// train.
   std::vector<float> item_price;

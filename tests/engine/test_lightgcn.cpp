@@ -26,13 +26,18 @@ HostCsr graph_purchases() {
   return bought;
 }
 
-/// Item i has its own row and one of two features.
+/// Item i has its own row, one of two features and, after the first, a number.
 HostCsr graph_item_bags() {
   HostCsr bags;
-  bags.n_columns = kGraphItems + 2;
+  bags.n_columns = kGraphItems + 3;
   for (int32_t i = 0; i < kGraphItems; ++i) {
     bags.columns.push_back(i);
     bags.columns.push_back(static_cast<int32_t>(kGraphItems) + i % 2);
+    bags.values.insert(bags.values.end(), {1.0f, 1.0f});
+    if (i > 0) {
+      bags.columns.push_back(static_cast<int32_t>(kGraphItems) + 2);
+      bags.values.push_back(0.75f - 0.25f * static_cast<float>(i));
+    }
     bags.row_offsets.push_back(bags.nnz());
   }
   return bags;

@@ -22,6 +22,21 @@ Catalog featured_catalog() {
   return catalog;
 }
 
+/// With a number, missing for item 2, and vectors of two elements, missing for item 3.
+Catalog numbered_catalog() {
+  Catalog catalog = featured_catalog();
+  catalog.numbers = {1, {1.5f, -0.5f, 0.0f, 0.25f, 2.0f, -1.0f, 0.125f}};
+  catalog.vectors = {2, {0.6f, 0.8f, 0.0f, 1.0f, -1.0f, 0.0f, 0.0f, 0.0f, 0.8f, -0.6f, 0.5f, 0.25f, 0.3f, 0.1f}};
+  return catalog;
+}
+
+/// The weight of entry e of item i's bag.
+double weight_of(const HostCsr& bags, int64_t i, size_t e) {
+  return bags.values.empty()
+             ? 1.0
+             : static_cast<double>(bags.values[static_cast<size_t>(bags.row_offsets[static_cast<size_t>(i)]) + e]);
+}
+
 /// Every parameter random, biases too.
 void randomise(PairTables& tables, uint32_t seed) {
   for (Parameter* p : tables.parameters()) p->value.assign(random_floats(p->value.size(), seed++));
@@ -42,16 +57,20 @@ Logit defined_logit(const PairTables& tables, int64_t u, int64_t i) {
     return static_cast<double>(p.value.to_host()[static_cast<size_t>(row * p.cols + column)]);
   };
   const bool is_sum = tables.form() == PairForm::sum;
+  const auto bag = tables.host_item_bags().row(i);
   for (int64_t c = 0; c < tables.dim(); ++c) {
     const double user = at(tables.user_table, u, c);
     if (is_sum) logit.add(at(tables.w_user, 0, c) * user);
-    for (const int32_t row : tables.host_item_bags().row(i)) {
-      logit.add((is_sum ? at(tables.w_item, 0, c) : user) * at(tables.item_table, row, c));
+    for (size_t e = 0; e < bag.size(); ++e) {
+      logit.add((is_sum ? at(tables.w_item, 0, c) : user) * weight_of(tables.host_item_bags(), i, e) *
+                at(tables.item_table, bag[e], c));
     }
   }
   if (!is_sum) {
     logit.add(at(tables.user_bias, u, 0));
-    for (const int32_t row : tables.host_item_bags().row(i)) logit.add(at(tables.item_bias, row, 0));
+    for (size_t e = 0; e < bag.size(); ++e) {
+      logit.add(weight_of(tables.host_item_bags(), i, e) * at(tables.item_bias, bag[e], 0));
+    }
   }
   logit.add(at(tables.bias, 0, 0));
   return logit;
@@ -77,6 +96,35 @@ TEST_P(PairTablesTest, ItemsAreTheirOwnRowAndThoseOfTheirFeatures) {
     EXPECT_EQ(std::vector<int32_t>(row.begin(), row.end()),
               (std::vector<int32_t>{i, 7 + fields[0].codes[static_cast<size_t>(i)],
                                     10 + fields[1].codes[static_cast<size_t>(i)]}));
+  }
+}
+
+TEST_P(PairTablesTest, NumbersAndVectorsAreRowsByTheirWeights) {
+  const Catalog catalog = numbered_catalog();
+  const HostCsr plain = make_item_bags(catalog, false), bags = make_item_bags(catalog, true);
+  EXPECT_TRUE(plain.values.empty());
+  EXPECT_EQ(plain.n_columns, 7);
+  ASSERT_EQ(bags.n_columns, 7 + 3 + 2 + 1 + 2);
+  ASSERT_EQ(bags.n_rows(), 7);
+  for (size_t i = 0; i < 7; ++i) {
+    std::vector<int32_t> columns{static_cast<int32_t>(i), 7 + catalog.fields[0].codes[i],
+                                 10 + catalog.fields[1].codes[i]};
+    std::vector<float> values(3, 1.0f);
+    const auto add = [&](int32_t column, float value) {  // a missing one has no row
+      if (value == 0.0f) return;
+      columns.push_back(column);
+      values.push_back(value);
+    };
+    add(12, catalog.numbers.values[i]);
+    add(13, catalog.vectors.values[2 * i]);
+    add(14, catalog.vectors.values[2 * i + 1]);
+    const auto first = static_cast<size_t>(bags.row_offsets[i]), end = static_cast<size_t>(bags.row_offsets[i + 1]);
+    EXPECT_EQ(std::vector<int32_t>(bags.columns.begin() + static_cast<std::ptrdiff_t>(first),
+                                   bags.columns.begin() + static_cast<std::ptrdiff_t>(end)),
+              columns);
+    EXPECT_EQ(std::vector<float>(bags.values.begin() + static_cast<std::ptrdiff_t>(first),
+                                 bags.values.begin() + static_cast<std::ptrdiff_t>(end)),
+              values);
   }
 }
 
@@ -120,7 +168,7 @@ TEST_P(PairTablesTest, NeedsUsersItemsAndDimensions) {
 }
 
 TEST_P(PairTablesTest, ItemVectorsAreTheSumsOfTheirBags) {
-  PairTables tables = make(PairForm::dot, true);
+  PairTables tables(context(), PairForm::dot, 5, 6, make_item_bags(numbered_catalog(), true));
   randomise(tables, 30);
   const std::vector<float> rows = tables.item_table.value.to_host();
   const std::vector<float> vectors = tables.item_vectors(context()).to_host();
@@ -128,10 +176,13 @@ TEST_P(PairTablesTest, ItemVectorsAreTheSumsOfTheirBags) {
   for (int64_t i = 0; i < 7; ++i) {
     for (int64_t c = 0; c < 6; ++c) {
       Logit sum;
-      for (const int32_t row : tables.host_item_bags().row(i)) {
-        sum.add(static_cast<double>(rows[static_cast<size_t>(row * 6 + c)]));
+      const auto bag = tables.host_item_bags().row(i);
+      for (size_t e = 0; e < bag.size(); ++e) {
+        sum.add(weight_of(tables.host_item_bags(), i, e) *
+                static_cast<double>(rows[static_cast<size_t>(bag[e] * 6 + c)]));
       }
-      EXPECT_NEAR(vectors[static_cast<size_t>(i * 6 + c)], sum.value, ref::sum_bound(3, sum.magnitude));
+      // A product and a sum for each of six entries.
+      EXPECT_NEAR(vectors[static_cast<size_t>(i * 6 + c)], sum.value, ref::sum_bound(2 * 6, sum.magnitude));
     }
   }
 }
@@ -139,7 +190,7 @@ TEST_P(PairTablesTest, ItemVectorsAreTheSumsOfTheirBags) {
 TEST_P(PairTablesTest, ScorersGiveTheDefinedLogits) {
   for (const PairForm form : kForms) {
     for (const bool item_features : {false, true}) {
-      PairTables tables = make(form, item_features);
+      PairTables tables(context(), form, 5, 6, make_item_bags(numbered_catalog(), item_features));
       randomise(tables, 40);
       const LinearScorer scorer(context(), linear_parts(context(), tables));
       std::vector<int32_t> items;
@@ -150,9 +201,9 @@ TEST_P(PairTablesTest, ScorersGiveTheDefinedLogits) {
       for (int64_t u = 0; u < 5; ++u) {
         for (int64_t i = 0; i < 7; ++i) {
           const Logit expected = defined_logit(tables, u, i);
-          // Three bag sums, a product and at most 2 * dim + 3 sums lie between a term and the logit.
+          // Six products and sums of a bag, a product and at most 2 * dim + 3 sums lie between a term and the logit.
           EXPECT_NEAR(logits[static_cast<size_t>(u * 7 + i)], expected.value,
-                      ref::sum_bound(3 + 15, expected.magnitude))
+                      ref::sum_bound(12 + 15, expected.magnitude))
               << static_cast<int>(form) << " user " << u << " item " << i;
         }
       }

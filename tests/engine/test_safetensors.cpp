@@ -175,7 +175,7 @@ TEST(Safetensors, MalformedHeadersSayWhatIsWrong) {
       {"{\"a\":", "", "not a JSON object"},
       {R"({"a":5})", "", "tensor 'a': the header entry is not"},
       {R"({"a":{"dtype":"F32","shape":[1]}})", "", "tensor 'a': the header entry is not"},
-      {R"({"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}})", "1234", "tensor 'a': dtype F16"},
+      {R"({"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}})", "1234", "tensor 'a': dtype BF16"},
       {R"({"a":{"dtype":"U8","shape":[-4],"data_offsets":[0,4]}})", "1234", "tensor 'a': the header entry is not"},
       {R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,4]}})", "1234",
        "tensor 'a': data_offsets [0, 4], expected 3"},

@@ -363,6 +363,31 @@ TEST_P(TrainerTest, TheRowsOfAFeatureLearnItsTaste) {
   }
 }
 
+TEST_P(TrainerTest, TheRowOfANumberLearnsItsTaste) {
+  constexpr size_t dim = 8;
+  data_.catalog.fields.clear();
+  data_.catalog.numbers.n = 1;
+  for (int64_t i = 0; i < test::Planted::n_items; ++i) {
+    data_.catalog.numbers.values.push_back(i % 2 == 0 ? 1.0f : -1.0f);
+  }
+  for (const LossKind loss : {LossKind::softmax, LossKind::bpr}) {
+    TrainParams params = params_of(loss);
+    params.epochs = 12;
+    const State state = trained(PairForm::dot, params, true).state;
+    ASSERT_EQ(state[1].size(), (test::Planted::n_items + 1) * dim);
+    const float* row = state[1].data() + test::Planted::n_items * dim;
+    int64_t right = 0;
+    for (size_t u = 0; u < test::Planted::n_users; ++u) {
+      double preference = 0;  // for even items
+      for (size_t c = 0; c < dim; ++c) {
+        preference += static_cast<double>(state[0][u * dim + c]) * static_cast<double>(row[c]);
+      }
+      right += (preference > 0) == (u % 2 == 0) ? 1 : 0;
+    }
+    EXPECT_GT(right, test::Planted::n_users * 9 / 10) << static_cast<int>(loss);
+  }
+}
+
 TEST_P(TrainerTest, AnInterruptEndsIt) {
   for (const Way& way : kWays) {
     PairTables model = fresh(context(), way.form);

@@ -11,6 +11,7 @@
 #include "kernels/core/error.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/engine/engine_data.hpp"
+#include "tests/engine/gradient_check.hpp"
 #include "tests/engine/histories.hpp"
 #include "tests/reference/attention.hpp"
 #include "tests/reference/layers.hpp"
@@ -66,14 +67,7 @@ struct Loss {
   int64_t n_draws = 0;  // 0: the whole catalog
 
   std::vector<double> item_sums(const std::vector<double>& table, int64_t dim) const {
-    std::vector<double> sums(static_cast<size_t>(state.n_items * dim), 0.0);
-    for (int64_t i = 0; i < state.n_items; ++i) {
-      for (const int32_t row : state.item_bags.row(i)) {
-        for (int64_t c = 0; c < dim; ++c)
-          sums[static_cast<size_t>(i * dim + c)] += table[static_cast<size_t>(row * dim + c)];
-      }
-    }
-    return sums;
+    return test::sums_of(state.item_bags, table, dim);
   }
 
   std::vector<double> states(const Tables& t, const std::vector<double>& items) const {
@@ -169,6 +163,7 @@ class TransformerTest : public test::OpTest {
     ItemField field{"kind", 2, {}};
     for (int64_t i = 0; i < items; ++i) field.codes.push_back(static_cast<int32_t>(i % 2));
     catalog.fields.push_back(field);
+    catalog.numbers = {1, test::random_floats(items, 7)};
     return catalog;
   }
   /// Every parameter random, so that none is at a special point.

@@ -39,6 +39,15 @@ std::vector<std::vector<int32_t>> rows_of(const HostCsr& matrix) {
 
 using Rows = std::vector<std::vector<int32_t>>;
 
+TEST(MakeCatalog, NumbersThatTellNothingAreLeftOut) {
+  data::Prepared prepared = sales();
+  prepared.numeric_names = {"log_price", "weight", "length"};
+  prepared.item_numeric = {0, 0.5f, 1, 0, -2, 0, 0, 1, 0, 0, 0.5f, -1};
+  const Catalog catalog = app::make_catalog(prepared);
+  EXPECT_EQ(catalog.numbers.n, 2);
+  EXPECT_EQ(catalog.numbers.values, (std::vector<float>{0.5f, 1, -2, 0, 1, 0, 0.5f, -1}));
+}
+
 TEST(MakePurchases, BasketsOfEachPeriodWithTheirUsersAndTimes) {
   const Purchases purchases = app::make_purchases(sales(), 0.0);
   EXPECT_EQ(rows_of(purchases.train_baskets), (Rows{{0, 3}, {2}, {1}}));

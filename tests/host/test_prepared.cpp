@@ -47,6 +47,8 @@ Prepared sample() {
   p.item_numeric = {1, 2, 3, 4, 5, 6};
   p.numeric_mean = {0.5f, 1};
   p.numeric_deviation = {1, 2};
+  p.vector_dim = 2;
+  p.item_vectors = {1, 0, 0, 0, 0.6f, -0.8f};
   p.item_price = {1.5f, 3.5f, 3.5f};
   p.import_summary = {{"rows_read", 4}};
   return p;
@@ -81,6 +83,8 @@ void expect_equal(const Prepared& a, const Prepared& b) {
   EXPECT_EQ(a.item_numeric, b.item_numeric);
   EXPECT_EQ(a.numeric_mean, b.numeric_mean);
   EXPECT_EQ(a.numeric_deviation, b.numeric_deviation);
+  EXPECT_EQ(a.vector_dim, b.vector_dim);
+  EXPECT_EQ(a.item_vectors, b.item_vectors);
   EXPECT_EQ(a.item_price, b.item_price);
   EXPECT_EQ(a.import_summary, b.import_summary);
 }
@@ -142,6 +146,7 @@ TEST(Prepared, PartsThatDoNotFitAreRefused) {
          p.item_category.push_back(0);
          p.categorical.clear();
          p.item_numeric.resize(8);
+         p.item_vectors.resize(8);
          p.item_price.push_back(1);
        }},
       {"user_ids is not in order at 1",
@@ -152,6 +157,7 @@ TEST(Prepared, PartsThatDoNotFitAreRefused) {
       {"colour holds 7", [](Prepared& p) { p.categorical[0].codes[0] = 7; }},
       {"item_category holds 1", [](Prepared& p) { p.item_category[2] = 1; }},
       {"item_price has 2 entries, expected 3", [](Prepared& p) { p.item_price.pop_back(); }},
+      {"item_vectors has 6 entries, expected 9", [](Prepared& p) { p.vector_dim = 3; }},
   };
   const TempFolder folder;
   for (const auto& bad : cases) {
