@@ -112,7 +112,7 @@ embedding::SortedEntries EmbeddingBag::sort(Context& context, ScratchScope& scra
 }
 
 void EmbeddingBag::update(Context& context, MatrixView<const float> d_out, VectorView<const int32_t> ids,
-                          const embedding::SortedEntries& sorted, const AdamParams& adam, Parameter& table) const {
+                          const embedding::SortedEntries& sorted, const OptimizerParams& adam, Parameter& table) const {
   embedding::table_update(context, {.grad = d_out,
                                     .tables = embedding::table_of(table.matrix()),
                                     .bags = named(ids),

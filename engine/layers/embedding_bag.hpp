@@ -43,7 +43,7 @@ class EmbeddingBag {
                                 const Parameter& table) const;
   /// The backward pass of look_up() fused with a step of Adam on the rows that it touched, and on no others.
   void update(Context& context, MatrixView<const float> d_out, VectorView<const int32_t> ids,
-              const embedding::SortedEntries& sorted, const AdamParams& adam, Parameter& table) const;
+              const embedding::SortedEntries& sorted, const OptimizerParams& adam, Parameter& table) const;
 
  private:
   embedding::Bags named(VectorView<const int32_t> ids) const;

@@ -39,7 +39,7 @@ void begin_training(Context& context, const std::vector<Parameter*>& parameters)
   for (Parameter* p : parameters) begin_training(context, *p);
 }
 
-void adam_step(Context& context, Parameter& parameter, AdamParams adam) {
+void adam_step(Context& context, Parameter& parameter, OptimizerParams adam) {
   if (!parameter.decays) adam.decoupled_decay = 0.0f;
   optim::adam(context, {.grad = {parameter.gradient_matrix().data, parameter.value.size()},
                         .adam = adam,

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/core/adam.hpp"
 #include "kernels/core/buffer.hpp"
+#include "kernels/core/optimizer.hpp"
 
 namespace sheaf {
 
@@ -37,7 +37,7 @@ Parameter make_parameter(Context& context, std::string name, int64_t rows, int64
 void begin_training(Context& context, Parameter& parameter, Gradient gradient = Gradient::dense);
 void begin_training(Context& context, const std::vector<Parameter*>& parameters);
 /// One step of Adam on the whole parameter, with its gradient; weight decay only where it applies.
-void adam_step(Context& context, Parameter& parameter, AdamParams adam);
+void adam_step(Context& context, Parameter& parameter, OptimizerParams adam);
 
 /// Normal with the given deviation: the transform of Box and Muller of two uniform draws a value, keyed by (seed,
 /// table, row, column).

@@ -191,7 +191,7 @@ void AutoencoderStep::differentiate(const AutoencoderBatch& batch, uint32_t roun
   context_.synchronize();  // `x` and `targets` end here
 }
 
-void AutoencoderStep::update(const AdamParams& adam) {
+void AutoencoderStep::update(const OptimizerParams& adam) {
   for (Parameter* p : net_.parameters()) adam_step(context_, *p, adam);
 }
 

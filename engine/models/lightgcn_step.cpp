@@ -103,7 +103,7 @@ void GraphStep::differentiate(const PairDraw& draw, VectorView<double> loss) {
   net_.backward(pass, d_vectors, d_bias);
 }
 
-void GraphStep::update(const AdamParams& adam) {
+void GraphStep::update(const OptimizerParams& adam) {
   for (Parameter* p : net_.parameters()) adam_step(context_, *p, adam);
 }
 

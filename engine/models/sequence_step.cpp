@@ -211,7 +211,7 @@ std::vector<Parameter*> SequenceStep::trained() {
   return all;
 }
 
-void SequenceStep::update(const AdamParams& adam) {
+void SequenceStep::update(const OptimizerParams& adam) {
   for (Parameter* p : trained()) adam_step(context_, *p, adam);
 }
 

@@ -16,7 +16,7 @@
 #include "engine/data/catalog.hpp"
 #include "engine/layers/sequence_network.hpp"
 #include "engine/train/pair_tables.hpp"
-#include "kernels/core/adam.hpp"
+#include "kernels/core/optimizer.hpp"
 
 namespace sheaf {
 
@@ -83,7 +83,7 @@ class SequenceStep {
   /// Adds the loss and sets the gradients of trained(). Without dropout when `step` is 0.
   void differentiate(const SequenceBatch& batch, const SequenceCandidates& candidates, uint32_t step,
                      VectorView<double> loss);
-  void update(const AdamParams& adam);
+  void update(const OptimizerParams& adam);
   /// The items' rows and biases, then the network's parameters.
   std::vector<Parameter*> trained();
 

@@ -92,7 +92,8 @@ PairStep::PairStep(Context& context, PairTables& model, const Positives& positiv
   for (Parameter* weights : {&model.w_user, &model.w_item, &model.bias}) begin_training(context, *weights);
 }
 
-void PairStep::run(uint32_t epoch, int64_t first, int64_t n_batch, const AdamParams& adam, VectorView<double> loss) {
+void PairStep::run(uint32_t epoch, int64_t first, int64_t n_batch, const OptimizerParams& adam,
+                   VectorView<double> loss) {
   const Range range("training step");
   ScratchScope scratch(context_);
   Pass pass(context_, scratch, {params_.dropout, params_.seed, static_cast<uint32_t>(adam.step)});
@@ -136,7 +137,7 @@ void PairStep::run(uint32_t epoch, int64_t first, int64_t n_batch, const AdamPar
   model_.item_bags().update(context_, batch.d_x.items, batch.items, batch.items_by_row, adam, model_.item_table);
 }
 
-void PairStep::dot_scores(Pass& pass, const Batch& batch, const AdamParams& adam, VectorView<double> loss) {
+void PairStep::dot_scores(Pass& pass, const Batch& batch, const OptimizerParams& adam, VectorView<double> loss) {
   const int64_t n_batch = batch.users.size, n_items = batch.items.size;
   const MatrixView<float> user_bias = pass.take(n_batch, 1), item_bias = pass.take(n_items, 1);
   model_.user_rows().look_up(context_, model_.user_bias.matrix(), batch.users, user_bias);
@@ -152,7 +153,7 @@ void PairStep::dot_scores(Pass& pass, const Batch& batch, const AdamParams& adam
   adam_step(context_, model_.bias, adam);
 }
 
-void PairStep::additive_scores(Pass& pass, const Batch& batch, const AdamParams& adam, VectorView<double> loss) {
+void PairStep::additive_scores(Pass& pass, const Batch& batch, const OptimizerParams& adam, VectorView<double> loss) {
   AdditiveScores scores(model_.w_user, model_.w_item, model_.bias);
   const MatrixView<float> logits = pass.take(batch.users.size, group_);
   scores.forward(pass, batch.x, logits);

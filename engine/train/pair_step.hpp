@@ -31,12 +31,12 @@ class PairStep {
 
   /// The positives first .. first + n_batch - 1 of the epoch's order: adds their mean loss and updates the model. The
   /// step number of `adam` decides the dropout.
-  void run(uint32_t epoch, int64_t first, int64_t n_batch, const AdamParams& adam, VectorView<double> loss);
+  void run(uint32_t epoch, int64_t first, int64_t n_batch, const OptimizerParams& adam, VectorView<double> loss);
 
  private:
   struct Batch;
-  void dot_scores(Pass& pass, const Batch& batch, const AdamParams& adam, VectorView<double> loss);
-  void additive_scores(Pass& pass, const Batch& batch, const AdamParams& adam, VectorView<double> loss);
+  void dot_scores(Pass& pass, const Batch& batch, const OptimizerParams& adam, VectorView<double> loss);
+  void additive_scores(Pass& pass, const Batch& batch, const OptimizerParams& adam, VectorView<double> loss);
   /// The logits' gradient takes their place.
   void lose(MatrixView<float> logits, VectorView<const float> weights, VectorView<double> loss);
   void drop(const Pass& pass, const PairVectors& x);

@@ -76,7 +76,7 @@ class SoftmaxEpoch : public Epoch {
     if (epoch > params_.long_epoch) warn(epoch);
   }
   std::vector<Parameter*> trained() { return {&model_.user_table, &model_.item_table, &model_.item_bias}; }
-  AdamParams adam(int64_t step) const {
+  OptimizerParams adam(int64_t step) const {
     return {.learning_rate = params_.learning_rate, .decoupled_decay = params_.weight_decay, .step = step};
   }
 
