@@ -38,7 +38,7 @@ void restore_tables(const Tensors& tensors, PairTables& tables);
 /// The item bags of a saved model, and its dim.
 HostCsr restored_bags(const Tensors& tensors, int64_t n_items);
 /// The report of training with drawn batches: what validation chose is the number of epochs.
-FitReport with_epochs(TrainReport report);
+FitReport with_epochs(TrainReport report, const TrainParams& params);
 /// What the options of a fit say to its training: seed, judging, where states are kept, and the epochs if they were
 /// chosen before.
 void take_options(const FitOptions& options, TrainParams& params);
