@@ -194,7 +194,7 @@ FAULTS = [
     ("engine/train/step_rule.cpp", "std::clamp((done - warmup) / rest, 0.0, 1.0)", "std::clamp(done / rest, 0.0, 1.0)"),
     ("engine/train/step_rule.cpp", "if (epoch.validation_ndcg > best) {", "if (epoch.validation_ndcg >= best) {"),
     ("engine/train/step_rule.cpp", ".decoupled_decay = beside ? weight_decay : 0.0f", ".decoupled_decay = weight_decay"),
-    ("engine/train/pair_step.cpp", "(purchases.columns[static_cast<size_t>(e)])], -power);", "(purchases.columns[static_cast<size_t>(e)])], power);"),
+    ("engine/train/pair_step.cpp", "std::pow(counts[item(order[place])], -power)", "std::pow(counts[item(order[place])], power)"),
     ("engine/train/train_settings.cpp", "return weight > 0.0 ? weight : static_cast<double>(negatives);", "return weight > 0.0 ? weight : 1.0 + 0.0 * static_cast<double>(negatives);"),
     ("engine/models/ensemble.cpp", "own.seed = options.seed + m;", "own.seed = options.seed + 0 * m;"),
     # host

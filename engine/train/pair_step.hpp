@@ -25,7 +25,7 @@ struct Positives {
 };
 
 /// Over- and undersampling by the frequency of items (systematic resampling): as many purchases as there are, each in
-/// proportion to (purchases of its item)^-power. A purchase is there as often as expected, rounded up or down, and so is
+/// proportion to (purchases of its item)^-power. A purchase is there as often as expected, rounded up or down, so is
 /// an item. Ascending places in `purchases`.
 std::vector<int64_t> resampled_purchases(const HostCsr& purchases, double power, uint64_t seed);
 

@@ -71,7 +71,7 @@ struct TrainParams {
   double long_epoch = 30.0;
 };
 
-/// Of a purchase against one of the negatives drawn for it; a setting of 0 is balanced: as much as all of them together.
+/// Of a purchase against one of the negatives drawn for it; a setting of 0 is balanced: as much as all of them.
 double balanced_weight(double weight, int64_t negatives);
 
 /// The settings as numbers for epochs; `usual_learning_rate` and `usual_validate_every` stand for the zeros.

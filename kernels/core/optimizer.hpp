@@ -1,6 +1,6 @@
 #pragma once
-/// The optimizers' step of one element, shared by the dense and the sparse ops on every backend. First g += weight_decay
-/// * p (L2), then:
+/// The optimizers' step of one element, shared by the dense and the sparse ops on every backend. First
+/// g += weight_decay * p (L2), then:
 ///
 ///   sgd              p -= lr g
 ///   momentum         m = mu m + g;  p -= lr m, with nesterov lr (g + mu m)      (Sutskever et al., ICML 2013, as

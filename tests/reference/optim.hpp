@@ -1,6 +1,6 @@
 #pragma once
-/// The optimizers by definition, in double precision: Adam and AdamW (Kingma and Ba, 2015; Loshchilov and Hutter, 2019),
-/// and those with at most one number of state an element (kernels/core/optimizer.hpp); the bound of a norm.
+/// The optimizers by definition, in double precision: Adam and AdamW (Kingma and Ba, 2015; Loshchilov and Hutter,
+/// 2019), and those with at most one number of state an element (kernels/core/optimizer.hpp).
 
 #include "kernels/core/optimizer.hpp"
 
