@@ -86,6 +86,7 @@ TEST(StepSettings, NamesRatesAndDecaysOfOptimizers) {
   }
   StepSettings l2{.optimizer = "adam", .weight_decay = 0.25};
   EXPECT_EQ(l2.rule(0.02, 0.003, 200).params(1.0f, 1).weight_decay, 0.25f);
+  EXPECT_EQ(l2.rule(0.02, 0.003, 200).params(1.0f, 1).decoupled_decay, 0.0f);
   EXPECT_EQ(rule_of("sgd").optimizer, Optimizer::momentum);
   EXPECT_EQ(rule_of("sgd", 0.0).optimizer, Optimizer::sgd);
   EXPECT_EQ(rule_of("adagrad").optimizer, Optimizer::adagrad);
