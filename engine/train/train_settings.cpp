@@ -9,6 +9,8 @@ namespace sheaf {
 namespace {
 
 constexpr double kUsualWeightDecay = 0.003;
+// A step of SGD is as long as the gradient, and that of a mean over pairs is small. By validation on the shipped data.
+constexpr double kSgdOfPairs = 70.0;
 
 }  // namespace
 
@@ -83,6 +85,8 @@ TrainParams train_params(const TrainSettings& s, LossKind loss, double usual_lea
   TrainParams params;
   params.loss = loss;
   params.epochs = s.epochs;
+  const bool mean_of_pairs = loss == LossKind::bpr || loss == LossKind::bce;
+  if (mean_of_pairs && s.step.optimizer == "sgd") usual_learning_rate *= kSgdOfPairs;
   params.rule = s.step.rule(usual_learning_rate, kUsualWeightDecay, s.epochs);
   params.validate_every = s.validate_every > 0 ? s.validate_every : usual_validate_every;
   params.patience = s.patience;

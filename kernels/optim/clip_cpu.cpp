@@ -13,6 +13,7 @@ void clip(Context& context, const ClipArgs& args) {
     double* own = partials + n_partials;
     parallel_for(context, gradient.size, kClipPart, [&gradient, own](int64_t begin, int64_t end) {
       double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
       for (int64_t i = begin; i < end; ++i) sum += static_cast<double>(gradient[i]) * static_cast<double>(gradient[i]);
       own[begin / kClipPart] = sum;
     });
