@@ -262,7 +262,7 @@ class TableUpdate final : public Case {
   OpCost cost() const override { return embedding::table_update_cost(args_, in_.unique_rows()); }
   void export_arrays(const ArrayFolder& folder) const override {
     if (in_.type != TableType::f32) return;
-    const AdamParams& adam = args_.params;
+    const OptimizerParams& adam = args_.params;
     folder.write("table", in_.initial_table(), {in_.n_rows, in_.dim});
     folder.write("bags", in_.csr());
     folder.write("grad", host_grad_, {in_.n_bags, in_.dim});

@@ -112,12 +112,13 @@ embedding::SortedEntries EmbeddingBag::sort(Context& context, ScratchScope& scra
 }
 
 void EmbeddingBag::update(Context& context, MatrixView<const float> d_out, VectorView<const int32_t> ids,
-                          const embedding::SortedEntries& sorted, const AdamParams& adam, Parameter& table) const {
+                          const embedding::SortedEntries& sorted, const OptimizerParams& params,
+                          Parameter& table) const {
   embedding::table_update(context, {.grad = d_out,
                                     .tables = embedding::table_of(table.matrix()),
                                     .bags = named(ids),
-                                    .optimizer = embedding::Optimizer::adam,
-                                    .params = adam,
+                                    .optimizer = table.optimizer,
+                                    .params = params,
                                     .state1 = table.moment1.data(),
                                     .state2 = table.moment2.data(),
                                     .sorted = sorted});

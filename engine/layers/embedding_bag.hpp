@@ -41,9 +41,9 @@ class EmbeddingBag {
   /// others that were looked up by these ids.
   embedding::SortedEntries sort(Context& context, ScratchScope& scratch, VectorView<const int32_t> ids,
                                 const Parameter& table) const;
-  /// The backward pass of look_up() fused with a step of Adam on the rows that it touched, and on no others.
+  /// The backward pass of look_up() fused with its table's optimizer step on the rows that it touched, and no others.
   void update(Context& context, MatrixView<const float> d_out, VectorView<const int32_t> ids,
-              const embedding::SortedEntries& sorted, const AdamParams& adam, Parameter& table) const;
+              const embedding::SortedEntries& sorted, const OptimizerParams& params, Parameter& table) const;
 
  private:
   embedding::Bags named(VectorView<const int32_t> ids) const;

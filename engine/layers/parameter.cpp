@@ -8,6 +8,8 @@
 #include "kernels/core/error.hpp"
 #include "kernels/core/philox.hpp"
 #include "kernels/optim/adam.hpp"
+#include "kernels/optim/clip.hpp"
+#include "kernels/optim/one_state.hpp"
 
 namespace sheaf {
 
@@ -28,24 +30,52 @@ MatrixView<float> Parameter::gradient_matrix() {
   return gradient.matrix(rows, cols);
 }
 
-void begin_training(Context& context, Parameter& parameter, Gradient gradient) {
-  const int64_t size = parameter.value.size();
-  parameter.moment1 = Buffer<float>::zeros(context, size);
-  parameter.moment2 = Buffer<float>::zeros(context, size);
+void begin_training(Context& context, Parameter& parameter, Optimizer optimizer, Gradient gradient) {
+  const int64_t size = parameter.value.size(), states = states_of(optimizer);
+  parameter.optimizer = optimizer;
+  parameter.moment1 = Buffer<float>::zeros(context, states > 0 ? size : 0);
+  parameter.moment2 = Buffer<float>::zeros(context, states > 1 ? size : 0);
   parameter.gradient = Buffer<float>(context, gradient == Gradient::dense ? size : 0);
 }
 
-void begin_training(Context& context, const std::vector<Parameter*>& parameters) {
-  for (Parameter* p : parameters) begin_training(context, *p);
+void begin_training(Context& context, const std::vector<Parameter*>& parameters, Optimizer optimizer) {
+  for (Parameter* p : parameters) begin_training(context, *p, optimizer);
 }
 
-void adam_step(Context& context, Parameter& parameter, AdamParams adam) {
-  if (!parameter.decays) adam.decoupled_decay = 0.0f;
-  optim::adam(context, {.grad = {parameter.gradient_matrix().data, parameter.value.size()},
-                        .adam = adam,
-                        .parameters = parameter.value.view(),
-                        .moment1 = parameter.moment1.view(),
-                        .moment2 = parameter.moment2.view()});
+void end_training(const std::vector<Parameter*>& parameters) {
+  for (Parameter* p : parameters) {
+    p->gradient = Buffer<float>();
+    p->moment1 = Buffer<float>();
+    p->moment2 = Buffer<float>();
+  }
+}
+
+void optimizer_step(Context& context, Parameter& parameter, OptimizerParams params) {
+  if (!parameter.decays) params.decoupled_decay = params.weight_decay = 0.0f;
+  const VectorView<const float> gradient{parameter.gradient_matrix().data, parameter.value.size()};
+  if (parameter.optimizer == Optimizer::adam) {
+    optim::adam(context, {.grad = gradient,
+                          .adam = params,
+                          .parameters = parameter.value.view(),
+                          .moment1 = parameter.moment1.view(),
+                          .moment2 = parameter.moment2.view()});
+  } else {
+    optim::one_state(context, {.grad = gradient,
+                               .optimizer = parameter.optimizer,
+                               .params = params,
+                               .parameters = parameter.value.view(),
+                               .state = parameter.moment1.view()});
+  }
+}
+
+void optimizer_steps(Context& context, const std::vector<Parameter*>& parameters, const OptimizerParams& params,
+                     float clip_norm) {
+  if (clip_norm > 0.0f) {
+    std::vector<VectorView<float>> gradients;
+    for (Parameter* p : parameters) gradients.push_back({p->gradient_matrix().data, p->value.size()});
+    optim::clip(context, {.gradients = gradients, .max_norm = clip_norm});
+  }
+  for (Parameter* p : parameters) optimizer_step(context, *p, params);
 }
 
 std::vector<float> normal_values(int64_t rows, int64_t cols, uint64_t seed, uint32_t table, float deviation) {

@@ -38,6 +38,7 @@ class AutoencoderEpoch final : public Epoch {
     const RandomKey key{params_.seed, Purpose::shuffle, round};
     std::vector<int32_t> order = users_;
     std::ranges::stable_sort(order, {}, [&](int32_t u) { return random_u32(key, static_cast<uint64_t>(u), 0); });
+    const int64_t n_of_epoch = (std::ssize(order) + batch_ - 1) / batch_;
     int64_t n_batches = 0;
     for (int64_t first = 0; first < std::ssize(order); first += batch_, ++n_batches) {
       check_interrupt("training");
@@ -48,7 +49,7 @@ class AutoencoderEpoch final : public Epoch {
           {with_noise(rows_at(rows_, users), users, static_cast<double>(params_.dropout), params_.seed, round),
            rows_at(targets_, users)},
           static_cast<uint32_t>(n_steps_), loss_.view());
-      step_.update({.learning_rate = params_.learning_rate, .decoupled_decay = params_.weight_decay, .step = n_steps_});
+      step_.update(step_params(params_.rule, epoch, n_batches, n_of_epoch, n_steps_));
       if (params_.on_long_epoch) warn_of_long_epoch(start, std::ssize(order));
     }
     return loss_.to_host()[0] / static_cast<double>(std::max<int64_t>(1, n_batches));
@@ -113,17 +114,13 @@ class Autoencoder final : public Recommender {
       return std::make_unique<AutoencoderEpoch>(context, *net_, rows_, targets, batch_, params);
     };
     FitReport report = with_epochs(
-        train(context, trainable, make_epoch, targets, data.purchases.validation, params, options.on_epoch));
+        train(context, trainable, make_epoch, targets, data.purchases.validation, params, options.on_epoch), params);
     ColdItems cold(context, data.catalog, targets);
     cold.fill(context, net_->output.value, net_->width());
     cold.fill_bias(context, net_->output_bias.value);
     cold.fill(context, net_->input.value, net_->width());
     cold.note(options.on_note);
-    for (Parameter* p : net_->parameters()) {
-      p->gradient = Buffer<float>();
-      p->moment1 = Buffer<float>();
-      p->moment2 = Buffer<float>();
-    }
+    end_training(net_->parameters());
     return report;
   }
 

@@ -156,7 +156,8 @@ std::vector<Parameter*> AutoencoderNet::parameters() {
 
 AutoencoderStep::AutoencoderStep(Context& context, AutoencoderNet& net, const TrainParams& params)
     : context_(context), net_(net), params_(params) {
-  begin_training(context, net.parameters());
+  params_.rare_power = 0.0f;  // a batch does not know the counts of items
+  begin_training(context, net.parameters(), params.rule.optimizer);
 }
 
 void AutoencoderStep::differentiate(const AutoencoderBatch& batch, uint32_t round, VectorView<double> loss) {
@@ -191,8 +192,8 @@ void AutoencoderStep::differentiate(const AutoencoderBatch& batch, uint32_t roun
   context_.synchronize();  // `x` and `targets` end here
 }
 
-void AutoencoderStep::update(const AdamParams& adam) {
-  for (Parameter* p : net_.parameters()) adam_step(context_, *p, adam);
+void AutoencoderStep::update(const OptimizerParams& by) {
+  optimizer_steps(context_, net_.parameters(), by, params_.rule.clip_norm);
 }
 
 }  // namespace sheaf

@@ -95,7 +95,7 @@ class AutoencoderStep {
 
   /// Adds the loss and sets the gradients of all parameters. `round` keys the drawn pairs of bce. Waits for the device.
   void differentiate(const AutoencoderBatch& batch, uint32_t round, VectorView<double> loss);
-  void update(const AdamParams& adam);
+  void update(const OptimizerParams& by);
 
  private:
   Context& context_;

@@ -197,17 +197,20 @@ class Fusion final : public Recommender {
           {"windows", "past periods to learn from", &windows_, 1, 100},
           {"candidates", "of each member, that are new to a user", &candidates_, 0, 256},
           {"negatives", "drawn for each purchase", &negatives_, 1, 256},
+          {"positive_weight",
+           "bce: weight of a purchase against a negative; 0: balanced, as much as all its negatives together",
+           &positive_weight_, 0.0, 1e6},
           {"batch", "purchases a step", &batch_, 1, 1 << 20},
           {"epochs", "at most", &epochs_, 1, 100000},
           {"patience", "epochs without a better NDCG before training ends; 0: train all", &patience_, 0, 100000},
-          {"learning_rate", "of Adam", &learning_rate_, 1e-9, 10.0},
-          {"weight_decay", "decoupled", &weight_decay_, 0.0, 10.0},
           {"dropout", "of the hidden layers", &dropout_, 0.0, 0.95},
           {"group_power", "a purchase weighs (the user's purchases in the window)^-group_power", &group_power_, 0.0,
            2.0},
           {"max_rows", "pairs to learn from; beyond, users are left out evenly", &max_rows_, 1000, 1 << 28},
           {"vectors", "learn a factorization beside it (settings of [model]), for associations by learned vectors",
            &with_vectors_}}});
+    const std::vector<Setting> step = step_.describe(", of adamw 0.005", ", 0");
+    groups.back().settings.insert(groups.back().settings.end(), step.begin(), step.end());
     return groups;
   }
 
@@ -338,8 +341,10 @@ class Fusion final : public Recommender {
     Sequential& net = stage_->net;
     Initialiser from{.seed = options.seed};
     net.initialise(from);
-    begin_training(context, net.parameters());
+    const StepRule rule = step_.rule(0.005, 0.0, epochs_);
+    begin_training(context, net.parameters(), rule.optimizer);
     TrainParams params;
+    params.rule = rule;
     params.epochs = epochs_;
     params.validate_every = 1;
     params.patience = patience_;
@@ -348,21 +353,17 @@ class Fusion final : public Recommender {
                                   .batch = batch_,
                                   .negatives = negatives_,
                                   .dropout = static_cast<float>(dropout_),
+                                  .positive_weight = static_cast<float>(balanced_weight(positive_weight_, negatives_)),
                                   .group_power = static_cast<float>(group_power_),
-                                  .learning_rate = static_cast<float>(learning_rate_),
-                                  .epochs = epochs_,
-                                  .weight_decay = static_cast<float>(weight_decay_),
+                                  .rule = rule,
                                   .seed = options.seed};
     FitReport report = with_epochs(sheaf::train(
-        context, {.parameters = net.parameters(), .scorer = scored},
-        [&] { return make_fusion_epoch(context, net, std::move(examples), training); }, data.purchases.train,
-        data.purchases.validation, params, options.on_epoch));
+                                       context, {.parameters = net.parameters(), .scorer = scored},
+                                       [&] { return make_fusion_epoch(context, net, std::move(examples), training); },
+                                       data.purchases.train, data.purchases.validation, params, options.on_epoch),
+                                   params);
     scored();  // of the epoch that was kept
-    for (Parameter* p : net.parameters()) {
-      p->gradient = Buffer<float>();
-      p->moment1 = Buffer<float>();
-      p->moment2 = Buffer<float>();
-    }
+    end_training(net.parameters());
     return report;
   }
 
@@ -484,7 +485,8 @@ class Fusion final : public Recommender {
   std::string members_ = "user-knn+item-knn", hidden_ = "64-32", activation_ = "relu", loss_ = "bpr";
   int64_t windows_ = 4, candidates_ = 20, negatives_ = 16, batch_ = 512, epochs_ = 12, patience_ = 6,
           max_rows_ = 4'000'000;
-  double learning_rate_ = 0.005, weight_decay_ = 0.0, dropout_ = 0.0, group_power_ = 0.5;
+  StepSettings step_{.weight_decay = 0.0, .schedule = "cosine"};
+  double dropout_ = 0.0, group_power_ = 0.5, positive_weight_ = 1.0;
   bool with_vectors_ = true;
   std::unique_ptr<Recommender> vectors_ = make_recommender("factorization");
   std::shared_ptr<Stage> stage_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <numeric>
 
 #include "kernels/core/interrupt.hpp"
@@ -63,13 +62,11 @@ class FusionEpoch final : public Epoch {
     for (int64_t s = 0; s < n_steps; ++s) {
       check_interrupt("training");
       const int64_t first = s * training_.batch;
-      const double done = (static_cast<double>(epoch - 1) + static_cast<double>(s) / static_cast<double>(n_steps)) /
-                          static_cast<double>(training_.epochs);
-      learning_rate_ =
-          training_.learning_rate * static_cast<float>(0.5 + 0.5 * std::cos(std::numbers::pi * std::min(1.0, done)));
+      ++n_steps_;
+      const OptimizerParams by = step_params(training_.rule, epoch, s, n_steps, n_steps_);
       const int64_t count = std::min(training_.batch, n - first);
-      step(device_rows.view().subview(first * group, count * group), device_weights.view().subview(first, count),
-           count);
+      step(device_rows.view().subview(first * group, count * group), device_weights.view().subview(first, count), count,
+           by);
     }
     return loss_.to_host()[0] / static_cast<double>(std::max<int64_t>(1, n_steps));
   }
@@ -99,9 +96,8 @@ class FusionEpoch final : public Epoch {
     }
   }
 
-  void step(VectorView<const int32_t> rows, VectorView<const float> weights, int64_t count) {
+  void step(VectorView<const int32_t> rows, VectorView<const float> weights, int64_t count, const OptimizerParams& by) {
     const Range range("training step");
-    ++n_steps_;
     ScratchScope scratch(context_);
     Pass pass(context_, scratch, {training_.dropout, training_.seed, n_steps_});
     const MatrixView<float> x = pass.take(rows.size, examples_.width), d_x = pass.take(rows.size, examples_.width),
@@ -113,15 +109,14 @@ class FusionEpoch final : public Epoch {
     if (training_.pairwise) {
       loss::bpr(context_, {.logits = grouped, .row_weight = weights, .d_logits = grouped, .loss = loss_.view()});
     } else {
-      loss::bce(context_, {.logits = grouped, .row_weight = weights, .d_logits = grouped, .loss = loss_.view()});
+      loss::bce(context_, {.logits = grouped,
+                           .row_weight = weights,
+                           .positive_weight = training_.positive_weight,
+                           .d_logits = grouped,
+                           .loss = loss_.view()});
     }
     net_.backward(pass, logits, d_x);
-    for (Parameter* p : net_.parameters()) {
-      adam_step(context_, *p,
-                {.learning_rate = learning_rate_,
-                 .decoupled_decay = training_.weight_decay,
-                 .step = static_cast<int64_t>(n_steps_)});
-    }
+    optimizer_steps(context_, net_.parameters(), by, training_.rule.clip_norm);
   }
 
   Context& context_;
@@ -132,7 +127,6 @@ class FusionEpoch final : public Epoch {
   Buffer<float> table_;         // [n, width]
   Buffer<double> loss_;
   uint32_t n_steps_ = 0;
-  float learning_rate_ = 0.0f;  // now
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "engine/layers/sequential.hpp"
 #include "engine/train/epoch.hpp"
+#include "engine/train/step_rule.hpp"
 
 namespace sheaf {
 
@@ -26,10 +27,9 @@ struct FusionTraining {
   int64_t batch = 512;     // purchases a step
   int64_t negatives = 16;  // drawn for each purchase from its group
   float dropout = 0.0f;
+  float positive_weight = 1.0f;  // binary cross-entropy alone
   float group_power = 0.5f;      // a purchase weighs (purchases of its group)^-group_power; the mean weight is 1
-  float learning_rate = 0.003f;  // of Adam at first; it falls to 0 as half a cosine over `epochs`
-  int64_t epochs = 15;
-  float weight_decay = 0.0f;
+  StepRule rule{.learning_rate = 0.003f, .weight_decay = 0.0f};
   uint64_t seed = 1;
 };
 

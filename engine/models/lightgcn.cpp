@@ -28,14 +28,15 @@ class GraphEpoch final : public Epoch {
   double run(int64_t epoch) override {
     loss_.fill_bytes(0);
     const int64_t batch = params_.loss == LossKind::softmax ? n_ : params_.batch;
+    const int64_t n_of_epoch = (n_ + batch - 1) / batch;
     int64_t n_batches = 0;
     for (int64_t first = 0; first < n_; first += batch, ++n_batches) {
       check_interrupt("training");
       const PairDraw draw{static_cast<uint32_t>(epoch), first, std::min(batch, n_ - first)};
       const auto start = std::chrono::steady_clock::now();
       step_.differentiate(draw, loss_.view());
-      step_.update(
-          {.learning_rate = params_.learning_rate, .decoupled_decay = params_.weight_decay, .step = ++n_steps_});
+      ++n_steps_;
+      step_.update(step_params(params_.rule, epoch, n_batches, n_of_epoch, n_steps_));
       if (params_.on_long_epoch) warn_of_long_epoch(start);
     }
     return loss_.to_host()[0] / static_cast<double>(n_batches);
@@ -97,7 +98,8 @@ class LightGcn final : public Recommender {
                               }};
     const auto make_epoch = [&] { return std::make_unique<GraphEpoch>(context, net, train_items, params); };
     FitReport report = with_epochs(
-        train(context, trainable, make_epoch, train_items, data.purchases.validation, params, options.on_epoch));
+        train(context, trainable, make_epoch, train_items, data.purchases.validation, params, options.on_epoch),
+        params);
     take_vectors(context, net);  // of the epoch that was kept
     ColdItems cold(context, data.catalog, train_items);
     cold.fill(context, items_, dim_);

@@ -73,7 +73,7 @@ std::vector<Parameter*> GraphNet::parameters() {
 GraphStep::GraphStep(Context& context, GraphNet& net, const HostCsr& train_items, const TrainParams& params)
     : context_(context), net_(net), params_(params), targets_(context, train_items) {
   if (params.loss != LossKind::softmax) positives_.emplace(context, train_items, params);
-  begin_training(context, net.parameters());
+  begin_training(context, net.parameters(), params.rule.optimizer);
 }
 
 void GraphStep::differentiate(const PairDraw& draw, VectorView<double> loss) {
@@ -103,8 +103,8 @@ void GraphStep::differentiate(const PairDraw& draw, VectorView<double> loss) {
   net_.backward(pass, d_vectors, d_bias);
 }
 
-void GraphStep::update(const AdamParams& adam) {
-  for (Parameter* p : net_.parameters()) adam_step(context_, *p, adam);
+void GraphStep::update(const OptimizerParams& by) {
+  optimizer_steps(context_, net_.parameters(), by, params_.rule.clip_norm);
 }
 
 }  // namespace sheaf

@@ -60,7 +60,7 @@ class GraphStep {
 
   /// Adds the loss and sets the gradients of all parameters. `draw` is of the pairs: the softmax does not read it.
   void differentiate(const PairDraw& draw, VectorView<double> loss);
-  void update(const AdamParams& adam);
+  void update(const OptimizerParams& by);
 
  private:
   Context& context_;

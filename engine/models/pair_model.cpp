@@ -10,9 +10,17 @@
 #include "kernels/core/error.hpp"
 
 namespace sheaf {
+namespace {
 
-FitReport with_epochs(TrainReport report) {
+constexpr const char* kDecayPrefix = "decay_after.";
+
+}  // namespace
+
+FitReport with_epochs(TrainReport report, const TrainParams& params) {
   FitReport fitted{std::move(report), {}};
+  for (const double epoch : params.rule.schedule.decays(fitted)) {
+    fitted.chosen[kDecayPrefix + std::to_string(fitted.chosen.size())] = epoch;
+  }
   fitted.chosen["epochs"] = static_cast<double>(fitted.best_epoch);
   return fitted;
 }
@@ -25,6 +33,9 @@ void take_options(const FitOptions& options, TrainParams& params) {
   const auto epochs = options.chosen.find("epochs");
   if (epochs == options.chosen.end()) return;
   params.epochs = static_cast<int64_t>(epochs->second);
+  for (const auto& [name, epoch] : options.chosen) {
+    if (name.starts_with(kDecayPrefix)) params.rule.schedule.given_decays.push_back(epoch);
+  }
   params.patience = 0;
 }
 
@@ -91,7 +102,7 @@ FitReport PairModel::fit(Context& context, const TrainData& data, const FitOptio
   };
   const Trainable trainable{tables_->parameters(), [&] { return scorer(context); }};
   FitReport report = with_epochs(
-      train(context, trainable, make_epoch, train_items, data.purchases.validation, params, options.on_epoch));
+      train(context, trainable, make_epoch, train_items, data.purchases.validation, params, options.on_epoch), params);
   describe_cold_items(context, data, options, *tables_);
   return report;
 }

@@ -41,7 +41,7 @@ HostCsr restored_bags(const Tensors& tensors, int64_t n_items);
 /// say of the sums of others (engine/models/cold_items.hpp).
 void describe_cold_items(Context& context, const TrainData& data, const FitOptions& options, PairTables& tables);
 /// The report of training with drawn batches: what validation chose is the number of epochs.
-FitReport with_epochs(TrainReport report);
+FitReport with_epochs(TrainReport report, const TrainParams& params);
 /// What the options of a fit say to its training: seed, judging, where states are kept, and the epochs if they were
 /// chosen before.
 void take_options(const FitOptions& options, TrainParams& params);

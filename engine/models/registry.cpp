@@ -13,6 +13,7 @@ std::unique_ptr<Recommender> make_blend();
 std::unique_ptr<Recommender> make_als();
 std::unique_ptr<Recommender> make_autoencoder();
 std::unique_ptr<Recommender> make_ease();
+std::unique_ptr<Recommender> make_ensemble();
 std::unique_ptr<Recommender> make_factorization();
 std::unique_ptr<Recommender> make_fusion();
 std::unique_ptr<Recommender> make_gru();
@@ -47,6 +48,7 @@ constexpr Entry kModels[] = {
     {"user-knn", make_user_knn},            //
     {"fusion", make_fusion},                //
     {"blend", make_blend},                  //
+    {"ensemble", make_ensemble},            //
 };
 
 }  // namespace

@@ -31,7 +31,7 @@ class SequenceEpoch : public Epoch {
                 const NextItems& all, const TrainParams& params)
       : context_(context),
         params_(params),
-        step_(context, model, network, params.dropout, params.seed),
+        step_(context, model, network, params.dropout, params.seed, params.rule),
         loss_(context, 1) {
     const std::vector<int64_t> order = drawn_order(all.n_sequences(), params.seed, 0);
     for (size_t first = 0; first < order.size(); first += static_cast<size_t>(params.sequences)) {
@@ -46,6 +46,7 @@ class SequenceEpoch : public Epoch {
   double run(int64_t epoch) override {
     loss_.fill_bytes(0);
     const auto start = std::chrono::steady_clock::now();
+    int64_t done = 0;
     for (const int64_t b : drawn_order(std::ssize(batches_), params_.seed, static_cast<uint32_t>(epoch))) {
       check_interrupt("training");
       if (params_.on_long_epoch && n_steps_ == 1) warn_of_long_epoch(start);
@@ -58,7 +59,7 @@ class SequenceEpoch : public Epoch {
         step_.differentiate(batch, drawn, n_steps_, loss_.view());
         context_.synchronize();  // `drawn` ends here
       }
-      step_.update({.learning_rate = params_.learning_rate, .decoupled_decay = params_.weight_decay, .step = n_steps_});
+      step_.update(step_params(params_.rule, epoch, done++, std::ssize(batches_), n_steps_));
     }
     return loss_.to_host()[0] / static_cast<double>(batches_.size());
   }

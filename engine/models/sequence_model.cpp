@@ -66,7 +66,7 @@ FitReport SequenceModel::fit(Context& context, const TrainData& data, const FitO
     return make_sequence_epoch(context, *tables_, *network_, purchases.train, purchases.train_history, params);
   };
   FitReport report = with_epochs(
-      train(context, trainable, make_epoch, purchases.train, purchases.validation, params, options.on_epoch));
+      train(context, trainable, make_epoch, purchases.train, purchases.validation, params, options.on_epoch), params);
   describe_cold_items(context, data, options, *tables_);
   return report;
 }

@@ -132,17 +132,19 @@ SequenceCandidates::SequenceCandidates(Context& context, const SequenceBatch& ba
   gather(context, batch, items);
 }
 
-SequenceStep::SequenceStep(Context& context, PairTables& model, SequenceNetwork& network, float dropout, uint64_t seed)
+SequenceStep::SequenceStep(Context& context, PairTables& model, SequenceNetwork& network, float dropout, uint64_t seed,
+                           const StepRule& rule)
     : context_(context),
       model_(model),
       network_(network),
       dropout_(dropout),
       seed_(seed),
+      rule_(rule),
       item_bags_(context, model.host_item_bags(), true),
       item_vectors_(context, model.n_items() * model.dim()),
       item_bias_(context, model.n_items() + 1),
       table_(context, network.token_shape().table_rows(model.n_items()) * model.dim()) {
-  begin_training(context, trained());
+  begin_training(context, trained(), rule.optimizer);
 }
 
 void SequenceStep::differentiate(const SequenceBatch& batch, const SequenceCandidates& candidates, uint32_t step,
@@ -211,8 +213,6 @@ std::vector<Parameter*> SequenceStep::trained() {
   return all;
 }
 
-void SequenceStep::update(const AdamParams& adam) {
-  for (Parameter* p : trained()) adam_step(context_, *p, adam);
-}
+void SequenceStep::update(const OptimizerParams& by) { optimizer_steps(context_, trained(), by, rule_.clip_norm); }
 
 }  // namespace sheaf

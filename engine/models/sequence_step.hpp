@@ -16,7 +16,7 @@
 #include "engine/data/catalog.hpp"
 #include "engine/layers/sequence_network.hpp"
 #include "engine/train/pair_tables.hpp"
-#include "kernels/core/adam.hpp"
+#include "engine/train/step_rule.hpp"
 
 namespace sheaf {
 
@@ -78,12 +78,13 @@ class SequenceCandidates {
 class SequenceStep {
  public:
   /// Begins the training of all parameters.
-  SequenceStep(Context& context, PairTables& model, SequenceNetwork& network, float dropout, uint64_t seed);
+  SequenceStep(Context& context, PairTables& model, SequenceNetwork& network, float dropout, uint64_t seed,
+               const StepRule& rule = {});
 
   /// Adds the loss and sets the gradients of trained(). Without dropout when `step` is 0.
   void differentiate(const SequenceBatch& batch, const SequenceCandidates& candidates, uint32_t step,
                      VectorView<double> loss);
-  void update(const AdamParams& adam);
+  void update(const OptimizerParams& by);
   /// The items' rows and biases, then the network's parameters.
   std::vector<Parameter*> trained();
 
@@ -93,6 +94,7 @@ class SequenceStep {
   SequenceNetwork& network_;
   float dropout_;
   uint64_t seed_;
+  StepRule rule_;
   EmbeddingBag item_bags_;                          // [n_items, n_item_rows]
   Buffer<float> item_vectors_, item_bias_, table_;  // [n_items, dim], [n_items + 1], [table_rows, dim]
 };

@@ -15,7 +15,7 @@ namespace sheaf {
 struct Positives {
   Positives(Context& context, const HostCsr& train_items, const TrainParams& params);
 
-  int64_t n = 0;
+  int64_t n = 0;                  // an epoch
   Buffer<int32_t> users;          // [n]
   Buffer<int32_t> items;          // [n]
   Buffer<float> weights;          // [n] or empty
@@ -24,19 +24,24 @@ struct Positives {
   Buffer<int32_t> alias_item;     // [n_items] or empty
 };
 
+/// Over- and undersampling by the frequency of items (systematic resampling): as many purchases as there are, each in
+/// proportion to (purchases of its item)^-power. A purchase is there as often as expected, rounded up or down, so is
+/// an item. Ascending places in `purchases`.
+std::vector<int64_t> resampled_purchases(const HostCsr& purchases, double power, uint64_t seed);
+
 class PairStep {
  public:
   /// Begins the training of the model's parameters. `positives` and `model` must outlive it.
   PairStep(Context& context, PairTables& model, const Positives& positives, const TrainParams& params);
 
   /// The positives first .. first + n_batch - 1 of the epoch's order: adds their mean loss and updates the model. The
-  /// step number of `adam` decides the dropout.
-  void run(uint32_t epoch, int64_t first, int64_t n_batch, const AdamParams& adam, VectorView<double> loss);
+  /// step number of `by` decides the dropout.
+  void run(uint32_t epoch, int64_t first, int64_t n_batch, const OptimizerParams& by, VectorView<double> loss);
 
  private:
   struct Batch;
-  void dot_scores(Pass& pass, const Batch& batch, const AdamParams& adam, VectorView<double> loss);
-  void additive_scores(Pass& pass, const Batch& batch, const AdamParams& adam, VectorView<double> loss);
+  void dot_scores(Pass& pass, const Batch& batch, const OptimizerParams& by, VectorView<double> loss);
+  void additive_scores(Pass& pass, const Batch& batch, const OptimizerParams& by, VectorView<double> loss);
   /// The logits' gradient takes their place.
   void lose(MatrixView<float> logits, VectorView<const float> weights, VectorView<double> loss);
   void drop(const Pass& pass, const PairVectors& x);

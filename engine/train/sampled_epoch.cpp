@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/train/pair_step.hpp"
+#include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 
 namespace sheaf {
@@ -18,13 +19,14 @@ class SampledEpoch : public Epoch {
 
   double run(int64_t epoch) override {
     loss_.fill_bytes(0);
+    const int64_t n_of_epoch = (positives_.n + params_.batch - 1) / params_.batch;
     int64_t n_batches = 0;
     for (int64_t first = 0; first < positives_.n; first += params_.batch, ++n_batches) {
       check_interrupt("training");
       const int64_t n = std::min(params_.batch, positives_.n - first);
+      ++n_steps_;
       step_.run(static_cast<uint32_t>(epoch), first, n,
-                {.learning_rate = params_.learning_rate, .decoupled_decay = params_.weight_decay, .step = ++n_steps_},
-                loss_.view());
+                step_params(params_.rule, epoch, n_batches, n_of_epoch, n_steps_), loss_.view());
     }
     return loss_.to_host()[0] / static_cast<double>(n_batches);
   }
@@ -44,6 +46,12 @@ class SampledEpoch : public Epoch {
 
 std::unique_ptr<Epoch> make_sampled_epoch(Context& context, PairTables& model, const HostCsr& train_items,
                                           const TrainParams& params) {
+  if (params.rule.clip_norm > 0.0f) {
+    throw UsageError(
+        "model.clip_norm needs the gradients of all rows, and the losses bpr and bce of this model step only "
+        "the rows that a batch touches",
+        "set it to 0, or take model.loss = softmax");
+  }
   return std::make_unique<SampledEpoch>(context, model, train_items, params);
 }
 

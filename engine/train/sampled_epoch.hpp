@@ -1,6 +1,6 @@
 #pragma once
-/// Training with drawn negatives: batches of positives, `negatives` items against each, BPR or BCE, sparse Adam on the
-/// rows that a batch touches.
+/// Training with drawn negatives: batches of positives, `negatives` items against each, BPR or BCE, sparse steps of
+/// the rows that a batch touches.
 
 #include <memory>
 

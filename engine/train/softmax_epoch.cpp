@@ -28,7 +28,7 @@ class SoftmaxEpoch : public Epoch {
         item_bias_(context, model.n_items()),
         loss_(context, 1) {
     model.item_bias.value.assign(log_popularity(train_items, model.item_bias.rows));
-    begin_training(context, trained());
+    begin_training(context, trained(), params.rule.optimizer);
   }
 
   double run(int64_t epoch) override {
@@ -54,7 +54,7 @@ class SoftmaxEpoch : public Epoch {
     loss::full_softmax(context_, args);
     item_bags_.backward(context_, d_items, model_.item_table.gradient_matrix());
     item_bags_.backward(context_, d_item_bias, model_.item_bias.gradient_matrix());
-    for (Parameter* p : trained()) adam_step(context_, *p, adam(epoch));
+    optimizer_steps(context_, trained(), step_params(params_.rule, epoch, 0, 1, epoch), params_.rule.clip_norm);
     return loss_.to_host()[0];
   }
 
@@ -76,9 +76,6 @@ class SoftmaxEpoch : public Epoch {
     if (epoch > params_.long_epoch) warn(epoch);
   }
   std::vector<Parameter*> trained() { return {&model_.user_table, &model_.item_table, &model_.item_bias}; }
-  AdamParams adam(int64_t step) const {
-    return {.learning_rate = params_.learning_rate, .decoupled_decay = params_.weight_decay, .step = step};
-  }
 
   Context& context_;
   PairTables& model_;

@@ -1,6 +1,6 @@
 #pragma once
 /// Training against the whole catalog: the softmax cross-entropy of every user's purchases over all items
-/// (loss/full_softmax.hpp), one Adam step an epoch. Of PairForm::dot.
+/// (loss/full_softmax.hpp), one step of the optimizer an epoch. Of PairForm::dot.
 
 #include <memory>
 

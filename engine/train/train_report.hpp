@@ -15,6 +15,7 @@ struct EpochReport {
   double validation_ndcg = std::numeric_limits<double>::quiet_NaN();  // NaN where there was no validation
   double validation_recall = std::numeric_limits<double>::quiet_NaN();
   bool best = false;
+  double learning_rate = std::numeric_limits<double>::quiet_NaN();  // of the epoch's last step; NaN of a closed form
 };
 
 struct TrainReport {

@@ -6,6 +6,13 @@
 #include "kernels/core/error.hpp"
 
 namespace sheaf {
+namespace {
+
+constexpr double kUsualWeightDecay = 0.003;
+// A step of SGD is as long as the gradient, and that of a mean over pairs is small. By validation on the shipped data.
+constexpr double kSgdOfPairs = 70.0;
+
+}  // namespace
 
 std::string_view to_string(LossKind loss) {
   switch (loss) {
@@ -28,7 +35,7 @@ LossKind parse_loss(const std::string& text, const std::vector<LossKind>& allowe
 }
 
 SettingGroup TrainSettings::describe() {
-  return {
+  SettingGroup group{
       "model",
       {{"dim", "width of the learned vectors (not autoencoder)", &dim, 1, 4096},
        {"loss",
@@ -37,13 +44,15 @@ SettingGroup TrainSettings::describe() {
         "lstm)",
         &loss,
         {"softmax", "bpr", "bce", "sampled_softmax"}},
-       {"epochs", "passes over the training purchases, at most", &epochs, 1, 1'000'000},
-       {"learning_rate",
-        "step size of Adam; 0 takes the usual one, 0.02 for softmax (lightgcn 0.05), 0.003 for bpr and bce, 0.001 for "
-        "networks over histories (sasrec, gru, lstm) and autoencoder",
-        &learning_rate, 0.0, 10.0},
-       {"weight_decay", "decoupled decay of the weights (AdamW)", &weight_decay, 0.0, 10.0},
-       {"validate_every",
+       {"epochs", "passes over the training purchases, at most", &epochs, 1, 1'000'000}}};
+  const auto add = [&](const std::vector<Setting>& more) {
+    group.settings.insert(group.settings.end(), more.begin(), more.end());
+  };
+  add(step.describe(
+      ", of adamw 0.02 for softmax (lightgcn 0.05), 0.003 for bpr and bce, 0.001 for networks over histories (sasrec, "
+      "gru, lstm) and autoencoder",
+      ", 0.003 of adamw and 0 of the others"));
+  add({{"validate_every",
         "epochs between two looks at the validation period; 0 takes the usual, 1 for networks over histories (sasrec, "
         "gru, lstm) and autoencoder and 5 for others",
         &validate_every, 0, 1'000'000},
@@ -55,8 +64,21 @@ SettingGroup TrainSettings::describe() {
        {"negatives", "bpr, bce: items drawn against each purchase", &negatives, 1, 1024},
        {"dropout", "bpr, bce: share of inputs set to zero in training (factorization, additive)", &dropout, 0.0, 0.95},
        {"weight_power", "bpr, bce: a purchase counts weight^this; 0: all alike", &weight_power, 0.0, 4.0},
+       {"rare_power",
+        "bpr, bce (not autoencoder): over- and undersampling; as many purchases as there are, drawn in proportion to "
+        "(purchases of their item)^-this; 0: each once, 1: all items alike",
+        &rare_power, 0.0, 2.0},
        {"negative_sampling", "bpr, bce: how negatives are drawn", &negative_sampling, {"uniform", "popularity"}},
-       {"positive_weight", "bce: weight of a purchase against a negative", &positive_weight, 1e-6, 1e6}}};
+       {"popularity_power", "negative_sampling popularity: in proportion to (purchases of the item)^this",
+        &popularity_power, 0.0, 2.0},
+       {"positive_weight",
+        "bce: weight of a purchase against a negative; 0: balanced, as much as all its negatives together",
+        &positive_weight, 0.0, 1e6}});
+  return group;
+}
+
+double balanced_weight(double weight, int64_t negatives) {
+  return weight > 0.0 ? weight : static_cast<double>(negatives);
 }
 
 TrainParams train_params(const TrainSettings& s, LossKind loss, double usual_learning_rate,
@@ -64,14 +86,17 @@ TrainParams train_params(const TrainSettings& s, LossKind loss, double usual_lea
   TrainParams params;
   params.loss = loss;
   params.epochs = s.epochs;
-  params.learning_rate = static_cast<float>(s.learning_rate > 0 ? s.learning_rate : usual_learning_rate);
-  params.weight_decay = static_cast<float>(s.weight_decay);
+  const bool mean_of_pairs = loss == LossKind::bpr || loss == LossKind::bce;
+  if (mean_of_pairs && s.step.optimizer == "sgd") usual_learning_rate *= kSgdOfPairs;
+  params.rule = s.step.rule(usual_learning_rate, kUsualWeightDecay, s.epochs);
   params.validate_every = s.validate_every > 0 ? s.validate_every : usual_validate_every;
   params.patience = s.patience;
   params.batch = s.batch;
   params.negatives = s.negatives;
   params.dropout = static_cast<float>(s.dropout);
-  params.positive_weight = static_cast<float>(s.positive_weight);
+  params.positive_weight = static_cast<float>(balanced_weight(s.positive_weight, s.negatives));
+  params.rare_power = static_cast<float>(s.rare_power);
+  params.popularity_power = static_cast<float>(s.popularity_power);
   params.weight_power = static_cast<float>(s.weight_power);
   params.popularity_negatives = s.negative_sampling == "popularity";
   return params;

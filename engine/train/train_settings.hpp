@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/data/settings.hpp"
+#include "engine/train/step_rule.hpp"
 
 namespace sheaf {
 
@@ -25,8 +26,7 @@ struct TrainSettings {
   int64_t dim = 64;
   std::string loss = "softmax";
   int64_t epochs = 200;
-  double learning_rate = 0.0;  // 0: the usual one of the loss
-  double weight_decay = 0.003;
+  StepSettings step;
   int64_t validate_every = 0;  // 0: the usual one of the model
   int64_t patience = 6;
   bool item_features = false;
@@ -34,19 +34,20 @@ struct TrainSettings {
   int64_t negatives = 8;
   double dropout = 0.5;
   double weight_power = 0.0;
+  double rare_power = 0.0;
   std::string negative_sampling = "uniform";
-  double positive_weight = 1.0;
+  double popularity_power = 1.0;
+  double positive_weight = 1.0;  // 0: balanced
 
   SettingGroup describe();
 };
 
 struct TrainParams {
   LossKind loss = LossKind::softmax;
-  int64_t epochs = 200;         // at most
-  float learning_rate = 0.02f;  // of Adam
-  float weight_decay = 0.003f;  // decoupled (AdamW)
-  int64_t validate_every = 5;   // epochs
-  int64_t patience = 6;         // validations without a better NDCG; 0 trains all epochs and keeps the last
+  int64_t epochs = 200;  // at most
+  StepRule rule = {};
+  int64_t validate_every = 5;  // epochs
+  int64_t patience = 6;        // validations without a better NDCG; 0 trains all epochs and keeps the last
   int64_t validation_k = 10;
   bool mask_seen = false;  // validation ranks only items that are new to the user
   uint64_t seed = 1;
@@ -56,7 +57,9 @@ struct TrainParams {
   float dropout = 0.5f;          // on both embedding vectors; of networks over histories where these say
   float positive_weight = 1.0f;  // BCE only
   float weight_power = 0.0f;     // a pair of weight w counts w^weight_power (mean 1)
+  float rare_power = 0.0f;       // purchases are drawn in proportion to (purchases of their item)^-this; 0: each once
   bool popularity_negatives = false;
+  float popularity_power = 1.0f;  // these are drawn in proportion to (purchases of the item)^this
   // Networks over histories alone:
   int64_t sequences = 64;              // stretches of histories a step
   int64_t horizon = 20;                // purchases of later baskets that are the targets of a query
@@ -67,6 +70,9 @@ struct TrainParams {
   std::function<void(double)> on_long_epoch = {};
   double long_epoch = 30.0;
 };
+
+/// Of a purchase against one of the negatives drawn for it; a setting of 0 is balanced: as much as all of them.
+double balanced_weight(double weight, int64_t negatives);
 
 /// The settings as numbers for epochs; `usual_learning_rate` and `usual_validate_every` stand for the zeros.
 TrainParams train_params(const TrainSettings& settings, LossKind loss, double usual_learning_rate,

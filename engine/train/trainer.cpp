@@ -58,7 +58,7 @@ std::string diverged_text(int64_t epoch, int64_t steps) {
 }
 
 [[noreturn]] void throw_diverged(const std::string& what, const TrainParams& params) {
-  throw DataError(what, "lower model.learning_rate (now " + std::to_string(params.learning_rate) + ")");
+  throw DataError(what, "lower model.learning_rate (now " + std::to_string(params.rule.learning_rate) + ")");
 }
 
 // A loss is that of the parameters before its step, so the last step has none. While the sum of a table's squares is a
@@ -172,7 +172,9 @@ TrainReport train(Context& context, const Trainable& model, const std::function<
     for (int64_t epoch = std::ssize(report.epochs) + 1; epoch <= params.epochs && !finished; ++epoch) {
       EpochReport current;
       current.epoch = epoch;
+      training->set_plateau_share(params.rule.schedule.plateau_share(report));
       current.train_loss = training->run(epoch);
+      current.learning_rate = static_cast<double>(training->learning_rate());
       if (!std::isfinite(current.train_loss)) {
         throw_diverged(diverged_text(epoch, training->steps()) + first_not_finite(model), params);
       }

@@ -50,7 +50,8 @@ nlohmann::json json_of(const TrainReport& report) {
                       {"loss", json_of(e.train_loss)},
                       {"ndcg", json_of(e.validation_ndcg)},
                       {"recall", json_of(e.validation_recall)},
-                      {"best", e.best}});
+                      {"best", e.best},
+                      {"learning_rate", json_of(e.learning_rate)}});
   }
   return {{"epochs", epochs}, {"best_epoch", report.best_epoch}, {"stopped_early", report.stopped_early}};
 }
@@ -65,6 +66,7 @@ TrainReport report_of(const nlohmann::json& json) {
     epoch.validation_ndcg = number_of(e.at("ndcg"));
     epoch.validation_recall = number_of(e.at("recall"));
     epoch.best = e.at("best");
+    epoch.learning_rate = number_of(e.value("learning_rate", nlohmann::json()));
     report.epochs.push_back(std::move(epoch));
   }
   report.best_epoch = json.at("best_epoch");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -42,12 +43,15 @@ void run_train(const Options& options) {
   place += ".checkpoints";
   app::CheckpointFolder checkpoints(place, work.config, work.session.prepared,
                                     {.seconds = options.checkpoint_seconds, .resume = options.resume, .on_note = note});
+  double shown_rate = std::numeric_limits<double>::quiet_NaN();  // of the last line
   const app::Training trained = [&] {
     try {
       return app::train_model(
           work.session,
           [&](const EpochReport& epoch) {
-            if (std::isfinite(epoch.validation_ndcg) || epoch.epoch == 1) progress.line(epoch_text(epoch));
+            if (!std::isfinite(epoch.validation_ndcg) && epoch.epoch != 1) return;
+            progress.line(epoch_text(epoch, shown_rate));
+            shown_rate = epoch.learning_rate;
           },
           note, &checkpoints);
     } catch (const Interrupted&) {

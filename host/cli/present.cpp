@@ -111,12 +111,15 @@ std::string import_text(const data::Prepared& prepared, const data::ImportReport
   return out;
 }
 
-std::string epoch_text(const EpochReport& epoch) {
+std::string epoch_text(const EpochReport& epoch, double shown_rate) {
   std::string text =
       epoch.what.empty() ? fmt::format("epoch {:3}  loss {:.5f}", epoch.epoch, epoch.train_loss) : epoch.what;
   if (std::isfinite(epoch.validation_ndcg)) {
     text += fmt::format("  validation NDCG {:.4f}  Recall {:.4f}{}", epoch.validation_ndcg, epoch.validation_recall,
                         epoch.best ? "  best" : "");
+  }
+  if (std::isfinite(shown_rate) && std::isfinite(epoch.learning_rate) && epoch.learning_rate != shown_rate) {
+    text += fmt::format("  learning rate {:.3g}", epoch.learning_rate);
   }
   return text;
 }

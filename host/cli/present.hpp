@@ -1,6 +1,7 @@
 #pragma once
 /// Results as text for a terminal.
 
+#include <limits>
 #include <string>
 
 #include "host/app/quality.hpp"
@@ -11,8 +12,8 @@
 namespace sheaf::cli {
 
 std::string import_text(const data::Prepared& prepared, const data::ImportReport& report);
-/// One line an epoch, or a try of a closed form.
-std::string epoch_text(const EpochReport& epoch);
+/// One line an epoch, or a try of a closed form; with the learning rate, if that is another than `shown_rate`.
+std::string epoch_text(const EpochReport& epoch, double shown_rate = std::numeric_limits<double>::quiet_NaN());
 /// What training came to, in a few words.
 std::string training_text(const TrainReport& report);
 /// Of a model that was fitted again to later lines.

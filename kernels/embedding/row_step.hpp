@@ -61,19 +61,19 @@ struct RowStep {
   SHEAF_HD void element(int64_t r, int64_t c, float grad, float scale) const {
     T& stored = row<T>(r)[c];
     float p = to_float(stored);
-    const AdamParams& o = args.params;
-    const float g = grad + o.weight_decay * p;
+    const OptimizerParams& o = args.params;
     const int64_t at = r * args.tables.dim + c;
     switch (args.optimizer) {
-      case Optimizer::sgd: p -= o.learning_rate * g; break;
-      case Optimizer::rowwise_adagrad: p -= scale * g; break;
-      case Optimizer::adam: adam.apply(grad, p, args.state1[at], args.state2[at]); break;
-      case Optimizer::rmsprop: {
-        float& v = args.state1[at];
-        v = o.beta2 * v + (1.0f - o.beta2) * g * g;
-        p -= o.learning_rate * g / (sqrtf(v) + o.epsilon);
+      case Optimizer::sgd: {
+        float none = 0.0f;
+        one_state_step<Optimizer::sgd>(o, grad, p, none);
         break;
       }
+      case Optimizer::rowwise_adagrad: p -= scale * (grad + o.weight_decay * p); break;
+      case Optimizer::adam: adam.apply(grad, p, args.state1[at], args.state2[at]); break;
+      case Optimizer::rmsprop: one_state_step<Optimizer::rmsprop>(o, grad, p, args.state1[at]); break;
+      case Optimizer::adagrad: one_state_step<Optimizer::adagrad>(o, grad, p, args.state1[at]); break;
+      case Optimizer::momentum: one_state_step<Optimizer::momentum>(o, grad, p, args.state1[at]); break;
     }
     if constexpr (std::is_same_v<T, float>) {
       stored = p;

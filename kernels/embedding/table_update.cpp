@@ -41,10 +41,8 @@ void table_update(Context& context, const TableUpdateArgs& args) {
 OpCost table_update_cost(const TableUpdateArgs& args, int64_t unique_rows) {
   // The gradients and ids are read once, each touched row and its state are read and written once.
   const int64_t dim = args.tables.dim;
-  int64_t state_bytes = 0;
+  int64_t state_bytes = 4 * dim * states_of(args.optimizer);
   if (args.optimizer == Optimizer::rowwise_adagrad) state_bytes = 4;
-  if (args.optimizer == Optimizer::rmsprop) state_bytes = 4 * dim;
-  if (args.optimizer == Optimizer::adam) state_bytes = 8 * dim;
   return {.bytes = args.grad.size() * 4 + index_bytes(args.bags) +
                    2 * unique_rows * (dim * bytes_of(args.tables.type) + state_bytes),
           .flops = 2 * expected_entries(args.bags) * dim + 8 * unique_rows * dim};

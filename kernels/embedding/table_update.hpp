@@ -6,10 +6,10 @@
 ///   w_e = weights[e] for sum, weights[e] / |bag| for mean
 ///   for max the entry that won a column takes grad[b, c]
 ///   g += weight_decay * p
-///   sgd              p -= lr g
 ///   rowwise_adagrad  s[r] += mean_c g[c]^2;  p -= lr g / (sqrt(s[r]) + eps)   (FBGEMM; one number of state a row)
-///   adam             core/adam.hpp
-///   rmsprop          v = decay v + (1 - decay) g^2;  p -= lr g / (sqrt(v) + eps) (as torch.optim.RMSprop, no momentum)
+///   all others       core/optimizer.hpp
+///
+/// The state of a row that no entry touches stands still, too: moments do not fade, and momentum does not move it.
 ///
 /// Entries are sorted by row, stably: in the order of the bags, and of the entries in each. They are summed in segments
 /// that end where the row ends and at each multiple of 512 places of the sorted order. Then the sums of a row's
@@ -20,15 +20,15 @@
 /// 16-bit tables: the new value is rounded stochastically by Philox (seed, Purpose::rounding, step, storage row,
 /// column), or to the nearest. i8 tables are for inference: UsageError. Row-wise Adagrad takes rows of up to 1024.
 
-#include "kernels/core/adam.hpp"
 #include "kernels/core/cost.hpp"
 #include "kernels/core/dispatch.hpp"
+#include "kernels/core/optimizer.hpp"
 #include "kernels/core/philox.hpp"
 #include "kernels/embedding/table_sort.hpp"
 
 namespace sheaf::embedding {
 
-enum class Optimizer { sgd, rowwise_adagrad, adam, rmsprop };
+using sheaf::Optimizer;
 
 struct TableUpdateArgs {
   MatrixView<const float> grad;  // [n_bags, dim] f32: gradient of each bag's output
@@ -38,10 +38,9 @@ struct TableUpdateArgs {
   MatrixView<const int32_t> winners = {};  // [n_bags, dim] of table_bag, for max
   uint64_t* fault = nullptr;               // [1] or null, see table.hpp
   Optimizer optimizer = Optimizer::sgd;
-  /// learning_rate, epsilon, weight_decay and step are for all optimizers; beta2 is rmsprop's decay
-  AdamParams params = {};
+  OptimizerParams params = {};
   bool stochastic_rounding = true;  // for 16-bit tables
-  float* state1 = nullptr;          // adam: m [n_rows, dim]; rowwise_adagrad: s [n_rows]; rmsprop: v [n_rows, dim]
+  float* state1 = nullptr;          // rowwise_adagrad: s [n_rows]; m of adam and momentum, v of others: [n_rows, dim]
   float* state2 = nullptr;          // adam: v [n_rows, dim]
   SortedEntries sorted = {};        // of table_sort for these tables and bags; empty: the op sorts
 };

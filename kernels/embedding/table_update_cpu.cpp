@@ -89,10 +89,18 @@ void step_scalar(const RowStep& step, int64_t r, float sum) {
 constexpr int64_t kChunks = 64, kLeastGrain = 64;  // sorted places
 constexpr int64_t kPiece = 64;  // columns that a narrow row is stepped by; a multiple of 4, Philox's draws
 
+template <Optimizer kOptimizer>
+void step_one_state(const RowStep& step, int64_t at, int64_t n, const float* __restrict sum, float* __restrict p) {
+  const OptimizerParams o = step.args.params;  // in registers: what the loop stores cannot change it
+  float* __restrict state = step.args.state1 + at;
+#pragma omp simd
+  for (int64_t c = 0; c < n; ++c) one_state_step<kOptimizer>(o, sum[c], p[c], state[c]);
+}
+
 // The optimizer's choice stands outside the loops over the columns, so that each of them vectorises.
 void step_values(const RowStep& step, int64_t at, int64_t n, const float* __restrict sum, float scale,
                  float* __restrict p) {
-  const AdamParams& o = step.args.params;
+  const OptimizerParams& o = step.args.params;
   switch (step.args.optimizer) {
     case Optimizer::sgd:
 #pragma omp simd
@@ -110,16 +118,9 @@ void step_values(const RowStep& step, int64_t at, int64_t n, const float* __rest
       for (int64_t c = 0; c < n; ++c) adam.apply(sum[c], p[c], m[c], v[c]);
       break;
     }
-    case Optimizer::rmsprop: {
-      float* __restrict v = step.args.state1 + at;
-#pragma omp simd
-      for (int64_t c = 0; c < n; ++c) {
-        const float g = sum[c] + o.weight_decay * p[c];
-        v[c] = o.beta2 * v[c] + (1.0f - o.beta2) * g * g;
-        p[c] -= o.learning_rate * g / (sqrtf(v[c]) + o.epsilon);
-      }
-      break;
-    }
+    case Optimizer::rmsprop: return step_one_state<Optimizer::rmsprop>(step, at, n, sum, p);
+    case Optimizer::adagrad: return step_one_state<Optimizer::adagrad>(step, at, n, sum, p);
+    case Optimizer::momentum: return step_one_state<Optimizer::momentum>(step, at, n, sum, p);
   }
 }
 
@@ -190,8 +191,7 @@ void table_update(Context& context, const TableUpdateArgs& args) {
   const bool is_plain = args.pooling == Pooling::sum && !args.bags.weights;
   const bool is_grad_far = args.grad.size() * int64_t{sizeof(float)} > kNearBytes;
   const bool is_far = dim > 1 && args.tables.n_rows * dim * bytes_of(args.tables.type) > kNearBytes;
-  const bool has_state2 = args.optimizer == Optimizer::adam;  // an element
-  const bool has_state1 = has_state2 || args.optimizer == Optimizer::rmsprop;
+  const bool has_state1 = states_of(args.optimizer) > 0, has_state2 = states_of(args.optimizer) > 1;
   const auto with_type = [&](const auto& use) {
     with_element(args.tables.type, [&]<class T>(T element) {
       if constexpr (!std::is_same_v<T, int8_t>) use(element);

@@ -53,11 +53,13 @@ class CheckpointsTest : public test::OpTest {
  protected:
   ~CheckpointsTest() override { clear_interrupt(); }
 
-  std::vector<float> fitted(const std::string& name, const std::string& loss, Checkpoints* checkpoints) {
+  std::vector<float> fitted(const std::string& name, const std::string& loss, Checkpoints* checkpoints,
+                            const SettingValues& more = {}) {
     const auto model = test::quick_model(name);
     SettingValues settings{{"model.validate_every", int64_t{1}}, {"model.epochs", int64_t{4}}};
     if (!loss.empty()) settings["model.loss"] = loss;
     apply_settings(model->settings(), settings);
+    apply_settings(model->settings(), more);
     report_ = model->fit(context(), data_.view(), {.seed = 3, .checkpoints = checkpoints});
     return test::float_values(*model);
   }
@@ -97,6 +99,34 @@ TEST_P(CheckpointsTest, EveryModelGoesOnFromEveryStateBitForBit) {
         EXPECT_EQ(report_.best_epoch, told.best_epoch);
         EXPECT_EQ(report_.epochs.size(), told.epochs.size());
         EXPECT_EQ(report_.chosen, told.chosen);
+      }
+    }
+  }
+}
+
+TEST_P(CheckpointsTest, EveryOptimizerAndScheduleGoesOnBitForBit) {
+  if (!context().on_cpu()) return;  // states are copies, whatever made them
+  for (const std::string optimizer : {"adamw", "adam", "rmsprop", "adagrad", "sgd"}) {
+    for (const std::string schedule : {"cosine", "steps", "plateau"}) {
+      for (const std::string loss : {"softmax", "bpr"}) {
+        if (loss == "bpr" && schedule != "plateau") continue;  // steps touched rows, with the same numbers
+        SCOPED_TRACE(optimizer + " " + schedule + " " + loss);
+        const SettingValues settings{{"model.optimizer", optimizer},
+                                     {"model.schedule", schedule},
+                                     {"model.warmup_epochs", 1.5},
+                                     {"model.decay_every", int64_t{2}},
+                                     {"model.decay_patience", int64_t{1}},
+                                     {"model.learning_rate", 0.3},
+                                     {"model.clip_norm", loss == "softmax" ? 0.5 : 0.0}};
+        MemoryCheckpoints kept;
+        const std::vector<float> whole = fitted("factorization", loss, &kept, settings);
+        const FitReport told = report_;
+        MemoryCheckpoints again;
+        again.given()[1] = kept.states().at(1).at(1);  // after two of four epochs
+        ASSERT_TRUE(test::same_bits(fitted("factorization", loss, &again, settings), whole));
+        for (size_t e = 0; e < told.epochs.size(); ++e) {
+          EXPECT_EQ(report_.epochs[e].learning_rate, told.epochs[e].learning_rate);
+        }
       }
     }
   }

@@ -181,9 +181,9 @@ TEST_P(FusionTest, AStepFollowsTheGradient) {
       }
       return sum / kBought;
     };
-    const auto epoch =
-        make_fusion_epoch(context(), net, examples,
-                          {.pairwise = pairwise, .batch = 100, .negatives = 1, .learning_rate = 1e-3f, .epochs = 1000});
+    const auto epoch = make_fusion_epoch(
+        context(), net, examples,
+        {.pairwise = pairwise, .batch = 100, .negatives = 1, .rule = {.learning_rate = 1e-3f, .weight_decay = 0.0f}});
     EXPECT_NEAR(epoch->run(1), loss(), 1e-6);
     for (size_t p = 0; p < values.size(); ++p) {
       // After one step Adam's first moment is a tenth of the gradient.
@@ -218,7 +218,7 @@ TEST_P(FusionTest, PurchasesOfManyCountLessEach) {
     net.parameters()[0]->value.assign(std::vector<float>{1.0f});
     begin_training(context(), net.parameters());
     return make_fusion_epoch(context(), net, examples,
-                             {.batch = 100, .negatives = 2, .group_power = power, .learning_rate = 0.0f})
+                             {.batch = 100, .negatives = 2, .group_power = power, .rule = {.learning_rate = 0.0f}})
         ->run(1);
   };
   const double one = std::log1p(std::exp(-1.0)), three = std::log1p(std::exp(-2.0));

@@ -648,7 +648,7 @@ TEST_P(LayerTest, SampledPairsOfBothFormsAndLosses) {
       what.run = [&](const Numbers&) {
         // Adam without memory and with a huge epsilon is gradient descent of rate 1: what a step subtracts is the
         // gradient.
-        const AdamParams descent{.learning_rate = 1e8f, .beta1 = 0.0f, .epsilon = 1e8f, .step = 1};
+        const OptimizerParams descent{.learning_rate = 1e8f, .beta1 = 0.0f, .epsilon = 1e8f, .step = 1};
         Buffer<double> loss(context(), std::vector<double>{0.0});
         step.run(kEpoch, 0, n_batch, descent, loss.view());
         Outcome run{loss.to_host(), {}};

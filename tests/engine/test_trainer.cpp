@@ -144,8 +144,8 @@ TEST_P(TrainerTest, TheLossFallsAndTheRankingRises) {
 TEST_P(TrainerTest, KeepsTheParametersOfTheBestEpoch) {
   for (const Way& way : kWays) {
     TrainParams params = params_of(way.loss);
-    params.learning_rate = 0.1f;  // soon too much of a good thing
-    params.weight_decay = 0;
+    params.rule.learning_rate = 0.1f;  // soon too much of a good thing
+    params.rule.weight_decay = 0;
     params.epochs = 60;
     params.validate_every = 2;
     params.patience = 3;
@@ -174,8 +174,8 @@ TEST_P(TrainerTest, KeepsTheParametersOfTheBestEpoch) {
 
 TEST_P(TrainerTest, OfEqualEpochsTheFirstIsTheBest) {
   TrainParams params = params_of(LossKind::softmax);
-  params.learning_rate = 0.0f;  // nothing changes
-  params.weight_decay = 0;
+  params.rule.learning_rate = 0.0f;  // nothing changes
+  params.rule.weight_decay = 0;
   params.validate_every = 1;
   params.patience = 3;
   const TrainReport report = trained(PairForm::dot, params).report;
@@ -187,8 +187,8 @@ TEST_P(TrainerTest, OfEqualEpochsTheFirstIsTheBest) {
 
 TEST_P(TrainerTest, PatienceZeroTrainsOnAndKeepsTheLast) {
   TrainParams params = params_of(LossKind::softmax);
-  params.learning_rate = 0.1f;
-  params.weight_decay = 0;
+  params.rule.learning_rate = 0.1f;
+  params.rule.weight_decay = 0;
   params.epochs = 60;
   params.validate_every = 7;  // the last epoch is validated nevertheless
   const Trained result = trained(PairForm::dot, params);
@@ -281,8 +281,8 @@ TEST_P(TrainerTest, EverySettingCounts) {
   expect_other("negatives", [](TrainParams& p) { p.negatives = 5; });
   expect_other("batch", [](TrainParams& p) { p.batch = 64; });
   expect_other("dropout", [](TrainParams& p) { p.dropout = 0; });
-  expect_other("weight_decay", [](TrainParams& p) { p.weight_decay = 0.1f; });
-  expect_other("learning_rate", [](TrainParams& p) { p.learning_rate = 0.01f; });
+  expect_other("weight_decay", [](TrainParams& p) { p.rule.weight_decay = 0.1f; });
+  expect_other("learning_rate", [](TrainParams& p) { p.rule.learning_rate = 0.01f; });
   expect_other("loss", [](TrainParams& p) { p.loss = LossKind::bpr; });
   // Without weights there is nothing to raise to a power; equal weights count as none.
   for (const bool equal : {true, false}) {
@@ -327,7 +327,7 @@ TEST_P(TrainerTest, PopularNegativesKeepPopularItemsDown) {
 TEST_P(TrainerTest, SoftmaxStartsFromPopularity) {
   TrainParams params = params_of(LossKind::softmax);
   params.epochs = 1;
-  params.learning_rate = 1e-20f;  // as good as no step
+  params.rule.learning_rate = 1e-20f;  // as good as no step
   std::vector<double> expected(test::Planted::n_items, 0.5);
   for (size_t e = 0; e < data_.train.columns.size(); ++e) {
     expected[static_cast<size_t>(data_.train.columns[e])] += static_cast<double>(data_.train.values[e]);
@@ -444,7 +444,7 @@ TEST_P(TrainerTest, ADivergingLearningRateIsADataError) {
     for (const int64_t epochs : {1, 5}) {
       for (const float learning_rate : {1e30f, std::numeric_limits<float>::infinity()}) {
         TrainParams params = params_of(way.loss);
-        params.learning_rate = learning_rate;
+        params.rule.learning_rate = learning_rate;
         params.epochs = epochs;
         PairTables model = fresh(context(), way.form);
         try {

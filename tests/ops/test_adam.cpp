@@ -24,7 +24,7 @@ State random_state(int64_t n) {
           test::random_floats(n, 62, 0.0f, 0.3f)};
 }
 
-State run(Context& context, const std::vector<float>& grad, const AdamParams& params, const State& before) {
+State run(Context& context, const std::vector<float>& grad, const OptimizerParams& params, const State& before) {
   const Buffer<float> device_grad(context, grad);
   test::Guarded<float> parameters(context, before.parameters), moment1(context, before.moment1),
       moment2(context, before.moment2);
@@ -40,7 +40,8 @@ State run(Context& context, const std::vector<float>& grad, const AdamParams& pa
   return {parameters.to_host(), moment1.to_host(), moment2.to_host()};
 }
 
-void expect_right(const std::vector<float>& grad, const AdamParams& params, const State& before, const State& after) {
+void expect_right(const std::vector<float>& grad, const OptimizerParams& params, const State& before,
+                  const State& after) {
   for (size_t i = 0; i < grad.size(); ++i) {
     const ref::AdamElement start{before.parameters[i], before.moment1[i], before.moment2[i]};
     const ref::AdamElement expected = ref::adam(grad[i], params, start);
@@ -57,7 +58,7 @@ class AdamTest : public test::OpTest {};
 TEST_P(AdamTest, AgreesWithOracle) {
   for (const int64_t n : {0, 1, 31, 33, 255, 257, 16383, 16385, 40000}) {
     const std::vector<float> grad = test::random_floats(n, 63);
-    const AdamParams params{.learning_rate = 0.01f, .weight_decay = 0.1f, .step = 3};
+    const OptimizerParams params{.learning_rate = 0.01f, .weight_decay = 0.1f, .step = 3};
     const State before = random_state(n);
     expect_right(grad, params, before, run(context(), grad, params, before));
   }
@@ -72,13 +73,13 @@ TEST_P(AdamTest, EveryParameterCounts) {
         for (const float epsilon : {1e-8f, 0.5f}) {
           for (const float weight_decay : {0.0f, 0.3f}) {
             for (const float decoupled_decay : {0.0f, 0.2f}) {
-              const AdamParams params{.learning_rate = 0.05f,
-                                      .beta1 = beta1,
-                                      .beta2 = beta2,
-                                      .epsilon = epsilon,
-                                      .weight_decay = weight_decay,
-                                      .decoupled_decay = decoupled_decay,
-                                      .step = step};
+              const OptimizerParams params{.learning_rate = 0.05f,
+                                           .beta1 = beta1,
+                                           .beta2 = beta2,
+                                           .epsilon = epsilon,
+                                           .weight_decay = weight_decay,
+                                           .decoupled_decay = decoupled_decay,
+                                           .step = step};
               expect_right(grad, params, before, run(context(), grad, params, before));
             }
           }
@@ -91,7 +92,7 @@ TEST_P(AdamTest, EveryParameterCounts) {
 TEST_P(AdamTest, FirstStepFromRestMovesByTheLearningRate) {
   // m / (1 - b1) = g and v / (1 - b2) = g^2: the step is lr * g / (|g| + eps), so +-lr whatever the gradient's size.
   const std::vector<float> grad{3.0f, -0.001f, 250.0f, -7.0f};
-  const AdamParams params{.learning_rate = 0.125f};
+  const OptimizerParams params{.learning_rate = 0.125f};
   const State before{{1.0f, 1.0f, 1.0f, 1.0f}, std::vector<float>(4, 0.0f), std::vector<float>(4, 0.0f)};
   const State after = run(context(), grad, params, before);
   for (size_t i = 0; i < 4; ++i) {
@@ -121,7 +122,7 @@ TEST_P(AdamTest, ManyStepsStayNearTheOracle) {
   State state{random_state(65).parameters, std::vector<float>(65, 0.0f), std::vector<float>(65, 0.0f)};
   for (int64_t step = 1; step <= 40; ++step) {
     const std::vector<float> grad = test::random_floats(65, static_cast<uint32_t>(100 + step));
-    const AdamParams params{.weight_decay = 1e-2f, .step = step};
+    const OptimizerParams params{.weight_decay = 1e-2f, .step = step};
     const State after = run(context(), grad, params, state);
     expect_right(grad, params, state, after);
     state = after;
@@ -140,7 +141,7 @@ TEST_P(AdamTest, AnElementsBitsDoNotDependOnItsPlace) {
   const int64_t n = 71;
   const std::vector<float> grad = test::random_floats(n, 66);
   const State before = random_state(n);
-  const AdamParams params{.weight_decay = 0.02f, .decoupled_decay = 0.1f, .step = 7};
+  const OptimizerParams params{.weight_decay = 0.02f, .decoupled_decay = 0.1f, .step = 7};
   const State whole = run(context(), grad, params, before);
   for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
     const State one{{before.parameters[i]}, {before.moment1[i]}, {before.moment2[i]}};

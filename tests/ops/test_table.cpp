@@ -288,7 +288,7 @@ SHEAF_ON_EVERY_BACKEND(TableBagTest);
 
 struct Step {
   Optimizer optimizer = Optimizer::sgd;
-  AdamParams params{.learning_rate = 0.05f, .weight_decay = 0.1f, .step = 3};
+  OptimizerParams params{.learning_rate = 0.05f, .weight_decay = 0.1f, .step = 3};
   bool stochastic = false;
 };
 
@@ -330,8 +330,8 @@ struct Expected {
   double value, bound;
 };
 
-// A float step of row-wise Adagrad or RMSProp by g with error `error`: the state is known to within `state_error`.
-Expected rooted_step(const AdamParams& o, double p, double g, double error, double state, double state_error) {
+// A float step of row-wise Adagrad by g with error `error`: the state is known to within `state_error`.
+Expected rooted_step(const OptimizerParams& o, double p, double g, double error, double state, double state_error) {
   const double scale = static_cast<double>(o.learning_rate) / (std::sqrt(state) + static_cast<double>(o.epsilon));
   const double scale_error =
       scale * (state_error / (2.0 * (state - state_error)) + 4 * test::kRound);  // d log(sqrt s) = ds / 2s
@@ -342,7 +342,7 @@ Expected rooted_step(const AdamParams& o, double p, double g, double error, doub
 void expect_right(const Case& c, const std::vector<float>& grad, const Step& step, const State& before,
                   const State& after) {
   const ref::Sums sums = ref::table_gradient(worth(c), test::to_double(grad), c.dim, c.bags, c.pooling);
-  const AdamParams& o = step.params;
+  const OptimizerParams& o = step.params;
   const auto dim = static_cast<size_t>(c.dim);
   std::vector<bool> touched(static_cast<size_t>(c.n_rows()));
   for (int64_t b = 0; b < c.bags.n_bags(); ++b) {
@@ -388,15 +388,15 @@ void expect_right(const Case& c, const std::vector<float>& grad, const Step& ste
         expected = rooted_step(o, p, g, error, state, state_error);
         break;
       }
-      case Optimizer::rmsprop: {
-        const double decay = static_cast<double>(o.beta2);
-        const double fresh = (1 - decay) * g * g;
-        const double state = decay * static_cast<double>(before.state1[i]) + fresh;
-        // 1 - decay in float errs by half a place of 1.
-        const double state_error =
-            (1 - decay) * (2 * std::abs(g) * error + error * error) + test::kRound * g * g + 4 * test::kRound * state;
-        EXPECT_NEAR(after.state1[i], state, state_error) << i;
-        expected = rooted_step(o, p, g, error, state, state_error);
+      case Optimizer::rmsprop:
+      case Optimizer::adagrad:
+      case Optimizer::momentum: {
+        const ref::OneState start{p, before.state1[i]};
+        const double raw_error = sums.bound(i) + 2 * test::kRound * sums.magnitude[i];
+        const ref::OneState bound = ref::one_state_bound(step.optimizer, sums.value[i], raw_error, o, start);
+        const ref::OneState element = ref::one_state(step.optimizer, sums.value[i], o, start);
+        EXPECT_NEAR(after.state1[i], element.state, bound.state) << i;
+        expected = {element.parameter, bound.parameter};
         break;
       }
       case Optimizer::adam: {
@@ -423,13 +423,14 @@ class TableUpdateTest : public test::OpTest {};
 
 TEST_P(TableUpdateTest, AgreesWithOracle) {
   for (const TableType type : {TableType::f32, TableType::f16, TableType::bf16}) {
-    for (const Optimizer optimizer :
-         {Optimizer::sgd, Optimizer::rowwise_adagrad, Optimizer::adam, Optimizer::rmsprop}) {
+    for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::rowwise_adagrad, Optimizer::adam, Optimizer::rmsprop,
+                                      Optimizer::adagrad, Optimizer::momentum}) {
       for (const int64_t dim : {1, 4, 33, 64, 130, 260}) {
         const auto pooling = static_cast<Pooling>(dim % 3);
         const Case c = random_case(dim, type, pooling, pooling == Pooling::sum, 1 + dim % 2, 14, 20, 5);
         const std::vector<float> grad = test::random_floats(c.bags.n_bags() * dim, 66);
-        const Step step{.optimizer = optimizer, .stochastic = dim % 2 == 0};
+        Step step{.optimizer = optimizer, .stochastic = dim % 2 == 0};
+        step.params.nesterov = dim > 33;
         State before;
         const State after = update(context(), c, grad, step, &before);
         expect_right(c, grad, step, before, after);

@@ -32,7 +32,7 @@ struct Case {
   test::HostCsr bags;
   std::vector<int32_t> ids;
   std::vector<float> table, grad, state1, state2;
-  AdamParams adam;
+  OptimizerParams adam;
   Pooling pooling = Pooling::sum;
   Optimizer optimizer = Optimizer::adam;
   int64_t n() const { return static_cast<int64_t>(ids.size()); }
@@ -529,7 +529,8 @@ TEST_P(TableUpdateOfEntitiesTest, AgreesWithOracle) {
 }
 
 TEST_P(TableUpdateOfEntitiesTest, SameBitsAsTheBagsWrittenOut) {
-  for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::rowwise_adagrad, Optimizer::adam, Optimizer::rmsprop}) {
+  for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::rowwise_adagrad, Optimizer::adam, Optimizer::rmsprop,
+                                    Optimizer::adagrad, Optimizer::momentum}) {
     for (const Pooling pooling : {Pooling::sum, Pooling::mean, Pooling::max}) {
       for (const int64_t dim : {1, 8, 33}) {
         Case c = random_case(801, 50, 70, dim, 6, pooling != Pooling::max);

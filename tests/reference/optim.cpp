@@ -15,7 +15,7 @@ double correction(float beta, int64_t step) {
 
 }  // namespace
 
-AdamElement adam(double grad, const AdamParams& params, const AdamElement& before) {
+AdamElement adam(double grad, const OptimizerParams& params, const AdamElement& before) {
   const double beta1 = params.beta1, beta2 = params.beta2;
   const double g = grad + static_cast<double>(params.weight_decay) * before.parameter;
   AdamElement after;
@@ -29,7 +29,7 @@ AdamElement adam(double grad, const AdamParams& params, const AdamElement& befor
   return after;
 }
 
-AdamElement adam_bound(double grad, double grad_error, const AdamParams& params, const AdamElement& before) {
+AdamElement adam_bound(double grad, double grad_error, const OptimizerParams& params, const AdamElement& before) {
   const AdamElement exact = adam(grad, params, before);
   const double beta1 = params.beta1, beta2 = params.beta2, epsilon = params.epsilon, rate = params.learning_rate;
   const double decay = std::abs(static_cast<double>(params.weight_decay) * before.parameter);
@@ -59,6 +59,64 @@ AdamElement adam_bound(double grad, double grad_error, const AdamParams& params,
   const double direction_error = (mean_error + mean * deviation_error / deviation) / least_deviation;
   const double pull = std::abs(static_cast<double>(params.decoupled_decay) * before.parameter);
   const double move = rate * (mean / deviation + direction_error + pull);
+  bound.parameter = rate * direction_error + 6.0 * kRound * move + 2.0 * kRound * (std::abs(before.parameter) + move);
+  return bound;
+}
+
+OneState one_state(Optimizer optimizer, double grad, const OptimizerParams& params, const OneState& before) {
+  const double rate = params.learning_rate, epsilon = params.epsilon, mu = params.mu, beta2 = params.beta2;
+  const double g = grad + static_cast<double>(params.weight_decay) * before.parameter;
+  switch (optimizer) {
+    case Optimizer::momentum: {
+      const double state = mu * before.state + g;
+      return {before.parameter - rate * (params.nesterov ? g + mu * state : state), state};
+    }
+    case Optimizer::adagrad: {
+      const double state = before.state + g * g;
+      return {before.parameter - rate * g / (std::sqrt(state) + epsilon), state};
+    }
+    case Optimizer::rmsprop: {
+      const double state = beta2 * before.state + (1.0 - beta2) * g * g;
+      return {before.parameter - rate * g / (std::sqrt(state) + epsilon), state};
+    }
+    default: return {before.parameter - rate * g, before.state};
+  }
+}
+
+OneState one_state_bound(Optimizer optimizer, double grad, double grad_error, const OptimizerParams& params,
+                         const OneState& before) {
+  const OneState exact = one_state(optimizer, grad, params, before);
+  const double rate = params.learning_rate, epsilon = params.epsilon, mu = params.mu, beta2 = params.beta2;
+  const double decay = static_cast<double>(params.weight_decay) * before.parameter;
+  const double g = std::abs(grad + decay);
+  const double g_error = grad_error + 2.0 * kRound * (std::abs(grad) + std::abs(decay) + grad_error);
+  const double most = g + g_error;
+  OneState bound;
+  double direction = g, direction_error = g_error;
+  if (optimizer == Optimizer::momentum) {
+    bound.state = g_error + 4.0 * kRound * (std::abs(mu * before.state) + most) + kTiny;
+    direction = std::abs(exact.state);
+    direction_error = bound.state;
+    if (params.nesterov) {
+      const double ahead = mu * (direction + direction_error);
+      direction_error = g_error + mu * bound.state + 4.0 * kRound * (most + ahead);
+      direction = g + ahead;
+    }
+  } else if (optimizer == Optimizer::adagrad || optimizer == Optimizer::rmsprop) {
+    const double fresh = optimizer == Optimizer::adagrad ? 1.0 : 1.0 - beta2;
+    const double kept = optimizer == Optimizer::adagrad ? before.state : beta2 * before.state;
+    // As Adam's second moment and its root.
+    bound.state = fresh * (2.0 * g + g_error) * g_error + 10.0 * kRound * (kept + fresh * most * most) +
+                  2.0 * kRound * most * most;
+    bound.state += kTiny;
+    const double root_error = bound.state / std::sqrt(std::max(exact.state, bound.state));
+    const double deviation = std::sqrt(exact.state) + epsilon;
+    const double deviation_error = root_error + 4.0 * kRound * (deviation + root_error);
+    const double least_deviation = std::max(deviation - deviation_error, epsilon * (1.0 - 2.0 * kRound));
+    direction_error = (g_error + g * deviation_error / deviation) / least_deviation;
+    direction = g / deviation;
+  }
+  const double move = rate * (direction + direction_error);
   bound.parameter = rate * direction_error + 6.0 * kRound * move + 2.0 * kRound * (std::abs(before.parameter) + move);
   return bound;
 }
