@@ -5,8 +5,10 @@
 #include "bench/common/npy.hpp"
 #include "bench/ops/ops.hpp"
 #include "kernels/dense/activation.hpp"
+#include "kernels/dense/convolution.hpp"
 #include "kernels/dense/linear.hpp"
 #include "kernels/dense/residual_norm.hpp"
+#include "tests/reference/convolution.hpp"
 #include "tests/reference/layers.hpp"
 
 namespace sheaf::bench {
@@ -211,6 +213,121 @@ class ResidualNormBackward final : public ResidualNormCase {
   }
 };
 
+// Pooled by max.
+class ConvolutionCase : public Case {
+ public:
+  ConvolutionCase(Context& context, const Shape& s)
+      : context_(context),
+        shape_{s["rows"], s["length"], s["channels"], s["width"], s["filters"]},
+        host_x_(test::random_floats(shape_.n * row(), 140)),
+        host_filters_(test::random_floats(shape_.n_filters * span(), 141)),
+        host_bias_(test::random_floats(shape_.n_filters, 142)),
+        host_d_(test::random_floats(shape_.n * shape_.n_filters, 143)),
+        x_(context, host_x_),
+        filters_(context, host_filters_),
+        bias_(context, host_bias_),
+        d_out_(context, host_d_),
+        hidden_(poisoned<float>(context, shape_.n * shape_.positions() * shape_.n_filters)),
+        out_(poisoned<float>(context, d_out_.size())),
+        d_x_(poisoned<float>(context, x_.size())),
+        d_filters_(poisoned<float>(context, filters_.size())),
+        d_bias_(poisoned<float>(context, shape_.n_filters)),
+        winner_(poisoned<int32_t>(context, d_out_.size())) {}
+
+ protected:
+  int64_t row() const { return shape_.length * shape_.channels; }
+  int64_t span() const { return shape_.width * shape_.channels; }
+  int64_t checked() const { return std::min(shape_.n, kChecked); }
+  /// The first rows alone.
+  ref::ConvolutionShape checked_shape() const {
+    ref::ConvolutionShape shape = shape_;
+    shape.n = checked();
+    return shape;
+  }
+  std::vector<double> checked_x() const { return first_rows(host_x_, checked(), row()); }
+  dense::ConvolutionArgs args() const {
+    return {.x = std::as_const(x_).matrix(shape_.n, row()),
+            .channels = shape_.channels,
+            .filters = std::as_const(filters_).matrix(shape_.n_filters, span()),
+            .bias = bias_.view(),
+            .pooling = dense::ConvolutionPooling::max,
+            .hidden = out(hidden_, shape_.n, shape_.positions() * shape_.n_filters),
+            .out = out(out_, shape_.n, shape_.n_filters),
+            .winner = {winner_.data(), shape_.n, shape_.n_filters}};
+  }
+
+  Context& context_;
+  ref::ConvolutionShape shape_;
+  std::vector<float> host_x_, host_filters_, host_bias_, host_d_;
+  Buffer<float> x_, filters_, bias_, d_out_;
+  Buffer<float> hidden_, out_, d_x_, d_filters_, d_bias_;
+  Buffer<int32_t> winner_;
+};
+
+class Convolution final : public ConvolutionCase {
+ public:
+  using ConvolutionCase::ConvolutionCase;
+  void run() override { dense::convolution(context_, args()); }
+  std::string fault() override {
+    ref::Sums expected =
+        ref::convolution(checked_shape(), checked_x(), to_double(host_filters_), to_double(host_bias_));
+    for (double& value : expected.value) value = std::max(0.0, value);
+    const int64_t n_hidden = checked() * shape_.positions() * shape_.n_filters;
+    const std::vector<float> hidden = first_floats(hidden_, n_hidden);
+    const ref::Pooled pooled =
+        ref::pooled(checked_shape(), dense::ConvolutionPooling::max, {hidden.begin(), hidden.end()});
+    ref::Sums largest(checked() * shape_.n_filters);  // of what was found: no rounding
+    largest.value = pooled.value;
+    return first_of({difference("hidden", hidden, expected),
+                     difference("out", first_floats(out_, checked() * shape_.n_filters), largest)});
+  }
+  OpCost cost() const override { return dense::convolution_cost(args()); }
+};
+
+/// hidden is h in the first run and D afterwards. D of D has the same zeros, so each run does the same work.
+class ConvolutionBackward final : public ConvolutionCase {
+ public:
+  ConvolutionBackward(Context& context, const Shape& s) : ConvolutionCase(context, s) {
+    dense::convolution(context, args());
+    host_hidden_ = hidden_.to_host();
+  }
+  void run() override { dense::convolution_backward(context_, backward()); }
+  std::string fault() override {
+    const std::vector<double> d =
+        ref::pooled_backward(shape_, dense::ConvolutionPooling::max, to_double(host_hidden_), to_double(host_d_));
+    hidden_.assign(host_hidden_);
+    run();
+    // Gradients of rows need those rows alone; those of a filter its own D of all rows.
+    const ref::Sums rows = ref::convolution_backward(checked_shape(), checked_x(), to_double(host_filters_), d).x;
+    ref::ConvolutionShape one = shape_;
+    one.n_filters = 1;
+    std::vector<double> first;
+    for (size_t at = 0; at < d.size(); at += static_cast<size_t>(shape_.n_filters)) first.push_back(d[at]);
+    const ref::ConvolutionGradients of_first =
+        ref::convolution_backward(one, to_double(host_x_), to_double(host_filters_), first);
+    return first_of({difference("d_x", first_floats(d_x_, checked() * row()), rows),
+                     difference("d_filters", first_floats(d_filters_, span()), of_first.filters),
+                     difference("d_bias", first_floats(d_bias_, 1), of_first.bias)});
+  }
+  OpCost cost() const override { return dense::convolution_backward_cost(backward()); }
+
+ private:
+  dense::ConvolutionBackwardArgs backward() const {
+    return {.x = std::as_const(x_).matrix(shape_.n, row()),
+            .channels = shape_.channels,
+            .filters = std::as_const(filters_).matrix(shape_.n_filters, span()),
+            .pooling = dense::ConvolutionPooling::max,
+            .hidden = out(hidden_, shape_.n, shape_.positions() * shape_.n_filters),
+            .winner = std::as_const(winner_).matrix(shape_.n, shape_.n_filters),
+            .d_out = std::as_const(d_out_).matrix(shape_.n, shape_.n_filters),
+            .d_x = out(d_x_, shape_.n, row()),
+            .d_filters = out(d_filters_, shape_.n_filters, span()),
+            .d_bias = {d_bias_.data(), shape_.n_filters}};
+  }
+
+  std::vector<float> host_hidden_;
+};
+
 // kind counts as in dense::Activation: 0 relu, 1 sigmoid, 2 tanh, 3 gelu.
 class ActivationCase : public Case {
  public:
@@ -293,6 +410,12 @@ void add_layers(Suite& suite) {
   const std::vector<Shape> norms{{{"rows", 8192}, {"dim", 64}}, {{"rows", 1 << 18}, {"dim", 128}}};
   suite.add<ResidualNorm>("dense", "residual_norm", norm, norms);
   suite.add<ResidualNormBackward>("dense", "residual_norm_backward", norm, norms);
+  const std::vector<Shape> convolution{
+      {{"rows", 4096}, {"length", 5}, {"channels", 16}, {"width", 3}, {"filters", 32}}};
+  const std::vector<Shape> convolutions{
+      convolution.front(), {{"rows", 1 << 15}, {"length", 8}, {"channels", 32}, {"width", 3}, {"filters", 64}}};
+  suite.add<Convolution>("dense", "convolution", convolution, convolutions);
+  suite.add<ConvolutionBackward>("dense", "convolution_backward", convolution, convolutions);
   std::vector<Shape> small, all;
   for (int64_t kind = 0; kind <= static_cast<int64_t>(dense::Activation::gelu); ++kind) {
     small.push_back({{"kind", kind}, {"rows", 8192}, {"cols", 512}});

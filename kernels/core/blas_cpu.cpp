@@ -64,13 +64,13 @@ void row_products(Context& context, const RowProducts& p) {
       if (rows <= 0) {
         std::fill_n(products + piece * size, size, 0.0f);
       } else {
-        gemm({p.m, p.n, rows, p.a + first * p.m, p.m, true, p.b + first * p.n, p.n, false, 0.0f,
+        gemm({p.m, p.n, rows, p.a + first * p.lda, p.lda, true, p.b + first * p.ldb, p.ldb, false, 0.0f,
               products + piece * size, p.n});
       }
       float* own = sums + piece * p.m;
       std::fill_n(own, p.m, 0.0f);
       for (int64_t r = first; r < first + rows; ++r) {
-        const float* row = p.a + r * p.m;
+        const float* row = p.a + r * p.lda;
         for (int64_t c = 0; c < p.m; ++c) own[c] += row[c];
       }
     }

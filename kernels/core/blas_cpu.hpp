@@ -27,8 +27,8 @@ using Gemm = GemmOf<float>;
 void gemm(const Gemm& g);
 void gemm_double(const GemmOf<double>& g);
 
-/// out [m, n] = A^T B and sums [m] = column sums of A, for A [k, m] and B [k, n] row-major and contiguous: few outputs
-/// of very many terms. Pieces of `piece` rows are multiplied by the context's threads and their results added in order.
+/// out [m, n] = A^T B and sums [m] = column sums of A, for A [k, m] and B [k, n] row-major: few outputs of very many
+/// terms. Pieces of `piece` rows are multiplied by the context's threads and their results added in order.
 struct RowProducts {
   int64_t m, n, k;
   const float* a;
@@ -36,6 +36,7 @@ struct RowProducts {
   float* out;
   float* sums;
   int64_t piece;
+  int64_t lda = m, ldb = n;  // from one row to the next
 };
 void row_products(Context& context, const RowProducts& p);
 

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "engine/layers/attention_layer.hpp"
+#include "engine/layers/attribute_convolution.hpp"
 #include "engine/layers/elementwise.hpp"
 #include "engine/layers/embedding_bag.hpp"
 #include "engine/layers/linear.hpp"
@@ -28,6 +29,7 @@
 #include "tests/engine/engine_data.hpp"
 #include "tests/engine/gradient_check.hpp"
 #include "tests/reference/attention.hpp"
+#include "tests/reference/convolution.hpp"
 #include "tests/reference/layers.hpp"
 #include "tests/reference/recurrent.hpp"
 
@@ -130,6 +132,77 @@ TEST_P(LayerTest, Linear) {
       return with_relu ? relu(out) : out;
     });
   }
+}
+
+/// Convolutions of several widths beside each other, x [n, length * channels]; filters by `name` and width.
+Numbers convolved(const Named& v, const std::string& name, const Numbers& x, const Convolution::Shape& shape, int64_t n,
+                  int64_t length) {
+  const auto n_widths = std::ssize(shape.widths);
+  Numbers out(static_cast<size_t>(n * n_widths * shape.filters));
+  for (int64_t w = 0; w < n_widths; ++w) {
+    const int64_t width = shape.widths[static_cast<size_t>(w)];
+    const ref::ConvolutionShape own{n, length, shape.channels, width, shape.filters};
+    const std::string of = name + "_" + std::to_string(width);
+    const Numbers pooled =
+        ref::pooled(own, shape.pooling, relu(ref::convolution(own, x, v.at(of), v.at(of + "_bias")).value)).value;
+    for (int64_t at = 0; at < n * shape.filters; ++at) {
+      const int64_t row = at / shape.filters, filter = at % shape.filters;
+      out[static_cast<size_t>((row * n_widths + w) * shape.filters + filter)] = pooled[static_cast<size_t>(at)];
+    }
+  }
+  return out;
+}
+
+TEST_P(LayerTest, ConvolutionsOfSeveralWidths) {
+  for (const auto pooling : {dense::ConvolutionPooling::max, dense::ConvolutionPooling::mean}) {
+    SCOPED_TRACE(static_cast<int>(pooling));
+    const Convolution::Shape shape{.channels = 2, .widths = {3, 1, 2}, .filters = 3, .pooling = pooling};
+    Convolution layer(context(), "c", shape);
+    check_layer(layer, 6, 8, [&](const Named& v) { return convolved(v, "c", v.at("x"), shape, 6, 4); });
+    EXPECT_THROW(layer.out_cols(4), UsageError);
+    EXPECT_THROW(layer.out_cols(9), UsageError);
+  }
+  EXPECT_THROW(Convolution(context(), "c", {.widths = {}}), UsageError);
+  EXPECT_THROW(Convolution(context(), "c", {.widths = {2, 0}}), UsageError);
+  EXPECT_THROW(Convolution(context(), "c", {.widths = {2, 3, 2}}), UsageError);
+}
+
+// Three attributes an item, of which the last is a number, missing for one item.
+TEST_P(LayerTest, AttributesOfItemsThroughAConvolution) {
+  constexpr int64_t kItems = 5, kLength = 3, kDim = 4;
+  HostCsr attributes;
+  attributes.n_columns = 6;
+  for (int32_t i = 0; i < kItems; ++i) {
+    for (const auto& [column, value] : {std::pair{i % 2, 1.0f}, std::pair{2 + i % 3, 1.0f}, std::pair{5, i - 2.5f}}) {
+      if (column < 5 || i > 0) {
+        attributes.columns.push_back(column);
+        attributes.values.push_back(value);
+      }
+      attributes.row_offsets.push_back(attributes.nnz());
+    }
+  }
+  const Convolution::Shape shape{.channels = 3, .widths = {1, 2}, .filters = 4};
+  AttributeConvolution layer(context(), attributes, kItems, shape, kDim, true);
+  Case what;
+  what.inputs = randomised(layer.parameters());
+  what.definition = [&](const Named& v) {
+    const Numbers x = sums_of(attributes, v.at("attribute_table"), shape.channels);
+    return ref::linear(8, convolved(v, "attribute_filters", x, shape, kItems, kLength), v.at("attribute_projection"),
+                       v.at("attribute_projection_bias"))
+        .value;
+  };
+  what.run = [&](const Numbers& d_out) {
+    begin_training(context(), layer.parameters());
+    ScratchScope scratch(context());
+    Pass pass(context(), scratch);
+    Buffer<float> out(context(), kItems * kDim), d = on_device(d_out);
+    layer.forward(pass, out.matrix(kItems, kDim));
+    layer.backward(pass, d.matrix(kItems, kDim));
+    EXPECT_THROW(pass.take_back(), UsageError) << "something was kept that no backward pass took";
+    return Outcome{test::to_double(out.to_host()), gradients_of(layer.parameters())};
+  };
+  check(what);
+  EXPECT_THROW(AttributeConvolution(context(), attributes, kItems, {.widths = {4}}, kDim, false), UsageError);
 }
 
 TEST_P(LayerTest, FeedForward) {

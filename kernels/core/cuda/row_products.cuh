@@ -11,8 +11,7 @@
 
 namespace sheaf {
 
-/// out [m, n] = A^T B and sums [m] = column sums of A, for A [k, m] and B [k, n] row-major and contiguous, in pieces of
-/// `piece` rows.
+/// out [m, n] = A^T B and sums [m] = column sums of A, for A [k, m] and B [k, n] row-major, in pieces of `piece` rows.
 struct RowProducts {
   int64_t m, n, k;
   const float* a;
@@ -20,6 +19,7 @@ struct RowProducts {
   float* out;
   float* sums;
   int64_t piece;
+  int64_t lda = m, ldb = n;  // from one row to the next
 };
 
 namespace detail {
@@ -34,7 +34,7 @@ __global__ void row_sums_kernel(RowProducts p, float* partials) {
   const int64_t first = static_cast<int64_t>(blockIdx.y) * p.piece;
   const int64_t end = first + p.piece < p.k ? first + p.piece : p.k;
   float sum = 0.0f;
-  for (int64_t r = first; r < end; ++r) sum += p.a[r * p.m + column];
+  for (int64_t r = first; r < end; ++r) sum += p.a[r * p.lda + column];
   partials[blockIdx.y * p.m + column] = sum;
 }
 
@@ -49,9 +49,9 @@ inline void row_products(Context& context, const RowProducts& p) {
                                 .n = p.n,
                                 .k = p.k,
                                 .a = p.a,
-                                .lda = p.m,
+                                .lda = p.lda,
                                 .b = p.b,
-                                .ldb = p.n,
+                                .ldb = p.ldb,
                                 .out = products,
                                 .ldo = p.n,
                                 .column_bias = nullptr,
