@@ -102,8 +102,8 @@ std::string import_text(const data::Prepared& prepared, const data::ImportReport
     out += "\n" + categories.str();
   }
   if (const auto& vectors = report.vectors) {
-    out += fmt::format("\nvectors of {} dimensions: of {} items, none of {}; {} of other ids left out\n",
-                       with_commas(vectors->dim), with_commas(vectors->items), with_commas(vectors->missing),
+    out += fmt::format("\nvectors of {} dimensions: {} items have none, of {}; {} of other ids left out\n",
+                       with_commas(vectors->dim), with_commas(vectors->missing), with_commas(vectors->items),
                        with_commas(vectors->unknown));
   }
   if (!report.warnings.empty()) out += "\n";
