@@ -205,8 +205,10 @@ def main():
         known = json.loads(TABLE.read_text()) if options.only else {"release": release, "kernels": {}}
         if known["release"] != release:
             parser.error(f"the table is of ptxas {known['release']} and this is {release}: write it whole")
-        kept = {file: rows for file, rows in known["kernels"].items() if file not in wanted and file in commands}
-        table = {"release": release, "kernels": {**kept, **measure(wanted, ARCHITECTURES)}}
+        measured = measure(wanted, ARCHITECTURES)
+        known = json.loads(TABLE.read_text()) if options.only else known  # it may have changed in these minutes
+        kept = {file: rows for file, rows in known["kernels"].items() if file not in wanted}
+        table = {"release": release, "kernels": {**kept, **measured}}
         TABLE.write_text(json_of(table))
         PAGE.write_text(page_of(table))
         print(f"wrote {TABLE} and {PAGE}")
