@@ -207,7 +207,8 @@ def main():
             parser.error(f"the table is of ptxas {known['release']} and this is {release}: write it whole")
         measured = measure(wanted, ARCHITECTURES)
         known = json.loads(TABLE.read_text()) if options.only else known  # it may have changed in these minutes
-        kept = {file: rows for file, rows in known["kernels"].items() if file not in wanted}
+        kept = {file: rows for file, rows in known["kernels"].items()
+                if file not in wanted and (ROOT / "kernels" / file).exists()}
         table = {"release": release, "kernels": {**kept, **measured}}
         TABLE.write_text(json_of(table))
         PAGE.write_text(page_of(table))
