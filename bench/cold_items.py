@@ -58,12 +58,15 @@ column = "split"
 """
 VECTORS = '[vectors]\nfile = "vectors.npy"\nids = "vectors.txt"\n'
 FEATURES = "model.item_features=true"
+CONVOLUTION = ["attribute_convolution.widths=2", "attribute_convolution.pooling=mean"]
 # name, settings, whether the items have text vectors
 MODELS = {
     "factorization": (["model.preference=factorization"], False),
     "factorization, item_features": (["model.preference=factorization", FEATURES], False),
     "factorization, with text vectors": (["model.preference=factorization"], True),
     "factorization, item_features, with text vectors": (["model.preference=factorization", FEATURES], True),
+    "factorization, attribute_convolution": (["model.preference=factorization", *CONVOLUTION], False),
+    "factorization, item_features, attribute_convolution": (["model.preference=factorization", FEATURES, *CONVOLUTION], False),
     "factorization, bpr, item_features": (["model.preference=factorization", "model.loss=bpr", FEATURES], False),
     "lightgcn": (["model.preference=lightgcn"], False),
     "als": (["model.preference=als"], False),
@@ -99,10 +102,26 @@ def weighted_rows(tensors: dict[str, np.ndarray], name: str, table: np.ndarray) 
     return out
 
 
+def told_by_attributes(t: dict[str, np.ndarray]) -> np.ndarray:
+    """[items, dim]: what the convolution says of the items' attributes; 0 of a model without one."""
+    if "attribute_shape" not in t:
+        return np.zeros(1)
+    length, is_max, *widths = t["attribute_shape"].tolist()
+    vectors = weighted_rows(t, "item_attributes", t["attribute_table"])
+    x = vectors.reshape(-1, length, vectors.shape[1])
+    pooled = []
+    for width in widths:
+        under = np.concatenate([x[:, k:length - width + 1 + k] for k in range(width)], axis=2)
+        hidden = np.maximum(0, under @ t[f"attribute_filters_{width}"].T + t[f"attribute_filters_{width}_bias"])
+        pooled.append(hidden.max(1) if is_max else hidden.mean(1))
+    return np.concatenate(pooled, axis=1) @ t["attribute_projection"].T + t["attribute_projection_bias"]
+
+
 def scores_of(model: str, t: dict[str, np.ndarray]) -> np.ndarray:
     """[users, items], but for a constant of each user."""
     if model == "factorization":
-        return t["user_table"] @ weighted_rows(t, "item_bags", t["item_table"]).T + weighted_rows(t, "item_bags", t["item_bias"]).T
+        items = weighted_rows(t, "item_bags", t["item_table"]) + told_by_attributes(t)
+        return t["user_table"] @ items.T + weighted_rows(t, "item_bags", t["item_bias"]).T
     if model == "lightgcn":
         return t["users"] @ t["items"].T + t["item_bias"]
     if model == "als":

@@ -25,6 +25,8 @@ MODELS = {
     "fusion, with ease": ["model.preference=fusion", "fusion.members=user-knn+item-knn+ease"],
     "fusion, logistic": ["model.preference=fusion", "fusion.hidden=none"],
     "factorization, softmax": ["model.preference=factorization"],
+    "factorization, item_features": ["model.preference=factorization", "model.item_features=true"],
+    "factorization, attribute_convolution": ["model.preference=factorization", "attribute_convolution.widths=2", "attribute_convolution.pooling=mean"],
     "factorization, bpr": ["model.preference=factorization", "model.loss=bpr"],
     "additive, bce": ["model.preference=additive", "model.loss=bce"],
     "sasrec, softmax": ["model.preference=sasrec"],

@@ -16,6 +16,12 @@ class Factorization final : public PairModel {
   std::string_view name() const override { return "factorization"; }
   std::string_view about() const override { return "a dot product of learned vectors and biases"; }
 
+  std::vector<SettingGroup> settings() override {
+    std::vector<SettingGroup> groups = PairModel::settings();
+    groups.push_back(attributes_.describe());
+    return groups;
+  }
+
   std::unique_ptr<Scorer> scorer(Context& context) const override {
     LinearParts parts = linear_parts(context, tables());
     parts.encode = fold_in;

@@ -78,7 +78,7 @@ void describe_cold_items(Context& context, const TrainData& data, const FitOptio
     }
     table.value.assign(rows);
   };
-  set_own_rows(tables.item_table, tables.item_vectors(context),
+  set_own_rows(tables.item_table, tables.bag_vectors(context),
                [&](std::vector<float>& rows) { cold.fill(context, rows, tables.dim()); });
   if (tables.form() != PairForm::sum) {
     set_own_rows(tables.item_bias, tables.item_biases(context),
@@ -94,6 +94,7 @@ FitReport PairModel::fit(Context& context, const TrainData& data, const FitOptio
   note_long_epoch(options, data.n_users, data.catalog.n_items, LossKind::bpr, params);
   set_size(data.n_users, data.catalog.n_items);
   tables_.emplace(context, form_, data.n_users, training_.dim, make_item_bags(data.catalog, training_.item_features));
+  if (form_ == PairForm::dot) tables_->attributes = attributes_.make(context, data.catalog, training_.dim, loss);
   tables_->initialise(params.seed);
   const HostCsr& train_items = data.purchases.train;
   const auto make_epoch = [&] {
@@ -115,6 +116,7 @@ const PairTables& PairModel::tables() const {
 std::vector<NamedTensor> PairModel::tensors() const {
   std::vector<NamedTensor> tensors;
   add_tables(tensors, const_cast<PairTables&>(tables()));
+  add_attributes(tensors, tables());
   return tensors;
 }
 
@@ -123,6 +125,7 @@ void PairModel::restore(Context& context, const Tensors& tensors) {
   HostCsr bags = restored_bags(tensors, n_items());
   if (form_ != PairForm::items) tensors.matrix("user_table", n_users(), dim);  // before tables of that size are made
   tables_.emplace(context, form_, n_users(), dim, std::move(bags));
+  if (form_ == PairForm::dot) tables_->attributes = restored_attributes(context, tensors, n_items(), dim);
   restore_tables(tensors, *tables_);
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/models/attribute_settings.hpp"
 #include "engine/models/recommender.hpp"
 #include "engine/train/pair_tables.hpp"
 
@@ -25,6 +26,8 @@ class PairModel : public Recommender {
   /// UsageError before the model is fitted or restored.
   const PairTables& tables() const;
 
+  AttributeSettings attributes_;  // of a model that lists them; read for the form dot
+
  private:
   PairForm form_;
   std::vector<LossKind> losses_;
@@ -38,7 +41,7 @@ void restore_tables(const Tensors& tensors, PairTables& tables);
 /// The item bags of a saved model, and its dim.
 HostCsr restored_bags(const Tensors& tensors, int64_t n_items);
 /// After the training: the own rows of items that nobody bought, so that the sums of their bags are what their features
-/// say of the sums of others (engine/models/cold_items.hpp).
+/// say of the sums of others (engine/models/cold_items.hpp). What a convolution says of their attributes is beside it.
 void describe_cold_items(Context& context, const TrainData& data, const FitOptions& options, PairTables& tables);
 /// The report of training with drawn batches: what validation chose is the number of epochs.
 FitReport with_epochs(TrainReport report, const TrainParams& params);

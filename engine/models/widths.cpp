@@ -16,19 +16,21 @@ std::vector<std::string> split_words(const std::string& text, char separator) {
   return words;
 }
 
-std::vector<int64_t> parse_widths(const std::string& setting, const std::string& text, bool may_be_none) {
+std::vector<int64_t> parse_widths(const std::string& setting, const std::string& text, bool may_be_none,
+                                  char separator) {
   std::vector<int64_t> widths;
   if (may_be_none && text == "none") return widths;
-  bool good = !text.empty() && !text.ends_with('-');
-  for (const std::string& word : split_words(text, '-')) {
+  bool good = !text.empty() && !text.ends_with(separator);
+  for (const std::string& word : split_words(text, separator)) {
     const bool digits = word.size() <= 4 && std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
     good = good && digits && std::stoi(word) >= 1;
     if (!good) break;
     widths.push_back(std::stoi(word));
   }
   if (!good) {
-    throw UsageError(setting + " = '" + text + "' is no list of widths",
-                     std::string("write it as 64-32") + (may_be_none ? ", or none" : ""));
+    throw UsageError(
+        setting + " = '" + text + "' is no list of widths",
+        std::string("write it as ") + (separator == '-' ? "64-32" : "2+3") + (may_be_none ? ", or none" : ""));
   }
   return widths;
 }

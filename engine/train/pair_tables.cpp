@@ -7,6 +7,7 @@
 #include "engine/data/item_features.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/dense/linear.hpp"
+#include "kernels/dense/scaled_add.hpp"
 
 namespace sheaf {
 namespace {
@@ -72,16 +73,33 @@ uint32_t PairTables::initialise(uint64_t seed) {
   for (Parameter* parameter : {&user_table, &item_table, &w_user, &w_item}) {
     parameter->value.assign(normal_values(parameter->rows, parameter->cols, seed, table++, kInitialDeviation));
   }
-  return table;
+  if (!attributes) return table;
+  Initialiser from{seed, table};
+  attributes->initialise(from);
+  return from.next_table;
 }
 
 std::vector<Parameter*> PairTables::parameters() {
   if (form_ == PairForm::sum) return {&user_table, &item_table, &w_user, &w_item, &bias};
   if (form_ == PairForm::items) return {&item_table, &item_bias, &bias};
-  return {&user_table, &item_table, &user_bias, &item_bias, &bias};
+  std::vector<Parameter*> all{&user_table, &item_table, &user_bias, &item_bias, &bias};
+  if (!attributes) return all;
+  for (Parameter* p : attributes->parameters()) all.push_back(p);
+  return all;
 }
 
 Buffer<float> PairTables::item_vectors(Context& context) const {
+  Buffer<float> vectors = bag_vectors(context);
+  if (!attributes) return vectors;
+  ScratchScope scratch(context);
+  Pass pass(context, scratch);
+  const MatrixView<float> told = pass.take(n_items_, dim_);
+  attributes->forward(pass, told);
+  dense::scaled_add(context, {.x = told, .out = vectors.matrix(n_items_, dim_)});
+  return vectors;
+}
+
+Buffer<float> PairTables::bag_vectors(Context& context) const {
   Buffer<float> vectors(context, n_items_ * dim_);
   item_bags_.forward(context, item_table.matrix(), vectors.matrix(n_items_, dim_));
   return vectors;

@@ -2,16 +2,19 @@
 /// The parameters of the models that score a pair by a user's row and an item's, with items described by their own row
 /// plus those of their features:
 ///   e_i = sum over the rows in item i's bag (itself, and its features when they are on: the row of each categorical
-///         value, and z times the row of each number z)
+///         value, and z times the row of each number z); and with `attributes` v_i of
+///         engine/layers/attribute_convolution.hpp, of what they say together
 ///   dot:   logit(u, i) = e_u . e_i + b_u + b_i + b          (b_i is a bag sum, too)
 ///   sum:   logit(u, i) = w1 . e_u + w2 . e_i + b
 ///   items: e_i, b_i and b alone; what stands for the user is the model's own (engine/models/sequence_model.hpp)
 /// Parameters live on the device.
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/data/catalog.hpp"
+#include "engine/layers/attribute_convolution.hpp"
 #include "engine/layers/embedding_bag.hpp"
 #include "engine/layers/parameter.hpp"
 #include "engine/scoring/linear_scorer.hpp"
@@ -39,6 +42,8 @@ class PairTables {
 
   /// e_i, [n_items, dim]
   Buffer<float> item_vectors(Context& context) const;
+  /// The part of e_i that is the sum of the bag, [n_items, dim]
+  Buffer<float> bag_vectors(Context& context) const;
   /// b_i, [n_items]
   Buffer<float> item_biases(Context& context) const;
 
@@ -46,13 +51,15 @@ class PairTables {
   const EmbeddingBag& user_rows() const { return user_rows_; }
   const EmbeddingBag& item_bags() const { return item_bags_; }
   const HostCsr& host_item_bags() const { return host_item_bags_; }
-  Parameter user_table;  // [n_users, dim]; not of `items`
-  Parameter item_table;  // [n_item_rows, dim]
-  Parameter user_bias;   // [n_users, 1]; dot only
-  Parameter item_bias;   // [n_item_rows, 1]; not of `sum`
-  Parameter w_user;      // [1, dim]; sum only
-  Parameter w_item;      // [1, dim]; sum only
-  Parameter bias;        // [1, 1]
+  Parameter user_table;                            // [n_users, dim]; not of `items`
+  Parameter item_table;                            // [n_item_rows, dim]
+  Parameter user_bias;                             // [n_users, 1]; dot only
+  Parameter item_bias;                             // [n_item_rows, 1]; not of `sum`
+  Parameter w_user;                                // [1, dim]; sum only
+  Parameter w_item;                                // [1, dim]; sum only
+  Parameter bias;                                  // [1, 1]
+  std::optional<AttributeConvolution> attributes;  // dot only, and only the softmax epoch trains it; set before
+                                                   // initialise()
 
   std::vector<Parameter*> parameters();
 

@@ -8,6 +8,7 @@
 #include "kernels/core/error.hpp"
 #include "kernels/core/interrupt.hpp"
 #include "kernels/core/range.hpp"
+#include "kernels/dense/scaled_add.hpp"
 #include "kernels/loss/full_softmax.hpp"
 
 namespace sheaf {
@@ -36,10 +37,12 @@ class SoftmaxEpoch : public Epoch {
     const Range range("training step");
     const int64_t n_items = model_.n_items(), dim = model_.dim();
     ScratchScope scratch(context_);
+    Pass pass(context_, scratch);
     const MatrixView<float> d_items{scratch.take<float>(n_items * dim), n_items, dim};
     const MatrixView<float> d_item_bias{scratch.take<float>(n_items), n_items, 1};
     item_bags_.forward(context_, model_.item_table.matrix(), item_vectors_.matrix(n_items, dim));
     item_bags_.forward(context_, model_.item_bias.matrix(), item_bias_.matrix(n_items, 1));
+    if (model_.attributes) add_attributes(pass);
     const loss::FullSoftmaxArgs args{.users = model_.user_table.matrix(),
                                      .items = item_vectors_.matrix(n_items, dim),
                                      .item_bias = item_bias_.view(),
@@ -54,6 +57,7 @@ class SoftmaxEpoch : public Epoch {
     loss::full_softmax(context_, args);
     item_bags_.backward(context_, d_items, model_.item_table.gradient_matrix());
     item_bags_.backward(context_, d_item_bias, model_.item_bias.gradient_matrix());
+    if (model_.attributes) model_.attributes->backward(pass, d_items);
     optimizer_steps(context_, trained(), step_params(params_.rule, epoch, 0, 1, epoch), params_.rule.clip_norm);
     return loss_.to_host()[0];
   }
@@ -75,7 +79,17 @@ class SoftmaxEpoch : public Epoch {
     const double epoch = taken.count() * static_cast<double>(n_users) / static_cast<double>(block);
     if (epoch > params_.long_epoch) warn(epoch);
   }
-  std::vector<Parameter*> trained() { return {&model_.user_table, &model_.item_table, &model_.item_bias}; }
+  void add_attributes(Pass& pass) {
+    const MatrixView<float> told = pass.take(model_.n_items(), model_.dim());
+    model_.attributes->forward(pass, told);
+    dense::scaled_add(context_, {.x = told, .out = item_vectors_.matrix(told.rows, told.cols)});
+  }
+  std::vector<Parameter*> trained() {
+    std::vector<Parameter*> all{&model_.user_table, &model_.item_table, &model_.item_bias};
+    if (!model_.attributes) return all;
+    for (Parameter* p : model_.attributes->parameters()) all.push_back(p);
+    return all;
+  }
 
   Context& context_;
   PairTables& model_;

@@ -328,6 +328,44 @@ TEST_P(ColdItemsTest, EveryModelWithVectorsRanksThemByTheirFeatures) {
   }
 }
 
+/// Two attributes beside each other whose parity is the taste, and a third that says nothing. Neither of the first two
+/// says anything alone.
+Catalog described_by_neighbours() {
+  Catalog catalog = test::plain_catalog(test::Planted::n_items);
+  catalog.fields = {{"first", 2, {}}, {"second", 2, {}}, {"third", 3, {}}};
+  for (int32_t i = 0; i < test::Planted::n_items; ++i) {
+    const int32_t first = i / 2 % 2;
+    catalog.fields[0].codes.push_back(first);
+    catalog.fields[1].codes.push_back((first + i) % 2);
+    catalog.fields[2].codes.push_back(i / 4 % 3);
+  }
+  return catalog;
+}
+
+TEST_P(ColdItemsTest, AConvolutionSpeaksForThemWhereNeighboursDecide) {
+  const auto alone = make_context(1);
+  const ColdData data(described_by_neighbours());
+  const auto by = [&](const std::string& widths, const std::string& pooling) {
+    auto model = test::quick_model("factorization");
+    apply_settings(model->settings(), {{"model.epochs", int64_t{30}},
+                                       {"model.validate_every", int64_t{30}},
+                                       {"model.patience", int64_t{0}},
+                                       {"model.learning_rate", 0.05},
+                                       {"model.item_features", true},
+                                       {"attribute_convolution.widths", widths},
+                                       {"attribute_convolution.filters", int64_t{8}},
+                                       {"attribute_convolution.channels", int64_t{4}},
+                                       {"attribute_convolution.pooling", pooling}});
+    model->fit(*alone, data.view(), {});
+    return right_order(*alone, *model);
+  };
+  EXPECT_GT(by("2", "max"), 0.9);
+  if (!alone->on_cpu()) return;  // takes too long
+  EXPECT_NEAR(by("none", "max"), 0.5, 0.15);
+  EXPECT_NEAR(by("1", "mean"), 0.5, 0.15) << "sums of single attributes";
+  EXPECT_GT(by("1+2", "mean"), 0.9);
+}
+
 // The users' equations do not know the vectors that cold items take afterwards.
 TEST_P(ColdItemsTest, AlsGivesStrangersTheVectorsOfKnownUsersAsBefore) {
   const ColdData data(described_by_taste()[0]);

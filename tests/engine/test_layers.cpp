@@ -609,39 +609,49 @@ HostCsr weighted_purchases() {
 }
 
 TEST_P(LayerTest, FactorizationBySoftmax) {
-  PairTables tables(context(), PairForm::dot, kUsers, kDim, featured_items());
-  const HostCsr bought = weighted_purchases();
-  TrainParams params;
-  const std::unique_ptr<Epoch> epoch = make_softmax_epoch(context(), tables, bought, params);
-  const std::vector<Parameter*> trained{&tables.user_table, &tables.item_table, &tables.item_bias};
-  Case what;
-  what.inputs = randomised(trained);
-  what.definition = [&](const Named& v) {
-    const Numbers items = sums_of(featured_items(), v.at("item_table"), kDim);
-    const Numbers bias = sums_of(featured_items(), v.at("item_bias"), 1);
-    double loss = 0;
-    for (int64_t u = 0; u < kUsers; ++u) {
-      Numbers logits = bias;
-      double sum = 0;
-      for (size_t i = 0; i < logits.size(); ++i) {
-        for (size_t c = 0; c < kDim; ++c) {
-          logits[i] += v.at("user_table")[static_cast<size_t>(u * kDim) + c] * items[i * kDim + c];
-        }
-        sum += std::exp(logits[i]);
-      }
-      for (int64_t e = bought.row_offsets[static_cast<size_t>(u)]; e < bought.row_offsets[static_cast<size_t>(u) + 1];
-           ++e) {
-        const auto item = static_cast<size_t>(bought.columns[static_cast<size_t>(e)]);
-        loss += static_cast<double>(bought.values[static_cast<size_t>(e)]) * (std::log(sum) - logits[item]);
+  const HostCsr attributes = [] {
+    HostCsr rows = rows_of({}, 5);  // two attributes an item, of two and of three values
+    for (int32_t i = 0; i < kItems; ++i) {
+      for (const int32_t value : {i % 2, 2 + i % 3}) {
+        rows.columns.push_back(value);
+        rows.row_offsets.push_back(rows.nnz());
       }
     }
-    return Numbers{loss / static_cast<double>(kUsers)};
-  };
-  what.run = [&](const Numbers&) {
-    const double loss = epoch->run(1);
-    return Outcome{{loss}, gradients_of(trained)};
-  };
-  check(what);
+    return rows;
+  }();
+  const Convolution::Shape shape{.channels = 2, .widths = {1, 2}, .filters = 6};
+  for (const bool with_attributes : {false, true}) {
+    SCOPED_TRACE(with_attributes);
+    PairTables tables(context(), PairForm::dot, kUsers, kDim, featured_items());
+    if (with_attributes) tables.attributes.emplace(context(), attributes, kItems, shape, kDim, true);
+    const HostCsr bought = weighted_purchases();
+    TrainParams params;
+    const std::unique_ptr<Epoch> epoch = make_softmax_epoch(context(), tables, bought, params);
+    std::vector<Parameter*> trained = tables.parameters();
+    std::erase_if(trained, [&](Parameter* p) { return p == &tables.user_bias || p == &tables.bias; });
+    Case what;
+    what.inputs = randomised(trained);
+    what.definition = [&](const Named& v) {
+      test::Scored scored{v.at("user_table"), sums_of(featured_items(), v.at("item_table"), kDim),
+                          sums_of(featured_items(), v.at("item_bias"), 1), kDim};
+      if (with_attributes) {
+        const Numbers x = sums_of(attributes, v.at("attribute_table"), shape.channels);
+        const Numbers told = ref::linear(12, convolved(v, "attribute_filters", x, shape, kItems, 2),
+                                         v.at("attribute_projection"), v.at("attribute_projection_bias"))
+                                 .value;
+        for (size_t at = 0; at < told.size(); ++at) scored.items[at] += told[at];
+      }
+      return Numbers{test::softmax_loss(scored, bought)};
+    };
+    what.run = [&](const Numbers&) {
+      const double loss = epoch->run(1);
+      Outcome run{{loss}, gradients_of(trained)};
+      // A vector that all items share moves all logits of a user alike: no gradient, and nothing to compare.
+      run.gradients.erase("attribute_projection_bias");
+      return run;
+    };
+    check(what);
+  }
 }
 
 TEST_P(LayerTest, SampledPairsOfBothFormsAndLosses) {
