@@ -60,6 +60,8 @@ FAULTS = [
     ("kernels/dense/convolution_cpu.cpp", "out[f] /= count;", "out[f] /= count + 1.0f;"),
     ("kernels/dense/convolution_cpu.cpp", "if (!args.add_to_d_x) std::fill_n", "if (args.add_to_d_x) std::fill_n"),
     ("kernels/dense/convolution_cpu.cpp", "for (int64_t j = 1; j < s.positions; ++j) {\n      for (int64_t i = 0;", "for (int64_t j = 2; j < s.positions; ++j) {\n      for (int64_t i = 0;"),
+    ("kernels/dense/convolution_cuda.cu", "float& out = args.out(r, args.first_column + f);", "float& out = args.out(r, f);"),
+    ("kernels/dense/convolution_cuda.cu", "j == winner ? d_out : 0.0f", "j == winner + 1 ? d_out : 0.0f"),
     ("kernels/metrics/ranking_row.hpp", "static_cast<double>(hits) / static_cast<double>(n));", "static_cast<double>(hits) / static_cast<double>(args.k));"),
     ("kernels/metrics/ranking_row.hpp", "if (hits == 1) reciprocal", "if (hits >= 1) reciprocal"),
     ("kernels/metrics/ranking_row.hpp", "log2(static_cast<double>(r + 1))", "log2(static_cast<double>(r + 2))"),

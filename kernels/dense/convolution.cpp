@@ -6,7 +6,7 @@
 namespace sheaf::dense {
 namespace {
 
-constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
+constexpr auto kConvolutionFloat = static_cast<int64_t>(sizeof(float));
 
 /// What both passes have; `pooled` is out or d_out.
 template <class Args, class Pooled>
@@ -49,7 +49,7 @@ void convolution_backward(Context& context, const ConvolutionBackwardArgs& args)
                  "d_filters must be as large as filters");
   check_argument(args.d_bias.size == args.filters.rows, kOp, "d_bias must have one value a row of filters");
   const auto clear = [&](float* data, int64_t size) {
-    if (size > 0) context.fill_bytes(data, 0, static_cast<size_t>(size * kFloat));
+    if (size > 0) context.fill_bytes(data, 0, static_cast<size_t>(size * kConvolutionFloat));
   };
   if (args.hidden.empty()) {
     if (!args.add_to_d_x) clear(args.d_x.data, args.d_x.size());
@@ -63,7 +63,7 @@ void convolution_backward(Context& context, const ConvolutionBackwardArgs& args)
 OpCost convolution_cost(const ConvolutionArgs& args) {
   const int64_t pooled = args.x.rows * args.filters.rows;
   const int64_t values = args.x.size() + args.filters.size() + args.bias.size + args.hidden.size() + pooled;
-  return {.bytes = values * kFloat + args.winner.size() * static_cast<int64_t>(sizeof(int32_t)),
+  return {.bytes = values * kConvolutionFloat + args.winner.size() * static_cast<int64_t>(sizeof(int32_t)),
           .flops = 2 * args.hidden.size() * args.filters.cols};
 }
 
@@ -72,7 +72,7 @@ OpCost convolution_backward_cost(const ConvolutionBackwardArgs& args) {
   const int64_t pooled = args.x.rows * args.filters.rows;
   const int64_t inputs = args.x.size() + args.filters.size() + 2 * args.hidden.size() + pooled;
   const int64_t outputs = (args.add_to_d_x ? 2 : 1) * args.d_x.size() + args.filters.size() + args.filters.rows;
-  return {.bytes = (inputs + outputs) * kFloat + args.winner.size() * static_cast<int64_t>(sizeof(int32_t)),
+  return {.bytes = (inputs + outputs) * kConvolutionFloat + args.winner.size() * static_cast<int64_t>(sizeof(int32_t)),
           .flops = 4 * args.hidden.size() * args.filters.cols};
 }
 

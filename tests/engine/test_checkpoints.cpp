@@ -58,6 +58,7 @@ class CheckpointsTest : public test::OpTest {
     const auto model = test::quick_model(name);
     SettingValues settings{{"model.validate_every", int64_t{1}}, {"model.epochs", int64_t{4}}};
     if (!loss.empty()) settings["model.loss"] = loss;
+    if (loss == "softmax") settings["attribute_convolution.widths"] = std::string("1");  // of factorization
     apply_settings(model->settings(), settings);
     apply_settings(model->settings(), more);
     report_ = model->fit(context(), data_.view(), {.seed = 3, .checkpoints = checkpoints});
