@@ -8,7 +8,6 @@
 #include "kernels/dense/convolution.hpp"
 #include "kernels/dense/linear.hpp"
 #include "kernels/dense/residual_norm.hpp"
-#include "tests/reference/convolution.hpp"
 #include "tests/reference/layers.hpp"
 
 namespace sheaf::bench {

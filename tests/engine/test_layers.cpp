@@ -29,7 +29,6 @@
 #include "tests/engine/engine_data.hpp"
 #include "tests/engine/gradient_check.hpp"
 #include "tests/reference/attention.hpp"
-#include "tests/reference/convolution.hpp"
 #include "tests/reference/layers.hpp"
 #include "tests/reference/recurrent.hpp"
 

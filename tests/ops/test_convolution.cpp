@@ -8,7 +8,7 @@
 #include "kernels/dense/convolution.hpp"
 #include "tests/common/numbers.hpp"
 #include "tests/common/op_test.hpp"
-#include "tests/reference/convolution.hpp"
+#include "tests/reference/layers.hpp"
 
 namespace sheaf {
 namespace {
