@@ -49,8 +49,8 @@ TEST_F(StreamsTest, NamesDoNotSteerTheTerminal) {
   EXPECT_TRUE(has(text.out, "\\u001b]0;owned\\u0007 tea \\u009b31m\\u202e")) << text.out;
   Words as_json = search;
   as_json.push_back("--json");
-  const Finished json = must_run(as_json);
-  EXPECT_EQ(nlohmann::json::parse(json.out)["item_name"], evil) << json.out;
+  const Finished printed = must_run(as_json);
+  EXPECT_EQ(nlohmann::json::parse(printed.out)["item_name"], evil) << printed.out;
   const Finished error = run({"associate", "data", "--by", "lift", "--item", "\x1b[2J"});
   EXPECT_EQ(error.code, 3);
   for (const std::string& out : {text.out, json.out, error.err}) {
