@@ -53,7 +53,7 @@ TEST_F(StreamsTest, NamesDoNotSteerTheTerminal) {
   EXPECT_EQ(nlohmann::json::parse(printed.out)["item_name"], evil) << printed.out;
   const Finished error = run({"associate", "data", "--by", "lift", "--item", "\x1b[2J"});
   EXPECT_EQ(error.code, 3);
-  for (const std::string& out : {text.out, json.out, error.err}) {
+  for (const std::string& out : {text.out, printed.out, error.err}) {
     EXPECT_EQ(out.find('\x1b'), std::string::npos) << out;
     EXPECT_EQ(out.find("\xc2\x9b"), std::string::npos) << out;
   }
