@@ -19,7 +19,6 @@ import json
 import os
 import pathlib
 import shutil
-import statistics
 import struct
 import subprocess
 import sys
@@ -28,6 +27,7 @@ import tempfile
 import numpy as np
 
 from end_to_end import cpu_name, put_page
+from models import spread
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PERIOD = {"train": 0, "validation": 1, "test": 2}
@@ -264,10 +264,6 @@ def main() -> None:
              "| ranking | Recall@10 | NDCG@10 |", "| --- | ---: | ---: |"]
     lines += [f"| {name} | {spread([r for r, _ in values])} | {spread([n for _, n in values])} |" for name, values in found.items()]
     put_page(lines, options.out)
-
-
-def spread(values: list[float]) -> str:
-    return f"{statistics.mean(values):.4f}" + (f" ({statistics.stdev(values):.4f})" if len(values) > 1 else "")
 
 
 if __name__ == "__main__":
